@@ -1,0 +1,156 @@
+"""Constants, constructor arguments and tensors as source text, and the imports that they need."""
+
+from __future__ import annotations
+
+import base64
+import math
+import re
+import zlib
+from typing import Any, assert_never
+
+import torch
+
+from nas_engine_graph.ir import (
+    Data,
+    Device,
+    Dtype,
+    Fill,
+    Init,
+    Layer,
+    Layout,
+    MemoryFormat,
+    Normal,
+    Symbol,
+)
+
+__all__ = ["Imports", "annotation", "initial", "literal"]
+
+_SMALL = 64
+_TYPING = re.compile(r"\b(Any|Dict|List|Optional|Tuple|Union)\b")
+_QUALIFIED = re.compile(r"__torch__\.([\w.]+)")
+
+
+class Imports:
+    """The modules that a source needs."""
+
+    def __init__(self) -> None:
+        self.modules: set[str] = set()
+        self.typing: set[str] = set()
+        self.unpacks = False
+
+    def symbol(self, name: str) -> str:
+        """How the source spells a dotted name, once what it needs is imported."""
+        if name.startswith("torch.nn.functional."):
+            self.modules.add("torch.nn.functional")
+            return name.replace("torch.nn.functional", "F", 1)
+        if re.fullmatch(r"torch\.nn\.\w+", name):
+            return name.replace("torch.nn", "nn", 1)
+        module, _, rest = name.rpartition(".")
+        if module and module != "torch" and not module.startswith("torch."):
+            self.modules.add(module)
+            if module == "__main__":
+                return name
+        elif module.startswith("torch."):
+            self.modules.add(module)
+        return name if rest else module
+
+
+def _float(value: float) -> str:
+    if math.isfinite(value):
+        return repr(value)
+    return f'float("{value}")'
+
+
+def literal(value: Any, imports: Imports) -> str:
+    """Source text of a constant, or of a constructor argument."""
+    match value:
+        case Symbol(name):
+            return imports.symbol(name)
+        case Dtype(name) | Layout(name) | MemoryFormat(name):
+            return f"torch.{name}"
+        case Device(name):
+            return f'torch.device("{name}")'
+        case Data():
+            return tensor(value, imports)
+        case Layer():
+            return call(value, imports)
+        case float():
+            return _float(value)
+        case complex():
+            return f"complex({_float(value.real)}, {_float(value.imag)})"
+        case tuple():
+            items = ", ".join(literal(item, imports) for item in value)
+            return f"({items},)" if len(value) == 1 else f"({items})"
+        case list():
+            return f"[{', '.join(literal(item, imports) for item in value)}]"
+        case dict():
+            items = ", ".join(f"{literal(k, imports)}: {literal(v, imports)}" for k, v in value.items())
+            return f"{{{items}}}"
+        case _:
+            return repr(value)
+
+
+def call(layer: Layer, imports: Imports) -> str:
+    """The constructor call of a layer."""
+    args = [literal(a, imports) for a in layer.args]
+    args += [f"{name}={literal(value, imports)}" for name, value in layer.kwargs]
+    return f"{imports.symbol(layer.target)}({', '.join(args)})"
+
+
+def _elements(data: Data) -> torch.Tensor:
+    dtype = getattr(torch, data.dtype)
+    if not data.content:
+        return torch.empty(data.shape, dtype=dtype)
+    return torch.frombuffer(bytearray(data.content), dtype=torch.uint8).view(dtype).reshape(data.shape)
+
+
+def tensor(data: Data, imports: Imports) -> str:
+    """An expression that makes the tensor."""
+    elements = _elements(data)
+    dtype = f"torch.{data.dtype}"
+    if elements.numel() == 0:
+        return f"torch.empty({data.shape}, dtype={dtype})"
+    if elements.numel() <= _SMALL and not elements.is_complex():
+        return f"torch.tensor({literal(elements.tolist(), imports)}, dtype={dtype})"
+    if (sequence := _sequence(elements)) is not None:
+        shaped = "" if elements.dim() == 1 else f".reshape({tuple(elements.shape)})"
+        return f"torch.arange({sequence}, dtype={dtype}){shaped}"
+    imports.unpacks = True
+    text = base64.b85encode(zlib.compress(data.content, 9)).decode()
+    return f"_unpack({text!r}, {dtype}, {data.shape})"
+
+
+def _sequence(elements: torch.Tensor) -> str | None:
+    if elements.dtype not in (torch.int64, torch.int32):
+        return None
+    flat = elements.reshape(-1)
+    first, step = int(flat[0]), int(flat[1] - flat[0])
+    if step and bool((flat[1:] - flat[:-1] == step).all()):
+        return f"{first}, {first + step * flat.numel()}, {step}"
+    return None
+
+
+def initial(init: Init, shape: tuple[int, ...], dtype: str, imports: Imports) -> str:
+    """An expression that makes the first value of a parameter or buffer."""
+    kind = "" if dtype == "float32" else f", dtype=torch.{dtype}"
+    match init:
+        case Fill(value) if value in (0, 1) and not isinstance(value, bool):
+            return f"torch.{'ones' if value else 'zeros'}({shape or '()'}{kind})"
+        case Fill(value):
+            return f"torch.full({shape}, {literal(value, imports)}, dtype=torch.{dtype})"
+        case Normal(mean, deviation):
+            return f"torch.empty({shape}{kind}).normal_({mean!r}, {deviation!r})"
+        case Data():
+            return tensor(init, imports)
+        case _:
+            assert_never(init)
+
+
+def annotation(kind: str, imports: Imports) -> str:
+    """A type of the IR as an annotation."""
+    kind = kind.replace("number", "float").replace("Device", "torch.device")
+    found = _QUALIFIED.search(kind)
+    if found or "(" in kind or "NamedTuple" in kind:
+        return ""
+    imports.typing.update(_TYPING.findall(kind))
+    return kind

@@ -1,0 +1,169 @@
+"""Variables for values: values that are never needed at the same time may share one.
+
+Liveness is exact on structured code. Values that meet at a branch or a loop share a variable where they
+can, so that most copies disappear and the source reads as a person would have written it.
+"""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import re
+from collections.abc import Callable, Iterable
+
+from nas_engine_graph.ir import Block, Function, Loop, Node, Operand, Ref
+
+__all__ = ["RESERVED", "Names", "proceed_name"]
+
+RESERVED = frozenset(
+    {*keyword.kwlist, *dir(builtins), "self", "torch", "nn", "F", "Tensor", "math", "warnings",
+     "Dict", "List", "Optional", "Tuple", "Any", "Union"}
+)  # fmt: skip
+_SUFFIX = re.compile(r"(_\d+)+$")
+
+
+def proceed_name(node: Node) -> str:
+    """The pseudo value that says whether a loop goes on."""
+    return f"proceed@{id(node)}"
+
+
+class Names:
+    """The variable of every value of a function."""
+
+    def __init__(
+        self,
+        function: Function,
+        uses: Callable[[Operand], frozenset[str]],
+        inlined: Callable[[Node], bool],
+        taken: Iterable[str],
+    ) -> None:
+        self._uses, self._inlined = uses, inlined
+        self._parent: dict[str, str] = {}
+        self._against: dict[str, set[str]] = {}
+        self._order: dict[str, None] = {}
+        self._moves: list[tuple[str, str]] = []
+        self.used: set[str] = set()
+        parameters = [value.name for value in function.body.parameters]
+        live = self._block(function.body, frozenset())
+        self._define(parameters, live)
+        for name in parameters:
+            self._order[name] = None
+        for a, b in reversed(self._moves):
+            self._try_join(a, b, parameters)
+        self._assign(parameters, frozenset(taken) | RESERVED)
+
+    def __getitem__(self, name: str) -> str:
+        return self._variable[self._root(name)]
+
+    # ------------------------------------------------------------------ groups
+
+    def _root(self, name: str) -> str:
+        while (above := self._parent.get(name, name)) != name:
+            name = above
+        return name
+
+    def _join(self, a: str, b: str) -> None:
+        one, other = self._root(a), self._root(b)
+        if one != other:
+            self._parent[other] = one
+            self._against.setdefault(one, set()).update(self._against.pop(other, set()))
+
+    def _enemies(self, name: str) -> set[str]:
+        return {self._root(n) for n in self._against.get(self._root(name), ())}
+
+    def _try_join(self, a: str, b: str, parameters: list[str]) -> None:
+        one, other = self._root(a), self._root(b)
+        owners = {self._root(p): p for p in parameters}
+        if one in owners and other in owners or other in self._enemies(one):
+            return
+        if other in owners:
+            one, other = other, one
+        for enemy in self._enemies(other):
+            self._against.setdefault(enemy, set()).add(one)
+        self._join(one, other)
+
+    def _define(self, names: Iterable[str], live: frozenset[str]) -> None:
+        names = list(names)
+        for name in names:
+            self._order[name] = None
+            others = (live | set(names)) - {name}
+            self._against.setdefault(self._root(name), set()).update(others)
+            for other in others:
+                self._against.setdefault(self._root(other), set()).add(name)
+
+    # ------------------------------------------------------------------ liveness
+
+    def _refs(self, operands: Iterable[Operand]) -> frozenset[str]:
+        found: frozenset[str] = frozenset().union(*(self._uses(o) for o in operands))
+        self.used |= found
+        return found
+
+    def _block(self, block: Block, live: frozenset[str]) -> frozenset[str]:
+        live = live | self._refs(block.results)
+        for node in reversed(block.nodes):
+            if self._inlined(node):
+                continue
+            if isinstance(node.operation, Loop):
+                live = self._loop(node, live)
+            elif node.blocks:
+                live = self._branches(node, live)
+            else:
+                outputs = [value.name for value in node.outputs]
+                self._define(outputs, live - set(outputs))
+                live = (live - set(outputs)) | self._refs(node.operands)
+        return live
+
+    def _branches(self, node: Node, live: frozenset[str]) -> frozenset[str]:
+        outputs = [value.name for value in node.outputs]
+        after = live - set(outputs)
+        self._define(outputs, after)
+        before = self._refs(node.operands)
+        for block in node.blocks:
+            before |= self._block(block, after)
+            self._move(outputs, block.results)
+        return before
+
+    def _loop(self, node: Node, live: frozenset[str]) -> frozenset[str]:
+        (block,) = node.blocks
+        proceed = proceed_name(node)
+        index, *carried = [value.name for value in block.parameters]
+        outputs = [value.name for value in node.outputs]
+        for inside, outside in zip(carried, outputs, strict=True):
+            self._join(inside, outside)
+        variables = {*carried, proceed}
+        after = live - set(outputs)
+        around: frozenset[str] = frozenset()
+        for _ in range(2):
+            self._define([*carried, proceed], after | around)
+            inside_live = self._block(block, after | around | {index})
+            around = inside_live - variables - {index}
+        self._define([index], (inside_live | after | around | variables) - {index})
+        self._define([*carried, proceed], after | around)
+        self._move([proceed, *carried], block.results)
+        self._move([proceed, *carried], node.inputs[1:])
+        for name in outputs:
+            self._order[name] = None
+        return (after | around | self._refs(node.inputs)) - variables - {index}
+
+    def _move(self, targets: Iterable[str], sources: Iterable[Operand]) -> None:
+        for target, source in zip(targets, sources, strict=True):
+            if isinstance(source, Ref) and self._uses(source) == {source.name}:
+                self._moves.append((target, source.name))
+
+    # ------------------------------------------------------------------ colours
+
+    def _assign(self, parameters: list[str], taken: frozenset[str]) -> None:
+        self._variable: dict[str, str] = {}
+        for name in parameters:
+            self._variable[self._root(name)] = name
+        for name in reversed(self._order):
+            root = self._root(name)
+            if root in self._variable:
+                continue
+            near = {self._variable[e] for e in self._enemies(root) if e in self._variable}
+            base = _SUFFIX.sub("", name.split("@")[0]) or "value"
+            candidate, number = base, 0
+            while candidate in near or candidate in taken:
+                number += 1
+                candidate = f"{base}_{number}"
+            self._variable[root] = candidate

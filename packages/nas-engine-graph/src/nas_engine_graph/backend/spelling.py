@@ -1,0 +1,99 @@
+"""How Python spells an operator: the public name of torch where it is the same function."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import torch
+
+from nas_engine_graph.backend.literal import Imports
+
+__all__ = ["BUILTINS", "INFIX", "operator"]
+
+# Operators of tensors that Python has a sign for; the eager module used the same sign.
+_SIGNS = {
+    "add.Tensor": "+", "add.Scalar": "+", "sub.Tensor": "-", "sub.Scalar": "-", "mul.Tensor": "*",
+    "mul.Scalar": "*", "div.Tensor": "/", "div.Scalar": "/", "matmul.default": "@",
+    "gt.Scalar": ">", "gt.Tensor": ">", "lt.Scalar": "<", "lt.Tensor": "<", "ge.Scalar": ">=",
+    "ge.Tensor": ">=", "le.Scalar": "<=", "le.Tensor": "<=", "eq.Scalar": "==", "eq.Tensor": "==",
+    "ne.Scalar": "!=", "ne.Tensor": "!=", "pow.Tensor_Scalar": "**", "pow.Tensor_Tensor": "**",
+    "__and__.Tensor": "&", "__or__.Tensor": "|", "__xor__.Tensor": "^", "__and__.Scalar": "&",
+    "__or__.Scalar": "|", "__xor__.Scalar": "^",
+}  # fmt: skip
+_AUGMENTED = {
+    "add_.Tensor": "+=", "add_.Scalar": "+=", "sub_.Tensor": "-=", "sub_.Scalar": "-=",
+    "mul_.Tensor": "*=", "mul_.Scalar": "*=", "div_.Tensor": "/=", "div_.Scalar": "/=",
+}  # fmt: skip
+INFIX = {
+    "add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "pow": "**",
+    "eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "and": "and", "or": "or",
+    "xor": "^", "lshift": "<<", "rshift": ">>", "is": "is", "is_not": "is not", "percent": "%",
+}  # fmt: skip
+BUILTINS = {
+    "getitem": "{0}[{1}]", "setitem": "{0}[{1}] = {2}", "delitem": "del {0}[{1}]",
+    "contains": "{1} in {0}", "neg": "-{0}", "not": "not {0}", "list_of": "list({0})",
+    "dict_of": "dict({0})", "range_length": "len(range({0}, {1}, {2}))",
+    "derive_index": "{1} + {0} * {2}", "truncdiv": "int({0} / {1})", "unpack": "{0}",
+    "rangelist": "list(range({0}))",
+}  # fmt: skip
+_METHOD_ONLY = frozenset(
+    {"to", "view", "expand", "expand_as", "contiguous", "size", "dim", "item", "type_as", "repeat",
+     "split", "norm", "view_as", "new_zeros", "new_ones", "new_full", "new_empty", "masked_fill",
+     "is_contiguous", "stride", "cpu", "cuda", "numel", "reshape_as", "unfold", "copy_", "detach"}
+)  # fmt: skip
+
+
+@lru_cache(maxsize=None)
+def _home(target: str) -> str:
+    """Where Python has the operator: an infix sign, ``torch``, ``F``, a method, or ``torch.ops``."""
+    namespace, name, overload = target.split(".")
+    if namespace != "aten":
+        return "ops"
+    if f"{name}.{overload}" in _SIGNS:
+        return "sign"
+    if overload.endswith("out") or name.startswith("_"):
+        return "ops"
+    if name in _METHOD_ONLY or (name.endswith("_") and hasattr(torch.Tensor, name)):
+        return "method"
+    if hasattr(torch._C._VariableFunctions, name) and getattr(torch, name, None) is getattr(
+        torch._C._VariableFunctions, name
+    ):
+        return "torch"
+    if type(getattr(torch.nn.functional, name, None)).__name__ == "builtin_function_or_method":
+        return "F"
+    if type(getattr(torch.Tensor, name, None)).__name__ == "method_descriptor":
+        return "method"
+    return "ops"
+
+
+def augmented(target: str) -> str | None:
+    """The sign of an in-place operator."""
+    namespace, _, rest = target.partition(".")
+    return _AUGMENTED.get(rest) if namespace == "aten" else None
+
+
+def operator(
+    target: str,
+    positional: Sequence[str],
+    keywords: Sequence[tuple[str, str]],
+    imports: Imports,
+) -> tuple[str, bool]:
+    """The expression, and whether it can stand as an operand without parentheses."""
+    namespace, name, overload = target.split(".")
+    home = _home(target)
+    if home == "sign" and len(positional) == 2 and not keywords:
+        return f"{positional[0]} {_SIGNS[f'{name}.{overload}']} {positional[1]}", False
+    if home == "sign":
+        home = "torch" if hasattr(torch, name) else "ops"
+    words = [f"{key}={value}" for key, value in keywords]
+    if home == "method" and positional:
+        return f"{positional[0]}.{name}({', '.join([*positional[1:], *words])})", True
+    items = ", ".join([*positional, *words])
+    if home == "torch":
+        return f"torch.{name}({items})", True
+    if home == "F":
+        return f"{imports.symbol(f'torch.nn.functional.{name}')}({items})", True
+    if namespace not in ("aten", "prim", "prims"):
+        imports.modules.add(namespace)
+    return f"torch.ops.{namespace}.{name}.{overload}({items})", True

@@ -1,0 +1,363 @@
+"""A function of the IR as lines of Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import assert_never
+
+from nas_engine_graph.backend.literal import Imports, annotation, literal
+from nas_engine_graph.backend.naming import Names, proceed_name
+from nas_engine_graph.backend.paths import call_on, member_path
+from nas_engine_graph.backend.spelling import BUILTINS, INFIX, operator
+from nas_engine_graph.ir import (
+    Block,
+    Builtin,
+    Call,
+    Const,
+    Function,
+    Graph,
+    If,
+    Invoke,
+    Local,
+    Loop,
+    Node,
+    Operand,
+    Operator,
+    Raise,
+    Read,
+    Ref,
+    Value,
+    With,
+    Write,
+)
+from nas_engine_graph.ir.effects import references, walk
+
+__all__ = ["Writer"]
+
+_SCALARS = frozenset({"int", "float", "bool", "str", "number"})
+_PURE_SCALAR = frozenset(
+    {*INFIX, "neg", "not", "int", "float", "bool", "str", "abs", "min", "max", "round",
+     "range_length"}
+)  # fmt: skip
+_FRESH = frozenset({"list", "tuple", "dict"})
+_INDENT = "    "
+
+
+class Writer:
+    """Writes one function; ``graph`` is the module that it belongs to, None for a free function."""
+
+    def __init__(
+        self,
+        function: Function,
+        graph: Graph | None,
+        imports: Imports,
+        written: frozenset[str],
+        taken: Iterable[str],
+    ) -> None:
+        self.function, self.graph, self.imports = function, graph, imports
+        self.written = written
+        self.counts: dict[str, int] = {}
+        for name in references(function.body):
+            self.counts[name] = self.counts.get(name, 0) + 1
+        self.inlined: dict[str, Node] = {}
+        self.kinds = {
+            value.name: value.type for node in walk(function.body) for value in node.outputs
+        }
+        self.kinds.update((v.name, v.type) for v in function.body.parameters)
+        self._choose(function.body)
+        self.names = Names(function, self.leaves, self.is_inlined, taken)
+
+    # ------------------------------------------------------------------ what is written in place
+
+    def _choose(self, block: Block) -> None:
+        inner: set[str] = set()
+        for node in block.nodes:
+            if self._can_inline(node):
+                self.inlined[node.outputs[0].name] = node
+            for child in node.blocks:
+                self._choose(child)
+            inner.update(value.name for value in node.outputs)
+
+    def _can_inline(self, node: Node) -> bool:
+        if len(node.outputs) != 1 or node.label is not None:
+            return False
+        (output,) = node.outputs
+        count = self.counts.get(output.name, 0)
+        match node.operation:
+            case Read(path):
+                return count > 0 and path[-1] not in self.written
+            case Builtin(name) if name in _FRESH and count == 1:
+                empty = not node.inputs and name != "tuple"
+                return not empty and self._used_beside(output.name)
+            case Builtin(name) if name in _PURE_SCALAR and count == 1:
+                return all(self._scalar(operand) for operand in node.operands)
+            case _:
+                return False
+
+    def _scalar(self, operand: Operand) -> bool:
+        return isinstance(operand, Const) or self.kinds.get(operand.name) in _SCALARS
+
+    def _used_beside(self, name: str) -> bool:
+        """Whether the only use is in the block of the definition: a loop would make it anew."""
+        for block in self._blocks(self.function.body):
+            if any(value.name == name for node in block.nodes for value in node.outputs):
+                direct = any(Ref(name) in node.operands for node in block.nodes)
+                return direct or Ref(name) in block.results
+        return False
+
+    def _blocks(self, block: Block) -> Iterator[Block]:
+        yield block
+        for node in block.nodes:
+            for child in node.blocks:
+                yield from self._blocks(child)
+
+    def is_inlined(self, node: Node) -> bool:
+        return len(node.outputs) == 1 and node.outputs[0].name in self.inlined
+
+    def leaves(self, operand: Operand) -> frozenset[str]:
+        """The values that must exist as variables to write the operand."""
+        if isinstance(operand, Const):
+            return frozenset()
+        if (node := self.inlined.get(operand.name)) is None:
+            return frozenset({operand.name})
+        return frozenset().union(*map(self.leaves, node.operands))
+
+    # ------------------------------------------------------------------ expressions
+
+    def text(self, operand: Operand) -> str:
+        return self._text(operand)[0]
+
+    def tight(self, operand: Operand) -> str:
+        """The operand, in parentheses if its neighbours could tear it apart."""
+        text, whole = self._text(operand)
+        return text if whole else f"({text})"
+
+    def _text(self, operand: Operand) -> tuple[str, bool]:
+        if isinstance(operand, Const):
+            text = literal(operand.value, self.imports)
+            return text, not text.startswith("-")
+        if (node := self.inlined.get(operand.name)) is not None:
+            return self.expression(node)
+        return self.names[operand.name], True
+
+    def arguments(self, node: Node) -> str:
+        parts = [self.text(operand) for operand in node.inputs]
+        return ", ".join([*parts, *(f"{name}={self.text(o)}" for name, o in node.keywords)])
+
+    def expression(self, node: Node) -> tuple[str, bool]:
+        """The node as an expression, and whether it holds together without parentheses."""
+        match node.operation:
+            case Operator(target):
+                return operator(
+                    target,
+                    [self.tight(o) for o in node.inputs],
+                    [(name, self.text(o)) for name, o in node.keywords],
+                    self.imports,
+                )
+            case Builtin(name):
+                return self._builtin(name, node)
+            case Call(target):
+                return f"{self.imports.symbol(target)}({self.arguments(node)})", True
+            case Local(name):
+                return f"{name}({self.arguments(node)})", True
+            case Invoke(path, method):
+                return f"{call_on(self.graph, path, method)}({self.arguments(node)})", True
+            case Read(path):
+                return member_path(self.graph, path), True
+            case _:
+                raise AssertionError(node.operation)
+
+    def _builtin(self, name: str, node: Node) -> tuple[str, bool]:
+        items = [self.text(o) for o in node.inputs]
+        tight = [self.tight(o) for o in node.inputs]
+        if name in INFIX and len(tight) == 2:
+            return f"{tight[0]} {INFIX[name]} {tight[1]}", False
+        if name in BUILTINS:
+            whole = name in ("getitem", "list_of", "dict_of", "range_length", "truncdiv")
+            return BUILTINS[name].format(*(tight or items)), whole
+        return self._special(name, node, items, tight), True
+
+    def _special(self, name: str, node: Node, items: list[str], tight: list[str]) -> str:
+        joined = ", ".join(items)
+        if name == "list":
+            return f"[{joined}]"
+        if name == "tuple":
+            return f"({joined},)" if len(items) == 1 else f"({joined})"
+        if name == "dict":
+            pairs = zip(items[::2], items[1::2], strict=True)
+            return f"{{{', '.join(f'{k}: {v}' for k, v in pairs)}}}"
+        if name == "slice":
+            return f"{tight[0]}[{_slice(node.inputs[1:], items[1:])}]"
+        if name == "format":
+            return f"{tight[0]}.format({', '.join(items[1:])})"
+        if name == "warn":
+            self.imports.modules.add("warnings")
+            return f"warnings.warn({items[0]})"
+        if name.startswith("attribute."):
+            return f"{tight[0]}.{name.removeprefix('attribute.')}"
+        if name.startswith("method."):
+            rest = [*items[1:], *(f"{key}={self.text(o)}" for key, o in node.keywords)]
+            return f"{tight[0]}.{name.removeprefix('method.')}({', '.join(rest)})"
+        return f"{name}({joined})"
+
+    # ------------------------------------------------------------------ statements
+
+    def lines(self) -> list[str]:
+        """The definition of the function."""
+        head = [] if self.function.free else ["self"]
+        values = self.function.body.parameters
+        defaults = self.function.defaults
+        for index, value in enumerate(values):
+            position = index - (len(values) - len(defaults))
+            default = f" = {literal(defaults[position], self.imports)}" if position >= 0 else ""
+            kind = annotation(value.type, self.imports)
+            head.append(f"{value.name}{f': {kind}' if kind else ''}{default}")
+        kind = annotation(self.function.returns, self.imports)
+        returned = f" -> {kind}" if kind else ""
+        body = [*self.block(self.function.body)]
+        if self.function.body.results and not _ends(self.function.body):
+            results = ", ".join(self.text(r) for r in self.function.body.results)
+            if results != "None":
+                body.append(f"return {results}")
+        return [
+            f"def {self.function.name}({', '.join(head)}){returned}:",
+            *(f"{_INDENT}{line}" for line in body or ["pass"]),
+        ]
+
+    def block(self, block: Block) -> list[str]:
+        found: list[str] = []
+        for node in block.nodes:
+            if not self.is_inlined(node):
+                found += self.statement(node)
+        return found
+
+    def statement(self, node: Node) -> list[str]:
+        match node.operation:
+            case If():
+                return self._branch(node)
+            case Loop():
+                return self._loop(node)
+            case With(target):
+                return self._with(node, target)
+            case Raise(exception):
+                return [f"raise {self.imports.symbol(exception)}({self.arguments(node)})"]
+            case Write(path):
+                return [f"{member_path(self.graph, path)} = {self.text(node.inputs[0])}"]
+            case _:
+                return self._assignment(node)
+
+    def _assignment(self, node: Node) -> list[str]:
+        if node.operation in (Builtin("iadd"), Builtin("imul")):
+            return self._in_place(node)
+        text, _ = self.expression(node)
+        targets = [
+            self.names[v.name] if v.name in self.names.used else "_" for v in node.outputs
+        ]
+        if not targets or set(targets) == {"_"}:
+            return [text]
+        if node.operation in (Builtin("list"), Builtin("dict")) and not node.inputs:
+            kind = annotation(node.outputs[0].type, self.imports)
+            return [f"{targets[0]}{f': {kind}' if kind else ''} = {text}"]
+        if node.operation == Builtin("unpack") and len(targets) == 1:
+            return [f"({targets[0]},) = {text}"]
+        return [f"{', '.join(targets)} = {text}"]
+
+    def _in_place(self, node: Node) -> list[str]:
+        sign = "+=" if node.operation == Builtin("iadd") else "*="
+        name = self.text(node.inputs[0])
+        first = [f"{name} {sign} {self.text(node.inputs[1])}"]
+        (output,) = node.outputs
+        if output.name in self.names.used and self.names[output.name] != name:
+            first.append(f"{self.names[output.name]} = {name}")
+        return first
+
+    def _moves(self, targets: Sequence[str], sources: Sequence[Operand]) -> list[str]:
+        """All assignments at once: none sees the effect of another."""
+        pairs = [
+            (self.names[target], self.text(source))
+            for target, source in zip(targets, sources, strict=True)
+            if target in self.names.used or "@" in target
+        ]
+        pairs = [(target, source) for target, source in pairs if target != source]
+        if not pairs:
+            return []
+        left, right = zip(*pairs, strict=True)
+        return [f"{', '.join(left)} = {', '.join(right)}"]
+
+    def _branch(self, node: Node) -> list[str]:
+        condition = self.text(node.inputs[0])
+        outputs = [value.name for value in node.outputs]
+        arms = [
+            [*self.block(b), *([] if _ends(b) else self._moves(outputs, b.results))]
+            for b in node.blocks
+        ]
+        then, other = arms
+        if not then and not other:
+            return []
+        if not then:
+            return [f"if not ({condition}):", *_indented(other)]
+        found = [f"if {condition}:", *_indented(then)]
+        return found + (["else:", *_indented(other)] if other else [])
+
+    def _with(self, node: Node, target: str) -> list[str]:
+        (block,) = node.blocks
+        outputs = [value.name for value in node.outputs]
+        body = [*self.block(block), *self._moves(outputs, block.results)]
+        return [
+            f"with {self.imports.symbol(target)}({self.arguments(node)}):",
+            *_indented(body or ["pass"]),
+        ]
+
+    def _loop(self, node: Node) -> list[str]:
+        (block,) = node.blocks
+        trips, start, *carried = node.inputs
+        index, *variables = [value.name for value in block.parameters]
+        proceed, *following = block.results
+        steady = start == Const(True) and proceed == Const(True)
+        go = proceed_name(node)
+        targets, first, following = (
+            (variables, carried, following)
+            if steady
+            else ([go, *variables], [start, *carried], [proceed, *following])
+        )
+        # A variable of a loop is read by the next trip even if nothing else reads it.
+        found = self._moves(targets, first)
+        end = [] if _ends(block) else self._moves(targets, following)
+        body = [*self.block(block), *end] or ["pass"]
+        if trips == Const(None):
+            counted = index in self.names.used
+            assert not counted or True
+            head = "while True:" if steady else f"while {self.names[go]}:"
+            if counted:
+                name = self.names[index]
+                found.append(f"{name} = 0")
+                body.append(f"{name} += 1")
+            return [*found, head, *_indented(body)]
+        if not steady:
+            body = [f"if not {self.names[go]}:", f"{_INDENT}break", *body]
+        name = self.names[index] if index in self.names.used else "_"
+        return [*found, f"for {name} in {self._range(trips)}:", *_indented(body)]
+
+    def _range(self, trips: Operand) -> str:
+        return f"range({self.text(trips)})"
+
+
+def _indented(lines: Iterable[str]) -> list[str]:
+    return [f"{_INDENT}{line}" for line in lines]
+
+
+def _ends(block: Block) -> bool:
+    """Whether control never reaches the end of the block."""
+    return bool(block.nodes) and isinstance(block.nodes[-1].operation, Raise)
+
+
+def _slice(operands: Sequence[Operand], texts: Sequence[str]) -> str:
+    start, stop, step = [
+        "" if operand in (Const(None), Const(2**63 - 1)) else text
+        for operand, text in zip(operands, texts, strict=True)
+    ]
+    return f"{start}:{stop}" + (f":{step}" if step and step != "1" else "")
+
+
+def unreachable(value: Value) -> Callable[[], None]:
+    raise AssertionError(assert_never)

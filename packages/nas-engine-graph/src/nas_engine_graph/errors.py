@@ -1,0 +1,40 @@
+"""What this engine refuses, as errors that carry their facts."""
+
+from __future__ import annotations
+
+from nas_core.errors import NasError, Place
+
+__all__ = ["InvalidGraphError", "UnsupportedModuleError"]
+
+
+class UnsupportedModuleError(NasError, TypeError):
+    """A module can't be converted without changing what it means.
+
+    Attributes:
+        construct: what stands in the way.
+        path: the module's dotted path; empty for the converted module itself.
+        place: the user's file and line, where it is known.
+    """
+
+    def __init__(self, construct: str, path: str = "", place: Place | None = None) -> None:
+        self.construct, self.path, self.place = construct, path, place
+        where = f"{place}: " if place else ""
+        module = f" (in module {path!r})" if path else ""
+        super().__init__(
+            f"{where}{construct}{module}; decorate the module's class with @nas.basic_unit to keep "
+            'it whole, or convert with on_unsupported="basic_unit"'
+        )
+
+    def __reduce__(self) -> tuple[type[UnsupportedModuleError], tuple[str, str, Place | None]]:
+        return type(self), (self.construct, self.path, self.place)
+
+
+class InvalidGraphError(NasError, ValueError):
+    """A graph, or its text form, breaks a rule of the IR; ``problems`` says which."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        self.problems = problems
+        super().__init__("; ".join(problems))
+
+    def __reduce__(self) -> tuple[type[InvalidGraphError], tuple[tuple[str, ...]]]:
+        return type(self), (self.problems,)

@@ -1,0 +1,161 @@
+"""Calls: of modules, of functions that can be imported, of functions that become part of the graph."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from nas_engine_graph.frontend.encode import NotEncodable, encode, symbol_of
+from nas_engine_graph.frontend.translate import Context, FunctionName, ModulePath, Translator
+from nas_engine_graph.frontend.world import public_method, torch_name, unsupported
+from nas_engine_graph.ir import Call, Const, Invoke, Local, Operand, key
+
+__all__ = ["context_target", "function", "method", "named_tuple", "python"]
+
+_CONTEXTS = {
+    "no_grad": "torch.no_grad",
+    "enable_grad": "torch.enable_grad",
+    "set_grad_enabled": "torch.set_grad_enabled",
+    "inference_mode": "torch.inference_mode",
+}
+
+
+def method(t: Translator, node: Any) -> None:
+    """``prim::CallMethod``: a call of a module, or of another method of one."""
+    owner, name = t.meaning[next(iter(node.inputs())).unique()], node.s("name")
+    if isinstance(owner, Context):
+        if name != "__init__":
+            raise unsupported(node, f"method {name!r} of a context manager", t.owner or ())
+        owner.arguments = t.operands(node, 1)
+        return
+    if not isinstance(owner, ModulePath):
+        kind = next(iter(node.inputs())).type().annotation_str
+        raise unsupported(node, f"method {name!r} of a {kind}", t.owner or ())
+    module = t.world.module(owner.path)
+    relative = owner.path[len(t.owner or ()) :]
+    inputs = t.operands(node, 1)
+    if t.world.whole(module) or t.world.layer(module):
+        python = getattr(type(module), name, None)
+        positional, keywords = _short(python, inputs, skip=1)
+    else:
+        t.world.want(owner.path, name)
+        python = getattr(type(module), name, None)
+        positional, keywords = _short(python, inputs, skip=1)
+    hint = relative[-1] if relative and not relative[-1].isdigit() else name
+    t.emit(node, Invoke(relative, public_method(name)), positional, keywords, hint=hint)
+
+
+def _short(
+    python: Any, inputs: Sequence[Operand], skip: int = 0
+) -> tuple[list[Operand], list[tuple[str, Operand]]]:
+    """Arguments without those that are the default; keywords from the first that is left out."""
+    if not callable(python):
+        return list(inputs), []
+    try:
+        names = list(inspect.signature(python).parameters.values())[skip:]
+    except (TypeError, ValueError):
+        return list(inputs), []
+    if len(names) < len(inputs):
+        return list(inputs), []
+    positional: list[Operand] = []
+    keywords: list[tuple[str, Operand]] = []
+    left_out = False
+    for parameter, operand in zip(names, inputs, strict=False):
+        if _is_default(parameter.default, operand):
+            left_out = True
+        elif left_out or parameter.kind is parameter.KEYWORD_ONLY:
+            keywords.append((parameter.name, operand))
+        else:
+            positional.append(operand)
+    return positional, keywords
+
+
+def _is_default(default: Any, operand: Operand) -> bool:
+    if default is inspect.Parameter.empty or not isinstance(operand, Const):
+        return False
+    try:
+        return bool(key(encode(default)) == key(operand.value))
+    except NotEncodable:
+        return False
+
+
+def function(t: Translator, node: Any) -> None:
+    """``prim::CallFunction``."""
+    name = t.meaning[next(iter(node.inputs())).unique()]
+    assert isinstance(name, FunctionName)
+    python = t.world.python.get(name.name)
+    inputs = t.operands(node, 1)
+    if python is not None and (public := torch_name(python)) is not None:
+        called = _resolve_public(public)
+        positional, keywords = _short(called, inputs)
+        if called is not python:
+            positional, keywords = _short(python, inputs)
+        t.emit(node, Call(public), positional, keywords, hint=python.__name__)
+        return
+    local = free_function(t, name.name, python)
+    positional, keywords = _short(python, inputs)
+    t.emit(node, Local(local), positional, keywords, hint=local)
+
+
+def _resolve_public(name: str) -> Any:
+    found: Any = torch
+    for part in name.split(".")[1:]:
+        found = getattr(found, part)
+    return found
+
+
+def free_function(t: Translator, name: str, python: Callable[..., Any] | None) -> str:
+    """Translate a free function of the user, once per graph; its name in the graph."""
+    known = t.world.local_names
+    if name not in known:
+        base = python.__name__ if python is not None else name.rpartition(".")[2]
+        base = base if base.isidentifier() else "function"
+        known[name] = base if base not in known.values() else f"{base}_{len(known)}"
+    local = known[name]
+    if local not in t.free:
+        t.free[local] = t.world.free_function(name, local, python, t.free)
+    return local
+
+
+def python(t: Translator, node: Any) -> None:
+    """``prim::PythonOp``: a function marked @torch.jit.ignore, called as it is."""
+    called = node.pyobj()
+    if inspect.ismethod(called):
+        raise unsupported(node, f"a call of the ignored method {called.__name__!r}", t.owner or ())
+    try:
+        symbol = symbol_of(called)
+    except NotEncodable as error:
+        raise unsupported(node, str(error), t.owner or ()) from error
+    if "<locals>" in symbol.name or symbol.name.startswith("stand_ins"):
+        raise unsupported(node, f"a call of the local function {called.__name__!r}", t.owner or ())
+    t.emit(node, Call(symbol.name), t.operands(node), hint=called.__name__)
+
+
+def named_tuple(t: Translator, node: Any, kind: str) -> None:
+    """A named tuple of a class of the user's, or of what an operator with several outputs returns."""
+    name = kind.removeprefix("__torch__.")
+    module, _, cls = name.rpartition(".")
+    homes = [module] if module else []
+    if t.owner is not None:
+        homes.append(type(t.world.module(t.owner)).__module__)
+    homes.append("__main__")
+    for home in homes:
+        found = getattr(sys.modules.get(home), cls, None)
+        if isinstance(found, type) and issubclass(found, tuple):
+            t.emit(node, Call(f"{home}.{cls}"), t.operands(node), hint="items")
+            return
+    raise unsupported(
+        node, f"the named tuple {cls!r}, which is not defined at the top of a module", t.owner or ()
+    )
+
+
+def context_target(t: Translator, node: Any, kind: str) -> str:
+    """The dotted name of a context manager that the IR can hold."""
+    name = kind.rpartition(".")[2]
+    if kind.startswith("__torch__.torch.") and name in _CONTEXTS:
+        return _CONTEXTS[name]
+    raise unsupported(node, f"an object of class {kind.removeprefix('__torch__.')}", t.owner or ())

@@ -1,0 +1,96 @@
+"""Branches, loops and exceptions: kept as blocks, or folded where the condition is constant."""
+
+from __future__ import annotations
+
+import builtins
+from dataclasses import replace
+from typing import Any
+
+from nas_engine_graph.frontend.translate import Translator
+from nas_engine_graph.frontend.world import unsupported
+from nas_engine_graph.ir import Builtin, Const, If, Loop, Node, Operand, Raise, Ref, Value
+
+__all__ = ["branch", "loop", "raise_exception"]
+
+_ENDLESS = 2**63 - 1
+_UNUSED = "Cannot call @unused methods"
+_ASSERTION = "AssertionError: "
+
+
+def branch(t: Translator, node: Any) -> None:
+    """``prim::If``."""
+    condition = t.operand(node, 0)
+    if isinstance(condition, Const):
+        chosen = list(node.blocks())[0 if condition.value else 1]
+        t.inline(chosen)
+        for output, result in zip(node.outputs(), chosen.outputs(), strict=True):
+            t.meaning[output.unique()] = t.meaning[result.unique()]
+        return
+    translated = [(block, t.block(block)) for block in node.blocks()]
+    results: list[tuple[Operand, ...]] = []
+    for block, _ in translated:
+        results.append(
+            tuple(
+                t.resolve(result, lambda o=output: t.kinds.of(o), node)  # type: ignore[misc]
+                for output, result in zip(node.outputs(), block.outputs(), strict=True)
+            )
+        )
+    blocks = tuple(replace(b, results=r) for (_, b), r in zip(translated, results, strict=True))
+    if not node.outputsSize() and not any(block.nodes for block in blocks):
+        return
+    t.emit(node, If(), [condition], blocks=blocks, hint="value")
+
+
+def loop(t: Translator, node: Any) -> None:
+    """``prim::Loop``."""
+    (block,) = node.blocks()
+    trips, start, *carried = t.operands(node)
+    if isinstance(trips, Const) and trips.value == _ENDLESS:
+        trips = Const(None)
+    if trips == Const(0) or start == Const(False):
+        for output, first in zip(node.outputs(), carried, strict=True):
+            t.meaning[output.unique()] = first
+        return
+    parameters = tuple(t.bind(value, "index") for value in block.inputs())
+    body = t.block(block, parameters)
+    proceed, *following = block.outputs()
+    results = [t.resolve(proceed, lambda: None, node)]
+    for output, value in zip(node.outputs(), following, strict=True):
+        results.append(t.resolve(value, lambda o=output: t.kinds.of(o), node))  # type: ignore[misc]
+    t.emit(
+        node, Loop(), [trips, start, *carried], blocks=(replace(body, results=tuple(results)),)
+    )
+
+
+def raise_exception(t: Translator, node: Any) -> None:
+    """``prim::RaiseException``: asserts carry their name in the message and no class."""
+    message, kind = t.operand(node, 0), t.operand(node, 1)
+    if message == Const(_UNUSED):
+        raise unsupported(node, "a call of a method marked @torch.jit.unused", t.owner or ())
+    name = kind.value if isinstance(kind, Const) and isinstance(kind.value, str) else None
+    if name is None:
+        t.emit(node, Raise("AssertionError"), _assertion(t, message))
+        return
+    module, _, cls = name.rpartition(".")
+    if module == "builtins" and hasattr(builtins, cls):
+        t.emit(node, Raise(cls), [message])
+        return
+    t.emit(node, Raise(name.removeprefix("__torch__.")), [message])
+
+
+def _assertion(t: Translator, message: Operand) -> list[Operand]:
+    """The message without the prefix that TorchScript has put before it."""
+    if isinstance(message, Const) and isinstance(message.value, str):
+        rest = message.value.removeprefix(_ASSERTION).removeprefix(_ASSERTION.strip())
+        return [Const(rest)] if rest else []
+    last = t.nodes()[-1] if t.nodes() else None
+    if (
+        last is not None
+        and isinstance(message, Ref)
+        and last.outputs == (Value(message.name, "str"),)
+        and last.operation == Builtin("add")
+        and last.inputs[0] == Const(_ASSERTION)
+    ):
+        t.nodes().pop()
+        return [last.inputs[1]]
+    return [message]

@@ -1,0 +1,134 @@
+"""``convert``: the way of a module into the IR, from shadow to verified graph."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from typing import Any, Literal
+
+import torch
+import torch.jit._recursive as recursive
+from nas_core.errors import Place
+from nas_core.model import is_basic_unit
+from torch import nn
+
+from nas_engine_graph.errors import UnsupportedModuleError
+from nas_engine_graph.frontend.isolation import isolated
+from nas_engine_graph.frontend.layers import is_layer
+from nas_engine_graph.frontend.members import assemble
+from nas_engine_graph.frontend.parametrizations import has_parametrization
+from nas_engine_graph.frontend.shadow import shadow
+from nas_engine_graph.frontend.switches import check_machinery
+from nas_engine_graph.frontend.translate import translate
+from nas_engine_graph.frontend.world import FRAME, World
+from nas_engine_graph.ir import Graph
+
+__all__ = ["convert"]
+
+_SCRIPT_ERRORS = (RuntimeError, TypeError, ValueError, OSError, AttributeError, AssertionError, SyntaxError)
+
+
+def convert(module: nn.Module, *, on_unsupported: Literal["error", "basic_unit"] = "error") -> Graph:
+    """The graph of a module; the module itself is not touched.
+
+    Args:
+        module: any module that TorchScript can parse.
+        on_unsupported: what to do with a module inside it that can't be converted: refuse the whole,
+            or keep that module as one node and warn.
+
+    Raises:
+        UnsupportedModuleError: conversion would change what the module means; with file and line.
+
+    >>> from torch import nn
+    >>> graph = convert(nn.Sequential(nn.Linear(4, 2), nn.ReLU()))
+    >>> graph.instantiate()
+    Sequential(
+      (0): Linear(in_features=4, out_features=2, bias=True)
+      (1): ReLU()
+    )
+    """
+    if on_unsupported not in ("error", "basic_unit"):
+        raise ValueError(f"on_unsupported is 'error' or 'basic_unit', not {on_unsupported!r}")
+    units: set[int] = set()
+    while True:
+        try:
+            return _convert(module, units)
+        except UnsupportedModuleError as error:
+            if on_unsupported == "error":
+                raise
+            culprit = _culprit(module, error, units)
+            if culprit is None:
+                raise
+            units.add(id(culprit))
+            warnings.warn(f"kept as a basic unit: {error.args[0]}", stacklevel=2)
+
+
+def _convert(module: nn.Module, units: set[int]) -> Graph:
+    def whole(candidate: nn.Module) -> bool:
+        return id(candidate) in units or is_basic_unit(candidate) or has_parametrization(candidate)
+
+    _check(module, whole)
+    with isolated():
+        scripted = _script(module, whole)
+        world = World(module, scripted, whole)
+        world.want((), "forward")
+        while world.wanted:
+            path, method = world.wanted.pop()
+            if world.whole(world.module(path)) or world.layer(world.module(path)):
+                continue
+            made, free = translate(world, path, method)
+            world.functions[path][method] = made
+            world.functions[path].update(free)
+    return assemble(world)
+
+
+def _check(module: nn.Module, whole: Any) -> None:
+    def visit(child: nn.Module, path: str) -> None:
+        if whole(child):
+            return
+        check_machinery(child, path)
+        if not is_layer(child):
+            for name, inner in child.named_children():
+                visit(inner, f"{path}.{name}" if path else name)
+
+    visit(module, "")
+
+
+def _script(module: nn.Module, whole: Any) -> Any:
+    try:
+        twin = shadow(module, whole)
+        script: Any = recursive.create_script_module
+        return script(twin, recursive.infer_methods_to_compile)
+    except _SCRIPT_ERRORS as error:
+        raise _refusal(error) from error
+
+
+def _refusal(error: Exception) -> UnsupportedModuleError:
+    text = str(error)
+    frames = [f for f in FRAME.findall(text) if "site-packages/torch/" not in f[0]]
+    place = Place(frames[0][0], int(frames[0][1])) if frames else None
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    message = re.sub(r"\s+", " ", lines[0] if lines else type(error).__name__)
+    return UnsupportedModuleError(f"TorchScript can't read it: {message}", place=place)
+
+
+def _culprit(module: nn.Module, error: UnsupportedModuleError, units: set[int]) -> nn.Module | None:
+    """The smallest module that can't be converted, which is not the root."""
+    if error.path:
+        found = module.get_submodule(error.path)
+        return found if id(found) not in units and found is not module else None
+    return _failing(module, units, top=True)
+
+
+def _failing(module: nn.Module, units: set[int], top: bool) -> nn.Module | None:
+    for child in module.children():
+        if id(child) not in units and (found := _failing(child, units, top=False)):
+            return found
+    if top or is_layer(module):
+        return None
+    try:
+        with torch.no_grad():
+            _convert(module, units)
+    except UnsupportedModuleError:
+        return module
+    return None

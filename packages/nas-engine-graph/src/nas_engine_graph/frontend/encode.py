@@ -1,0 +1,124 @@
+"""Python values and tensors as data of the IR."""
+
+from __future__ import annotations
+
+import enum
+import inspect
+import sys
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nas_engine_graph.ir import (
+    Data,
+    Device,
+    Dtype,
+    Fill,
+    Init,
+    Layout,
+    MemoryFormat,
+    Normal,
+    Symbol,
+)
+
+__all__ = ["dtype_name", "encode", "initial", "symbol_of", "tensor_data"]
+
+_SMALL = 64
+_NUMPY_LESS = {torch.bfloat16: torch.int16}
+
+
+class NotEncodable(ValueError):
+    """The value can't be written as source."""
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def tensor_data(tensor: Tensor) -> Data:
+    """The elements of a tensor as bytes."""
+    flat = tensor.detach().cpu().contiguous().reshape(-1)
+    content = flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""
+    return Data(dtype_name(tensor.dtype), tuple(tensor.shape), content)
+
+
+def _uniform(tensor: Tensor) -> Fill | None:
+    if tensor.numel() == 0 or tensor.is_complex() or tensor.is_quantized:
+        return None
+    values = tensor.detach().reshape(-1)
+    first = values[0]
+    if bool((values == first).all()) and (not tensor.is_floating_point() or _exact(first)):
+        return Fill(first.item())
+    return None
+
+
+def _exact(value: Tensor) -> bool:
+    # A negative zero equals zero but is not it.
+    return not (value == 0 and torch.signbit(value))
+
+
+def initial(tensor: Tensor, drawn: bool) -> Init:
+    """How a new model gets this tensor: filled, drawn (large parameters), or from its elements."""
+    if tensor.is_meta:
+        return Fill(0)
+    if (fill := _uniform(tensor)) is not None:
+        return fill
+    if drawn and tensor.numel() > _SMALL and tensor.is_floating_point():
+        values = tensor.detach().double()
+        return Normal(float(values.mean()), float(values.std()))
+    return tensor_data(tensor)
+
+
+def symbol_of(obj: Any) -> Symbol:
+    """The dotted name under which ``obj`` can be imported."""
+    module, name = getattr(obj, "__module__", None), getattr(obj, "__qualname__", None)
+    if module is None and isinstance(name, str):
+        module = "torch" if getattr(torch, name, None) is obj else None
+    if module in {"torch._C._nn", "torch._C"} or module is None:
+        for home in (torch.nn.functional, torch):
+            if name and getattr(home, name, None) is obj:
+                return Symbol(f"{home.__name__}.{name}")
+    found: Any = sys.modules.get(module or "")
+    for part in (name or "").split("."):
+        found = getattr(found, part, None)
+    if found is None or inspect.unwrap(found) is not inspect.unwrap(obj):
+        raise NotEncodable(f"{obj!r} can't be imported by name")
+    return Symbol(f"{module}.{name}")
+
+
+def encode(value: Any) -> Any:
+    """A Python value as a constant, or as tuples, lists and dicts of constants.
+
+    Raises:
+        NotEncodable: there is no way to write it as source.
+    """
+    match value:
+        case None | bool() | str() | complex():
+            return value
+        case enum.Enum():
+            return Symbol(f"{symbol_of(type(value)).name}.{value.name}")
+        case int() | float():
+            return float(value) if isinstance(value, float) else int(value)
+        case torch.dtype():
+            return Dtype(dtype_name(value))
+        case torch.device():
+            return Device(str(value))
+        case torch.layout():
+            return Layout(str(value).removeprefix("torch."))
+        case torch.memory_format():
+            return MemoryFormat(str(value).removeprefix("torch."))
+        case torch.Size():
+            return tuple(value)
+        case tuple() if type(value) is tuple:
+            return tuple(map(encode, value))
+        case list():
+            return list(map(encode, value))
+        case dict():
+            return {encode(k): encode(v) for k, v in value.items()}
+        case Tensor():
+            return tensor_data(value)
+        case _ if callable(value):
+            return symbol_of(value)
+        case _:
+            raise NotEncodable(f"a value of type {type(value).__name__}: {value!r:.80}")

@@ -1,0 +1,201 @@
+"""What each kind of TorchScript node means: a table of functions, with the operators as the default."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nas_engine_graph.frontend import calls, control, operators
+from nas_engine_graph.frontend.encode import NotEncodable, encode
+from nas_engine_graph.frontend.translate import Context, FunctionName, ModulePath, Translator
+from nas_engine_graph.frontend.world import unsupported
+from nas_engine_graph.ir import Block, Builtin, Const, Node, Read, Ref, Value, Write
+
+__all__ = ["handle"]
+
+_SCALARS = (type(None), bool, int, float, str, torch.dtype, torch.device, torch.layout, torch.memory_format)
+
+
+def _constant(t: Translator, node: Any) -> None:
+    value = node.output()
+    if node.hasAttribute("name"):
+        t.meaning[value.unique()] = FunctionName(value.type().annotation_str)
+        return
+    content = value.toIValue()
+    if isinstance(content, Tensor):
+        raise unsupported(node, "a tensor as a constant", t.owner or ())
+    if isinstance(content, list | dict):
+        _literal(t, node, content)
+        return
+    try:
+        t.meaning[value.unique()] = Const(encode(content))
+    except NotEncodable as error:
+        raise unsupported(node, str(error), t.owner or ()) from error
+
+
+def _literal(t: Translator, node: Any, content: Any) -> None:
+    items = content if isinstance(content, list) else [x for pair in content.items() for x in pair]
+    name = "list" if isinstance(content, list) else "dict"
+    t.emit(node, Builtin(name), [Const(encode(item)) for item in items], hint="items")
+
+
+def _is_scalar(value: Any) -> bool:
+    if type(value) is tuple:
+        return all(map(_is_scalar, value))
+    return isinstance(value, _SCALARS)
+
+
+def _get(t: Translator, node: Any) -> None:
+    owner, name = t.meaning[node.input().unique()], node.s("name")
+    if not isinstance(owner, ModulePath):
+        kind = next(iter(node.inputs())).type().annotation_str
+        raise unsupported(node, f"attribute {name!r} of a {kind}", t.owner or ())
+    module = t.world.module(owner.path)
+    value = node.output()
+    if name in module._modules and module._modules[name] is not None:
+        t.meaning[value.unique()] = ModulePath((*owner.path, name))
+        return
+    relative = (*owner.path[len(t.owner or ()) :], name)
+    content = getattr(module, name)
+    if name == "training" or name in module._parameters or name in module._buffers:
+        if content is None and not t.world.is_written(module, name):
+            t.meaning[value.unique()] = Const(None)
+        else:
+            t.emit(node, Read(relative), hint=name)
+    elif _is_scalar(content) and not t.world.is_written(module, name):
+        t.meaning[value.unique()] = Const(encode(content))
+    else:
+        _note_attribute(t, owner, name, value)
+        t.emit(node, Read(relative), hint=name)
+
+
+def _note_attribute(t: Translator, owner: ModulePath, name: str, value: Any) -> None:
+    path = t.world.canonical(owner.path)
+    t.world.attributes.setdefault(path, {})[name] = value.type().annotation_str
+
+
+def _set(t: Translator, node: Any) -> None:
+    owner_value, value = node.inputs()
+    owner, name = t.meaning[owner_value.unique()], node.s("name")
+    if not isinstance(owner, ModulePath):
+        raise unsupported(node, f"setting attribute {name!r} of a value", t.owner or ())
+    module = t.world.module(owner.path)
+    if name == "training":
+        raise unsupported(node, "setting self.training", t.owner or ())
+    if name not in module._parameters and name not in module._buffers:
+        path = t.world.canonical(owner.path)
+        t.world.attributes.setdefault(path, {}).setdefault(name, value.type().annotation_str)
+    relative = (*owner.path[len(t.owner or ()) :], name)
+    t.emit(node, Write(relative), [t.operand(node, 1)])
+
+
+def _same(t: Translator, node: Any) -> None:
+    t.alias(node, t.operand(node, 0))
+
+
+def _uninitialized(t: Translator, node: Any) -> None:
+    t.alias(node, Const(None))
+
+
+def _tuple(t: Translator, node: Any) -> None:
+    if (packed := t.packed.get(node.output().unique())) is not None:
+        t.alias(node, packed)
+        return
+    kind = node.output().type()
+    if kind.annotation_str.startswith("__torch__."):
+        calls.named_tuple(t, node, kind.annotation_str)
+        return
+    inputs = t.operands(node)
+    if all(isinstance(i, Const) for i in inputs) and inputs:
+        t.alias(node, Const(tuple(i.value for i in inputs if isinstance(i, Const))))
+        return
+    t.emit(node, Builtin("tuple"), inputs, hint="items")
+
+
+def _list(t: Translator, node: Any) -> None:
+    t.emit(node, Builtin("list"), t.operands(node), hint="items")
+
+
+def _dict(t: Translator, node: Any) -> None:
+    t.emit(node, Builtin("dict"), t.operands(node), hint="items")
+
+
+def _unpack(t: Translator, node: Any) -> None:
+    source = t.operand(node, 0)
+    if isinstance(source, Const) and isinstance(source.value, tuple):
+        for output, item in zip(node.outputs(), source.value, strict=True):
+            t.meaning[output.unique()] = Const(item)
+        return
+    if node.outputsSize():
+        t.emit(node, Builtin("unpack"), [source], hint="item")
+
+
+def _index(t: Translator, node: Any) -> None:
+    source, index = t.operands(node)
+    match source, index:
+        case Const(value=tuple() as items), Const(value=int() as at):
+            t.alias(node, Const(items[at]))
+        case _:
+            t.emit(node, Builtin("getitem"), [source, index], hint="item")
+
+
+def _tuple_slice(t: Translator, node: Any) -> None:
+    bounds = [Const(node.i("beg")), Const(node.i("end")), Const(1)]
+    t.emit(node, Builtin("slice"), [t.operand(node, 0), *bounds], hint="items")
+
+
+def _print(t: Translator, node: Any) -> None:
+    t.emit(node, Builtin("print"), t.operands(node))
+
+
+def _create(t: Translator, node: Any) -> None:
+    kind = node.output().type().annotation_str
+    t.meaning[node.output().unique()] = Context(calls.context_target(t, node, kind))
+
+
+def _enter(t: Translator, node: Any) -> None:
+    context = t.meaning[next(iter(node.inputs())).unique()]
+    if not isinstance(context, Context):
+        raise unsupported(node, "a with statement over an object of a class", t.owner or ())
+    t.enter(context)
+
+
+def _exit(t: Translator, node: Any) -> None:
+    t.leave(node)
+
+
+HANDLERS: dict[str, Callable[[Translator, Any], None]] = {
+    "prim::Constant": _constant,
+    "prim::GetAttr": _get,
+    "prim::SetAttr": _set,
+    "prim::CallMethod": calls.method,
+    "prim::CallFunction": calls.function,
+    "prim::PythonOp": calls.python,
+    "prim::If": control.branch,
+    "prim::Loop": control.loop,
+    "prim::RaiseException": control.raise_exception,
+    "prim::TupleConstruct": _tuple,
+    "prim::ListConstruct": _list,
+    "prim::DictConstruct": _dict,
+    "prim::TupleUnpack": _unpack,
+    "prim::ListUnpack": _unpack,
+    "prim::TupleIndex": _index,
+    "prim::TupleSlice": _tuple_slice,
+    "prim::unchecked_cast": _same,
+    "prim::unchecked_unwrap_optional": _same,
+    "aten::_unwrap_optional": _same,
+    "prim::Uninitialized": _uninitialized,
+    "prim::Print": _print,
+    "prim::CreateObject": _create,
+    "prim::Enter": _enter,
+    "prim::Exit": _exit,
+}
+
+
+def handle(t: Translator, node: Any) -> None:
+    """Append to the open block what the TorchScript node means."""
+    HANDLERS.get(node.kind(), operators.operator)(t, node)

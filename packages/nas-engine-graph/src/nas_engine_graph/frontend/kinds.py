@@ -1,0 +1,139 @@
+"""Which integers are really dtypes, layouts or memory formats: TorchScript writes them all as ``int``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from nas_engine_graph.frontend.schema import schema_of
+from nas_engine_graph.ir import Dtype, Layout, MemoryFormat
+
+__all__ = ["Kinds", "decode"]
+
+_DTYPES = {
+    0: "uint8", 1: "int8", 2: "int16", 3: "int32", 4: "int64", 5: "float16", 6: "float32",
+    7: "float64", 8: "complex32", 9: "complex64", 10: "complex128", 11: "bool", 15: "bfloat16",
+    23: "float8_e5m2", 24: "float8_e4m3fn",
+}  # fmt: skip
+_LAYOUTS = {0: "strided", 1: "sparse_coo", 2: "sparse_csr"}
+_FORMATS = {0: "contiguous_format", 1: "preserve_format", 2: "channels_last", 3: "channels_last_3d"}
+_SEEDS = {"prim::dtype": "dtype", "prim::layout": "layout"}
+_ALIASES = frozenset({"prim::unchecked_cast", "aten::list", "prim::unchecked_unwrap_optional"})
+_EQUAL = frozenset({"aten::eq", "aten::ne", "aten::__is__", "aten::__isnot__"})
+
+
+def decode(value: int, kind: str) -> Dtype | Layout | MemoryFormat:
+    """What the integer stands for."""
+    if kind == "dtype":
+        return Dtype(_DTYPES[value])
+    return Layout(_LAYOUTS[value]) if kind == "layout" else MemoryFormat(_FORMATS[value])
+
+
+def _walk(block: Any) -> Iterator[Any]:
+    for node in block.nodes():
+        yield node
+        for inner in node.blocks():
+            yield from _walk(inner)
+
+
+class Kinds:
+    """The kinds of the values of one TorchScript graph, found by following them forwards and back."""
+
+    def __init__(self, graph: Any, callee: Callable[[Any], Kinds | None]) -> None:
+        self._parent: dict[int, int] = {}
+        self._kind: dict[int, str] = {}
+        self._callee = callee
+        self._graph = graph
+        for node in _walk(graph):
+            self._visit(node)
+
+    def of(self, value: Any) -> str | None:
+        """The kind of a value that is no constant."""
+        return self._kind.get(self._root(value.unique()))
+
+    def parameter(self, index: int) -> str | None:
+        """The kind of an input of the graph; methods count ``self``."""
+        return self.of(list(self._graph.inputs())[index])
+
+    def result(self) -> str | None:
+        """The kind of the only output."""
+        outputs = list(self._graph.outputs())
+        return self.of(outputs[0]) if len(outputs) == 1 else None
+
+    def _root(self, unique: int) -> int:
+        while (above := self._parent.get(unique, unique)) != unique:
+            unique = above
+        return unique
+
+    def _join(self, a: Any, b: Any) -> None:
+        if any(v.node().kind() == "prim::Constant" for v in (a, b)):
+            return
+        one, other = self._root(a.unique()), self._root(b.unique())
+        if one != other:
+            kind = self._kind.pop(other, None)
+            self._parent[other] = one
+            if kind:
+                self._kind.setdefault(one, kind)
+
+    def _mark(self, value: Any, kind: str | None) -> None:
+        if kind and value.node().kind() != "prim::Constant":
+            self._kind[self._root(value.unique())] = kind
+
+    def _visit(self, node: Any) -> None:
+        kind, inputs = node.kind(), list(node.inputs())
+        if seed := _SEEDS.get(kind):
+            self._mark(node.output(), seed)
+        elif kind == "prim::If":
+            for block in node.blocks():
+                for output, result in zip(node.outputs(), block.outputs(), strict=True):
+                    self._join(output, result)
+        elif kind == "prim::Loop":
+            self._loop(node, inputs)
+        elif kind in _ALIASES:
+            self._join(node.output(), inputs[0])
+        elif kind in _EQUAL:
+            self._join(*inputs)
+        elif kind in ("prim::CallFunction", "prim::CallMethod"):
+            self._call(node, inputs)
+        elif (schema := schema_of(node)) is not None:
+            for value, argument in zip(inputs, schema.arguments, strict=False):
+                self._mark(value, argument.kind)
+
+    def _loop(self, node: Any, inputs: list[Any]) -> None:
+        (block,) = node.blocks()
+        carried = zip(
+            inputs[2:],
+            list(block.inputs())[1:],
+            list(block.outputs())[1:],
+            node.outputs(),
+            strict=True,
+        )
+        for first, parameter, following, output in carried:
+            for other in (first, following, output):
+                self._join(parameter, other)
+
+    def _call(self, node: Any, inputs: list[Any]) -> None:
+        if (callee := self._callee(node)) is None:
+            return
+        first = 1 if node.kind() == "prim::CallFunction" else 0
+        for index, value in enumerate(inputs[first:]):
+            self._mark(value, callee.parameter(index))
+        if node.outputsSize() == 1:
+            self._mark(node.output(), callee.result())
+
+    def at(self, node: Any, index: int) -> str | None:
+        """The kind of what the node takes as its input of this index."""
+        kind, inputs = node.kind(), list(node.inputs())
+        if kind in _EQUAL:
+            return self.of(inputs[1 - index])
+        if kind == "prim::Loop":
+            return self.of(list(node.outputs())[index - 2]) if index >= 2 else None
+        if kind in ("prim::CallFunction", "prim::CallMethod"):
+            callee = self._callee(node)
+            if callee is None:
+                return None
+            return callee.parameter(index - (kind == "prim::CallFunction"))
+        schema = schema_of(node)
+        if schema is None or index >= len(schema.arguments):
+            return None
+        return schema.arguments[index].kind

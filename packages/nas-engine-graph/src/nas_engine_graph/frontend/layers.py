@@ -1,0 +1,240 @@
+"""Modules that stay whole: the constructor call that makes such a module, recovered from the instance.
+
+Every recovered call is tried out, and what it makes is compared with the instance: a layer that can't be
+made again by its constructor is refused, not guessed.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from nas_core.model import arguments_of, is_basic_unit
+from torch import Tensor, nn
+
+from nas_engine_graph.frontend.encode import NotEncodable, encode, symbol_of
+from nas_engine_graph.frontend.parametrizations import (
+    apply_parametrizations,
+    parametrizations_of,
+    plain_class,
+)
+from nas_engine_graph.ir import Layer
+
+__all__ = ["Unrecoverable", "is_layer", "layer_class", "recover"]
+
+_CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
+_COSMETIC = frozenset({"__init__", "__repr__", "extra_repr", "reset_parameters", "_get_name"})
+_RECURRENT = (
+    "input_size hidden_size num_layers nonlinearity bias batch_first dropout bidirectional proj_size"
+).split()
+_DEFAULTS: dict[str, Any] = {
+    "num_layers": 1, "nonlinearity": "tanh", "bias": True, "batch_first": False, "dropout": 0.0,
+    "bidirectional": False, "proj_size": 0,
+}  # fmt: skip
+_MISSING = object()
+
+
+class Unrecoverable(ValueError):
+    """The constructor call can't be recovered from the instance."""
+
+
+def _changes_behaviour(cls: type) -> bool:
+    """Whether a class of the user adds more than a constructor and a representation."""
+    return any(
+        name not in _COSMETIC and (callable(member) or isinstance(member, property))
+        for name, member in vars(cls).items()
+    )
+
+
+def layer_class(module: nn.Module) -> type[nn.Module] | None:
+    """The class of ``torch.nn`` that the module behaves as, or None for a module of the user's own."""
+    for cls in plain_class(module).__mro__:
+        if cls is nn.Module or issubclass(cls, _CONTAINERS):
+            return None
+        if cls.__module__.startswith("torch."):
+            return cls
+        if _changes_behaviour(cls):
+            return None
+    return None
+
+
+def is_layer(module: nn.Module) -> bool:
+    """Whether the module is one node: a layer of ``torch.nn``, or a ``@basic_unit``."""
+    return is_basic_unit(module) or layer_class(module) is not None
+
+
+def _activation(module: Any) -> Any:
+    return module.activation
+
+
+_SPECIAL: dict[tuple[str, str], Callable[[Any], Any]] = {
+    ("MultiheadAttention", "bias"): lambda m: m.in_proj_bias is not None,
+    ("MultiheadAttention", "add_bias_kv"): lambda m: m.bias_k is not None,
+    ("PairwiseDistance", "p"): lambda m: m.norm,
+    ("AdaptiveLogSoftmaxWithLoss", "cutoffs"): lambda m: list(m.cutoffs[:-1]),
+    ("TransformerEncoder", "encoder_layer"): lambda m: m.layers[0],
+    ("TransformerDecoder", "decoder_layer"): lambda m: m.layers[0],
+    ("Softmax", "dim"): lambda m: m.dim,
+}
+for _kind in ("TransformerEncoderLayer", "TransformerDecoderLayer"):
+    _SPECIAL |= {
+        (_kind, "d_model"): lambda m: m.self_attn.embed_dim,
+        (_kind, "nhead"): lambda m: m.self_attn.num_heads,
+        (_kind, "dim_feedforward"): lambda m: m.linear1.out_features,
+        (_kind, "dropout"): lambda m: m.dropout.p,
+        (_kind, "activation"): _activation,
+        (_kind, "layer_norm_eps"): lambda m: m.norm1.eps,
+        (_kind, "batch_first"): lambda m: m.self_attn.batch_first,
+        (_kind, "bias"): lambda m: m.linear1.bias is not None,
+    }
+
+
+def _parameters(cls: type[nn.Module]) -> Iterator[tuple[str, Any]]:
+    """Names and defaults of what the constructor takes."""
+    if issubclass(cls, nn.RNNBase) and cls is not nn.RNNBase:
+        for name in _RECURRENT:
+            if (name == "nonlinearity") <= (cls is nn.RNN) and not (
+                name == "proj_size" and cls is not nn.LSTM
+            ):
+                yield name, _DEFAULTS.get(name, _MISSING)
+        return
+    for parameter in list(inspect.signature(cls.__init__).parameters.values())[1:]:
+        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            yield (
+                parameter.name,
+                _MISSING if parameter.default is parameter.empty else parameter.default,
+            )
+
+
+def _dtype(module: nn.Module) -> Any:
+    found = {t.dtype for t in module.parameters() if t.is_floating_point() or t.is_complex()}
+    return found.pop() if len(found) == 1 and found != {torch.get_default_dtype()} else None
+
+
+def _argument(module: nn.Module, cls: type[nn.Module], name: str, default: Any) -> Any:
+    for base in cls.__mro__:
+        if special := _SPECIAL.get((base.__name__, name)):
+            return special(module)
+    if name == "dtype":
+        return _dtype(module)
+    if name == "device" or name.startswith("_"):
+        return default
+    found = getattr(module, name, _MISSING)
+    if isinstance(default, bool) and (found is None or isinstance(found, Tensor)):
+        return found is not None
+    if name in module._parameters and not isinstance(default, bool):
+        return default
+    return default if found is _MISSING else found
+
+
+def _encoded(value: Any) -> Any:
+    if isinstance(value, nn.Module):
+        return recover(value)
+    return encode(value)
+
+
+def _call(module: nn.Module, cls: type[nn.Module]) -> tuple[list[Any], dict[str, Any]]:
+    if (record := arguments_of(module)) is not None:
+        return list(record[0]), dict(record[1])
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
+    for name, default in _parameters(cls):
+        value = _argument(module, cls, name, default)
+        if value is _MISSING:
+            raise Unrecoverable(
+                f"the constructor of {cls.__qualname__} needs {name!r}, and the instance has no "
+                "attribute of this name to recover it from"
+            )
+        if default is _MISSING and not kwargs:
+            args.append(value)
+        elif default is _MISSING or not _same(value, default):
+            kwargs[name] = value
+    return args, kwargs
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, Tensor) or isinstance(b, Tensor):
+        return a is b
+    return type(a) is type(b) and bool(a == b)
+
+
+def _remake(module: nn.Module, cls: type, args: list[Any], kwargs: dict[str, Any]) -> nn.Module:
+    state = torch.get_rng_state()
+    try:
+        try:
+            with torch.device("meta"):
+                twin: nn.Module = cls(*args, **kwargs)
+        except (NotImplementedError, RuntimeError):
+            twin = cls(*args, **kwargs)
+        return apply_parametrizations(module, twin)
+    except (TypeError, ValueError, RuntimeError, AttributeError, AssertionError) as error:
+        raise Unrecoverable(f"{cls.__qualname__} can't be made again: {error}") from error
+    finally:
+        torch.set_rng_state(state)
+
+
+def _tensors(module: nn.Module) -> list[tuple[Any, ...]]:
+    kinds = (module.named_parameters, module.named_buffers)
+    found = [
+        (index, name, tuple(tensor.shape), tensor.dtype)
+        for index, named in enumerate(kinds)
+        for name, tensor in named()
+    ]
+    return [*found, *((name,) for name in module.state_dict(keep_vars=True))]
+
+
+def _settings(module: nn.Module, twin: nn.Module) -> Iterator[tuple[str, Any]]:
+    for name, ours in vars(twin).items():
+        theirs = vars(module).get(name, _MISSING)
+        if name == "training" or not isinstance(ours, bool | int | float | str | tuple | None):
+            continue
+        if isinstance(theirs, Tensor | nn.Module) or _equal(ours, theirs):
+            continue
+        if name.startswith("_") or theirs is _MISSING:
+            raise Unrecoverable(f"its attribute {name!r} is {theirs!r}, its constructor makes {ours!r}")
+        yield name, encode(theirs)
+
+
+def _equal(a: Any, b: Any) -> bool:
+    return bool(a == b) and (type(a) is type(b) or not isinstance(a, bool))
+
+
+def recover(module: nn.Module, cls: type[nn.Module] | None = None) -> Layer:
+    """The constructor call of a module that stays whole.
+
+    Raises:
+        Unrecoverable: the call can't be known, or does not make such a module.
+    """
+    if is_basic_unit(module):
+        cls = cls or type(module)
+    cls = cls or layer_class(module) or type(module)
+    try:
+        args, kwargs = _call(module, cls)
+        twin = _remake(module, cls, args, kwargs)
+        if (ours := _tensors(twin)) != (theirs := _tensors(module)):
+            odd = [t for t in theirs if t not in ours] or [t for t in ours if t not in theirs]
+            raise Unrecoverable(f"{cls.__qualname__} made again differs in {(odd or theirs)[0]}")
+        settings = tuple(_settings(module, twin))
+        for (name, a), (_, b) in zip(module.named_modules(), twin.named_modules(), strict=True):
+            if name and plain_class(a).__qualname__ != plain_class(b).__qualname__:
+                raise Unrecoverable(f"its {name!r} is a {type(a).__name__}")
+            if name and tuple(_settings(a, b)):
+                raise Unrecoverable(f"{name!r} was changed after it was made")
+        return Layer(
+            _public(cls),
+            tuple(map(_encoded, args)),
+            tuple((name, _encoded(value)) for name, value in kwargs.items()),
+            settings=settings,
+            parametrizations=parametrizations_of(module),
+            frozen=tuple(n for n, p in module.named_parameters() if not p.requires_grad),
+        )
+    except NotEncodable as error:
+        raise Unrecoverable(str(error)) from error
+
+
+def _public(cls: type) -> str:
+    if cls.__module__.startswith("torch.nn.") and getattr(nn, cls.__name__, None) is cls:
+        return f"torch.nn.{cls.__name__}"
+    return symbol_of(cls).name

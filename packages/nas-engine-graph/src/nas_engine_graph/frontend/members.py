@@ -1,0 +1,163 @@
+"""The module tree as graphs: what is registered, in order, and what is shared."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nas_engine_graph.errors import UnsupportedModuleError
+from nas_engine_graph.frontend.encode import NotEncodable, dtype_name, encode, initial
+from nas_engine_graph.frontend.layers import Unrecoverable, recover
+from nas_engine_graph.frontend.switches import pinned
+from nas_engine_graph.frontend.world import Path, World
+from nas_engine_graph.ir import (
+    Absent,
+    Attribute,
+    Buffer,
+    Function,
+    Graph,
+    Layer,
+    Member,
+    Parameter,
+    Tie,
+)
+
+__all__ = ["assemble"]
+
+_CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
+
+
+class _Assembly:
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.places: dict[int, Path] = {}
+        self.ties: list[Tie] = []
+
+    def first(self, obj: Any, path: Path) -> bool:
+        """Whether this is the first place of the object; a tie otherwise."""
+        if (source := self.places.setdefault(id(obj), path)) == path:
+            return True
+        self.ties.append(Tie(path, source))
+        return False
+
+    def module(self, module: nn.Module, path: Path) -> Member:
+        if self.world.layer(module) or self.world.whole(module):
+            return self.layer(module, path)
+        members: list[tuple[str, Member]] = []
+        for name, parameter in module._parameters.items():
+            members.append((name, self.parameter(parameter, (*path, name))))
+        for name, buffer in module._buffers.items():
+            persistent = name not in module._non_persistent_buffers_set
+            members.append((name, self.buffer(buffer, (*path, name), persistent)))
+        for name, child in module._modules.items():
+            if child is None or not self.first(child, (*path, name)):
+                members.append((name, Absent("module")))
+            else:
+                members.append((name, self.module(child, (*path, name))))
+        members += self.attributes(module, path)
+        return Graph(
+            type(module).__name__,
+            tuple(members),
+            self.functions(path),
+            self.kind(module, path),
+            pinned=pinned(module, ".".join(path)),
+            evaluating=self.evaluating(module, path),
+            training=module.training,
+        )
+
+    def kind(self, module: nn.Module, path: Path) -> str:
+        for cls in _CONTAINERS:
+            if isinstance(module, cls):
+                own = cls.forward if cls is nn.Sequential else nn.Module.forward
+                if type(module).forward is own:
+                    extra = set(self.world.functions.get(path, ())) - {"forward"}
+                    if not extra and not module._buffers and path not in self.world.attributes:
+                        return f"torch.nn.{cls.__name__}"
+        return "torch.nn.Module"
+
+    def functions(self, path: Path) -> tuple[Function, ...]:
+        found = self.world.functions.get(path, {})
+        return tuple(sorted(found.values(), key=lambda f: (f.free, f.name != "forward")))
+
+    def evaluating(self, module: nn.Module, path: Path) -> bool:
+        root = self.world.root.training
+        if module.training and not root:
+            raise UnsupportedModuleError("training mode inside a module in eval mode", ".".join(path))
+        parent = self.world.module(path[:-1]).training if path else root
+        return parent and not module.training
+
+    def layer(self, module: nn.Module, path: Path) -> Layer:
+        for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+            self.first(tensor, (*path, *name.split(".")))
+        self._inner_ties(module, path)
+        try:
+            return replace(recover(module), evaluating=self.evaluating(module, path))
+        except Unrecoverable as error:
+            raise UnsupportedModuleError(
+                f"{type(module).__name__} can't be written as a constructor call: {error}",
+                ".".join(path),
+            ) from error
+
+    def _inner_ties(self, module: nn.Module, path: Path) -> None:
+        """Ties inside a layer are its constructor's work."""
+        self.ties = [
+            tie
+            for tie in self.ties
+            if not (tie.target[: len(path)] == path and tie.source[: len(path)] == path)
+        ]
+
+    def parameter(self, tensor: Tensor | None, path: Path) -> Member:
+        if tensor is None or not self.first(tensor, path):
+            return Absent("parameter")
+        if type(tensor) is not nn.Parameter:
+            raise UnsupportedModuleError(
+                f"parameter {path[-1]!r} of type {type(tensor).__name__}", ".".join(path[:-1])
+            )
+        return Parameter(
+            tuple(tensor.shape), initial(tensor, True), dtype_name(tensor.dtype), tensor.requires_grad
+        )
+
+    def buffer(self, tensor: Tensor | None, path: Path, persistent: bool) -> Member:
+        if tensor is None:
+            return Absent("buffer" if persistent else "transient buffer")
+        if not self.first(tensor, path):
+            return Absent("buffer" if persistent else "transient buffer")
+        if tensor.requires_grad or type(tensor) is not Tensor:
+            raise UnsupportedModuleError(f"buffer {path[-1]!r} that is no plain tensor", ".".join(path[:-1]))
+        init = initial(tensor, False)
+        return Buffer(tuple(tensor.shape), init, dtype_name(tensor.dtype), persistent)
+
+    def attributes(self, module: nn.Module, path: Path) -> list[tuple[str, Member]]:
+        found: list[tuple[str, Member]] = []
+        for name, kind in sorted(self.world.attributes.get(path, {}).items()):
+            value = getattr(module, name)
+            if isinstance(value, Tensor) and (value.requires_grad or value.grad_fn is not None):
+                raise UnsupportedModuleError(
+                    f"attribute {name!r}, a tensor that needs a gradient but is no parameter",
+                    ".".join(path),
+                )
+            try:
+                found.append((name, Attribute(encode(value), kind)))
+            except NotEncodable as error:
+                raise UnsupportedModuleError(f"attribute {name!r}: {error}", ".".join(path)) from error
+        return found
+
+
+def assemble(world: World) -> Graph:
+    """The graph of the root module, with the graphs of all others inside it."""
+    assembly = _Assembly(world)
+    assembly.first(world.root, ())
+    made = assembly.module(world.root, ())
+    if isinstance(made, Layer):
+        raise UnsupportedModuleError(
+            f"{type(world.root).__name__} is one layer: there is nothing to convert"
+        )
+    assert isinstance(made, Graph)
+    return replace(made, ties=tuple(assembly.ties))
+
+
+def is_complex(tensor: Tensor) -> bool:
+    return tensor.dtype in (torch.complex64, torch.complex128)

@@ -1,0 +1,206 @@
+"""Operators, by their schema: those of the dispatcher as they are, TorchScript's own as Python's."""
+
+from __future__ import annotations
+
+import math
+import operator as python
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from nas_engine_graph.frontend.schema import Schema, schema_of
+from nas_engine_graph.frontend.translate import Translator
+from nas_engine_graph.frontend.world import unsupported
+from nas_engine_graph.ir import Builtin, Call, Const, Operand, Operation, Operator, Ref, key
+
+__all__ = ["operator"]
+
+# What TorchScript calls it, what the IR calls it.
+_NAMES = {
+    "add": "add", "sub": "sub", "mul": "mul", "div": "truediv", "floordiv": "floordiv",
+    "remainder": "mod", "pow": "pow", "neg": "neg", "eq": "eq", "ne": "ne", "lt": "lt", "le": "le",
+    "gt": "gt", "ge": "ge", "__and__": "and", "__or__": "or", "__xor__": "xor", "__not__": "not",
+    "__lshift__": "lshift", "__rshift__": "rshift", "__is__": "is", "__isnot__": "is_not",
+    "__getitem__": "getitem", "_set_item": "setitem", "__delitem__": "delitem", "Delete": "delitem",
+    "__contains__": "contains", "len": "len", "list": "list_of", "dict": "dict_of", "Int": "int",
+    "Float": "float", "Bool": "bool", "Complex": "complex", "str": "str", "abs": "abs",
+    "round": "round", "min": "min", "max": "max", "sum": "sum", "sorted": "sorted", "any": "any",
+    "all": "all", "ord": "ord", "chr": "chr", "hex": "hex", "oct": "oct", "bin": "bin",
+    "format": "format", "percentFormat": "percent", "divmod": "divmod", "hash": "hash",
+    "range": "range", "rangelist": "rangelist", "__range_length": "range_length",
+    "__derive_index": "derive_index", "StringIndex": "getitem", "__round_to_zero_floordiv": "truncdiv",
+    "slice": "slice", "add_": "iadd", "mul_": "imul", "warn": "warn",
+}  # fmt: skip
+_IMPLICIT = frozenset({"IntImplicit", "FloatImplicit", "ScalarImplicit", "ComplexImplicit"})
+_FOLDED: dict[str, Callable[..., Any]] = {
+    "add": python.add, "sub": python.sub, "mul": python.mul, "truediv": python.truediv,
+    "floordiv": python.floordiv, "mod": python.mod, "pow": python.pow, "neg": python.neg,
+    "eq": python.eq, "ne": python.ne, "lt": python.lt, "le": python.le, "gt": python.gt,
+    "ge": python.ge, "and": python.and_, "or": python.or_, "xor": python.xor, "not": python.not_,
+    "is": python.is_, "is_not": python.is_not, "int": int, "float": float, "bool": bool,
+    "abs": abs, "min": min, "max": max, "getitem": python.getitem, "len": len, "contains": python.contains,
+}  # fmt: skip
+_LISTS = frozenset({"eq", "ne"})
+
+
+def _method_name(schema: Schema, first: str) -> Operation | None:
+    """How Python spells an operator that only TorchScript knows."""
+    name = schema.name
+    if first == "Tensor":
+        if schema.namespace == "prim" and name != "tolist" and hasattr(torch.Tensor, name):
+            return Builtin(f"attribute.{name}")
+        if hasattr(torch.Tensor, name):
+            return Builtin(f"method.{name}")
+    if schema.namespace == "aten" and callable(getattr(torch, name, None)):
+        return Call(f"torch.{name}")
+    if first == "str" and hasattr(str, name):
+        return Builtin(f"method.{name}")
+    if first.startswith(("List", "Dict")) and (hasattr(list, name) or hasattr(dict, name)):
+        return Builtin(f"method.{name}")
+    if callable(getattr(math, name, None)):
+        return Call(f"math.{name}")
+    return None
+
+
+def _spelling(schema: Schema) -> Operation | None:
+    first = schema.arguments[0].type if schema.arguments else ""
+    scalar = first not in ("Tensor", "Optional[Tensor]")
+    if schema.namespace == "aten" and schema.name in ("sqrt", "exp", "log", "floor", "ceil"):
+        return Call(f"math.{schema.name}")
+    if schema.namespace == "aten" and schema.name in ("tensor", "as_tensor"):
+        return Call(f"torch.{schema.name}")
+    if schema.name in _NAMES and (scalar or schema.name in _TENSOR_TOO):
+        return Builtin(_NAMES[schema.name])
+    return _method_name(schema, first)
+
+
+_TENSOR_TOO = frozenset(
+    {"Int", "Float", "Bool", "Complex", "len", "__is__", "__isnot__", "__not__", "str", "format",
+     "__getitem__", "_set_item", "list", "__contains__"}
+)  # fmt: skip
+
+
+def arguments(
+    schema: Schema, operands: Sequence[Operand]
+) -> tuple[list[Operand], list[tuple[str, Operand]]]:
+    """Operands without those that are the default; keywords from the first that is left out."""
+    positional: list[Operand] = []
+    keywords: list[tuple[str, Operand]] = []
+    left_out = False
+    for argument, operand in zip(schema.arguments, operands, strict=True):
+        if argument.has_default and _is_default(argument.default, argument.kind, operand):
+            left_out = True
+        elif left_out or argument.keyword:
+            keywords.append((argument.name, operand))
+        else:
+            positional.append(operand)
+    return positional, keywords
+
+
+def _is_default(default: Any, kind: str | None, operand: Operand) -> bool:
+    if not isinstance(operand, Const):
+        return False
+    if kind is not None:
+        return default is None and operand.value is None
+    value = tuple(default) if isinstance(default, list) else default
+    return bool(key(value) == key(operand.value))
+
+
+def _folded(name: str, operands: Sequence[Operand]) -> Const | None:
+    if name not in _FOLDED or not all(isinstance(o, Const) for o in operands):
+        return None
+    values = [o.value for o in operands if isinstance(o, Const)]
+    try:
+        return Const(_FOLDED[name](*values))
+    except (ArithmeticError, TypeError, ValueError, IndexError):
+        return None
+
+
+def operator(t: Translator, node: Any) -> None:
+    """Append the node for an operator, or fold it."""
+    schema = schema_of(node)
+    if schema is None:
+        raise unsupported(node, f"TorchScript's {node.kind()}", t.owner or ())
+    operands = t.operands(node)
+    if schema.name in _IMPLICIT or schema.name == "has_torch_function":
+        # Eager code passes the tensor itself where TorchScript converts it.
+        t.alias(node, operands[0] if schema.name in _IMPLICIT else Const(False))
+        return
+    if schema.name in ("is_scripting", "is_tracing"):
+        t.alias(node, Const(schema.name == "is_scripting"))
+        return
+    operation = Operator(schema.target) if schema.dispatched else _spelling(schema)
+    if operation is None:
+        raise unsupported(node, f"TorchScript's {node.kind()}", t.owner or ())
+    if isinstance(operation, Builtin):
+        _builtin(t, node, operation.name, schema, list(operands))
+        return
+    positional, keywords = arguments(schema, operands)
+    if _packed(t, node):
+        return _emit_packed(t, node, operation, positional, keywords)
+    t.emit(node, operation, positional, keywords, hint=_hint(schema))
+
+
+def _hint(schema: Schema) -> str:
+    return schema.name.strip("_") or "value"
+
+
+def _builtin(t: Translator, node: Any, name: str, schema: Schema, operands: list[Operand]) -> None:
+    if (folded := _folded(name, operands)) is not None:
+        t.alias(node, folded)
+        return
+    if name in ("iadd", "imul"):
+        t.emit(node, Builtin(name), operands, hint="items")
+        return
+    if name.startswith("method."):
+        positional, keywords = arguments(schema, operands)
+        t.emit(node, Builtin(name), positional, keywords, hint=_hint(schema))
+        return
+    if name in _LISTS:
+        operands = [_as_list(t, node, schema, i, o) for i, o in enumerate(operands)]
+    t.emit(node, Builtin(name), operands, hint=_hint(schema))
+
+
+def _as_list(t: Translator, node: Any, schema: Schema, index: int, operand: Operand) -> Operand:
+    """Sizes and tuples are lists to TorchScript: compare them as such."""
+    if not schema.arguments[index].type.startswith("List") or not isinstance(operand, Ref):
+        return operand
+    made = t.value("items", t.type_of(operand))
+    t.append(node, Builtin("list_of"), [operand], made)
+    return Ref(made.name)
+
+
+def _packed(t: Translator, node: Any) -> bool:
+    """Whether what the operator returns is used as one named tuple."""
+    if node.outputsSize() < 2:
+        return False
+    return any(_is_pack(use.user, node) for use in next(iter(node.outputs())).uses())
+
+
+def _is_pack(user: Any, node: Any) -> bool:
+    if user.kind() != "prim::TupleConstruct":
+        return False
+    ours, theirs = [v.unique() for v in node.outputs()], [v.unique() for v in user.inputs()]
+    return ours == theirs and "NamedTuple" in str(user.output())
+
+
+def _emit_packed(
+    t: Translator,
+    node: Any,
+    operation: Operation,
+    positional: Sequence[Operand],
+    keywords: Sequence[tuple[str, Operand]],
+) -> None:
+    outputs = list(node.outputs())
+    kind = f"Tuple[{', '.join(o.type().annotation_str for o in outputs)}]"
+    packed = t.value(node.kind().split("::")[1], kind)
+    t.append(node, operation, positional, packed, keywords)
+    for use in outputs[0].uses():
+        if _is_pack(use.user, node):
+            t.packed[use.user.output().unique()] = Ref(packed.name)
+    others = any(
+        not _is_pack(use.user, node) for output in outputs for use in output.uses()
+    )
+    if others:
+        t.emit(node, Builtin("unpack"), [Ref(packed.name)], hint="item")

@@ -1,0 +1,74 @@
+"""Operator schemas: what TorchScript knows about the arguments of ``aten::add``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+
+__all__ = ["Argument", "Schema", "schema_of"]
+
+_KINDS = {"ScalarType": "dtype", "Layout": "layout", "MemoryFormat": "memory_format"}
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument: its default, and what its number stands for (``dtype``, ``layout``, …)."""
+
+    name: str
+    type: str
+    kind: str | None
+    keyword: bool
+    has_default: bool
+    default: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """One overload; ``dispatched`` if it is known outside TorchScript too."""
+
+    namespace: str
+    name: str
+    overload: str
+    arguments: tuple[Argument, ...]
+    dispatched: bool
+
+    @property
+    def target(self) -> str:
+        return f"{self.namespace}.{self.name}.{self.overload or 'default'}"
+
+
+@lru_cache(maxsize=None)
+def _parsed(text: str) -> Schema:
+    parsed: Any = torch._C.parse_schema(text)
+    namespace, name = parsed.name.split("::")
+    arguments = []
+    for argument in parsed.arguments:
+        real = str(argument.real_type).removeprefix("Optional[").removesuffix("]")
+        has_default = argument.has_default_value()
+        arguments.append(
+            Argument(
+                argument.name,
+                str(argument.type),
+                _KINDS.get(real),
+                argument.kwarg_only,
+                has_default,
+                argument.default_value if has_default else None,
+            )
+        )
+    qualified = parsed.name + (f".{parsed.overload_name}" if parsed.overload_name else "")
+    return Schema(
+        namespace,
+        name,
+        parsed.overload_name,
+        tuple(arguments),
+        torch._C._dispatch_has_kernel(qualified),
+    )
+
+
+def schema_of(node: Any) -> Schema | None:
+    """The schema of a TorchScript node, or None for ``prim`` nodes that have none."""
+    text = node.schema()
+    return None if text.startswith("(") else _parsed(text)

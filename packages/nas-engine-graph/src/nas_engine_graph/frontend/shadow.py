@@ -1,0 +1,130 @@
+"""A shadow of a module tree for TorchScript to look at: the user's modules are never touched.
+
+Modules that stay whole are replaced by stand-ins that only have the signature, and flags become
+constants, so that TorchScript follows the branch that the module really takes.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import itertools
+import linecache
+import textwrap
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, get_type_hints
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["shadow"]
+
+_COUNTER = itertools.count()
+_FLAGS = (bool, str)
+
+
+@lru_cache(maxsize=4096)
+def _assigned(cls: type) -> frozenset[str]:
+    """The attributes that any method but the constructor assigns."""
+    found: set[str] = set()
+    for base in cls.__mro__:
+        if base.__module__.startswith("torch.") or base is object:
+            continue
+        for name, member in vars(base).items():
+            function = inspect.unwrap(member) if inspect.isfunction(member) else None
+            if function is None or name == "__init__":
+                continue
+            try:
+                tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+            except (OSError, SyntaxError, TypeError):
+                continue
+            found.update(
+                node.attr
+                for node in ast.walk(tree)
+                if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+            )
+    return frozenset(found)
+
+
+def _constants(module: nn.Module, written: frozenset[str]) -> list[str]:
+    declared = list(getattr(module, "__constants__", ()))
+    flags = [
+        name
+        for name, value in vars(module).items()
+        if isinstance(value, _FLAGS) and not name.startswith("_") and name != "training"
+    ]
+    return [*declared, *(f for f in flags if f not in written and f not in declared)]
+
+
+def shadow(module: nn.Module, whole: Callable[[nn.Module], bool]) -> nn.Module:
+    """A copy of the tree that shares all tensors; modules for which ``whole`` holds become stand-ins."""
+    written: frozenset[str] = frozenset().union(*(_assigned(type(m)) for m in module.modules()))
+    made: dict[int, nn.Module] = {}
+
+    def copy(original: nn.Module) -> nn.Module:
+        if id(original) not in made:
+            if whole(original):
+                made[id(original)] = _stand_in(original)
+            else:
+                made[id(original)] = _copied(original)
+        return made[id(original)]
+
+    def _copied(original: nn.Module) -> nn.Module:
+        twin = object.__new__(type(original))
+        twin.__dict__.update(original.__dict__)
+        for name in ("_parameters", "_buffers"):
+            twin.__dict__[name] = dict(original.__dict__[name])
+        if not type(original).__module__.startswith("torch."):
+            twin.__dict__["__constants__"] = _constants(original, written)
+        twin.__dict__["_modules"] = {
+            name: None if child is None else copy(child)
+            for name, child in original._modules.items()
+        }
+        return twin
+
+    return copy(module)
+
+
+def _hints(function: Callable[..., Any]) -> Mapping[str, Any]:
+    try:
+        return get_type_hints(function)
+    except (NameError, TypeError, AttributeError):
+        return {}
+
+
+def _stand_in(original: nn.Module) -> nn.Module:
+    """A module whose ``forward`` has the signature of the original's, and no content."""
+    forward = inspect.unwrap(type(original).forward)
+    hints = _hints(forward)
+    scope: dict[str, Any] = {"torch": torch, "Result": hints.get("return", Tensor)}
+    declared, passed = ["self"], []
+    for index, parameter in enumerate(list(inspect.signature(forward).parameters.values())[1:]):
+        scope[f"Type{index}"] = hints.get(parameter.name, Tensor)
+        default = ""
+        if parameter.default is not parameter.empty:
+            scope[f"default{index}"] = parameter.default
+            default = f" = default{index}"
+        declared.append(f"{parameter.name}: Type{index}{default}")
+        passed.append(parameter.name)
+    source = (
+        f"def forward({', '.join(declared)}) -> Result:\n    return self.whole({', '.join(passed)})\n"
+        f"@torch.jit.ignore\ndef whole({', '.join(declared)}) -> Result:\n    raise RuntimeError()\n"
+    )
+    file = f"<stand-in {next(_COUNTER)}>"
+    linecache.cache[file] = (len(source), None, source.splitlines(True), file)
+    exec(compile(source, file, "exec"), scope)
+    cls = type(
+        type(original).__name__,
+        (nn.Module,),
+        {"forward": scope["forward"], "whole": scope["whole"], "__module__": "stand_ins"},
+    )
+    twin = object.__new__(cls)
+    nn.Module.__init__(twin)
+    twin.__dict__["training"] = original.training
+    for name, tensor in original.named_parameters(recurse=False):
+        twin.register_parameter(name, tensor)  # type: ignore[arg-type]
+    for name, value in vars(original).items():
+        if isinstance(value, (bool, int, float, str)) and not name.startswith("_"):
+            setattr(twin, name, value)
+    return twin

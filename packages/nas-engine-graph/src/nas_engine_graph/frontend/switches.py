@@ -1,0 +1,86 @@
+"""Overrides of ``nn.Module``'s own machinery: what TorchScript ignores silently, and eager code does not."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+
+from torch import nn
+
+from nas_engine_graph.errors import UnsupportedModuleError
+from nas_engine_graph.frontend.parametrizations import has_parametrization
+
+__all__ = ["check_machinery", "pinned"]
+
+_MACHINERY = (
+    "__call__", "_call_impl", "eval", "_apply", "requires_grad_", "state_dict", "_save_to_state_dict",
+    "get_extra_state", "set_extra_state", "named_parameters", "parameters", "zero_grad",
+)  # fmt: skip
+_HOOKS = (
+    "_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks",
+    "_state_dict_hooks", "_state_dict_pre_hooks",
+)  # fmt: skip
+
+
+def check_machinery(module: nn.Module, path: str) -> None:
+    """Refuses a module whose class or hooks change what calling or saving it does."""
+    cls = type(module)
+    for name in _MACHINERY:
+        member = getattr(cls, name, None)
+        if member is not getattr(nn.Module, name, None) and not _of_torch(cls, name):
+            raise UnsupportedModuleError(f"{cls.__name__} overrides nn.Module.{name}", path)
+    if has_parametrization(module):
+        return
+    for name in _HOOKS:
+        if getattr(module, name, None):
+            raise UnsupportedModuleError(f"a hook ({name.strip('_')})", path)
+
+
+def _of_torch(cls: type, name: str) -> bool:
+    owner = next((base for base in cls.__mro__ if name in vars(base)), object)
+    return owner.__module__.startswith("torch.")
+
+
+def _flags(module: nn.Module) -> Iterator[tuple[str, bool, tuple[bool, ...]]]:
+    for name, child in module.named_modules():
+        yield name, child.training, tuple(p.requires_grad for p in child.parameters(recurse=False))
+
+
+def _shape(module: nn.Module, made: dict[int, nn.Module]) -> nn.Module:
+    if id(module) not in made:
+        twin = made[id(module)] = copy.copy(module)
+        twin.__dict__["_modules"] = {
+            name: None if child is None else _shape(child, made)
+            for name, child in module._modules.items()
+        }
+    return made[id(module)]
+
+
+def pinned(module: nn.Module, path: str) -> tuple[tuple[str, ...], ...]:
+    """The submodules that an overridden ``train`` keeps in eval mode."""
+    if type(module).train is nn.Module.train or _of_torch(type(module), "train"):
+        return ()
+    refusal = UnsupportedModuleError(f"{type(module).__name__} overrides nn.Module.train", path)
+    before = list(_flags(module))
+    try:
+        twin = _shape(module, {})
+        twin.train(True)
+        on = {name: training for name, training, _ in _flags(twin)}
+        twin.train(False)
+        off = {name: training for name, training, _ in _flags(twin)}
+    except Exception as error:
+        # The user's method runs here: whatever it raises means that it can't be copied.
+        raise refusal from error
+    after = [grads for _, _, grads in _flags(module)]
+    if after != [grads for _, _, grads in before]:
+        for (_, child), (_, _, grads) in zip(module.named_modules(), before, strict=True):
+            for parameter, needed in zip(child.parameters(recurse=False), grads, strict=True):
+                parameter.requires_grad_(needed)
+        raise refusal
+    if any(off.values()) or not on[""]:
+        raise refusal
+    down = [name for name, training in on.items() if not training]
+    tops = [n for n in down if not any(n.startswith(f"{m}.") for m in down)]
+    if any(not on[n] != any(n == m or n.startswith(f"{m}.") for m in tops) for n in on):
+        raise refusal
+    return tuple(tuple(name.split(".")) for name in tops)

@@ -1,0 +1,269 @@
+"""One TorchScript graph as one function of the IR: nodes in program order, constants folded."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import torch
+from torch import nn
+
+from nas_engine_graph.frontend.encode import NotEncodable, encode
+from nas_engine_graph.frontend.kinds import Kinds, decode
+from nas_engine_graph.frontend.world import Path, World, place_of, public_method, unsupported
+from nas_engine_graph.ir import (
+    Block,
+    Builtin,
+    Const,
+    Function,
+    Node,
+    Operand,
+    Operation,
+    Ref,
+    Value,
+    With,
+)
+
+__all__ = ["Context", "FunctionName", "ModulePath", "Translator", "translate"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModulePath:
+    """A module, as a value of TorchScript; the path starts at the converted module."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionName:
+    """A compiled function, by TorchScript's name for it."""
+
+    name: str
+
+
+@dataclass(slots=True)
+class Context:
+    """A context manager between its creation and its use."""
+
+    target: str
+    arguments: tuple[Operand, ...] = ()
+
+
+Meaning: TypeAlias = Operand | ModulePath | FunctionName | Context
+
+_WORD = re.compile(r"\W+")
+
+
+@dataclass
+class _Open:
+    """A block whose nodes are being collected; ``context`` for the body of a ``with``."""
+
+    nodes: list[Node] = field(default_factory=list)
+    bound: list[int] = field(default_factory=list)
+    context: Context | None = None
+
+
+class Translator:
+    """The state of translating one graph."""
+
+    def __init__(self, world: World, owner: Path | None, key: str, graph: Any) -> None:
+        self.world, self.owner, self.graph = world, owner, graph
+        self.kinds: Kinds = world.kinds(key, graph)
+        self.meaning: dict[int, Meaning] = {}
+        self.types: dict[str, str] = {}
+        self.packed: dict[int, Operand] = {}
+        self.free: dict[str, Function] = {}
+        self._names: dict[str, int] = {}
+        self._open: list[_Open] = []
+
+    # ------------------------------------------------------------------ values
+
+    def fresh(self, hint: str) -> str:
+        """A name that no other value of the function has."""
+        base = _WORD.sub("_", hint).strip("_") or "value"
+        base = f"v{base}" if base[0].isdigit() else base
+        number = self._names.get(base, 0)
+        self._names[base] = number + 1
+        name = f"{base}_{number}" if number else base
+        return self.fresh(name) if number and name in self._names else name
+
+    def bind(self, value: Any, hint: str = "") -> Value:
+        """A new value of the IR for a value of TorchScript."""
+        debug = value.debugName().split(".")[0]
+        name = self.fresh(hint or debug if debug.isdigit() or not debug else debug)
+        made = Value(name, value.type().annotation_str)
+        self._names.setdefault(name, 1)
+        self.types[name] = made.type
+        self.meaning[value.unique()] = Ref(name)
+        if self._open:
+            self._open[-1].bound.append(value.unique())
+        return made
+
+    def operand(self, node: Any, index: int) -> Operand:
+        """The operand that the node takes as its input of this index."""
+        value = list(node.inputs())[index]
+        return self.resolve(value, lambda: self.kinds.at(node, index), node)
+
+    def resolve(self, value: Any, kind: Callable[[], str | None], node: Any) -> Operand:
+        found = self.meaning[value.unique()]
+        match found:
+            case Const(value=int() as number) if not isinstance(number, bool):
+                if (meant := kind()) is not None:
+                    return Const(decode(number, meant))
+                return found
+            case Const() | Ref():
+                return found
+            case ModulePath(path=path):
+                raise unsupported(node, f"module {'.'.join(path)!r} used as a value", self.owner or ())
+            case _:
+                raise unsupported(node, "a function or context manager used as a value", self.owner or ())
+
+    def operands(self, node: Any, start: int = 0) -> tuple[Operand, ...]:
+        return tuple(self.operand(node, i) for i in range(start, node.inputsSize()))
+
+    def type_of(self, operand: Operand) -> str:
+        if isinstance(operand, Ref):
+            return self.types[operand.name]
+        return type(operand.value).__name__
+
+    # ------------------------------------------------------------------ nodes
+
+    def emit(
+        self,
+        node: Any,
+        operation: Operation,
+        inputs: Sequence[Operand] = (),
+        keywords: Sequence[tuple[str, Operand]] = (),
+        *,
+        hint: str = "",
+        blocks: tuple[Block, ...] = (),
+        outputs: tuple[Value, ...] | None = None,
+    ) -> None:
+        """Append a node whose outputs are those of the TorchScript node."""
+        if outputs is None:
+            outputs = tuple(self.bind(value, hint) for value in node.outputs())
+        self._open[-1].nodes.append(
+            Node(operation, tuple(inputs), tuple(keywords), outputs, blocks, place=place_of(node))
+        )
+
+    def nodes(self) -> list[Node]:
+        """The nodes of the open block."""
+        return self._open[-1].nodes
+
+    def value(self, hint: str, kind: str) -> Value:
+        """A new value that TorchScript does not have."""
+        made = Value(self.fresh(hint), kind)
+        self.types[made.name] = kind
+        return made
+
+    def append(
+        self,
+        node: Any,
+        operation: Operation,
+        inputs: Sequence[Operand],
+        output: Value,
+        keywords: Sequence[tuple[str, Operand]] = (),
+    ) -> None:
+        """Append a node with an output that TorchScript does not have."""
+        made = Node(operation, tuple(inputs), tuple(keywords), (output,), place=place_of(node))
+        self._open[-1].nodes.append(made)
+
+    def alias(self, node: Any, operand: Operand) -> None:
+        """The output of the node is this operand: no node is needed."""
+        self.meaning[node.output().unique()] = operand
+
+    def block(self, block: Any, parameters: tuple[Value, ...] = ()) -> Block:
+        """Translate a block of a control-flow node; its results are filled in by the caller."""
+        self._open.append(_Open())
+        self.inline(block)
+        return Block(parameters, tuple(self._open.pop().nodes))
+
+    def inline(self, block: Any) -> None:
+        from nas_engine_graph.frontend.handlers import handle
+
+        for node in block.nodes():
+            handle(self, node)
+
+    def enter(self, context: Context) -> None:
+        self._open.append(_Open(context=context))
+
+    def leave(self, node: Any) -> None:
+        """Close the innermost ``with``: what it defines leaves under new names."""
+        opened = self._open.pop()
+        if opened.context is None:
+            raise unsupported(node, "a with statement left by a jump", self.owner or ())
+        results: list[Operand] = []
+        outputs: list[Value] = []
+        for unique in opened.bound:
+            found = self.meaning.get(unique)
+            if isinstance(found, Ref) and found.name in self.types:
+                made = Value(self.fresh(found.name), self.types[found.name])
+                self.types[made.name] = made.type
+                results.append(found)
+                outputs.append(made)
+                self.meaning[unique] = Ref(made.name)
+                if self._open:
+                    self._open[-1].bound.append(unique)
+        body = Block((), tuple(opened.nodes), tuple(results))
+        self._open[-1].nodes.append(
+            Node(
+                With(opened.context.target),
+                opened.context.arguments,
+                (),
+                tuple(outputs),
+                (body,),
+                place=place_of(node),
+            )
+        )
+
+    # ------------------------------------------------------------------ the whole
+
+    def function(self, name: str, python: Callable[..., Any] | None, free: bool) -> Function:
+        inputs = list(self.graph.inputs())
+        if not free:
+            self.meaning[inputs.pop(0).unique()] = ModulePath(self.owner or ())
+        self._open.append(_Open())
+        parameters = tuple(self.bind(value) for value in inputs)
+        self.inline(self.graph)
+        returned = self.graph.return_node()
+        results = tuple(self.operand(returned, i) for i in range(returned.inputsSize()))
+        body = Block(parameters, tuple(self._open.pop().nodes), results)
+        (output,) = self.graph.outputs()
+        return Function(
+            name, body, output.type().annotation_str, _defaults(python, parameters), free
+        )
+
+
+def _defaults(python: Callable[..., Any] | None, parameters: tuple[Value, ...]) -> tuple[Any, ...]:
+    if python is None:
+        return ()
+    given = inspect.signature(python).parameters
+    found = []
+    for parameter in parameters:
+        default = given[parameter.name].default if parameter.name in given else inspect._empty
+        if default is not inspect._empty:
+            found.append(encode(default))
+    return tuple(found)
+
+
+def translate(world: World, path: Path, method: str) -> tuple[Function, dict[str, Function]]:
+    """A method of the module at ``path``, and the free functions that it calls."""
+    graph = world.graph(path, method)
+    key = f"{world.scripted(path)._type()}.{method}"
+    translator = Translator(world, path, key, graph)
+    module = world.module(path)
+    python = getattr(type(module), method, None)
+    try:
+        made = translator.function(
+            public_method(method), python if inspect.isfunction(python) else None, False)
+    except NotEncodable as error:
+        first = next(iter(graph.nodes()), graph.return_node())
+        raise unsupported(first, str(error), path) from error
+    return made, translator.free
+
+
+def is_tensor(value: Any) -> bool:
+    return isinstance(value, torch.Tensor | nn.Parameter)

@@ -1,0 +1,174 @@
+"""The module tree and its TorchScript twin, and what of them the translation has asked for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+import torch.jit._state as state
+from nas_core.errors import Place
+from torch import nn
+
+from nas_engine_graph.errors import UnsupportedModuleError
+from nas_engine_graph.frontend.isolation import python_functions
+from nas_engine_graph.frontend.layers import is_layer
+from nas_engine_graph.frontend.kinds import Kinds, _walk
+from nas_engine_graph.ir import Function
+
+__all__ = ["FRAME", "Path", "World", "place_of", "public_method", "torch_name", "unsupported"]
+
+Path = tuple[str, ...]
+FRAME = re.compile(r'File "([^"]+)", line (\d+)')
+
+
+class World:
+    """Everything that outlives the translation of one function."""
+
+    def __init__(self, root: nn.Module, scripted: Any, whole: Callable[[nn.Module], bool]) -> None:
+        self.root = root
+        self.whole = whole
+        self.functions: dict[Path, dict[str, Function]] = {}
+        self.attributes: dict[Path, dict[str, str]] = {}
+        self.wanted: list[tuple[Path, str]] = []
+        self.python = python_functions()
+        self.local_names: dict[str, str] = {}
+        self._scripted: dict[Path, Any] = {(): scripted._c}
+        self._first: dict[int, Path] = {}
+        self._kinds: dict[str, Kinds] = {}
+        self._types: dict[str, Any] = {}
+        self._written: frozenset[tuple[int, str]] | None = None
+        for name, module in root.named_modules():
+            self._first[id(module)] = tuple(name.split(".")) if name else ()
+
+    def layer(self, module: nn.Module) -> bool:
+        """Whether calls of the module stay calls of the whole module."""
+        return is_layer(module)
+
+    def free_function(
+        self,
+        name: str,
+        local: str,
+        python: Callable[..., Any] | None,
+        free: dict[str, Function],
+    ) -> Function:
+        """Translate a free function; those that it calls are added to ``free``."""
+        from nas_engine_graph.frontend.translate import Translator
+
+        translator = Translator(self, None, name, self.function_graph(name))
+        translator.free = free
+        return translator.function(local, python, True)
+
+    def module(self, path: Path) -> nn.Module:
+        found: Any = self.root
+        for name in path:
+            found = found._modules[name]
+        assert isinstance(found, nn.Module)
+        return found
+
+    def canonical(self, path: Path) -> Path:
+        """The first path of a module that may be registered at several."""
+        return self._first[id(self.module(path))]
+
+    def scripted(self, path: Path) -> Any:
+        if path not in self._scripted:
+            self._scripted[path] = self.scripted(path[:-1]).getattr(path[-1])
+        return self._scripted[path]
+
+    def graph(self, path: Path, method: str) -> Any:
+        return self.scripted(path)._get_method(method).graph
+
+    def want(self, path: Path, method: str) -> None:
+        """Ask for a method to be translated."""
+        path = self.canonical(path)
+        if method not in self.functions.setdefault(path, {}):
+            self.functions[path][method] = Function(method, _EMPTY)
+            self.wanted.append((path, method))
+
+    def function_graph(self, name: str) -> Any:
+        found: Any = state._python_cu.find_function(name)
+        return found.graph
+
+    def is_written(self, module: nn.Module, name: str) -> bool:
+        """Whether any compiled method sets this attribute."""
+        if self._written is None:
+            self._written = frozenset(self._writes())
+        return (id(module), name) in self._written
+
+    def _paths(self) -> Iterator[Path]:
+        """The modules that TorchScript has looked into."""
+        for name, _ in self.root.named_modules():
+            path = tuple(name.split(".")) if name else ()
+            if not any(self.whole(self.module(path[:i])) for i in range(len(path) + 1)):
+                yield path
+
+    def _by_type(self) -> dict[str, Any]:
+        if not self._types:
+            for path in self._paths():
+                scripted = self.scripted(path)
+                self._types.setdefault(str(scripted._type()), scripted)
+        return self._types
+
+    def _writes(self) -> Iterator[tuple[int, str]]:
+        names: set[str] = set()
+        for scripted in self._by_type().values():
+            for method in scripted._method_names():
+                graph = scripted._get_method(method).graph
+                names |= {n.s("name") for n in _walk(graph) if n.kind() == "prim::SetAttr"}
+        # By name, for every module: the receiver may be reached on many ways.
+        for module in self.root.modules():
+            yield from ((id(module), name) for name in names)
+
+    def kinds(self, key: str, graph: Any) -> Kinds:
+        if key not in self._kinds:
+            self._kinds[key] = Kinds(graph, self._callee)
+        return self._kinds[key]
+
+    def _callee(self, node: Any) -> Kinds | None:
+        first = next(iter(node.inputs()))
+        if node.kind() == "prim::CallFunction":
+            name = first.type().annotation_str
+            graph = self.function_graph(name)
+            return self.kinds(name, graph)
+        kind, method = first.type().annotation_str, node.s("name")
+        scripted = self._by_type().get(kind)
+        if scripted is None or not scripted._has_method(method):
+            return None
+        return self.kinds(f"{kind}.{method}", scripted._get_method(method).graph)
+
+
+def place_of(node: Any) -> Place | None:
+    """The user's file and line of a TorchScript node."""
+    found = FRAME.search(node.sourceRange())
+    return Place(found[1], int(found[2])) if found and "<" not in found[1] else None
+
+
+def unsupported(node: Any, construct: str, path: Path) -> UnsupportedModuleError:
+    return UnsupportedModuleError(construct, ".".join(path), place_of(node))
+
+
+def public_method(name: str) -> str:
+    """The name of a method in the graph: Python would mangle those that start with two underscores."""
+    return f"_{name.strip('_')}" if name.startswith("__") else name
+
+
+def torch_name(function: Any) -> str | None:
+    """The public dotted name of a function of torch, or None for any other function."""
+    module = str(getattr(function, "__module__", ""))
+    if not module.startswith("torch.") and module != "torch":
+        return None
+    name = function.__name__
+    for home in (torch.nn.functional, torch, torch.functional):
+        if getattr(home, name, None) is function:
+            if home is torch.nn.functional and name.startswith("_"):
+                public = getattr(home, name.lstrip("_"), None)
+                dispatch = torch._jit_internal.boolean_dispatched.get(public) if public else None
+                if dispatch is not None and dispatch["if_false"] is function:
+                    return f"torch.nn.functional.{name.lstrip('_')}"
+            home_name = "torch" if home is torch.functional and hasattr(torch, name) else home.__name__
+            return f"{home_name}.{name}"
+    return None
+
+
+_EMPTY: Any = None

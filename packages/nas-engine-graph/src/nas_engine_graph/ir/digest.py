@@ -1,0 +1,127 @@
+"""The structure of a graph as sixteen digits: names of values and classes do not count."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from nas_engine_graph.ir.graph import (
+    Absent,
+    Attribute,
+    Block,
+    Buffer,
+    Function,
+    Graph,
+    Layer,
+    Member,
+    Node,
+    Parameter,
+)
+from nas_engine_graph.ir.value import Const, Data, Fill, Init, Normal, Operand, Ref, key
+
+__all__ = ["digest"]
+
+
+class _Numbers:
+    """Values numbered in the order of their definition."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, int] = {}
+
+    def of(self, name: str) -> int:
+        return self.known.setdefault(name, len(self.known))
+
+
+def _operand(operand: Operand, numbers: _Numbers) -> Any:
+    match operand:
+        case Ref(name):
+            return ("%", numbers.of(name))
+        case Const(value):
+            return key(value)
+
+
+def _node(node: Node, numbers: _Numbers) -> Any:
+    inputs = tuple(_operand(o, numbers) for o in node.inputs)
+    keywords = tuple((name, _operand(o, numbers)) for name, o in node.keywords)
+    blocks = tuple(_block(block, numbers) for block in node.blocks)
+    outputs = tuple(numbers.of(value.name) for value in node.outputs)
+    return (repr(node.operation), inputs, keywords, blocks, outputs)
+
+
+def _block(block: Block, numbers: _Numbers) -> Any:
+    parameters = tuple(numbers.of(value.name) for value in block.parameters)
+    nodes = tuple(_node(node, numbers) for node in block.nodes)
+    return (parameters, nodes, tuple(_operand(o, numbers) for o in block.results))
+
+
+def _function(function: Function) -> Any:
+    names = tuple(value.name for value in function.body.parameters)
+    defaults = tuple(map(_value, function.defaults))
+    return (function.name, function.free, names, defaults, _block(function.body, _Numbers()))
+
+
+def _value(value: Any) -> Any:
+    match value:
+        case Layer():
+            return _layer(value)
+        case Data():
+            return ("data", value.dtype, value.shape, value.digest)
+        case tuple() | list():
+            return (type(value).__name__, *map(_value, value))
+        case dict():
+            return ("dict", *((_value(k), _value(v)) for k, v in value.items()))
+        case _:
+            return key(value)
+
+
+def _init(init: Init) -> Any:
+    match init:
+        case Fill(value):
+            return ("fill", key(value))
+        case Normal():
+            return "normal"
+        case Data():
+            return _value(init)
+
+
+def _layer(layer: Layer) -> Any:
+    return (
+        layer.target,
+        _value(layer.args),
+        tuple((name, _value(value)) for name, value in layer.kwargs),
+        tuple((name, _value(value)) for name, value in layer.settings),
+        tuple(
+            (p.function, p.tensor, _value(p.args), _value(p.kwargs)) for p in layer.parametrizations
+        ),
+        layer.frozen,
+        layer.evaluating,
+    )
+
+
+def _member(member: Member) -> Any:
+    match member:
+        case Graph():
+            return ("graph", member.digest)
+        case Layer():
+            return ("layer", _layer(member))
+        case Parameter(shape, init, dtype, requires_grad):
+            return ("parameter", shape, _init(init), dtype, requires_grad)
+        case Buffer(shape, init, dtype, persistent):
+            return ("buffer", shape, _init(init), dtype, persistent)
+        case Attribute(value):
+            return ("attribute", _value(value))
+        case Absent(kind):
+            return ("absent", kind)
+
+
+def digest(graph: Graph) -> str:
+    """Equal for graphs that are equal up to names; a child counts by its own digest."""
+    content = (
+        graph.kind,
+        tuple((name, _member(member)) for name, member in graph.members),
+        tuple(_function(function) for function in graph.functions),
+        tuple((tie.target, tie.source) for tie in graph.ties),
+        graph.pinned,
+        graph.evaluating,
+    )
+    return hashlib.sha256(repr(content).encode()).hexdigest()[:16]

@@ -1,0 +1,221 @@
+"""The graph of one module instance: its members, and its methods as nodes in program order.
+
+Everything is frozen. A graph holds the graphs of its child modules, so an edit deep inside makes new
+graphs along one path and shares all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from nas_engine_graph.ir.operation import Operation
+from nas_engine_graph.ir.value import Init, Operand, key
+
+if TYPE_CHECKING:
+    import torch
+from nas_core.errors import Place
+
+__all__ = [
+    "Absent",
+    "Attribute",
+    "Block",
+    "Buffer",
+    "Function",
+    "Graph",
+    "Layer",
+    "Member",
+    "Node",
+    "Parameter",
+    "Parametrization",
+    "Tie",
+    "Value",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A named value and its type, written as an annotation: ``Value("x", "Tensor")``."""
+
+    name: str
+    type: str = "Tensor"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Nodes in program order, the values that enter and the operands that leave."""
+
+    parameters: tuple[Value, ...] = ()
+    nodes: tuple[Node, ...] = ()
+    results: tuple[Operand, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One step of a computation."""
+
+    operation: Operation
+    inputs: tuple[Operand, ...] = ()
+    keywords: tuple[tuple[str, Operand], ...] = ()
+    outputs: tuple[Value, ...] = ()
+    blocks: tuple[Block, ...] = ()
+    label: str | None = None
+    place: Place | None = field(default=None, compare=False, repr=False)
+    notes: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def operands(self) -> tuple[Operand, ...]:
+        return (*self.inputs, *(operand for _, operand in self.keywords))
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A method or a free function; ``defaults`` belong to the last parameters."""
+
+    name: str
+    body: Block
+    returns: str = "Tensor"
+    defaults: tuple[Any, ...] = ()
+    free: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A trainable tensor of a user-written module."""
+
+    shape: tuple[int, ...]
+    init: Init
+    dtype: str = "float32"
+    requires_grad: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """A tensor that is state but not trained."""
+
+    shape: tuple[int, ...]
+    init: Init
+    dtype: str = "float32"
+    persistent: bool = True
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Attribute:
+    """Any other attribute that the methods read or write."""
+
+    value: Any
+    type: str = ""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Attribute) and key(self.value) == key(other.value)
+
+    def __hash__(self) -> int:
+        return hash(type(self))
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """A registered name without content; ``kind`` is parameter, buffer or module."""
+
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parametrization:
+    """A parametrization of one tensor of a layer: ``function(layer, tensor, *args)`` registers it."""
+
+    function: str
+    tensor: str
+    args: tuple[Any, ...] = ()
+    kwargs: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A module that stays whole: its class by dotted name, and constructor arguments."""
+
+    target: str
+    args: tuple[Any, ...] = ()
+    kwargs: tuple[tuple[str, Any], ...] = ()
+    label: str | None = None
+    settings: tuple[tuple[str, Any], ...] = ()
+    parametrizations: tuple[Parametrization, ...] = ()
+    frozen: tuple[str, ...] = ()
+    evaluating: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tie:
+    """``target`` is the very object that ``source`` is; both are paths from the graph that holds the tie."""
+
+    target: tuple[str, ...]
+    source: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """One module instance.
+
+    ``kind`` is ``torch.nn.Module`` for a module with methods of its own, or the dotted name of a
+    container. Two graphs are equal if they are the same up to the names of classes and values.
+    """
+
+    name: str
+    members: tuple[tuple[str, Member], ...] = ()
+    functions: tuple[Function, ...] = ()
+    kind: str = "torch.nn.Module"
+    ties: tuple[Tie, ...] = ()
+    pinned: tuple[tuple[str, ...], ...] = ()
+    evaluating: bool = False
+    label: str | None = None
+    training: bool = field(default=True, compare=False)
+
+    @cached_property
+    def digest(self) -> str:
+        """Equal for equal graphs: sixteen hexadecimal digits."""
+        from nas_engine_graph.ir.digest import digest
+
+        return digest(self)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Graph) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __str__(self) -> str:
+        from nas_engine_graph.ir.printer import to_text
+
+        return to_text(self)
+
+    def member(self, name: str) -> Member:
+        """The member of this name; ``KeyError`` if there is none."""
+        return dict(self.members)[name]
+
+    def function(self, name: str = "forward") -> Function:
+        """The method or free function of this name; ``KeyError`` if there is none."""
+        return {function.name: function for function in self.functions}[name]
+
+    def to_source(self) -> str:
+        """Python source of the module: imports torch and the user's own modules, nothing else."""
+        from nas_engine_graph.backend import to_source
+
+        return to_source(self)
+
+    def instantiate(self) -> torch.nn.Module:
+        """The module that the source makes, freshly initialised."""
+        from nas_engine_graph.backend import instantiate
+
+        return instantiate(self)
+
+    def load(self) -> ModuleType:
+        """The source as an imported module."""
+        from nas_engine_graph.backend import load
+
+        return load(self)
+
+
+Member: TypeAlias = Parameter | Buffer | Attribute | Absent | Layer | Graph

@@ -1,0 +1,149 @@
+"""What an operand of a node can be: a reference to a value, or a constant that compares by type."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+__all__ = [
+    "Const",
+    "Constant",
+    "Data",
+    "Device",
+    "Dtype",
+    "Fill",
+    "Init",
+    "Layout",
+    "MemoryFormat",
+    "Normal",
+    "Operand",
+    "Ref",
+    "Symbol",
+    "key",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """Something that Python can import, by its dotted name: ``torch.nn.functional.relu``."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dtype:
+    """An element type: ``Dtype("float32")``."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device: ``Device("cuda:0")``."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A memory layout: ``Layout("strided")``."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryFormat:
+    """An order of dimensions in memory: ``MemoryFormat("channels_last")``."""
+
+    name: str
+
+
+Constant: TypeAlias = (
+    "bool | int | float | complex | str | Dtype | Device | Layout | MemoryFormat | Symbol"
+    " | tuple[Any, ...] | None"
+)
+
+
+def key(value: Any) -> Any:
+    """A hashable stand-in that is equal exactly for equal values of equal types.
+
+    >>> key(2) == key(2.0), key(True) == key(1), key(float("nan")) == key(float("nan"))
+    (False, False, True)
+    """
+    match value:
+        case tuple():
+            return ("tuple", *map(key, value))
+        case list():
+            return ("list", *map(key, value))
+        case dict():
+            return ("dict", *((key(k), key(v)) for k, v in value.items()))
+        case float():
+            return ("float", "nan" if math.isnan(value) else value.hex())
+        case _:
+            return (type(value).__name__, value)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Const:
+    """A constant operand.
+
+    >>> Const(2) == Const(2.0), Const((1, 2)) == Const((1, 2))
+    (False, True)
+    """
+
+    value: Constant
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Const) and key(self.value) == key(other.value)
+
+    def __hash__(self) -> int:
+        return hash(key(self.value))
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """The value of this name."""
+
+    name: str
+
+
+Operand: TypeAlias = Const | Ref
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """The elements of a tensor, as little-endian bytes in row-major order."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    content: bytes = field(repr=False)
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.content).hexdigest()[:16]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Fill:
+    """Every element is this number."""
+
+    value: bool | int | float
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Fill) and key(self.value) == key(other.value)
+
+    def __hash__(self) -> int:
+        return hash(key(self.value))
+
+
+@dataclass(frozen=True, slots=True)
+class Normal:
+    """Drawn anew for every model, with the mean and deviation that the converted one had."""
+
+    mean: float = field(default=0.0, compare=False)
+    deviation: float = field(default=1.0, compare=False)
+
+
+Init: TypeAlias = Fill | Data | Normal

@@ -1,0 +1,117 @@
+"""Law 3 as a function: does a converted module do what the module does?"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nas_engine_graph.ir import Graph
+
+__all__ = ["assert_round_trip", "assert_same_behaviour"]
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    match value:
+        case Tensor():
+            yield value
+        case dict():
+            for item in value.values():
+                yield from _tensors(item)
+        case list() | tuple():
+            for item in value:
+                yield from _tensors(item)
+
+
+def _assert_equal(a: Any, b: Any, where: str) -> None:
+    """Equal to the bit, in value and in type."""
+    assert type(a) is type(b), f"{where}: {type(a).__name__} became {type(b).__name__}"
+    match a:
+        case Tensor():
+            _assert_tensors_equal(a, b, where)
+        case dict():
+            assert list(a) == list(b), f"{where}: keys {list(a)} became {list(b)}"
+            for key in a:
+                _assert_equal(a[key], b[key], f"{where}[{key!r}]")
+        case list() | tuple():
+            assert len(a) == len(b), f"{where}: {len(a)} items became {len(b)}"
+            for index, (x, y) in enumerate(zip(a, b, strict=True)):
+                _assert_equal(x, y, f"{where}[{index}]")
+        case _:
+            assert a == b or (a != a and b != b), f"{where}: {a!r} became {b!r}"
+
+
+def _assert_tensors_equal(a: Tensor, b: Tensor, where: str) -> None:
+    facts = [(t.dtype, tuple(t.shape), t.requires_grad, t.device) for t in (a, b)]
+    assert facts[0] == facts[1], f"{where}: {facts[0]} became {facts[1]}"
+    assert a.stride() == b.stride(), f"{where}: strides {a.stride()} became {b.stride()}"
+    same = torch.equal(torch.nan_to_num(a), torch.nan_to_num(b)) if a.numel() else True
+    assert same, f"{where}: values differ by {(a.double() - b.double()).abs().max().item()}"
+
+
+def _run(module: nn.Module, inputs: Sequence[Any], keywords: dict[str, Any]) -> dict[str, Any]:
+    inputs, keywords = copy.deepcopy((inputs, keywords))
+    leaves = [t for t in _tensors([inputs, keywords]) if t.is_floating_point()]
+    given = [t.requires_grad for t in leaves]
+    torch.manual_seed(7)
+    found: dict[str, Any] = {}
+    try:
+        output = module(*inputs, **keywords)
+    except Exception as error:
+        # Anything may be raised here: the twin has to raise the same.
+        found["error"] = (type(error), str(error).splitlines()[:1])
+    else:
+        found["output"] = output
+        found["random"] = torch.get_rng_state()
+        wanted = [t for t in _tensors(output) if t.requires_grad and t.is_floating_point()]
+        module.zero_grad()
+        if wanted:
+            torch.autograd.backward([t.sin().sum() for t in wanted])
+    found["inputs"] = [inputs, keywords]
+    found["gradients"] = [t.grad for t, needed in zip(leaves, given, strict=True) if needed]
+    found["parameter gradients"] = {n: p.grad for n, p in module.named_parameters()}
+    found["state"] = dict(module.state_dict())
+    found["buffers"] = dict(module.named_buffers())
+    return found
+
+
+def assert_same_behaviour(
+    module: nn.Module, twin: nn.Module, *inputs: Any, modes: Sequence[bool] = (True, False), **keywords: Any
+) -> None:
+    """Outputs, gradients, state, random state and effects on inputs are equal, in both modes."""
+    ours, theirs = module.state_dict(), twin.state_dict()
+    assert list(ours) == list(theirs), f"state: {list(ours)} became {list(theirs)}"
+    assert [n for n, _ in module.named_parameters()] == [n for n, _ in twin.named_parameters()]
+    twin.load_state_dict(ours, strict=True)
+    flags = [(n, p.requires_grad) for n, p in module.named_parameters()]
+    assert flags == [(n, p.requires_grad) for n, p in twin.named_parameters()]
+    for mode in modes:
+        module.train(mode)
+        twin.train(mode)
+        first, second = _run(module, inputs, keywords), _run(twin, inputs, keywords)
+        for name in first.keys() | second.keys():
+            _assert_equal(first.get(name), second.get(name), f"{name} ({'train' if mode else 'eval'})")
+
+
+def assert_round_trip(
+    make: Callable[[], nn.Module], *inputs: Any, stable: bool = True, **keywords: Any
+) -> Graph:
+    """Convert, write, run and compare; then convert what was written, which must give the same graph."""
+    from nas_engine_graph.frontend import convert
+    from nas_engine_graph.ir.parser import parse
+    from nas_engine_graph.ir.printer import to_text
+    from nas_engine_graph.ir.verify import verify
+
+    torch.manual_seed(0)
+    module = make()
+    graph = verify(convert(module))
+    assert parse(to_text(graph)) == graph, "the text form does not parse back"
+    compile(graph.to_source(), "<source>", "exec")
+    twin = graph.instantiate()
+    again = convert(twin) if stable else graph
+    assert_same_behaviour(module, twin, *inputs, **keywords)
+    assert again == graph, "converting the result gives another graph"
+    return graph
