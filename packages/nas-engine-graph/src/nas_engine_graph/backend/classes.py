@@ -15,18 +15,20 @@ from nas_engine_graph.ir import (
     Buffer,
     Function,
     Graph,
-    Invoke,
     Layer,
     Member,
     Parameter,
-    Write,
 )
-from nas_engine_graph.ir.effects import walk
+from nas_engine_graph.ir.placeless import graphs, written
 
 __all__ = ["Classes"]
 
 _REGISTER = {"parameter": "register_parameter", "module": "register_module"}
-_CONTAINERS = {"torch.nn.Sequential": "list", "torch.nn.ModuleList": "list", "torch.nn.ModuleDict": "dict"}
+_CONTAINERS = {
+    "torch.nn.Sequential": "list", "torch.nn.ModuleList": "list", "torch.nn.ModuleDict": "dict",
+    "torch.nn.ParameterList": "list", "torch.nn.ParameterDict": "dict",
+}  # fmt: skip
+_PARAMETERS = ("torch.nn.ParameterList", "torch.nn.ParameterDict")
 _INDENT = "    "
 
 
@@ -45,8 +47,8 @@ class Classes:
         self.classes: dict[tuple[str, str], _Made] = {}
         self.functions: dict[str, tuple[str, ...]] = {}
         self.names: set[str] = set(RESERVED)
-        self.written = frozenset(_written(root))
-        self._locals = {f.name for graph in _graphs(root) for f in graph.functions if f.free}
+        self.written = written(root)
+        self._locals = {f.name for graph in graphs(root) for f in graph.functions if f.free}
         self.names |= self._locals
 
     def lines(self) -> Iterator[str]:
@@ -63,7 +65,8 @@ class Classes:
         if found is None:
             lines = tuple(self._body(graph))
             name = self._fresh(graph.name)
-            found = _Made(name, (f"class {name}(nn.Module):", *lines))
+            base = self.imports.symbol(graph.kind)
+            found = _Made(name, (f"class {name}({base}):", *lines))
             self.classes[graph.name, graph.digest] = found
         return found.name
 
@@ -89,6 +92,8 @@ class Classes:
             if function.free:
                 self._free(function)
                 continue
+            if graph.kind != "torch.nn.Module":
+                continue
             writer = Writer(function, graph, self.imports, self.written, self._taken())
             yield ""
             yield from (f"{_INDENT}{line}" for line in writer.lines())
@@ -108,7 +113,10 @@ class Classes:
     def _constructor(self, graph: Graph) -> Iterator[str]:
         yield "super().__init__()"
         for name, member in graph.members:
-            yield from self._register(graph, name, member)
+            if graph.kind != "torch.nn.Module":
+                yield from self._item(graph, name, member)
+            else:
+                yield from self._register(graph, name, member)
         for tie in graph.ties:
             owner = member_path(graph, tie.target[:-1])
             target, source = attribute(owner, tie.target[-1]), member_path(graph, tie.source)
@@ -124,10 +132,8 @@ class Classes:
             yield f'self.add_module("{name}", {self.expression(member)})'
             return
         match member:
-            case Parameter(shape, init, dtype, requires_grad):
-                value = initial(init, shape, dtype, self.imports)
-                frozen = "" if requires_grad else ", requires_grad=False"
-                yield f"self.{name} = nn.Parameter({value}{frozen})"
+            case Parameter():
+                yield f"self.{name} = {self._parameter(member)}"
             case Buffer(shape, init, dtype, persistent):
                 value = initial(init, shape, dtype, self.imports)
                 transient = "" if persistent else ", persistent=False"
@@ -144,11 +150,7 @@ class Classes:
                 yield from self._assign(f"self.{name}", member)
 
     def _assign(self, target: str, member: Layer | Graph) -> Iterator[str]:
-        if isinstance(member, Graph) and not self._inlines(member):
-            if member.kind != "torch.nn.Module":
-                yield from self._piecewise(target, member)
-                return
-        if isinstance(member, Layer) and (member.settings or member.frozen or member.parametrizations):
+        if isinstance(member, Layer) and _is_adjusted(member):
             yield from self._adjusted(target, member)
             return
         yield f"{target} = {self.expression(member)}"
@@ -160,39 +162,31 @@ class Classes:
         if kind is None or (kind == "list" and names != [str(i) for i in range(len(names))]):
             if graph.kind != "torch.nn.Sequential":
                 return False
+        if graph.kind in _PARAMETERS:
+            return all(isinstance(member, Parameter) for _, member in graph.members)
         for _, member in graph.members:
             if isinstance(member, Layer):
-                if member.settings or member.frozen or member.parametrizations:
+                if _is_adjusted(member):
                     return False
             elif not isinstance(member, Graph):
                 return False
-            elif member.kind != "torch.nn.Module" and not self._inlines(member):
-                return False
         return True
 
-    def _piecewise(self, target: str, graph: Graph) -> Iterator[str]:
-        yield f"{target} = {self.imports.symbol(graph.kind)}()"
-        for name, member in graph.members:
-            here = member_path(graph, (name,)).replace("self", target, 1)
-            match member:
-                case Parameter(shape, init, dtype, requires_grad):
-                    value = initial(init, shape, dtype, self.imports)
-                    frozen = "" if requires_grad else ", requires_grad=False"
-                    yield f'{target}.register_parameter("{name}", nn.Parameter({value}{frozen}))'
-                case Layer() if member.settings or member.frozen or member.parametrizations:
-                    yield f'{target}.add_module("{name}", {call(member, self.imports)})'
-                    yield from self._adjustments(here, member)
-                case Graph() if member.kind != "torch.nn.Module" and not self._inlines(member):
-                    yield f'{target}.add_module("{name}", {self.imports.symbol(member.kind)}())'
-                    yield from list(self._piecewise(here, member))[1:]
-                case Layer() | Graph():
-                    yield f'{target}.add_module("{name}", {self.expression(member)})'
-                case Absent("parameter"):
-                    yield f'{target}.register_parameter("{name}", None)'
-                case _:
-                    yield f'{target}.register_module("{name}", None)'
-        if graph.evaluating:
-            yield f"{target}.eval()"
+    def _item(self, graph: Graph, name: str, member: Member) -> Iterator[str]:
+        """Registers one member of a container that no expression can make."""
+        here = member_path(graph, (name,))
+        match member:
+            case Parameter():
+                yield f'self.register_parameter("{name}", {self._parameter(member)})'
+            case Layer() if _is_adjusted(member):
+                yield f'self.add_module("{name}", {call(member, self.imports)})'
+                yield from self._adjustments(here, member)
+            case Layer() | Graph():
+                yield f'self.add_module("{name}", {self.expression(member)})'
+            case Absent("parameter"):
+                yield f'self.register_parameter("{name}", None)'
+            case _:
+                yield f'self.register_module("{name}", None)'
 
     def _adjusted(self, target: str, layer: Layer) -> Iterator[str]:
         yield f"{target} = {call(layer, self.imports)}"
@@ -221,23 +215,39 @@ class Classes:
             case Graph(kind="torch.nn.Module"):
                 return f"{self.name_of(member)}()"
             case Graph():
-                return self._container(member) + (".eval()" if member.evaluating else "")
+                return self._container(member)
+
+    def _parameter(self, parameter: Parameter) -> str:
+        value = initial(parameter.init, parameter.shape, parameter.dtype, self.imports)
+        frozen = "" if parameter.requires_grad else ", requires_grad=False"
+        return f"nn.Parameter({value}{frozen})"
+
+    def _made(self, member: Member) -> str:
+        if isinstance(member, Parameter):
+            return self._parameter(member)
+        assert isinstance(member, Layer | Graph)
+        return self.expression(member)
 
     def _container(self, graph: Graph) -> str:
-        if not self._inlines(graph):
+        if not self._inlines(graph) or graph.evaluating:
             return f"{self.name_of(graph)}()"
         kind = self.imports.symbol(graph.kind)
-        made = [(n, self.expression(m)) for n, m in graph.members if isinstance(m, Graph | Layer)]
+        made = [(name, self._made(member)) for name, member in graph.members]
         texts = ", ".join(text for _, text in made)
-        if graph.kind == "torch.nn.ModuleDict":
+        if _CONTAINERS[graph.kind] == "dict":
             return f"{kind}({{{', '.join(f'{n!r}: {text}' for n, text in made)}}})"
-        if graph.kind == "torch.nn.ModuleList":
+        if graph.kind != "torch.nn.Sequential":
             return f"{kind}([{texts}])"
         if [n for n, _ in made] == [str(i) for i in range(len(made))]:
             return f"{kind}({texts})"
         self.imports.modules.add("collections")
         pairs = ", ".join(f"({n!r}, {text})" for n, text in made)
         return f"{kind}(collections.OrderedDict([{pairs}]))"
+
+
+def _is_adjusted(layer: Layer) -> bool:
+    """Whether more has to be done to the layer than to construct it."""
+    return bool(layer.settings or layer.frozen or layer.parametrizations)
 
 
 def _plain(name: str) -> bool:
@@ -253,20 +263,3 @@ def _train(graph: Graph) -> list[str]:
         f"{_INDENT}return self",
     ]
 
-
-def _graphs(graph: Graph) -> Iterator[Graph]:
-    yield graph
-    for _, member in graph.members:
-        if isinstance(member, Graph):
-            yield from _graphs(member)
-
-
-def _written(root: Graph) -> Iterator[str]:
-    """Names that any method sets: reading them must stay where it is."""
-    for graph in _graphs(root):
-        for function in graph.functions:
-            for node in walk(function.body):
-                if isinstance(node.operation, Write):
-                    yield node.operation.path[-1]
-                if isinstance(node.operation, Invoke) and node.operation.method == "train":
-                    yield "training"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import builtins
 import keyword
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from nas_engine_graph.ir import Block, Function, Loop, Node, Operand, Ref
 
@@ -36,8 +36,9 @@ class Names:
         uses: Callable[[Operand], frozenset[str]],
         inlined: Callable[[Node], bool],
         taken: Iterable[str],
+        kinds: Mapping[str, str],
     ) -> None:
-        self._uses, self._inlined = uses, inlined
+        self._uses, self._inlined, self._kinds = uses, inlined, kinds
         self._parent: dict[str, str] = {}
         self._against: dict[str, set[str]] = {}
         self._order: dict[str, None] = {}
@@ -72,6 +73,8 @@ class Names:
         return {self._root(n) for n in self._against.get(self._root(name), ())}
 
     def _try_join(self, a: str, b: str, parameters: list[str]) -> None:
+        if self._kind(a) != self._kind(b):
+            return
         one, other = self._root(a), self._root(b)
         owners = {self._root(p): p for p in parameters}
         if one in owners and other in owners or other in self._enemies(one):
@@ -81,6 +84,9 @@ class Names:
         for enemy in self._enemies(other):
             self._against.setdefault(enemy, set()).add(one)
         self._join(one, other)
+
+    def _kind(self, name: str) -> str:
+        return self._kinds.get(name, "bool")
 
     def _define(self, names: Iterable[str], live: frozenset[str]) -> None:
         names = list(names)
@@ -154,8 +160,11 @@ class Names:
 
     def _assign(self, parameters: list[str], taken: frozenset[str]) -> None:
         self._variable: dict[str, str] = {}
+        # One type for one variable: TorchScript, and readers, expect that.
+        kinds: dict[str, str] = {}
         for name in parameters:
             self._variable[self._root(name)] = name
+            kinds[name] = self._kind(name)
         for name in reversed(self._order):
             root = self._root(name)
             if root in self._variable:
@@ -163,7 +172,9 @@ class Names:
             near = {self._variable[e] for e in self._enemies(root) if e in self._variable}
             base = _SUFFIX.sub("", name.split("@")[0]) or "value"
             candidate, number = base, 0
-            while candidate in near or candidate in taken:
+            kind = self._kind(name)
+            while candidate in near or candidate in taken or kinds.get(candidate, kind) != kind:
                 number += 1
                 candidate = f"{base}_{number}"
             self._variable[root] = candidate
+            kinds[candidate] = kind

@@ -61,7 +61,7 @@ def _load(graph: Graph) -> tuple[ModuleType, str]:
     file = f"<graph {graph.name} {number}>"
     linecache.cache[file] = (len(text), None, text.splitlines(True), file)
     module.__file__ = file
-    exec(compile(text, file, "exec"), module.__dict__)
+    exec(compile(text, file, "exec", dont_inherit=True), module.__dict__)
     return module, name
 
 

@@ -27,7 +27,7 @@ _AUGMENTED = {
 }  # fmt: skip
 INFIX = {
     "add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "pow": "**",
-    "eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "and": "and", "or": "or",
+    "eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "and": "&", "or": "|",
     "xor": "^", "lshift": "<<", "rshift": ">>", "is": "is", "is_not": "is not", "percent": "%",
 }  # fmt: skip
 BUILTINS = {
@@ -96,4 +96,33 @@ def operator(
         return f"{imports.symbol(f'torch.nn.functional.{name}')}({items})", True
     if namespace not in ("aten", "prim", "prims"):
         imports.modules.add(namespace)
-    return f"torch.ops.{namespace}.{name}.{overload}({items})", True
+    if target == "aten.slice.Tensor" and _is_first(positional, keywords):
+        return _sliced(positional, keywords), True
+    suffix = "" if _is_only(target) else f".{overload}"
+    return f"torch.ops.{namespace}.{name}{suffix}({items})", True
+
+
+@lru_cache(maxsize=None)
+def _is_only(target: str) -> bool:
+    """Whether the other overloads take out arguments or names, so that none can be mistaken for it."""
+    namespace, name, overload = target.split(".")
+    packet = getattr(getattr(torch.ops, namespace), name)
+    names = [n for n in packet.overloads() if not _is_variant(n)]
+    return names == [overload]
+
+
+def _is_variant(overload: str) -> bool:
+    return overload.lower().endswith(("out", "dimname", "hacked_twin", "str")) or "name" in overload
+
+
+def _is_first(positional: Sequence[str], keywords: Sequence[tuple[str, str]]) -> bool:
+    """Whether a slice is along the first dimension, which Python writes with brackets."""
+    return len(positional) < 2 or positional[1] == "0"
+
+
+def _sliced(positional: Sequence[str], keywords: Sequence[tuple[str, str]]) -> str:
+    given = dict(zip(("self", "dim", "start", "end", "step"), positional, strict=False))
+    given.update(keywords)
+    start, end, step = (given.get(name, "") for name in ("start", "end", "step"))
+    start, end = ("" if bound in ("None", str(2**63 - 1)) else bound for bound in (start, end))
+    return f"{positional[0]}[{start}:{end}{f':{step}' if step else ''}]"

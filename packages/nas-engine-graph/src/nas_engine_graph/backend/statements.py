@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import assert_never
+from collections.abc import Iterable, Sequence
 
 from nas_engine_graph.backend.literal import Imports, annotation, literal
 from nas_engine_graph.backend.naming import Names, proceed_name
@@ -26,20 +25,13 @@ from nas_engine_graph.ir import (
     Raise,
     Read,
     Ref,
-    Value,
     With,
     Write,
 )
-from nas_engine_graph.ir.effects import references, walk
+from nas_engine_graph.ir.placeless import placeless
 
 __all__ = ["Writer"]
 
-_SCALARS = frozenset({"int", "float", "bool", "str", "number"})
-_PURE_SCALAR = frozenset(
-    {*INFIX, "neg", "not", "int", "float", "bool", "str", "abs", "min", "max", "round",
-     "range_length"}
-)  # fmt: skip
-_FRESH = frozenset({"list", "tuple", "dict"})
 _INDENT = "    "
 
 
@@ -55,61 +47,8 @@ class Writer:
         taken: Iterable[str],
     ) -> None:
         self.function, self.graph, self.imports = function, graph, imports
-        self.written = written
-        self.counts: dict[str, int] = {}
-        for name in references(function.body):
-            self.counts[name] = self.counts.get(name, 0) + 1
-        self.inlined: dict[str, Node] = {}
-        self.kinds = {
-            value.name: value.type for node in walk(function.body) for value in node.outputs
-        }
-        self.kinds.update((v.name, v.type) for v in function.body.parameters)
-        self._choose(function.body)
+        self.inlined = placeless(function, written)
         self.names = Names(function, self.leaves, self.is_inlined, taken)
-
-    # ------------------------------------------------------------------ what is written in place
-
-    def _choose(self, block: Block) -> None:
-        inner: set[str] = set()
-        for node in block.nodes:
-            if self._can_inline(node):
-                self.inlined[node.outputs[0].name] = node
-            for child in node.blocks:
-                self._choose(child)
-            inner.update(value.name for value in node.outputs)
-
-    def _can_inline(self, node: Node) -> bool:
-        if len(node.outputs) != 1 or node.label is not None:
-            return False
-        (output,) = node.outputs
-        count = self.counts.get(output.name, 0)
-        match node.operation:
-            case Read(path):
-                return count > 0 and path[-1] not in self.written
-            case Builtin(name) if name in _FRESH and count == 1:
-                empty = not node.inputs and name != "tuple"
-                return not empty and self._used_beside(output.name)
-            case Builtin(name) if name in _PURE_SCALAR and count == 1:
-                return all(self._scalar(operand) for operand in node.operands)
-            case _:
-                return False
-
-    def _scalar(self, operand: Operand) -> bool:
-        return isinstance(operand, Const) or self.kinds.get(operand.name) in _SCALARS
-
-    def _used_beside(self, name: str) -> bool:
-        """Whether the only use is in the block of the definition: a loop would make it anew."""
-        for block in self._blocks(self.function.body):
-            if any(value.name == name for node in block.nodes for value in node.outputs):
-                direct = any(Ref(name) in node.operands for node in block.nodes)
-                return direct or Ref(name) in block.results
-        return False
-
-    def _blocks(self, block: Block) -> Iterator[Block]:
-        yield block
-        for node in block.nodes:
-            for child in node.blocks:
-                yield from self._blocks(child)
 
     def is_inlined(self, node: Node) -> bool:
         return len(node.outputs) == 1 and node.outputs[0].name in self.inlined
@@ -358,6 +297,3 @@ def _slice(operands: Sequence[Operand], texts: Sequence[str]) -> str:
     ]
     return f"{start}:{stop}" + (f":{step}" if step and step != "1" else "")
 
-
-def unreachable(value: Value) -> Callable[[], None]:
-    raise AssertionError(assert_never)

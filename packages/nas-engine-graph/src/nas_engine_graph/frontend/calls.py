@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -38,13 +39,11 @@ def method(t: Translator, node: Any) -> None:
     module = t.world.module(owner.path)
     relative = owner.path[len(t.owner or ()) :]
     inputs = t.operands(node, 1)
-    if t.world.whole(module) or t.world.layer(module):
-        python = getattr(type(module), name, None)
-        positional, keywords = _short(python, inputs, skip=1)
+    if t.world.layer(module):
+        name = re.sub(r"__\d+$", "", name)  # One of the overloads.
     else:
         t.world.want(owner.path, name)
-        python = getattr(type(module), name, None)
-        positional, keywords = _short(python, inputs, skip=1)
+    positional, keywords = _short(getattr(type(module), name, None), inputs, skip=1)
     hint = relative[-1] if relative and not relative[-1].isdigit() else name
     t.emit(node, Invoke(relative, public_method(name)), positional, keywords, hint=hint)
 

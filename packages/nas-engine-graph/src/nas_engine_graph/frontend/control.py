@@ -20,13 +20,17 @@ _ASSERTION = "AssertionError: "
 def branch(t: Translator, node: Any) -> None:
     """``prim::If``."""
     condition = t.operand(node, 0)
+    arms = list(node.blocks())
+    if isinstance(condition, Ref) and condition.name in t.negated:
+        condition = t.negated[condition.name]
+        arms.reverse()
     if isinstance(condition, Const):
-        chosen = list(node.blocks())[0 if condition.value else 1]
+        chosen = arms[0 if condition.value else 1]
         t.inline(chosen)
         for output, result in zip(node.outputs(), chosen.outputs(), strict=True):
             t.meaning[output.unique()] = t.meaning[result.unique()]
         return
-    translated = [(block, t.block(block)) for block in node.blocks()]
+    translated = [(block, t.block(block)) for block in arms]
     results: list[tuple[Operand, ...]] = []
     for block, _ in translated:
         results.append(

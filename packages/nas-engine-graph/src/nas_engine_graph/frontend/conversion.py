@@ -17,11 +17,11 @@ from nas_engine_graph.frontend.isolation import isolated
 from nas_engine_graph.frontend.layers import is_layer
 from nas_engine_graph.frontend.members import assemble
 from nas_engine_graph.frontend.parametrizations import has_parametrization
-from nas_engine_graph.frontend.shadow import shadow
+from nas_engine_graph.frontend.shadow import has_simple_signature, shadow
 from nas_engine_graph.frontend.switches import check_machinery
 from nas_engine_graph.frontend.translate import translate
 from nas_engine_graph.frontend.world import FRAME, World
-from nas_engine_graph.ir import Graph
+from nas_engine_graph.ir import Graph, verify
 
 __all__ = ["convert"]
 
@@ -67,19 +67,34 @@ def _convert(module: nn.Module, units: set[int]) -> Graph:
     def whole(candidate: nn.Module) -> bool:
         return id(candidate) in units or is_basic_unit(candidate) or has_parametrization(candidate)
 
+    def opaque(candidate: nn.Module) -> bool:
+        return whole(candidate) or (is_layer(candidate) and has_simple_signature(candidate))
+
     _check(module, whole)
     with isolated():
-        scripted = _script(module, whole)
-        world = World(module, scripted, whole)
-        world.want((), "forward")
-        while world.wanted:
-            path, method = world.wanted.pop()
-            if world.whole(world.module(path)) or world.layer(world.module(path)):
-                continue
-            made, free = translate(world, path, method)
-            world.functions[path][method] = made
-            world.functions[path].update(free)
-    return assemble(world)
+        try:
+            scripted, hidden = _script(module, opaque), opaque
+        except UnsupportedModuleError as first:
+            # A module may call a layer's other methods: then TorchScript has to see the layers.
+            try:
+                with isolated():
+                    return _translated(module, _script(module, whole), whole, whole)
+            except UnsupportedModuleError:
+                raise first from first.__cause__
+        return _translated(module, scripted, hidden, whole)
+
+
+def _translated(module: nn.Module, scripted: Any, hidden: Any, whole: Any) -> Graph:
+    world = World(module, scripted, hidden, whole)
+    world.want((), "forward")
+    while world.wanted:
+        path, method = world.wanted.pop()
+        if world.layer(world.module(path)):
+            continue
+        made, free = translate(world, path, method)
+        world.functions[path][made.name] = made
+        world.functions[path].update(free)
+    return verify(assemble(world))
 
 
 def _check(module: nn.Module, whole: Any) -> None:

@@ -72,6 +72,8 @@ def _activation(module: Any) -> Any:
 _SPECIAL: dict[tuple[str, str], Callable[[Any], Any]] = {
     ("MultiheadAttention", "bias"): lambda m: m.in_proj_bias is not None,
     ("MultiheadAttention", "add_bias_kv"): lambda m: m.bias_k is not None,
+    ("MultiheadAttention", "kdim"): lambda m: None if m.kdim == m.embed_dim else m.kdim,
+    ("MultiheadAttention", "vdim"): lambda m: None if m.vdim == m.embed_dim else m.vdim,
     ("PairwiseDistance", "p"): lambda m: m.norm,
     ("AdaptiveLogSoftmaxWithLoss", "cutoffs"): lambda m: list(m.cutoffs[:-1]),
     ("TransformerEncoder", "encoder_layer"): lambda m: m.layers[0],
@@ -218,6 +220,8 @@ def recover(module: nn.Module, cls: type[nn.Module] | None = None) -> Layer:
             raise Unrecoverable(f"{cls.__qualname__} made again differs in {(odd or theirs)[0]}")
         settings = tuple(_settings(module, twin))
         for (name, a), (_, b) in zip(module.named_modules(), twin.named_modules(), strict=True):
+            if name.startswith("parametrizations"):
+                continue
             if name and plain_class(a).__qualname__ != plain_class(b).__qualname__:
                 raise Unrecoverable(f"its {name!r} is a {type(a).__name__}")
             if name and tuple(_settings(a, b)):

@@ -44,7 +44,7 @@ class _Assembly:
         return False
 
     def module(self, module: nn.Module, path: Path) -> Member:
-        if self.world.layer(module) or self.world.whole(module):
+        if self.world.layer(module):
             return self.layer(module, path)
         members: list[tuple[str, Member]] = []
         for name, parameter in module._parameters.items():

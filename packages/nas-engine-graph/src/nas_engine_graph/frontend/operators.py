@@ -150,6 +150,11 @@ def _builtin(t: Translator, node: Any, name: str, schema: Schema, operands: list
     if (folded := _folded(name, operands)) is not None:
         t.alias(node, folded)
         return
+    if name == "not" and all(u.user.kind() == "prim::If" for u in node.output().uses()):
+        # A branch turns its arms around instead: one form for "if not a" and for the assert of a.
+        made = t.bind(node.output())
+        t.negated[made.name] = operands[0]
+        return
     if name in ("iadd", "imul"):
         t.emit(node, Builtin(name), operands, hint="items")
         return

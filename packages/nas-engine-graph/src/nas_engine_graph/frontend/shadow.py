@@ -18,10 +18,14 @@ from typing import Any, get_type_hints
 import torch
 from torch import Tensor, nn
 
-__all__ = ["shadow"]
+__all__ = ["has_simple_signature", "shadow"]
 
 _COUNTER = itertools.count()
 _FLAGS = (bool, str)
+_READABLE = (bool, int, float, str, tuple)
+_SIMPLE = (Tensor, Tensor | None, bool, int, list[int] | None)
+_RESULTS = (Tensor, tuple[Tensor, Tensor | None])
+_PAIR = tuple[Tensor, Tensor]
 
 
 @lru_cache(maxsize=4096)
@@ -93,11 +97,12 @@ def _hints(function: Callable[..., Any]) -> Mapping[str, Any]:
         return {}
 
 
-def _stand_in(original: nn.Module) -> nn.Module:
-    """A module whose ``forward`` has the signature of the original's, and no content."""
-    forward = inspect.unwrap(type(original).forward)
+@lru_cache(maxsize=4096)
+def _stand_in_class(cls: type[nn.Module], pair: bool) -> type[nn.Module]:
+    """A class whose ``forward`` has the signature of the original's, and no content."""
+    forward = inspect.unwrap(cls.forward)
     hints = _hints(forward)
-    scope: dict[str, Any] = {"torch": torch, "Result": hints.get("return", Tensor)}
+    scope: dict[str, Any] = {"torch": torch, "Result": _PAIR if pair else hints.get("return", Tensor)}
     declared, passed = ["self"], []
     for index, parameter in enumerate(list(inspect.signature(forward).parameters.values())[1:]):
         scope[f"Type{index}"] = hints.get(parameter.name, Tensor)
@@ -113,18 +118,30 @@ def _stand_in(original: nn.Module) -> nn.Module:
     )
     file = f"<stand-in {next(_COUNTER)}>"
     linecache.cache[file] = (len(source), None, source.splitlines(True), file)
-    exec(compile(source, file, "exec"), scope)
-    cls = type(
-        type(original).__name__,
-        (nn.Module,),
-        {"forward": scope["forward"], "whole": scope["whole"], "__module__": "stand_ins"},
-    )
-    twin = object.__new__(cls)
+    exec(compile(source, file, "exec", dont_inherit=True), scope)
+    members = {"forward": scope["forward"], "whole": scope["whole"], "__module__": "stand_ins"}
+    return type(cls.__name__, (nn.Module,), members)
+
+
+def _stand_in(original: nn.Module) -> nn.Module:
+    """A module that can be called like the original, and read like it, and does nothing."""
+    cls = _stand_in_class(type(original), bool(getattr(original, "return_indices", False)))
+    twin: nn.Module = object.__new__(cls)
     nn.Module.__init__(twin)
     twin.__dict__["training"] = original.training
-    for name, tensor in original.named_parameters(recurse=False):
-        twin.register_parameter(name, tensor)  # type: ignore[arg-type]
+    for name in ("_parameters", "_buffers"):
+        twin.__dict__[name] = dict(original.__dict__[name])
     for name, value in vars(original).items():
-        if isinstance(value, (bool, int, float, str)) and not name.startswith("_"):
-            setattr(twin, name, value)
+        if isinstance(value, _READABLE) and not name.startswith("_") and name != "training":
+            twin.__dict__[name] = value
     return twin
+
+
+def has_simple_signature(module: nn.Module) -> bool:
+    """Whether the types of the layer's ``forward`` are known without compiling it."""
+    forward = inspect.unwrap(type(module).forward)
+    parameters = list(inspect.signature(forward).parameters.values())[1:]
+    if any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters):
+        return False
+    hints = _hints(forward)
+    return hints.get("return", Tensor) in _RESULTS and all(hints.get(p.name, Tensor) in _SIMPLE for p in parameters)

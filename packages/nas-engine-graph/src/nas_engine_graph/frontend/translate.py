@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import torch
@@ -25,6 +25,7 @@ from nas_engine_graph.ir import (
     Ref,
     Value,
     With,
+    references,
 )
 
 __all__ = ["Context", "FunctionName", "ModulePath", "Translator", "translate"]
@@ -74,6 +75,7 @@ class Translator:
         self.kinds: Kinds = world.kinds(key, graph)
         self.meaning: dict[int, Meaning] = {}
         self.types: dict[str, str] = {}
+        self.negated: dict[str, Operand] = {}
         self.packed: dict[int, Operand] = {}
         self.free: dict[str, Function] = {}
         self._names: dict[str, int] = {}
@@ -233,8 +235,31 @@ class Translator:
         body = Block(parameters, tuple(self._open.pop().nodes), results)
         (output,) = self.graph.outputs()
         return Function(
-            name, body, output.type().annotation_str, _defaults(python, parameters), free
+            name, without_unused(body), output.type().annotation_str, _defaults(python, parameters), free
         )
+
+
+def without_unused(body: Block) -> Block:
+    """The body without what a ``with`` hands out and nobody takes."""
+    while True:
+        used = frozenset(references(body))
+        pruned = _pruned(body, used)
+        if pruned == body:
+            return body
+        body = pruned
+
+
+def _pruned(block: Block, used: frozenset[str]) -> Block:
+    nodes = []
+    for node in block.nodes:
+        blocks = tuple(_pruned(inner, used) for inner in node.blocks)
+        if isinstance(node.operation, With):
+            kept = [i for i, value in enumerate(node.outputs) if value.name in used]
+            (inner,) = blocks
+            blocks = (replace(inner, results=tuple(inner.results[i] for i in kept)),)
+            node = replace(node, outputs=tuple(node.outputs[i] for i in kept))
+        nodes.append(replace(node, blocks=blocks))
+    return replace(block, nodes=tuple(nodes))
 
 
 def _defaults(python: Callable[..., Any] | None, parameters: tuple[Value, ...]) -> tuple[Any, ...]:

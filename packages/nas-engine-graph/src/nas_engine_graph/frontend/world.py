@@ -26,9 +26,15 @@ FRAME = re.compile(r'File "([^"]+)", line (\d+)')
 class World:
     """Everything that outlives the translation of one function."""
 
-    def __init__(self, root: nn.Module, scripted: Any, whole: Callable[[nn.Module], bool]) -> None:
+    def __init__(
+        self,
+        root: nn.Module,
+        scripted: Any,
+        hidden: Callable[[nn.Module], bool],
+        whole: Callable[[nn.Module], bool],
+    ) -> None:
         self.root = root
-        self.whole = whole
+        self.hidden, self.whole = hidden, whole
         self.functions: dict[Path, dict[str, Function]] = {}
         self.attributes: dict[Path, dict[str, str]] = {}
         self.wanted: list[tuple[Path, str]] = []
@@ -37,6 +43,7 @@ class World:
         self._scripted: dict[Path, Any] = {(): scripted._c}
         self._first: dict[int, Path] = {}
         self._kinds: dict[str, Kinds] = {}
+        self._asked: set[tuple[Path, str]] = set()
         self._types: dict[str, Any] = {}
         self._written: frozenset[tuple[int, str]] | None = None
         for name, module in root.named_modules():
@@ -44,7 +51,7 @@ class World:
 
     def layer(self, module: nn.Module) -> bool:
         """Whether calls of the module stay calls of the whole module."""
-        return is_layer(module)
+        return self.whole(module) or is_layer(module)
 
     def free_function(
         self,
@@ -82,8 +89,9 @@ class World:
     def want(self, path: Path, method: str) -> None:
         """Ask for a method to be translated."""
         path = self.canonical(path)
-        if method not in self.functions.setdefault(path, {}):
-            self.functions[path][method] = Function(method, _EMPTY)
+        if (path, method) not in self._asked:
+            self._asked.add((path, method))
+            self.functions.setdefault(path, {})
             self.wanted.append((path, method))
 
     def function_graph(self, name: str) -> Any:
@@ -100,7 +108,7 @@ class World:
         """The modules that TorchScript has looked into."""
         for name, _ in self.root.named_modules():
             path = tuple(name.split(".")) if name else ()
-            if not any(self.whole(self.module(path[:i])) for i in range(len(path) + 1)):
+            if not any(self.hidden(self.module(path[:i])) for i in range(len(path) + 1)):
                 yield path
 
     def _by_type(self) -> dict[str, Any]:
@@ -170,5 +178,3 @@ def torch_name(function: Any) -> str | None:
             return f"{home_name}.{name}"
     return None
 
-
-_EMPTY: Any = None

@@ -1,5 +1,6 @@
 """The graph IR: frozen data, edits as pure functions, one text form. Nothing here imports torch."""
 
+from nas_engine_graph.ir.effects import is_pure, references, walk
 from nas_engine_graph.ir.graph import (
     Absent,
     Attribute,
@@ -29,6 +30,8 @@ from nas_engine_graph.ir.operation import (
     With,
     Write,
 )
+from nas_engine_graph.ir.parser import parse
+from nas_engine_graph.ir.printer import to_text
 from nas_engine_graph.ir.value import (
     Const,
     Constant,
@@ -45,6 +48,7 @@ from nas_engine_graph.ir.value import (
     Symbol,
     key,
 )
+from nas_engine_graph.ir.verify import problems, verify
 
 __all__ = [
     "Absent",
@@ -85,5 +89,12 @@ __all__ = [
     "Value",
     "With",
     "Write",
+    "is_pure",
     "key",
+    "parse",
+    "problems",
+    "references",
+    "to_text",
+    "verify",
+    "walk",
 ]

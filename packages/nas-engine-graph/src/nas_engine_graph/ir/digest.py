@@ -17,16 +17,18 @@ from nas_engine_graph.ir.graph import (
     Node,
     Parameter,
 )
+from nas_engine_graph.ir.placeless import placeless, written
 from nas_engine_graph.ir.value import Const, Data, Fill, Init, Normal, Operand, Ref, key
 
 __all__ = ["digest"]
 
 
 class _Numbers:
-    """Values numbered in the order of their definition."""
+    """Values numbered in the order of their definition; those without a place are spelled out."""
 
-    def __init__(self) -> None:
+    def __init__(self, placeless: dict[str, Node]) -> None:
         self.known: dict[str, int] = {}
+        self.placeless = placeless
 
     def of(self, name: str) -> int:
         return self.known.setdefault(name, len(self.known))
@@ -34,6 +36,8 @@ class _Numbers:
 
 def _operand(operand: Operand, numbers: _Numbers) -> Any:
     match operand:
+        case Ref(name) if name in numbers.placeless:
+            return _node(numbers.placeless[name], numbers)[:3]
         case Ref(name):
             return ("%", numbers.of(name))
         case Const(value):
@@ -50,14 +54,19 @@ def _node(node: Node, numbers: _Numbers) -> Any:
 
 def _block(block: Block, numbers: _Numbers) -> Any:
     parameters = tuple(numbers.of(value.name) for value in block.parameters)
-    nodes = tuple(_node(node, numbers) for node in block.nodes)
+    nodes = tuple(
+        _node(node, numbers)
+        for node in block.nodes
+        if not (len(node.outputs) == 1 and node.outputs[0].name in numbers.placeless)
+    )
     return (parameters, nodes, tuple(_operand(o, numbers) for o in block.results))
 
 
-def _function(function: Function) -> Any:
+def _function(function: Function, names_written: frozenset[str]) -> Any:
+    numbers = _Numbers(placeless(function, names_written))
     names = tuple(value.name for value in function.body.parameters)
     defaults = tuple(map(_value, function.defaults))
-    return (function.name, function.free, names, defaults, _block(function.body, _Numbers()))
+    return (function.name, function.free, names, defaults, _block(function.body, numbers))
 
 
 def _value(value: Any) -> Any:
@@ -116,10 +125,11 @@ def _member(member: Member) -> Any:
 
 def digest(graph: Graph) -> str:
     """Equal for graphs that are equal up to names; a child counts by its own digest."""
+    names_written = written(graph)
     content = (
         graph.kind,
         tuple((name, _member(member)) for name, member in graph.members),
-        tuple(_function(function) for function in graph.functions),
+        tuple(_function(function, names_written) for function in graph.functions),
         tuple((tie.target, tie.source) for tie in graph.ties),
         graph.pinned,
         graph.evaluating,

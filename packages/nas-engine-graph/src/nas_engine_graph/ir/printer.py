@@ -1,0 +1,234 @@
+"""The text form: what ``print(graph)`` shows, and ``parse`` reads back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from nas_engine_graph.ir.graph import (
+    Absent,
+    Attribute,
+    Block,
+    Buffer,
+    Function,
+    Graph,
+    Layer,
+    Member,
+    Node,
+    Parameter,
+    Parametrization,
+    Value,
+)
+from nas_engine_graph.ir.operation import (
+    Builtin,
+    Call,
+    If,
+    Invoke,
+    Local,
+    Loop,
+    Operation,
+    Operator,
+    Raise,
+    Read,
+    With,
+    Write,
+)
+from nas_engine_graph.ir.value import (
+    Const,
+    Data,
+    Device,
+    Dtype,
+    Fill,
+    Init,
+    Layout,
+    MemoryFormat,
+    Normal,
+    Operand,
+    Ref,
+    Symbol,
+)
+
+__all__ = ["to_text"]
+
+_INDENT = "  "
+
+
+def _path(path: tuple[str, ...]) -> str:
+    return json.dumps(list(path)) if any("." in p or not p for p in path) else json.dumps(".".join(path))
+
+
+def value_text(value: Any) -> str:
+    """A constant or an argument; the classes of the IR are written as calls."""
+    match value:
+        case Symbol(name) | Dtype(name) | Device(name) | Layout(name) | MemoryFormat(name):
+            return f"{type(value).__name__}({json.dumps(name)})"
+        case Data(dtype, shape, content):
+            return f"Data({json.dumps(dtype)}, {value_text(shape)}, {content.hex() or 'empty'!r})"
+        case Layer():
+            return _layer(value)
+        case tuple():
+            items = ", ".join(map(value_text, value))
+            return f"({items},)" if len(value) == 1 else f"({items})"
+        case list():
+            return f"[{', '.join(map(value_text, value))}]"
+        case dict():
+            return f"{{{', '.join(f'{value_text(k)}: {value_text(v)}' for k, v in value.items())}}}"
+        case complex():
+            return f"complex({value.real!r}, {value.imag!r})"
+        case str():
+            return json.dumps(value)
+        case _:
+            return repr(value)
+
+
+def _pairs(pairs: tuple[tuple[str, Any], ...]) -> Iterator[str]:
+    yield from (f"{name}={value_text(value)}" for name, value in pairs)
+
+
+def _layer(layer: Layer) -> str:
+    made = f"{layer.target}({', '.join([*map(value_text, layer.args), *_pairs(layer.kwargs)])})"
+    if layer.label is not None:
+        made += f" label {json.dumps(layer.label)}"
+    if layer.settings:
+        made += f" set ({', '.join(_pairs(layer.settings))})"
+    for p in layer.parametrizations:
+        made += f" with {_parametrization(p)}"
+    if layer.frozen:
+        made += f" frozen {value_text(layer.frozen)}"
+    return made + (" evaluating" if layer.evaluating else "")
+
+
+def _parametrization(p: Parametrization) -> str:
+    words = [json.dumps(p.tensor), *map(value_text, p.args), *_pairs(p.kwargs)]
+    return f"{p.function}({', '.join(words)})"
+
+
+def _init(init: Init) -> str:
+    match init:
+        case Fill(value):
+            return f"Fill({value_text(value)})"
+        case Normal(mean, deviation):
+            return f"Normal({mean!r}, {deviation!r})"
+        case Data():
+            return value_text(init)
+
+
+def _member(name: str, member: Member, depth: int) -> Iterator[str]:
+    pad, quoted = _INDENT * depth, json.dumps(name)
+    match member:
+        case Parameter(shape, init, dtype, requires_grad):
+            frozen = "" if requires_grad else " frozen"
+            yield f"{pad}parameter {quoted}: {dtype} {value_text(shape)} = {_init(init)}{frozen}"
+        case Buffer(shape, init, dtype, persistent):
+            transient = "" if persistent else " transient"
+            yield f"{pad}buffer {quoted}: {dtype} {value_text(shape)} = {_init(init)}{transient}"
+        case Attribute(value, kind):
+            yield f"{pad}attribute {quoted}: {json.dumps(kind)} = {value_text(value)}"
+        case Absent(kind):
+            yield f"{pad}absent {quoted}: {json.dumps(kind)}"
+        case Layer():
+            yield f"{pad}layer {quoted} = {_layer(member)}"
+        case Graph():
+            first, *rest = _graph(member, depth)
+            yield f"{pad}child {quoted} = {first.lstrip()}"
+            yield from rest
+
+
+def operation_text(operation: Operation) -> str:
+    """The words before the operands of a node."""
+    match operation:
+        case Operator(target):
+            return target
+        case Builtin(name):
+            return f"builtin {name}"
+        case Call(target):
+            return f"call {target}"
+        case Local(name):
+            return f"local {name}"
+        case Invoke(path, "forward"):
+            return f"invoke {_path(path)}"
+        case Invoke(path, method):
+            return f"invoke {_path(path)} {method}"
+        case Read(path):
+            return f"read {_path(path)}"
+        case Write(path):
+            return f"write {_path(path)}"
+        case If():
+            return "if"
+        case Loop():
+            return "loop"
+        case With(target):
+            return f"with {target}"
+        case Raise(exception):
+            return f"raise {exception}"
+
+
+def _operand(operand: Operand) -> str:
+    match operand:
+        case Ref(name):
+            return f"%{name}"
+        case Const(value):
+            return value_text(value)
+
+
+def _value(value: Value) -> str:
+    return f"%{value.name}: {json.dumps(value.type)}" if value.type != "Tensor" else f"%{value.name}"
+
+
+def _node(node: Node, depth: int) -> Iterator[str]:
+    pad = _INDENT * depth
+    outputs = ", ".join(map(_value, node.outputs))
+    words = [*map(_operand, node.inputs), *(f"{n}={_operand(o)}" for n, o in node.keywords)]
+    line = f"{pad}{outputs}{' = ' if outputs else ''}{operation_text(node.operation)}({', '.join(words)})"
+    if node.label is not None:
+        line += f" label {json.dumps(node.label)}"
+    for block in node.blocks:
+        yield f"{line} {{"
+        yield from _block(block, depth + 1)
+        line = f"{pad}}}"
+    yield line
+
+
+def _block(block: Block, depth: int) -> Iterator[str]:
+    pad = _INDENT * depth
+    if block.parameters:
+        yield f"{pad}take {', '.join(map(_value, block.parameters))}"
+    for node in block.nodes:
+        yield from _node(node, depth)
+    yield f"{pad}give {', '.join(map(_operand, block.results))}".rstrip()
+
+
+def _function(function: Function, depth: int) -> Iterator[str]:
+    pad = _INDENT * depth
+    head = "function" if function.free else "method"
+    values = ", ".join(map(_value, function.body.parameters))
+    line = f"{pad}{head} {function.name}({values}) -> {json.dumps(function.returns)}"
+    if function.defaults:
+        line += f" defaults {value_text(function.defaults)}"
+    yield f"{line} {{"
+    yield from _block(Block((), function.body.nodes, function.body.results), depth + 1)
+    yield f"{pad}}}"
+
+
+def _graph(graph: Graph, depth: int) -> Iterator[str]:
+    pad = _INDENT * depth
+    line = f"{pad}graph {graph.name} {graph.kind}"
+    if graph.label is not None:
+        line += f" label {json.dumps(graph.label)}"
+    line += " evaluating" if graph.evaluating else ""
+    yield f"{line}{'' if graph.training else ' untrained'} {{"
+    for name, member in graph.members:
+        yield from _member(name, member, depth + 1)
+    for tie in graph.ties:
+        yield f"{pad}{_INDENT}tie {value_text(tie.target)} {value_text(tie.source)}"
+    for path in graph.pinned:
+        yield f"{pad}{_INDENT}pinned {value_text(path)}"
+    for function in graph.functions:
+        yield from _function(function, depth + 1)
+    yield f"{pad}}}"
+
+
+def to_text(graph: Graph) -> str:
+    """The text form of a graph."""
+    return "\n".join(_graph(graph, 0))

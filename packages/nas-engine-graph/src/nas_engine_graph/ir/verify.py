@@ -1,0 +1,130 @@
+"""The invariants of the IR, in one place; run after every pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nas_engine_graph.errors import InvalidGraphError
+from nas_engine_graph.ir.graph import Absent, Block, Function, Graph, Layer, Node
+from nas_engine_graph.ir.operation import If, Invoke, Local, Loop, Raise, Read, With, Write
+from nas_engine_graph.ir.value import Ref
+
+__all__ = ["problems", "verify"]
+
+
+def verify(graph: Graph) -> Graph:
+    """The graph itself, if it keeps the rules.
+
+    Every value is defined once and before its use; blocks have the shape that their operation asks for;
+    every path that a method names exists.
+
+    Raises:
+        InvalidGraphError: it does not.
+    """
+    if found := tuple(problems(graph)):
+        raise InvalidGraphError(found)
+    return graph
+
+
+def problems(graph: Graph, path: str = "") -> Iterator[str]:
+    """Why the graph is no valid graph; nothing if it is one."""
+    names = [name for name, _ in graph.members]
+    where = f"{graph.name}{f' ({path})' if path else ''}"
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"{where}: two members are called {name!r}"
+    defined = [function.name for function in graph.functions]
+    for name in sorted({name for name in defined if defined.count(name) > 1}):
+        yield f"{where}: two functions are called {name!r}"
+    for function in graph.functions:
+        for problem in _function(graph, function):
+            yield f"{where}.{function.name}: {problem}"
+    for tie in graph.ties:
+        for end in (tie.target, tie.source):
+            if not _exists(graph, end):
+                yield f"{where}: the tie names {'.'.join(end)!r}, which does not exist"
+    for name, member in graph.members:
+        if isinstance(member, Graph):
+            yield from problems(member, f"{path}.{name}" if path else name)
+
+
+def _function(graph: Graph, function: Function) -> Iterator[str]:
+    seen: set[str] = set()
+    yield from _block(graph, function, function.body, frozenset(), seen)
+    if len(function.defaults) > len(function.body.parameters):
+        yield "more defaults than parameters"
+
+
+def _block(
+    graph: Graph, function: Function, block: Block, visible: frozenset[str], seen: set[str]
+) -> Iterator[str]:
+    def define(names: list[str]) -> Iterator[str]:
+        nonlocal visible
+        for name in names:
+            if name in seen:
+                yield f"%{name} is defined twice"
+            seen.add(name)
+        visible |= frozenset(names)
+
+    yield from define([value.name for value in block.parameters])
+    for node in block.nodes:
+        for operand in node.operands:
+            if isinstance(operand, Ref) and operand.name not in visible:
+                yield f"%{operand.name} is used where it is not defined"
+        yield from _shape(node)
+        yield from _target(graph, function, node)
+        for inner in node.blocks:
+            yield from _block(graph, function, inner, visible, seen)
+        yield from define([value.name for value in node.outputs])
+    for operand in block.results:
+        if isinstance(operand, Ref) and operand.name not in visible:
+            yield f"%{operand.name} is a result where it is not defined"
+
+
+def _shape(node: Node) -> Iterator[str]:
+    count, blocks = len(node.outputs), node.blocks
+    match node.operation:
+        case If():
+            good = len(blocks) == 2 and len(node.inputs) == 1
+            good = good and all(not b.parameters and len(b.results) == count for b in blocks)
+        case Loop():
+            good = len(blocks) == 1 and len(node.inputs) == count + 2
+            good = good and all(len(b.parameters) == len(b.results) == count + 1 for b in blocks)
+            good = good and len({b.parameters for b in blocks}) == 1
+        case With():
+            good = len(blocks) == 1 and not blocks[0].parameters
+            good = good and len(blocks[0].results) == count
+        case Raise():
+            good = not blocks and not count
+        case _:
+            good = not blocks
+    if not good:
+        yield f"{type(node.operation).__name__} with the wrong number of inputs, outputs or blocks"
+
+
+def _target(graph: Graph, function: Function, node: Node) -> Iterator[str]:
+    match node.operation:
+        case Invoke(path) | Read(path) | Write(path) if function.free:
+            yield f"a free function reaches for {'.'.join(path)!r}"
+        case Invoke(path, method):
+            owner = _at(graph, path)
+            if owner is None:
+                yield f"calls {'.'.join(path)!r}, which does not exist"
+            elif isinstance(owner, Graph) and method not in {f.name for f in owner.functions}:
+                yield f"calls {'.'.join(path)!r}, which has no {method!r}"
+        case Local(name) if name not in {f.name for f in graph.functions if f.free}:
+            yield f"calls the function {name!r}, which is not part of the graph"
+        case Read(path) if path[-1] != "training" and not _exists(graph, path):
+            yield f"reads {'.'.join(path)!r}, which does not exist"
+
+
+def _at(graph: Graph, path: tuple[str, ...]) -> object | None:
+    found: object = graph
+    for name in path:
+        if not isinstance(found, Graph):
+            return found if isinstance(found, Layer) else Absent("module")
+        found = dict(found.members).get(name)
+    return found
+
+
+def _exists(graph: Graph, path: tuple[str, ...]) -> bool:
+    return _at(graph, path) is not None

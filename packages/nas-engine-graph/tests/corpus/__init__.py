@@ -1,0 +1,1 @@
+"""Small modules, one per construct, each with the inputs to try it on."""

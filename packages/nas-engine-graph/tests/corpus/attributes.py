@@ -1,0 +1,237 @@
+from typing import Dict, Final, List, Optional, Tuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from corpus.case import case, x
+
+
+@case(x(2, 4))
+class Scalars(nn.Module):
+    gain: Final[float]
+
+    def __init__(self):
+        super().__init__()
+        self.i, self.f, self.b, self.s, self.n = 3, 2.5, True, "sum", None
+        self.infinite, self.negative = float("inf"), -1
+        self.gain = 0.5
+
+    def forward(self, x):
+        x = x * self.i + self.f * self.negative
+        if self.b and self.s == "sum":
+            x = x.clamp(max=self.infinite) * self.gain
+        return x, self.i, self.f, self.b, self.s
+
+
+@case(x(2, 4))
+class Collections(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.pair = (2, 3.0)
+        self.nested = ((1, 2), (3, 4))
+        self.sizes = [1, 2, 3]
+        self.names = ["a", "b"]
+        self.table = {"a": 1.0, "b": 2.0}
+        self.keys = {1: "x", 2: "y"}
+
+    def forward(self, x):
+        a, b = self.pair
+        x = x * a + b + self.nested[1][0]
+        for s in self.sizes:
+            x = x + s
+        for name in self.names:
+            x = x * self.table[name]
+        total = 0.0
+        for key, value in self.table.items():
+            total += value
+        return x * total, self.sizes[1:], len(self.names), self.keys[1], self.pair
+
+
+@case(x(2, 4))
+class DtypeAndDevice(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.dtype = torch.float64
+        self.device = torch.device("cpu")
+
+    def forward(self, x):
+        y = x.to(self.dtype) + torch.zeros(4, dtype=self.dtype, device=self.device)
+        if x.dtype == torch.float32:
+            y = y.to(torch.float16).to(dtype=torch.float32)
+        z = y.type(torch.float64) if y.dtype != self.dtype else y
+        kind = torch.int64 if x.shape[0] > 1 else torch.int32
+        return z.double().half().float().to(kind), y.to(x.device), x.to(y), y.dtype == torch.float32
+
+
+@case(x(2, 4))
+class DtypeOfTensor(nn.Module):
+    def forward(self, x):
+        dt = x.dtype
+        y = x.double()
+        return y.to(dt) + torch.arange(4, dtype=dt), torch.ones(2, dtype=y.dtype), x.float().dtype == dt
+
+
+def cast(x, dtype: torch.dtype = torch.float64):
+    return x.to(dtype)
+
+
+@case(x(2, 4))
+class DtypeArgument(nn.Module):
+    def forward(self, x):
+        return cast(x), cast(x, torch.float16), cast(x, x.dtype), F.softmax(x, -1, dtype=torch.float64)
+
+
+@case(x(2, 4))
+class PlainTensorAttribute(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = torch.arange(4).float()
+        self.index = torch.tensor([[1, 0], [0, 1]])
+
+    def forward(self, x):
+        return x * self.scale, self.index
+
+
+@case(x(2, 4))
+class ParametersAndBuffers(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Parameter(torch.randn(4, 4))
+        self.b = nn.Parameter(torch.zeros(4))
+        self.c = nn.Parameter(torch.full((4,), 0.5), requires_grad=False)
+        self.register_parameter("none", None)
+        self.register_buffer("d", torch.arange(16).reshape(4, 4))
+        self.register_buffer("e", torch.randn(100), persistent=False)
+        self.register_buffer("f", None)
+        self.register_buffer("g", torch.tensor(True))
+        self.scalar = nn.Parameter(torch.tensor(2.0))
+
+    def forward(self, x):
+        y = x @ self.a + self.b * self.c + self.d[0] + self.e[:4]
+        if self.f is not None:
+            y = y + self.f
+        if self.none is not None:
+            y = y * self.none
+        return torch.where(self.g, y, x) * self.scalar
+
+
+@case(x(2, 200))
+class LargeBuffers(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("random", torch.randn(200), persistent=False)
+        self.register_buffer("ints", torch.randint(0, 9, (200,)), persistent=False)
+        self.register_buffer("half", torch.randn(80).half(), persistent=False)
+        self.register_buffer("flags", torch.rand(200) > 0.5, persistent=False)
+        self.register_buffer("odd", torch.tensor([float("nan"), -0.0, float("inf")]), persistent=False)
+        self.register_buffer("complex", torch.randn(70, dtype=torch.complex64), persistent=False)
+
+    def forward(self, x):
+        y = x * self.random + self.ints
+        return y, self.half, self.flags, self.odd, self.complex
+
+
+@case(x(2, 4))
+class Cache(nn.Module):
+    cache: Optional[Tensor]
+    history: List[Tensor]
+
+    def __init__(self):
+        super().__init__()
+        self.cache = None
+        self.history = []
+
+    def forward(self, x):
+        cache = self.cache
+        if cache is not None:
+            x = x + cache
+        self.cache = x.detach()
+        self.history.append(x.detach())
+        return x * len(self.history)
+
+
+class Stateful(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def forward(self, x):
+        self.count += 1
+        return x * self.count
+
+
+@case(x(2, 4))
+class StatefulChildren(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = Stateful()
+        self.b = Stateful()
+
+    def forward(self, x):
+        x = self.b(self.a(self.a(x)))
+        return x + self.a.count - self.b.count
+
+
+@case(x(2, 4))
+class DifferentFlags(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList([Flagged(i % 2 == 0, i) for i in range(4)])
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+
+class Flagged(nn.Module):
+    def __init__(self, flag: bool, number: int):
+        super().__init__()
+        self.flag, self.number = flag, number
+        if flag:
+            self.linear = nn.Linear(4, 4)
+
+    def forward(self, x):
+        if self.flag:
+            return self.linear(x) + self.number
+        return x * self.number
+
+
+class FrozenNorm(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(4)
+        self.drop = nn.Dropout(0.5)
+
+    def train(self, mode: bool = True):
+        super().train(mode)
+        self.norm.eval()
+        return self
+
+    def forward(self, x):
+        return self.drop(self.norm(x))
+
+
+@case(x(3, 4))
+class PinnedEval(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.block = FrozenNorm()
+        self.norm = nn.BatchNorm1d(4)
+
+    def forward(self, x):
+        return self.norm(self.block(x))
+
+
+@case(x(2, 4))
+class ChildTensors(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Module()
+        self.inner.w = nn.Parameter(torch.ones(4))
+        self.inner.register_buffer("b", torch.ones(4))
+        self.norm = nn.BatchNorm1d(4)
+
+    def forward(self, x):
+        return x * self.inner.w + self.inner.b + self.norm.running_mean + self.norm.weight

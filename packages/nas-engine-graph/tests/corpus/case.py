@@ -1,0 +1,35 @@
+"""The list of cases, filled by a decorator on every module of the corpus."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+CASES: list["Case"] = []
+
+
+@dataclass
+class Case:
+    make: Callable[[], nn.Module]
+    inputs: tuple[Any, ...]
+    keywords: dict[str, Any] = field(default_factory=dict)
+    stable: bool = True
+
+    @property
+    def name(self) -> str:
+        return f"{self.make.__module__.rpartition('.')[2]}.{self.make.__qualname__}"
+
+
+def case(*inputs: Any, stable: bool = True, **keywords: Any) -> Callable[[Any], Any]:
+    def register(make: Any) -> Any:
+        CASES.append(Case(make, inputs, keywords, stable))
+        return make
+
+    return register
+
+
+def x(*shape: int, grad: bool = True) -> Tensor:
+    generator = torch.Generator().manual_seed(sum(shape) + len(shape))
+    return torch.randn(shape, generator=generator).requires_grad_(grad)
