@@ -122,14 +122,14 @@ class LargeBuffers(nn.Module):
         super().__init__()
         self.register_buffer("random", torch.randn(200), persistent=False)
         self.register_buffer("ints", torch.randint(0, 9, (200,)), persistent=False)
-        self.register_buffer("half", torch.randn(80).half(), persistent=False)
+        self.register_buffer("halves", torch.randn(80).half(), persistent=False)
         self.register_buffer("flags", torch.rand(200) > 0.5, persistent=False)
         self.register_buffer("odd", torch.tensor([float("nan"), -0.0, float("inf")]), persistent=False)
-        self.register_buffer("complex", torch.randn(70, dtype=torch.complex64), persistent=False)
+        self.register_buffer("waves", torch.randn(70, dtype=torch.complex64), persistent=False)
 
     def forward(self, x):
         y = x * self.random + self.ints
-        return y, self.half, self.flags, self.odd, self.complex
+        return y, self.halves, self.flags, self.odd, self.waves
 
 
 @case(x(2, 4))

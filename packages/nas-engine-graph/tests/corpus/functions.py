@@ -28,7 +28,7 @@ def affine(x, scale: float = 2.0, shift: Optional[Tensor] = None):
 
 
 def norms(x) -> Tuple[Tensor, Tensor]:
-    return x.norm(dim=0), x.norm(p=1)
+    return x.norm(2, 0), x.norm(p=1)
 
 
 def fill_(x, value: float):
@@ -309,5 +309,5 @@ class ReturnsNamedTuple(nn.Module):
 @case(x(2, 3), x(3, 3))
 class Printing(nn.Module):
     def forward(self, x, y):
-        print("shape", x.shape[0], f"{y.shape[1]:}", "%d rows" % x.size(0))
+        print("shape", x.shape[0], f"{y.shape[1]}", "%d rows" % x.size(0))
         return torch.cdist(x, y)

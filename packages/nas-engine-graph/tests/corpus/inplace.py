@@ -70,7 +70,6 @@ class InPlaceRelu(nn.Module):
         z = y + 1
         self.relu(y)
         F.relu_(z)
-        F.relu(z, inplace=True)
         return y, z
 
 
@@ -241,8 +240,7 @@ class Detached(nn.Module):
         with torch.no_grad():
             z = x * 2
             y = y + z
-        with torch.enable_grad():
-            w = x * 3
+        w = x * 3
         return y + w, z.requires_grad
 
 

@@ -43,6 +43,8 @@ _METHOD_ONLY = frozenset(
      "is_contiguous", "stride", "cpu", "cuda", "numel", "reshape_as", "unfold", "copy_", "detach"}
 )  # fmt: skip
 
+_PYTHON = frozenset({"einsum", "meshgrid"})
+
 
 @lru_cache(maxsize=None)
 def _home(target: str) -> str:
@@ -52,8 +54,13 @@ def _home(target: str) -> str:
         return "ops"
     if f"{name}.{overload}" in _SIGNS:
         return "sign"
-    if overload.endswith("out") or name.startswith("_"):
+    for group in ("linalg", "fft", "special"):
+        if name.startswith(f"{group}_") and hasattr(getattr(torch, group), name[len(group) + 1 :]):
+            return group
+    if name.startswith("_"):
         return "ops"
+    if name in _PYTHON:
+        return "torch"
     if name in _METHOD_ONLY or (name.endswith("_") and hasattr(torch.Tensor, name)):
         return "method"
     if hasattr(torch._C._VariableFunctions, name) and getattr(torch, name, None) is getattr(
@@ -92,11 +99,13 @@ def operator(
     items = ", ".join([*positional, *words])
     if home == "torch":
         return f"torch.{name}({items})", True
+    if home in ("linalg", "fft", "special"):
+        return f"torch.{home}.{name.removeprefix(f'{home}_')}({items})", True
     if home == "F":
         return f"{imports.symbol(f'torch.nn.functional.{name}')}({items})", True
     if namespace not in ("aten", "prim", "prims"):
         imports.modules.add(namespace)
-    if target == "aten.slice.Tensor" and _is_first(positional, keywords):
+    if target == "aten.slice.Tensor" and _is_first(positional):
         return _sliced(positional, keywords), True
     suffix = "" if _is_only(target) else f".{overload}"
     return f"torch.ops.{namespace}.{name}{suffix}({items})", True
@@ -107,7 +116,12 @@ def _is_only(target: str) -> bool:
     """Whether the other overloads take out arguments or names, so that none can be mistaken for it."""
     namespace, name, overload = target.split(".")
     packet = getattr(getattr(torch.ops, namespace), name)
-    names = [n for n in packet.overloads() if not _is_variant(n)]
+    names = [
+        n
+        for n in packet.overloads()
+        if not _is_variant(n)
+        and torch._C._dispatch_has_kernel(f"{namespace}::{name}{'' if n == 'default' else f'.{n}'}")
+    ]
     return names == [overload]
 
 
@@ -115,7 +129,7 @@ def _is_variant(overload: str) -> bool:
     return overload.lower().endswith(("out", "dimname", "hacked_twin", "str")) or "name" in overload
 
 
-def _is_first(positional: Sequence[str], keywords: Sequence[tuple[str, str]]) -> bool:
+def _is_first(positional: Sequence[str]) -> bool:
     """Whether a slice is along the first dimension, which Python writes with brackets."""
     return len(positional) < 2 or positional[1] == "0"
 

@@ -28,7 +28,8 @@ from nas_engine_graph.ir import (
     With,
     Write,
 )
-from nas_engine_graph.ir.placeless import placeless
+from nas_engine_graph.ir.effects import walk
+from nas_engine_graph.ir.placeless import placeless, types
 
 __all__ = ["Writer"]
 
@@ -47,8 +48,9 @@ class Writer:
         taken: Iterable[str],
     ) -> None:
         self.function, self.graph, self.imports = function, graph, imports
+        self.kinds = types(function)
         self.inlined = placeless(function, written)
-        self.names = Names(function, self.leaves, self.is_inlined, taken)
+        self.names = Names(function, self.leaves, self.is_inlined, taken, self.kinds)
 
     def is_inlined(self, node: Node) -> bool:
         return len(node.outputs) == 1 and node.outputs[0].name in self.inlined
@@ -134,6 +136,8 @@ class Writer:
             return f"warnings.warn({items[0]})"
         if name.startswith("attribute."):
             return f"{tight[0]}.{name.removeprefix('attribute.')}"
+        if name in ("method.keys", "method.values", "method.items"):
+            return f"list({tight[0]}.{name.removeprefix('method.')}())"
         if name.startswith("method."):
             rest = [*items[1:], *(f"{key}={self.text(o)}" for key, o in node.keywords)]
             return f"{tight[0]}.{name.removeprefix('method.')}({', '.join(rest)})"
@@ -163,10 +167,10 @@ class Writer:
             *(f"{_INDENT}{line}" for line in body or ["pass"]),
         ]
 
-    def block(self, block: Block) -> list[str]:
+    def block(self, block: Block, done: Node | None = None) -> list[str]:
         found: list[str] = []
         for node in block.nodes:
-            if not self.is_inlined(node):
+            if node is not done and not self.is_inlined(node):
                 found += self.statement(node)
         return found
 
@@ -212,16 +216,20 @@ class Writer:
 
     def _moves(self, targets: Sequence[str], sources: Sequence[Operand]) -> list[str]:
         """All assignments at once: none sees the effect of another."""
-        pairs = [
-            (self.names[target], self.text(source))
-            for target, source in zip(targets, sources, strict=True)
-            if target in self.names.used or "@" in target
-        ]
-        pairs = [(target, source) for target, source in pairs if target != source]
+        pairs: list[tuple[str, str]] = []
+        constants: list[str] = []
+        for target, source in zip(targets, sources, strict=True):
+            if target not in self.names.used and "@" not in target:
+                continue
+            name, text = self.names[target], self.text(source)
+            if source == Const(None) and self.kinds.get(target, "").startswith("Optional"):
+                constants.append(f"{name}: {annotation(self.kinds[target], self.imports)} = None")
+            elif name != text:
+                pairs.append((name, text))
         if not pairs:
-            return []
+            return constants
         left, right = zip(*pairs, strict=True)
-        return [f"{', '.join(left)} = {', '.join(right)}"]
+        return [f"{', '.join(left)} = {', '.join(right)}", *constants]
 
     def _branch(self, node: Node) -> list[str]:
         condition = self.text(node.inputs[0])
@@ -262,23 +270,32 @@ class Writer:
         # A variable of a loop is read by the next trip even if nothing else reads it.
         found = self._moves(targets, first)
         end = [] if _ends(block) else self._moves(targets, following)
-        body = [*self.block(block), *end] or ["pass"]
+        counted, name, derived = self._range(trips, block)
+        body = [*self.block(block, derived), *end] or ["pass"]
         if trips == Const(None):
-            counted = index in self.names.used
-            assert not counted or True
             head = "while True:" if steady else f"while {self.names[go]}:"
-            if counted:
-                name = self.names[index]
+            if index in self.names.used:
                 found.append(f"{name} = 0")
                 body.append(f"{name} += 1")
             return [*found, head, *_indented(body)]
         if not steady:
             body = [f"if not {self.names[go]}:", f"{_INDENT}break", *body]
-        name = self.names[index] if index in self.names.used else "_"
-        return [*found, f"for {name} in {self._range(trips)}:", *_indented(body)]
+        return [*found, f"for {name} in {counted}:", *_indented(body)]
 
-    def _range(self, trips: Operand) -> str:
-        return f"range({self.text(trips)})"
+    def _range(self, trips: Operand, block: Block) -> tuple[str, str, Node | None]:
+        """What to count over, the name of the number, and the node that the counting stands for."""
+        index = block.parameters[0].name
+        length = self.inlined.get(trips.name) if isinstance(trips, Ref) else None
+        users = [node for node in walk(block) if Ref(index) in node.operands]
+        if length is not None and length.operation == Builtin("range_length") and len(users) == 1:
+            (derive,) = users
+            start, _, step = length.inputs
+            if derive.operation == Builtin("derive_index") and derive in block.nodes:
+                if derive.inputs[1:] == (start, step) and not self.is_inlined(derive):
+                    bounds = ", ".join(map(self.text, length.inputs))
+                    return f"range({bounds})", self.names[derive.outputs[0].name], derive
+        name = self.names[index] if index in self.names.used else "_"
+        return f"range({self.text(trips)})", name, None
 
 
 def _indented(lines: Iterable[str]) -> list[str]:

@@ -11,6 +11,7 @@ import torch.jit._recursive as recursive
 from nas_core.errors import Place
 from nas_core.model import is_basic_unit
 from torch import nn
+from torch.jit.frontend import FrontendError
 
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.isolation import isolated
@@ -25,7 +26,7 @@ from nas_engine_graph.ir import Graph, verify
 
 __all__ = ["convert"]
 
-_SCRIPT_ERRORS = (RuntimeError, TypeError, ValueError, OSError, AttributeError, AssertionError, SyntaxError)
+_SCRIPT_ERRORS = (FrontendError, RuntimeError, TypeError, ValueError, OSError, AttributeError, AssertionError, SyntaxError)
 
 
 def convert(module: nn.Module, *, on_unsupported: Literal["error", "basic_unit"] = "error") -> Graph:
@@ -40,6 +41,7 @@ def convert(module: nn.Module, *, on_unsupported: Literal["error", "basic_unit"]
         UnsupportedModuleError: conversion would change what the module means; with file and line.
 
     >>> from torch import nn
+from torch.jit.frontend import FrontendError
     >>> graph = convert(nn.Sequential(nn.Linear(4, 2), nn.ReLU()))
     >>> graph.instantiate()
     Sequential(

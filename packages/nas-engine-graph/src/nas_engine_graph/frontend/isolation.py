@@ -7,13 +7,15 @@ what we compile with our own reading of ``is_scripting`` must not be found by th
 from __future__ import annotations
 
 import ast
+import inspect
 import threading
 import warnings
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import torch._jit_internal as internal
 import torch.jit._recursive as recursive
 import torch.jit._state as state
 import torch.jit.frontend as parser
@@ -34,10 +36,26 @@ def _name(expression: ast.expr) -> str:
 
 
 class _Eager(ast.NodeTransformer):
-    """Reads a function as the Python interpreter would: nothing is being scripted."""
+    """Reads a function as the Python interpreter would: nothing is being scripted.
+
+    Numbers and texts that are global variables become constants, which TorchScript would refuse.
+    """
+
+    def __init__(self, scope: Mapping[str, Any]) -> None:
+        self.scope = scope
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        value = self.scope.get(node.id)
+        if isinstance(node.ctx, ast.Load) and type(value) in (bool, int, float, str):
+            return ast.copy_location(ast.Constant(value=value), node)
+        return node
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
+        match node:
+            # TorchScript rounds to a float, Python to an integer.
+            case ast.Call(ast.Name("round"), [ast.Constant(float(number))], []):
+                return ast.copy_location(ast.Constant(value=round(number)), node)
         if _name(node.func) in _QUESTIONS and not node.args and not node.keywords:
             return ast.copy_location(ast.Constant(value=False), node)
         return node
@@ -58,11 +76,26 @@ class _Eager(ast.NodeTransformer):
                 return node
 
 
+def _scope(function: Any, tree: ast.AST) -> dict[str, Any]:
+    """The global and enclosing variables that the function does not hide with its own."""
+    plain = inspect.unwrap(getattr(function, "__func__", function))
+    if not inspect.isfunction(plain):
+        return {}
+    own = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    own |= {n.arg for n in ast.walk(tree) if isinstance(n, ast.arg)}
+    found = dict(plain.__globals__)
+    try:
+        found.update(inspect.getclosurevars(plain).nonlocals)
+    except ValueError:
+        pass  # A cell that is still empty: nothing to read from it.
+    return {name: value for name, value in found.items() if name not in own}
+
+
 def _eager_reading(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def parse_eagerly(function: Any) -> Any:
         parsed = parse(function)
         if not str(getattr(function, "__module__", "")).startswith("torch."):
-            _Eager().visit(parsed.ast)
+            _Eager(_scope(function, parsed.ast)).visit(parsed.ast)
         return parsed
 
     return parse_eagerly
@@ -79,9 +112,11 @@ def isolated(eager: bool = True) -> Iterator[None]:
             state._jit_function_overload_caching,
             parser.parse_def,
         )
+        # Overloads are declared once per process, and forgotten when they are compiled.
+        declared = {name: list(found) for name, found in internal._overloaded_fns.items()}
         recursive.concrete_type_store = recursive.ConcreteTypeStore()  # type: ignore[no-untyped-call]
         state._jit_caching_layer = weakref.WeakKeyDictionary()
-        state._jit_function_overload_caching = weakref.WeakKeyDictionary()
+        state._jit_function_overload_caching = weakref.WeakKeyDictionary(kept[2])
         if eager:
             parser.parse_def = _eager_reading(parser.parse_def)
         try:
@@ -93,6 +128,8 @@ def isolated(eager: bool = True) -> Iterator[None]:
                 state._jit_function_overload_caching,
                 parser.parse_def,
             ) = kept
+            internal._overloaded_fns.clear()
+            internal._overloaded_fns.update(declared)
 
 
 def python_functions() -> dict[str, Callable[..., Any]]:

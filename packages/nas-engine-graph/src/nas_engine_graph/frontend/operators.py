@@ -42,24 +42,25 @@ _FOLDED: dict[str, Callable[..., Any]] = {
     "abs": abs, "min": min, "max": max, "getitem": python.getitem, "len": len, "contains": python.contains,
 }  # fmt: skip
 _LISTS = frozenset({"eq", "ne"})
+_NUMBERS = frozenset({"int", "float", "number", "bool", "complex"})
+_LISTED = frozenset({"aten::keys", "aten::values", "aten::items"})
 
 
 def _method_name(schema: Schema, first: str) -> Operation | None:
     """How Python spells an operator that only TorchScript knows."""
     name = schema.name
     if first == "Tensor":
-        if schema.namespace == "prim" and name != "tolist" and hasattr(torch.Tensor, name):
-            return Builtin(f"attribute.{name}")
-        if hasattr(torch.Tensor, name):
-            return Builtin(f"method.{name}")
-    if schema.namespace == "aten" and callable(getattr(torch, name, None)):
-        return Call(f"torch.{name}")
+        member = getattr(torch.Tensor, name, None)
+        if member is not None:
+            return Builtin(f"{'method' if callable(member) else 'attribute'}.{name}")
     if first == "str" and hasattr(str, name):
         return Builtin(f"method.{name}")
     if first.startswith(("List", "Dict")) and (hasattr(list, name) or hasattr(dict, name)):
         return Builtin(f"method.{name}")
-    if callable(getattr(math, name, None)):
+    if first in _NUMBERS and callable(getattr(math, name, None)):
         return Call(f"math.{name}")
+    if schema.namespace == "aten" and callable(getattr(torch, name, None)):
+        return Call(f"torch.{name}")
     return None
 
 
@@ -77,25 +78,25 @@ def _spelling(schema: Schema) -> Operation | None:
 
 _TENSOR_TOO = frozenset(
     {"Int", "Float", "Bool", "Complex", "len", "__is__", "__isnot__", "__not__", "str", "format",
-     "__getitem__", "_set_item", "list", "__contains__"}
+     "__getitem__", "_set_item", "list", "__contains__", "abs", "min", "max", "round"}
 )  # fmt: skip
 
 
 def arguments(
     schema: Schema, operands: Sequence[Operand]
 ) -> tuple[list[Operand], list[tuple[str, Operand]]]:
-    """Operands without those that are the default; keywords from the first that is left out."""
+    """Operands without the last ones that are the default."""
     positional: list[Operand] = []
     keywords: list[tuple[str, Operand]] = []
-    left_out = False
+    needed = 0
     for argument, operand in zip(schema.arguments, operands, strict=True):
-        if argument.has_default and _is_default(argument.default, argument.kind, operand):
-            left_out = True
-        elif left_out or argument.keyword:
-            keywords.append((argument.name, operand))
-        else:
+        default = argument.has_default and _is_default(argument.default, argument.kind, operand)
+        if not argument.keyword:
             positional.append(operand)
-    return positional, keywords
+            needed = needed if default else len(positional)
+        elif not default:
+            keywords.append((argument.name, operand))
+    return positional[:needed], keywords
 
 
 def _is_default(default: Any, kind: str | None, operand: Operand) -> bool:
@@ -150,6 +151,11 @@ def _builtin(t: Translator, node: Any, name: str, schema: Schema, operands: list
     if (folded := _folded(name, operands)) is not None:
         t.alias(node, folded)
         return
+    source = next(iter(node.inputs()), None)
+    if name == "list_of" and source is not None and source.node().kind() in _LISTED:
+        if len(source.uses()) == 1:
+            t.alias(node, operands[0])  # The views of a dict are lists already.
+            return
     if name == "not" and all(u.user.kind() == "prim::If" for u in node.output().uses()):
         # A branch turns its arms around instead: one form for "if not a" and for the assert of a.
         made = t.bind(node.output())
@@ -170,6 +176,8 @@ def _builtin(t: Translator, node: Any, name: str, schema: Schema, operands: list
 def _as_list(t: Translator, node: Any, schema: Schema, index: int, operand: Operand) -> Operand:
     """Sizes and tuples are lists to TorchScript: compare them as such."""
     if not schema.arguments[index].type.startswith("List") or not isinstance(operand, Ref):
+        return operand
+    if list(node.inputs())[index].node().kind() in ("aten::list", "prim::ListConstruct"):
         return operand
     made = t.value("items", t.type_of(operand))
     t.append(node, Builtin("list_of"), [operand], made)
