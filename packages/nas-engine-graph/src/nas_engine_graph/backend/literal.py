@@ -148,9 +148,9 @@ def initial(init: Init, shape: tuple[int, ...], dtype: str, imports: Imports) ->
 
 def annotation(kind: str, imports: Imports) -> str:
     """A type of the IR as an annotation."""
-    kind = kind.replace("NoneType", "None").replace("number", "float").replace("Device", "torch.device")
+    kind = kind.replace("NoneType", "None").replace("Device", "torch.device")
     found = _QUALIFIED.search(kind)
-    if found or "(" in kind or "NamedTuple" in kind:
+    if found or "(" in kind or "number" in kind or "NamedTuple" in kind:
         return ""
     imports.typing.update(_TYPING.findall(kind))
     return kind

@@ -294,6 +294,12 @@ class Writer:
                 if derive.inputs[1:] == (start, step) and not self.is_inlined(derive):
                     bounds = ", ".join(map(self.text, length.inputs))
                     return f"range({bounds})", self.names[derive.outputs[0].name], derive
+        if isinstance(trips, Const) and isinstance(trips.value, int) and len(users) == 1:
+            match users[0]:
+                case Node(Builtin("derive_index"), (_, Const(int(first)), Const(int(step)))) as derive:
+                    if derive in block.nodes:
+                        bounds = f"{first}, {first + trips.value * step}, {step}"
+                        return f"range({bounds})", self.names[derive.outputs[0].name], derive
         name = self.names[index] if index in self.names.used else "_"
         return f"range({self.text(trips)})", name, None
 

@@ -91,11 +91,45 @@ def _scope(function: Any, tree: ast.AST) -> dict[str, Any]:
     return {name: value for name, value in found.items() if name not in own}
 
 
+def _ordinary(modifier: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Methods marked as unused are used: eager code runs them."""
+
+    def ordinary(function: Any) -> Any:
+        found = modifier(function)
+        unused = found is internal.FunctionModifiers.UNUSED
+        return internal.FunctionModifiers.DEFAULT if unused else found
+
+    return ordinary
+
+
+def _is_unused(function: Any) -> bool:
+    plain = getattr(function, "__func__", function)
+    marked = getattr(plain, "_torchscript_modifier", None)
+    return marked is internal.FunctionModifiers.UNUSED
+
+
+def _returns_anything(function: Any, tree: ast.AST) -> bool:
+    """Whether the declared result is only true of scripted code: it comes from an unused method."""
+    owner = getattr(function, "__self__", None)
+    if _is_unused(function):
+        return True
+    for node in ast.walk(tree):
+        match node:
+            case ast.Return(ast.Call(ast.Attribute(ast.Name("self"), name))):
+                if _is_unused(getattr(owner, name, None)):
+                    return True
+    return False
+
+
 def _eager_reading(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def parse_eagerly(function: Any) -> Any:
         parsed = parse(function)
         if not str(getattr(function, "__module__", "")).startswith("torch."):
             _Eager(_scope(function, parsed.ast)).visit(parsed.ast)
+            definition = parsed.ast.body[0]
+            if _returns_anything(function, definition):
+                definition.returns = ast.copy_location(ast.Name("Any", ast.Load()), definition.args)
+                ast.fix_missing_locations(definition)
         return parsed
 
     return parse_eagerly
@@ -111,6 +145,7 @@ def isolated(eager: bool = True) -> Iterator[None]:
             state._jit_caching_layer,
             state._jit_function_overload_caching,
             parser.parse_def,
+            internal.get_torchscript_modifier,
         )
         # Overloads are declared once per process, and forgotten when they are compiled.
         declared = {name: list(found) for name, found in internal._overloaded_fns.items()}
@@ -119,6 +154,7 @@ def isolated(eager: bool = True) -> Iterator[None]:
         state._jit_function_overload_caching = weakref.WeakKeyDictionary(kept[2])
         if eager:
             parser.parse_def = _eager_reading(parser.parse_def)
+            internal.get_torchscript_modifier = _ordinary(internal.get_torchscript_modifier)
         try:
             yield
         finally:
@@ -127,6 +163,7 @@ def isolated(eager: bool = True) -> Iterator[None]:
                 state._jit_caching_layer,
                 state._jit_function_overload_caching,
                 parser.parse_def,
+                internal.get_torchscript_modifier,
             ) = kept
             internal._overloaded_fns.clear()
             internal._overloaded_fns.update(declared)

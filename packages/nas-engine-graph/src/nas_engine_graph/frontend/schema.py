@@ -58,11 +58,13 @@ def _parsed(text: str) -> Schema:
                 argument.default_value if has_default else None,
             )
         )
-    qualified = parsed.name + (f".{parsed.overload_name}" if parsed.overload_name else "")
+    # TorchScript has twins of its own for lists without None: to the dispatcher they are one.
+    overload = parsed.overload_name.removesuffix("hacked_twin").removesuffix("_")
+    qualified = parsed.name + (f".{overload}" if overload else "")
     return Schema(
         namespace,
         name,
-        parsed.overload_name,
+        overload,
         tuple(arguments),
         torch._C._dispatch_has_kernel(qualified),
     )

@@ -37,19 +37,24 @@ class _Numbers:
 def _operand(operand: Operand, numbers: _Numbers) -> Any:
     match operand:
         case Ref(name) if name in numbers.placeless:
-            return _node(numbers.placeless[name], numbers)[:3]
+            return _call(numbers.placeless[name], numbers)
         case Ref(name):
             return ("%", numbers.of(name))
         case Const(value):
             return key(value)
 
 
-def _node(node: Node, numbers: _Numbers) -> Any:
+def _call(node: Node, numbers: _Numbers) -> Any:
     inputs = tuple(_operand(o, numbers) for o in node.inputs)
     keywords = tuple((name, _operand(o, numbers)) for name, o in node.keywords)
+    return (repr(node.operation), inputs, keywords)
+
+
+def _node(node: Node, numbers: _Numbers) -> Any:
+    call = _call(node, numbers)
     blocks = tuple(_block(block, numbers) for block in node.blocks)
     outputs = tuple(numbers.of(value.name) for value in node.outputs)
-    return (repr(node.operation), inputs, keywords, blocks, outputs)
+    return (call, blocks, outputs)
 
 
 def _block(block: Block, numbers: _Numbers) -> Any:

@@ -1,0 +1,124 @@
+"""Round trips of real models: torchvision's classifiers and timm, with random weights.
+
+    python scripts/corpus.py torchvision
+    python scripts/corpus.py timm
+    python scripts/corpus.py resnet18 vit_tiny_patch16_224
+
+Prints one line per model: whether TorchScript accepts it, and what became of the conversion.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import nn
+
+from nas_engine_graph import UnsupportedModuleError, convert
+from nas_engine_graph.testing import assert_same_behaviour
+
+TORCHVISION = """alexnet convnext_tiny densenet121 efficientnet_b0 efficientnet_v2_s googlenet inception_v3
+maxvit_t mnasnet0_5 mobilenet_v2 mobilenet_v3_large mobilenet_v3_small regnet_x_400mf regnet_y_400mf
+resnet18 resnet50 resnext50_32x4d shufflenet_v2_x0_5 squeezenet1_0 squeezenet1_1 swin_t swin_v2_t vgg11
+vgg11_bn vit_b_16 wide_resnet50_2""".split()
+TIMM = """beit_base_patch16_224 cait_xxs24_224 coat_tiny convmixer_768_32 convnext_atto crossvit_tiny_240
+cspresnet50 deit_tiny_patch16_224 densenet121 dla34 dpn48b edgenext_xx_small efficientformer_l1
+efficientnet_b0 fastvit_t8 focalnet_tiny_srf gcvit_xxtiny ghostnet_100 gmixer_24_224 hardcorenas_a
+hrnet_w18_small inception_v4 levit_128s maxvit_rmlp_pico_rw_256 mixer_s32_224 mobilenetv3_small_100
+mobilevit_xxs mvitv2_tiny nf_regnet_b0 pit_ti_224 poolformer_s12 pvt_v2_b0 regnety_002 repvgg_a0 resnet18
+resnetv2_50 rexnet_100 selecsls42 sequencer2d_s skresnet18 swin_tiny_patch4_window7_224 tnt_s_patch16_224
+twins_svt_small vgg11 visformer_tiny vit_tiny_patch16_224 volo_d1_224 xcit_nano_12_p16_224
+xception41""".split()
+SIZES = {"inception_v3": 299, "inception_v4": 299, "crossvit_tiny_240": 240, "maxvit_rmlp_pico_rw_256": 256,
+         "swin_v2_t": 256, "sequencer2d_s": 224}  # fmt: skip
+
+
+def declare_detection() -> None:
+    """The operators that a CPU torch lacks beside PyPI's torchvision: enough to import it."""
+    library = torch.library.Library("torchvision", "FRAGMENT")
+    library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    _KEPT.append(library)
+
+
+_KEPT: list[Any] = []
+
+
+def build(name: str, source: str) -> nn.Module:
+    """The model, freshly initialised."""
+    torch.manual_seed(0)
+    if source == "torchvision":
+        import torchvision
+
+        options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
+        model: nn.Module = getattr(torchvision.models, name)(**options)
+    else:
+        import timm
+
+        model = timm.create_model(name)
+    return model
+
+
+def script_seconds(name: str, source: str) -> float | None:
+    """How long TorchScript alone takes, or None if it refuses."""
+    model = build(name, source)
+    start = time.perf_counter()
+    try:
+        torch.jit.script(model)
+    except Exception:
+        # Whatever TorchScript raises: it means that it does not accept the model.
+        return None
+    return time.perf_counter() - start
+
+
+def try_model(name: str, source: str) -> tuple[str, str]:
+    """A word for the outcome, and details."""
+    model = build(name, source)
+    start = time.perf_counter()
+    try:
+        graph = convert(model)
+    except UnsupportedModuleError as error:
+        return "refused", str(error)[:200]
+    seconds = time.perf_counter() - start
+    size = SIZES.get(name, 224)
+    image = torch.randn(2, 3, size, size)
+    try:
+        twin = graph.instantiate()
+        assert_same_behaviour(model, twin, image)
+    except AssertionError as error:
+        return "WRONG", str(error)[:200]
+    except Exception as error:
+        # Any other failure of the generated code belongs into the table too.
+        return "BROKEN", f"{type(error).__name__}: {str(error)[:200]}"
+    return "right", f"converted in {seconds:.2f} s, {len(graph.to_source().splitlines())} lines"
+
+
+def chosen(arguments: list[str]) -> Iterator[tuple[str, str]]:
+    for argument in arguments or ["torchvision", "timm"]:
+        if argument in ("torchvision", "timm"):
+            names = TORCHVISION if argument == "torchvision" else TIMM
+            yield from ((name, argument) for name in names)
+        else:
+            yield argument, "torchvision" if argument in TORCHVISION else "timm"
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    declare_detection()
+    counts: dict[str, int] = {}
+    for name, source in chosen(sys.argv[1:]):
+        word, details = try_model(name, source)
+        script = script_seconds(name, source)
+        counts[word] = counts.get(word, 0) + 1
+        accepted = "script refuses" if script is None else f"script {script:.2f} s"
+        print(f"{source:12} {name:32} {word:8} {accepted:16} {details}", flush=True)
+    print(counts)
+
+
+if __name__ == "__main__":
+    main()
