@@ -92,7 +92,7 @@ def assert_same_behaviour(
         module.train(mode)
         twin.train(mode)
         first, second = _run(module, inputs, keywords), _run(twin, inputs, keywords)
-        for name in first.keys() | second.keys():
+        for name in ["error", *first, *second]:
             _assert_equal(first.get(name), second.get(name), f"{name} ({'train' if mode else 'eval'})")
 
 

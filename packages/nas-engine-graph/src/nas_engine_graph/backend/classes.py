@@ -13,12 +13,18 @@ from nas_engine_graph.ir import (
     Absent,
     Attribute,
     Buffer,
+    Call,
+    Const,
     Function,
     Graph,
     Layer,
     Member,
     Parameter,
+    Raise,
+    Symbol,
+    With,
 )
+from nas_engine_graph.ir.effects import walk
 from nas_engine_graph.ir.placeless import graphs, written
 
 __all__ = ["Classes"]
@@ -43,13 +49,17 @@ class Classes:
 
     def __init__(self, root: Graph) -> None:
         self.root = root
-        self.imports = Imports()
+        local = {f.name for graph in graphs(root) for f in graph.functions if f.free}
+        self.imports = Imports(RESERVED | local)
+        # All names of the user's are known before any variable is named.
+        for name in _symbols(root):
+            self.imports.symbol(name)
         self.classes: dict[tuple[str, str], _Made] = {}
         self.functions: dict[str, tuple[str, ...]] = {}
         self.names: set[str] = set(RESERVED)
         self.written = written(root)
-        self._locals = {f.name for graph in graphs(root) for f in graph.functions if f.free}
-        self.names |= self._locals
+        self._locals = local
+        self.names |= self._locals | set(self.imports.names)
 
     def lines(self) -> Iterator[str]:
         """All definitions, those that are used before those that use them."""
@@ -101,7 +111,7 @@ class Classes:
             yield from (f"{_INDENT}{line}" for line in _train(graph))
 
     def _taken(self) -> set[str]:
-        return self._locals | {m.split(".")[0] for m in self.imports.modules}
+        return self._locals | set(self.imports.names)
 
     def _free(self, function: Function) -> None:
         if function.name not in self.functions:
@@ -243,6 +253,27 @@ class Classes:
         self.imports.modules.add("collections")
         pairs = ", ".join(f"({n!r}, {text})" for n, text in made)
         return f"{kind}(collections.OrderedDict([{pairs}]))"
+
+
+def _symbols(root: Graph) -> Iterator[str]:
+    """The dotted names of the user's that the source will mention."""
+    for graph in graphs(root):
+        for function in graph.functions:
+            for node in walk(function.body):
+                match node.operation:
+                    case Call(name) | With(name) | Raise(name) if not _is_common(name):
+                        yield name
+                for operand in node.operands:
+                    match operand:
+                        case Const(Symbol(name)) if not _is_common(name):
+                            yield name
+        for _, member in graph.members:
+            if isinstance(member, Layer) and not _is_common(member.target):
+                yield member.target
+
+
+def _is_common(name: str) -> bool:
+    return "." not in name or name.split(".")[0] in ("torch", "math")
 
 
 def _is_adjusted(layer: Layer) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import math
 import re
+import sys
 import zlib
 from typing import Any, assert_never
 
@@ -33,8 +34,10 @@ _QUALIFIED = re.compile(r"__torch__\.([\w.]+)")
 class Imports:
     """The modules that a source needs."""
 
-    def __init__(self) -> None:
+    def __init__(self, reserved: frozenset[str] = frozenset()) -> None:
         self.modules: set[str] = set()
+        self.names: dict[str, tuple[str, str]] = {}
+        self.reserved = reserved
         self.typing: set[str] = set()
         self.unpacks = False
 
@@ -45,14 +48,43 @@ class Imports:
             return name.replace("torch.nn.functional", "F", 1)
         if re.fullmatch(r"torch\.nn\.\w+", name):
             return name.replace("torch.nn", "nn", 1)
-        module, _, rest = name.rpartition(".")
-        if module and module != "torch" and not module.startswith("torch."):
+        module, _, _ = name.rpartition(".")
+        if not module or module == "torch":
+            return name
+        if module in ("math", "collections", "warnings") or module.startswith("torch."):
             self.modules.add(module)
-            if module == "__main__":
-                return name
-        elif module.startswith("torch."):
-            self.modules.add(module)
-        return name if rest else module
+            return name
+        return self._imported(name)
+
+    def _imported(self, name: str) -> str:
+        """A name of the user's own modules: ``from module import name``, so that nothing can hide it."""
+        parts = name.split(".")
+        end = next((i for i in range(len(parts) - 1, 0, -1) if ".".join(parts[:i]) in sys.modules), 1)
+        home, first = ".".join(parts[:end]), parts[end]
+        for local, source in self.names.items():
+            if source == (home, first):
+                return ".".join([local, *parts[end + 1 :]])
+        local, number = first, 0
+        while local in self.names or local in self.reserved:
+            number += 1
+            local = f"{first}_{number}"
+        self.names[local] = (home, first)
+        return ".".join([local, *parts[end + 1 :]])
+
+    def lines(self) -> list[str]:
+        """The import statements."""
+        modules = {m for m in self.modules if m not in ("torch", "torch.nn.functional")}
+        found = [f"import {m}" for m in sorted(modules | ({"base64", "zlib"} if self.unpacks else set()))]
+        if self.typing:
+            found.append(f"from typing import {', '.join(sorted(self.typing))}")
+        found.append("import torch")
+        if "torch.nn.functional" in self.modules:
+            found.append("import torch.nn.functional as F")
+        found.append("from torch import Tensor, nn")
+        for local, (home, name) in sorted(self.names.items(), key=lambda item: item[1]):
+            renamed = "" if local == name else f" as {local}"
+            found.append(f"from {home} import {name}{renamed}")
+        return found
 
 
 def _float(value: float) -> str:

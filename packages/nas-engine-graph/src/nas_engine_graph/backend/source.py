@@ -30,16 +30,7 @@ def write(graph: Graph) -> tuple[str, str]:
     classes = Classes(graph)
     body = list(classes.lines())
     imports = classes.imports
-    modules = {m for m in imports.modules if m not in ("torch", "torch.nn.functional", "__main__")}
-    lines = [f"import {m}" for m in sorted(modules | ({"base64", "zlib"} if imports.unpacks else set()))]
-    if imports.typing:
-        lines.append(f"from typing import {', '.join(sorted(imports.typing))}")
-    lines.append("import torch")
-    if "torch.nn.functional" in imports.modules:
-        lines.append("import torch.nn.functional as F")
-    lines.append("from torch import Tensor, nn")
-    if "__main__" in imports.modules:
-        lines.append("import __main__")
+    lines = imports.lines()
     text = "\n".join(lines) + (_UNPACK if imports.unpacks else "") + "\n".join(body) + "\n"
     return text, classes.name_of(graph)
 

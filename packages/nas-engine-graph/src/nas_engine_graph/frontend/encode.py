@@ -94,10 +94,10 @@ def encode(value: Any) -> Any:
         NotEncodable: there is no way to write it as source.
     """
     match value:
-        case None | bool() | str() | complex():
-            return value
         case enum.Enum():
             return Symbol(f"{symbol_of(type(value)).name}.{value.name}")
+        case None | bool() | str() | complex():
+            return value
         case int() | float():
             return float(value) if isinstance(value, float) else int(value)
         case torch.dtype():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,7 +12,7 @@ from nas_engine_graph.frontend import calls, control, operators
 from nas_engine_graph.frontend.encode import NotEncodable, encode
 from nas_engine_graph.frontend.translate import Context, FunctionName, ModulePath, Translator
 from nas_engine_graph.frontend.world import unsupported
-from nas_engine_graph.ir import Block, Builtin, Const, Node, Read, Ref, Value, Write
+from nas_engine_graph.ir import Builtin, Const, Read, Symbol, Write
 
 __all__ = ["handle"]
 
@@ -168,6 +167,18 @@ def _exit(t: Translator, node: Any) -> None:
     t.leave(node)
 
 
+def _isinstance(t: Translator, node: Any) -> None:
+    names = [kind.annotation_str.partition("[")[0] for kind in node.tys("types")]
+    if unknown := [name for name in names if name not in _CLASSES]:
+        raise unsupported(node, f"isinstance of {unknown[0]}", t.owner or ())
+    symbols = tuple(Symbol(_CLASSES[name]) for name in names)
+    t.emit(node, Builtin("isinstance"), [t.operand(node, 0), Const(symbols)], hint="fits")
+
+
+_CLASSES = {
+    "Tensor": "torch.Tensor", "int": "int", "float": "float", "bool": "bool", "str": "str",
+    "List": "list", "Tuple": "tuple", "Dict": "dict",
+}  # fmt: skip
 HANDLERS: dict[str, Callable[[Translator, Any], None]] = {
     "prim::Constant": _constant,
     "prim::GetAttr": _get,
@@ -189,6 +200,7 @@ HANDLERS: dict[str, Callable[[Translator, Any], None]] = {
     "prim::unchecked_unwrap_optional": _same,
     "aten::_unwrap_optional": _same,
     "prim::Uninitialized": _uninitialized,
+    "prim::isinstance": _isinstance,
     "prim::Print": _print,
     "prim::CreateObject": _create,
     "prim::Enter": _enter,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import textwrap
 import threading
 import warnings
 import weakref
@@ -41,8 +42,18 @@ class _Eager(ast.NodeTransformer):
     Numbers and texts that are global variables become constants, which TorchScript would refuse.
     """
 
-    def __init__(self, scope: Mapping[str, Any]) -> None:
-        self.scope = scope
+    def __init__(self, scope: Mapping[str, Any], owner: Any) -> None:
+        self.scope, self.owner = scope, owner
+
+    def visit_Return(self, node: ast.Return) -> Any:
+        """A method marked as unused has the types of scripted code: write its body in place."""
+        match node.value:
+            case ast.Call(ast.Attribute(ast.Name("self"), name), arguments, []):
+                method = getattr(self.owner, name, None)
+                if _is_unused(method) and all(isinstance(a, ast.Name) for a in arguments):
+                    return [self.visit(s) for s in _body(method, arguments, node)]
+        self.generic_visit(node)
+        return node
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
         value = self.scope.get(node.id)
@@ -108,6 +119,20 @@ def _is_unused(function: Any) -> bool:
     return marked is internal.FunctionModifiers.UNUSED
 
 
+def _body(method: Any, arguments: list[Any], place: ast.stmt) -> list[ast.stmt]:
+    """The statements of a method, its parameters replaced by the variables it is called with."""
+    source = textwrap.dedent(inspect.getsource(inspect.unwrap(method)))
+    definition: Any = ast.parse(source).body[0]
+    names = [argument.arg for argument in definition.args.args[1:]]
+    given = {name: argument.id for name, argument in zip(names, arguments, strict=False)}
+    for node in ast.walk(definition):
+        if isinstance(node, ast.Name):
+            node.id = given.get(node.id, node.id)
+        if hasattr(node, "lineno"):
+            ast.copy_location(node, place)
+    return list(definition.body)
+
+
 def _returns_anything(function: Any, tree: ast.AST) -> bool:
     """Whether the declared result is only true of scripted code: it comes from an unused method."""
     owner = getattr(function, "__self__", None)
@@ -125,9 +150,11 @@ def _eager_reading(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def parse_eagerly(function: Any) -> Any:
         parsed = parse(function)
         if not str(getattr(function, "__module__", "")).startswith("torch."):
-            _Eager(_scope(function, parsed.ast)).visit(parsed.ast)
             definition = parsed.ast.body[0]
-            if _returns_anything(function, definition):
+            anything = _returns_anything(function, definition)
+            owner = getattr(function, "__self__", None)
+            _Eager(_scope(function, parsed.ast), owner).visit(parsed.ast)
+            if anything:
                 definition.returns = ast.copy_location(ast.Name("Any", ast.Load()), definition.args)
                 ast.fix_missing_locations(definition)
         return parsed

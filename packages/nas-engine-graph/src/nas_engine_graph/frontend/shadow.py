@@ -29,26 +29,40 @@ _PAIR = tuple[Tensor, Tensor]
 
 
 @lru_cache(maxsize=4096)
-def _assigned(cls: type) -> frozenset[str]:
-    """The attributes that any method but the constructor assigns."""
-    found: set[str] = set()
+def _methods(cls: type) -> dict[str, tuple[frozenset[str], frozenset[str]]]:
+    """Of every method of the user's: the attributes that it assigns, and all that it mentions."""
+    found: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
     for base in cls.__mro__:
         if base.__module__.startswith("torch.") or base is object:
             continue
         for name, member in vars(base).items():
-            function = inspect.unwrap(member) if inspect.isfunction(member) else None
-            if function is None or name == "__init__":
+            function = member.fget if isinstance(member, property) else member
+            if name == "__init__" or not inspect.isfunction(function):
                 continue
             try:
-                tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+                tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(function))))
             except (OSError, SyntaxError, TypeError):
                 continue
-            found.update(
-                node.attr
-                for node in ast.walk(tree)
-                if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
-            )
-    return frozenset(found)
+            nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+            stored = frozenset(node.attr for node in nodes if isinstance(node.ctx, ast.Store))
+            found.setdefault(name, (stored, frozenset(node.attr for node in nodes)))
+    return found
+
+
+def _assigned(classes: set[type]) -> frozenset[str]:
+    """The attributes that are assigned by any method that ``forward`` may come to."""
+    methods: dict[str, list[tuple[frozenset[str], frozenset[str]]]] = {}
+    for cls in classes:
+        for name, found in _methods(cls).items():
+            methods.setdefault(name, []).append(found)
+    stored: set[str] = set()
+    waiting, seen = ["forward"], {"forward"}
+    while waiting:
+        for assigned, mentioned in methods.get(waiting.pop(), ()):
+            stored |= assigned
+            waiting += [name for name in mentioned if name in methods and name not in seen]
+            seen |= mentioned
+    return frozenset(stored)
 
 
 def _constants(module: nn.Module, written: frozenset[str]) -> list[str]:
@@ -56,14 +70,14 @@ def _constants(module: nn.Module, written: frozenset[str]) -> list[str]:
     flags = [
         name
         for name, value in vars(module).items()
-        if isinstance(value, _FLAGS) and not name.startswith("_") and name != "training"
+        if type(value) in _FLAGS and not name.startswith("_") and name != "training"
     ]
     return [*declared, *(f for f in flags if f not in written and f not in declared)]
 
 
 def shadow(module: nn.Module, whole: Callable[[nn.Module], bool]) -> nn.Module:
     """A copy of the tree that shares all tensors; modules for which ``whole`` holds become stand-ins."""
-    written: frozenset[str] = frozenset().union(*(_assigned(type(m)) for m in module.modules()))
+    written = _assigned({type(m) for m in module.modules()})
     made: dict[int, nn.Module] = {}
 
     def copy(original: nn.Module) -> nn.Module:
