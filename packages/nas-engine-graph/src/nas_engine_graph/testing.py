@@ -68,8 +68,12 @@ def _run(module: nn.Module, inputs: Sequence[Any], keywords: dict[str, Any]) -> 
         found["random"] = torch.get_rng_state()
         wanted = [t for t in _tensors(output) if t.requires_grad and t.is_floating_point()]
         module.zero_grad()
-        if wanted:
-            torch.autograd.backward([t.sin().sum() for t in wanted])
+        try:
+            if wanted:
+                torch.autograd.backward([t.sin().sum() for t in wanted])
+        except RuntimeError as error:
+            # In-place writes may forbid it: then for both.
+            found["backward error"] = str(error)[:60]
     found["inputs"] = [inputs, keywords]
     found["gradients"] = [t.grad for t, needed in zip(leaves, given, strict=True) if needed]
     found["parameter gradients"] = {n: p.grad for n, p in module.named_parameters()}

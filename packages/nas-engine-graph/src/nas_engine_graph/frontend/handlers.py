@@ -168,7 +168,7 @@ def _exit(t: Translator, node: Any) -> None:
 
 
 def _isinstance(t: Translator, node: Any) -> None:
-    names = [kind.annotation_str.partition("[")[0] for kind in node.tys("types")]
+    names = [kind.annotation_str.partition("[")[0].capitalize() for kind in node.tys("types")]
     if unknown := [name for name in names if name not in _CLASSES]:
         raise unsupported(node, f"isinstance of {unknown[0]}", t.owner or ())
     symbols = tuple(Symbol(_CLASSES[name]) for name in names)
@@ -176,7 +176,7 @@ def _isinstance(t: Translator, node: Any) -> None:
 
 
 _CLASSES = {
-    "Tensor": "torch.Tensor", "int": "int", "float": "float", "bool": "bool", "str": "str",
+    "Tensor": "torch.Tensor", "Int": "int", "Float": "float", "Bool": "bool", "Str": "str",
     "List": "list", "Tuple": "tuple", "Dict": "dict",
 }  # fmt: skip
 HANDLERS: dict[str, Callable[[Translator, Any], None]] = {

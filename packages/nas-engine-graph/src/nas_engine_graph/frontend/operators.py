@@ -41,7 +41,7 @@ _FOLDED: dict[str, Callable[..., Any]] = {
     "is": python.is_, "is_not": python.is_not, "int": int, "float": float, "bool": bool,
     "abs": abs, "min": min, "max": max, "getitem": python.getitem, "len": len, "contains": python.contains,
 }  # fmt: skip
-_LISTS = frozenset({"eq", "ne"})
+_LISTS = frozenset({"eq", "ne", "add"})
 _NUMBERS = frozenset({"int", "float", "number", "bool", "complex"})
 _LISTED = frozenset({"aten::keys", "aten::values", "aten::items"})
 

@@ -46,6 +46,14 @@ def _flags(module: nn.Module) -> Iterator[tuple[str, bool, tuple[bool, ...]]]:
         yield name, child.training, tuple(p.requires_grad for p in child.parameters(recurse=False))
 
 
+def _attributes(module: nn.Module) -> list[dict[str, int]]:
+    """Which objects the attributes are, but for the mode."""
+    return [
+        {name: id(value) for name, value in vars(child).items() if name != "training"}
+        for child in module.modules()
+    ]
+
+
 def _shape(module: nn.Module, made: dict[int, nn.Module]) -> nn.Module:
     if id(module) not in made:
         twin = made[id(module)] = copy.copy(module)
@@ -64,6 +72,7 @@ def pinned(module: nn.Module, path: str) -> tuple[tuple[str, ...], ...]:
     before = list(_flags(module))
     try:
         twin = _shape(module, {})
+        others = _attributes(twin)
         twin.train(True)
         on = {name: training for name, training, _ in _flags(twin)}
         twin.train(False)
@@ -77,7 +86,7 @@ def pinned(module: nn.Module, path: str) -> tuple[tuple[str, ...], ...]:
             for parameter, needed in zip(child.parameters(recurse=False), grads, strict=True):
                 parameter.requires_grad_(needed)
         raise refusal
-    if any(off.values()) or not on[""]:
+    if any(off.values()) or not on[""] or _attributes(twin) != others:
         raise refusal
     down = [name for name, training in on.items() if not training]
     tops = [n for n in down if not any(n.startswith(f"{m}.") for m in down)]
