@@ -35,7 +35,9 @@ def _indent(text: str) -> str:
 def _statement(draw: Any, depth: int, loop: bool) -> str:
     names = {"a": draw(st.sampled_from(_NAMES)), "b": draw(st.sampled_from(_NAMES)),
              "c": draw(st.sampled_from(("1", "2.5", "-1", "0.5")))}  # fmt: skip
-    kinds = ["unary", "binary", "write", "list", "scalar"] + (["if", "for", "while"] if depth else [])
+    kinds = ["unary", "binary", "write", "list", "scalar"] + (
+        ["if", "for", "while"] if depth else []
+    )
     kinds += ["break", "continue"] if loop else []
     kind = draw(st.sampled_from(kinds))
     target = draw(st.sampled_from(_NAMES))
@@ -53,7 +55,11 @@ def _statement(draw: Any, depth: int, loop: bool) -> str:
         other = _indent(draw(_block(depth - 1, loop)))
         return f"if {condition}:\n{body}\nelse:\n{other}"
     if kind == "for":
-        counted = draw(st.sampled_from(("range(3)", "range(1, 6, 2)", "range(n % 4)", "[1, 5]", "range(2, 0, -1)")))
+        counted = draw(
+            st.sampled_from(
+                ("range(3)", "range(1, 6, 2)", "range(n % 4)", "[1, 5]", "range(2, 0, -1)")
+            )
+        )
         return f"for i in {counted}:\n    n = n + i\n{body}"
     return f"k{depth} = 0\nwhile k{depth} < 3 and n < 50:\n    k{depth} += 1\n{body}"
 
@@ -69,7 +75,7 @@ def programs(draw: Any) -> str:
     body = "\n".join(draw(st.lists(_statement(2, False), min_size=2, max_size=8)))
     flag = draw(st.booleans())
     early = draw(st.sampled_from(("", "if n > 20:\n    return a, b, c_, items, n, self.total\n")))
-    return f'''
+    return f"""
 def helper(x):
     y = x.clone()
     y[0] = y[0] * 2
@@ -98,14 +104,19 @@ class Program(nn.Module):
 {_indent(_indent(early))}
         x.add_(1)
         return a, b, c_, items, n, self.total
-'''
+"""
 
 
 def load(source: str) -> type[nn.Module]:
     """The class of a program; its source can be read back, as TorchScript needs."""
     file = f"<program {next(_COUNTER)}>"
     linecache.cache[file] = (len(source), None, source.splitlines(True), file)
-    scope: dict[str, Any] = {"torch": torch, "nn": nn, "F": torch.nn.functional, "__name__": "programs"}
+    scope: dict[str, Any] = {
+        "torch": torch,
+        "nn": nn,
+        "F": torch.nn.functional,
+        "__name__": "programs",
+    }
     exec(compile(source, file, "exec", dont_inherit=True), scope)
     cls: type[nn.Module] = scope["Program"]
     return cls

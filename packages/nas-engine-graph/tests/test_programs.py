@@ -12,7 +12,9 @@ from nas_engine_graph.testing import assert_same_behaviour
 _COUNT = int(os.environ.get("NAS_GRAPH_PROGRAMS", "25"))
 
 
-@settings(max_examples=_COUNT, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(
+    max_examples=_COUNT, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+)
 @given(programs())
 def test_random_programs_keep_their_meaning(source: str) -> None:
     module = load(source)()

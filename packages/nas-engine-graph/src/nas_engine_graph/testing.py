@@ -83,7 +83,11 @@ def _run(module: nn.Module, inputs: Sequence[Any], keywords: dict[str, Any]) -> 
 
 
 def assert_same_behaviour(
-    module: nn.Module, twin: nn.Module, *inputs: Any, modes: Sequence[bool] = (True, False), **keywords: Any
+    module: nn.Module,
+    twin: nn.Module,
+    *inputs: Any,
+    modes: Sequence[bool] = (True, False),
+    **keywords: Any,
 ) -> None:
     """Outputs, gradients, state, random state and effects on inputs are equal, in both modes."""
     ours, theirs = module.state_dict(), twin.state_dict()
@@ -97,7 +101,9 @@ def assert_same_behaviour(
         twin.train(mode)
         first, second = _run(module, inputs, keywords), _run(twin, inputs, keywords)
         for name in ["error", *first, *second]:
-            _assert_equal(first.get(name), second.get(name), f"{name} ({'train' if mode else 'eval'})")
+            _assert_equal(
+                first.get(name), second.get(name), f"{name} ({'train' if mode else 'eval'})"
+            )
 
 
 def assert_round_trip(

@@ -273,7 +273,7 @@ def _symbols(root: Graph) -> Iterator[str]:
 
 
 def _is_common(name: str) -> bool:
-    return "." not in name or name.split(".")[0] in ("torch", "math")
+    return "." not in name or name.split(".", maxsplit=1)[0] in ("torch", "math")
 
 
 def _is_adjusted(layer: Layer) -> bool:
@@ -293,4 +293,3 @@ def _train(graph: Graph) -> list[str]:
         *(f"{_INDENT}{member_path(graph, path)}.eval()" for path in graph.pinned),
         f"{_INDENT}return self",
     ]
-

@@ -59,7 +59,9 @@ class Imports:
     def _imported(self, name: str) -> str:
         """A name of the user's own modules: ``from module import name``, so that nothing can hide it."""
         parts = name.split(".")
-        end = next((i for i in range(len(parts) - 1, 0, -1) if ".".join(parts[:i]) in sys.modules), 1)
+        end = next(
+            (i for i in range(len(parts) - 1, 0, -1) if ".".join(parts[:i]) in sys.modules), 1
+        )
         home, first = ".".join(parts[:end]), parts[end]
         for local, source in self.names.items():
             if source == (home, first):
@@ -74,7 +76,9 @@ class Imports:
     def lines(self) -> list[str]:
         """The import statements."""
         modules = {m for m in self.modules if m not in ("torch", "torch.nn.functional")}
-        found = [f"import {m}" for m in sorted(modules | ({"base64", "zlib"} if self.unpacks else set()))]
+        found = [
+            f"import {m}" for m in sorted(modules | ({"base64", "zlib"} if self.unpacks else set()))
+        ]
         if self.typing:
             found.append(f"from typing import {', '.join(sorted(self.typing))}")
         found.append("import torch")
@@ -116,7 +120,9 @@ def literal(value: Any, imports: Imports) -> str:
         case list():
             return f"[{', '.join(literal(item, imports) for item in value)}]"
         case dict():
-            items = ", ".join(f"{literal(k, imports)}: {literal(v, imports)}" for k, v in value.items())
+            items = ", ".join(
+                f"{literal(k, imports)}: {literal(v, imports)}" for k, v in value.items()
+            )
             return f"{{{items}}}"
         case _:
             return repr(value)
@@ -133,7 +139,9 @@ def _elements(data: Data) -> torch.Tensor:
     dtype = getattr(torch, data.dtype)
     if not data.content:
         return torch.empty(data.shape, dtype=dtype)
-    return torch.frombuffer(bytearray(data.content), dtype=torch.uint8).view(dtype).reshape(data.shape)
+    return (
+        torch.frombuffer(bytearray(data.content), dtype=torch.uint8).view(dtype).reshape(data.shape)
+    )
 
 
 def tensor(data: Data, imports: Imports) -> str:

@@ -43,6 +43,7 @@ class Names:
         self._against: dict[str, set[str]] = {}
         self._order: dict[str, None] = {}
         self._moves: list[tuple[str, str]] = []
+        self._carried: dict[str, str] = {}
         self.used: set[str] = set()
         parameters = [value.name for value in function.body.parameters]
         live = self._block(function.body, frozenset())
@@ -55,6 +56,10 @@ class Names:
 
     def __getitem__(self, name: str) -> str:
         return self._variable[self._root(name)]
+
+    def is_read(self, name: str) -> bool:
+        """Whether assigning the value can matter: the variables of loops are read by later trips."""
+        return name in self.used or self._carried.get(name, name) in self.used or "@" in name
 
     # ------------------------------------------------------------------ groups
 
@@ -77,7 +82,7 @@ class Names:
             return
         one, other = self._root(a), self._root(b)
         owners = {self._root(p): p for p in parameters}
-        if one in owners and other in owners or other in self._enemies(one):
+        if (one in owners and other in owners) or other in self._enemies(one):
             return
         if other in owners:
             one, other = other, one
@@ -136,6 +141,7 @@ class Names:
         outputs = [value.name for value in node.outputs]
         for inside, outside in zip(carried, outputs, strict=True):
             self._join(inside, outside)
+            self._carried[inside] = outside
         variables = {*carried, proceed}
         after = live - set(outputs)
         around: frozenset[str] = frozenset()

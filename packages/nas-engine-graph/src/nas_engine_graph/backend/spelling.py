@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache
 
 import torch
 
@@ -46,7 +46,7 @@ _METHOD_ONLY = frozenset(
 _PYTHON = frozenset({"einsum", "meshgrid"})
 
 
-@lru_cache(maxsize=None)
+@cache
 def _home(target: str) -> str:
     """Where Python has the operator: an infix sign, ``torch``, ``F``, a method, or ``torch.ops``."""
     namespace, name, overload = target.split(".")
@@ -111,7 +111,7 @@ def operator(
     return f"torch.ops.{namespace}.{name}{suffix}({items})", True
 
 
-@lru_cache(maxsize=None)
+@cache
 def _is_only(target: str) -> bool:
     """Whether the other overloads take out arguments or names, so that none can be mistaken for it."""
     namespace, name, overload = target.split(".")

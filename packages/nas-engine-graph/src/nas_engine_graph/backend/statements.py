@@ -193,9 +193,7 @@ class Writer:
         if node.operation in (Builtin("iadd"), Builtin("imul")):
             return self._in_place(node)
         text, _ = self.expression(node)
-        targets = [
-            self.names[v.name] if v.name in self.names.used else "_" for v in node.outputs
-        ]
+        targets = [self.names[v.name] if v.name in self.names.used else "_" for v in node.outputs]
         if not targets or set(targets) == {"_"}:
             return [text]
         if node.operation in (Builtin("list"), Builtin("dict")) and not node.inputs:
@@ -219,7 +217,7 @@ class Writer:
         pairs: list[tuple[str, str]] = []
         constants: list[str] = []
         for target, source in zip(targets, sources, strict=True):
-            if target not in self.names.used and "@" not in target:
+            if not self.names.is_read(target):
                 continue
             name, text = self.names[target], self.text(source)
             if source == Const(None) and self.kinds.get(target, "").startswith("Optional"):
@@ -295,13 +293,21 @@ class Writer:
                     bounds = ", ".join(map(self.text, length.inputs))
                     return f"range({bounds})", self.names[derive.outputs[0].name], derive
         if isinstance(trips, Const) and isinstance(trips.value, int) and len(users) == 1:
-            match users[0]:
-                case Node(Builtin("derive_index"), (_, Const(int(first)), Const(int(step)))) as derive:
-                    if derive in block.nodes:
-                        bounds = f"{first}, {first + trips.value * step}, {step}"
-                        return f"range({bounds})", self.names[derive.outputs[0].name], derive
+            (derive,) = users
+            bounds = _bounds(trips.value, derive)
+            if bounds and derive in block.nodes:
+                return f"range({bounds})", self.names[derive.outputs[0].name], derive
         name = self.names[index] if index in self.names.used else "_"
         return f"range({self.text(trips)})", name, None
+
+
+def _bounds(trips: int, derive: Node) -> str:
+    """The arguments of ``range``, if the node derives a number from the trip by constants."""
+    constants = [o.value for o in derive.inputs[1:] if isinstance(o, Const)]
+    match derive.operation, constants:
+        case Builtin("derive_index"), [int(first), int(step)]:
+            return f"{first}, {first + trips * step}, {step}"
+    return ""
 
 
 def _indented(lines: Iterable[str]) -> list[str]:
@@ -319,4 +325,3 @@ def _slice(operands: Sequence[Operand], texts: Sequence[str]) -> str:
         for operand, text in zip(operands, texts, strict=True)
     ]
     return f"{start}:{stop}" + (f":{step}" if step and step != "1" else "")
-

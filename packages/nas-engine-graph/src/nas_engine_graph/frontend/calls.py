@@ -123,6 +123,11 @@ def free_function(t: Translator, name: str, python: Callable[..., Any] | None) -
 def python(t: Translator, node: Any) -> None:
     """``prim::PythonOp``: a function marked @torch.jit.ignore, called as it is."""
     called = node.pyobj()
+    if "lazy_bind" in getattr(called, "__qualname__", ""):
+        name = node.pyname()
+        raise unsupported(
+            node, f"a call of the method {name!r}, marked @torch.jit.ignore", t.owner or ()
+        )
     if inspect.ismethod(called):
         raise unsupported(node, f"a call of the ignored method {called.__name__!r}", t.owner or ())
     try:

@@ -8,7 +8,7 @@ from typing import Any
 
 from nas_engine_graph.frontend.translate import Translator
 from nas_engine_graph.frontend.world import unsupported
-from nas_engine_graph.ir import Builtin, Const, If, Loop, Node, Operand, Raise, Ref, Value
+from nas_engine_graph.ir import Builtin, Const, If, Loop, Operand, Raise, Ref, Value
 
 __all__ = ["branch", "loop", "raise_exception"]
 
@@ -61,9 +61,7 @@ def loop(t: Translator, node: Any) -> None:
     results = [t.resolve(proceed, lambda: None, node)]
     for output, value in zip(node.outputs(), following, strict=True):
         results.append(t.resolve(value, lambda o=output: t.kinds.of(o), node))  # type: ignore[misc]
-    t.emit(
-        node, Loop(), [trips, start, *carried], blocks=(replace(body, results=tuple(results)),)
-    )
+    t.emit(node, Loop(), [trips, start, *carried], blocks=(replace(body, results=tuple(results)),))
 
 
 def raise_exception(t: Translator, node: Any) -> None:

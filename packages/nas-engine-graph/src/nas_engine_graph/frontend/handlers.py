@@ -16,7 +16,17 @@ from nas_engine_graph.ir import Builtin, Const, Read, Symbol, Write
 
 __all__ = ["handle"]
 
-_SCALARS = (type(None), bool, int, float, str, torch.dtype, torch.device, torch.layout, torch.memory_format)
+_SCALARS = (
+    type(None),
+    bool,
+    int,
+    float,
+    str,
+    torch.dtype,
+    torch.device,
+    torch.layout,
+    torch.memory_format,
+)
 
 
 def _constant(t: Translator, node: Any) -> None:

@@ -19,10 +19,11 @@ from typing import Any
 import torch._jit_internal as internal
 import torch.jit._recursive as recursive
 import torch.jit._state as state
-import torch.jit.frontend as parser
+import torch.jit.frontend
 
 __all__ = ["isolated", "python_functions"]
 
+parser: Any = torch.jit.frontend
 _LOCK = threading.RLock()
 _LOGGING = frozenset({"_log_api_usage_once"})
 _QUESTIONS = frozenset({"is_scripting", "is_tracing"})
@@ -176,7 +177,7 @@ def isolated(eager: bool = True) -> Iterator[None]:
         )
         # Overloads are declared once per process, and forgotten when they are compiled.
         declared = {name: list(found) for name, found in internal._overloaded_fns.items()}
-        recursive.concrete_type_store = recursive.ConcreteTypeStore()  # type: ignore[no-untyped-call]
+        recursive.concrete_type_store = recursive.ConcreteTypeStore()
         state._jit_caching_layer = weakref.WeakKeyDictionary()
         state._jit_function_overload_caching = weakref.WeakKeyDictionary(kept[2])
         if eager:

@@ -26,9 +26,7 @@ __all__ = ["Unrecoverable", "is_layer", "layer_class", "recover"]
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
 _COSMETIC = frozenset({"__init__", "__repr__", "extra_repr", "reset_parameters", "_get_name"})
-_RECURRENT = (
-    "input_size hidden_size num_layers nonlinearity bias batch_first dropout bidirectional proj_size"
-).split()
+_RECURRENT = ["input_size", "hidden_size", "num_layers", "nonlinearity", "bias", "batch_first", "dropout", "bidirectional", "proj_size"]
 _DEFAULTS: dict[str, Any] = {
     "num_layers": 1, "nonlinearity": "tanh", "bias": True, "batch_first": False, "dropout": 0.0,
     "bidirectional": False, "proj_size": 0,
@@ -51,6 +49,8 @@ def _changes_behaviour(cls: type) -> bool:
 def layer_class(module: nn.Module) -> type[nn.Module] | None:
     """The class of ``torch.nn`` that the module behaves as, or None for a module of the user's own."""
     for cls in plain_class(module).__mro__:
+        if not issubclass(cls, nn.Module):
+            return None
         if cls is nn.Module or issubclass(cls, _CONTAINERS):
             return None
         if cls.__module__.startswith("torch."):
@@ -131,6 +131,17 @@ def _argument(module: nn.Module, cls: type[nn.Module], name: str, default: Any) 
     return default if found is _MISSING else found
 
 
+def _collapsed(cls: type[nn.Module], value: Any) -> Any:
+    """``3`` for the ``(3, 3)`` that a convolution makes of it; what is made again is compared anyway."""
+    if (
+        cls.__module__ == "torch.nn.modules.conv"
+        and isinstance(value, tuple)
+        and len(set(value)) == 1
+    ):
+        return value[0]
+    return value
+
+
 def _encoded(value: Any) -> Any:
     if isinstance(value, nn.Module):
         return recover(value)
@@ -143,7 +154,7 @@ def _call(module: nn.Module, cls: type[nn.Module]) -> tuple[list[Any], dict[str,
     args: list[Any] = []
     kwargs: dict[str, Any] = {}
     for name, default in _parameters(cls):
-        value = _argument(module, cls, name, default)
+        value = _collapsed(cls, _argument(module, cls, name, default))
         if value is _MISSING:
             raise Unrecoverable(
                 f"the constructor of {cls.__qualname__} needs {name!r}, and the instance has no "
@@ -195,7 +206,9 @@ def _settings(module: nn.Module, twin: nn.Module) -> Iterator[tuple[str, Any]]:
         if isinstance(theirs, Tensor | nn.Module) or _equal(ours, theirs):
             continue
         if name.startswith("_") or theirs is _MISSING:
-            raise Unrecoverable(f"its attribute {name!r} is {theirs!r}, its constructor makes {ours!r}")
+            raise Unrecoverable(
+                f"its attribute {name!r} is {theirs!r}, its constructor makes {ours!r}"
+            )
         yield name, encode(theirs)
 
 

@@ -85,7 +85,9 @@ class _Assembly:
     def evaluating(self, module: nn.Module, path: Path) -> bool:
         root = self.world.root.training
         if module.training and not root:
-            raise UnsupportedModuleError("training mode inside a module in eval mode", ".".join(path))
+            raise UnsupportedModuleError(
+                "training mode inside a module in eval mode", ".".join(path)
+            )
         parent = self.world.module(path[:-1]).training if path else root
         return parent and not module.training
 
@@ -117,7 +119,10 @@ class _Assembly:
                 f"parameter {path[-1]!r} of type {type(tensor).__name__}", ".".join(path[:-1])
             )
         return Parameter(
-            tuple(tensor.shape), initial(tensor, True), dtype_name(tensor.dtype), tensor.requires_grad
+            tuple(tensor.shape),
+            initial(tensor, True),
+            dtype_name(tensor.dtype),
+            tensor.requires_grad,
         )
 
     def buffer(self, tensor: Tensor | None, path: Path, persistent: bool) -> Member:
@@ -126,7 +131,9 @@ class _Assembly:
         if not self.first(tensor, path):
             return Absent("buffer" if persistent else "transient buffer")
         if tensor.requires_grad or type(tensor) is not Tensor:
-            raise UnsupportedModuleError(f"buffer {path[-1]!r} that is no plain tensor", ".".join(path[:-1]))
+            raise UnsupportedModuleError(
+                f"buffer {path[-1]!r} that is no plain tensor", ".".join(path[:-1])
+            )
         init = initial(tensor, False)
         return Buffer(tuple(tensor.shape), init, dtype_name(tensor.dtype), persistent)
 
@@ -142,7 +149,9 @@ class _Assembly:
             try:
                 found.append((name, Attribute(encode(value), kind)))
             except NotEncodable as error:
-                raise UnsupportedModuleError(f"attribute {name!r}: {error}", ".".join(path)) from error
+                raise UnsupportedModuleError(
+                    f"attribute {name!r}: {error}", ".".join(path)
+                ) from error
         return found
 
 

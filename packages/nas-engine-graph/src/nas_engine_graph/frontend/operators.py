@@ -127,16 +127,16 @@ def operator(t: Translator, node: Any) -> None:
     if schema.name in _IMPLICIT or schema.name == "has_torch_function":
         # Eager code passes the tensor itself where TorchScript converts it.
         t.alias(node, operands[0] if schema.name in _IMPLICIT else Const(False))
-        return
+        return None
     if schema.name in ("is_scripting", "is_tracing"):
         t.alias(node, Const(schema.name == "is_scripting"))
-        return
+        return None
     operation = Operator(schema.target) if schema.dispatched else _spelling(schema)
     if operation is None:
         raise unsupported(node, f"TorchScript's {node.kind()}", t.owner or ())
     if isinstance(operation, Builtin):
         _builtin(t, node, operation.name, schema, list(operands))
-        return
+        return None
     positional, keywords = arguments(schema, operands)
     if _packed(t, node):
         return _emit_packed(t, node, operation, positional, keywords)
@@ -212,8 +212,6 @@ def _emit_packed(
     for use in outputs[0].uses():
         if _is_pack(use.user, node):
             t.packed[use.user.output().unique()] = Ref(packed.name)
-    others = any(
-        not _is_pack(use.user, node) for output in outputs for use in output.uses()
-    )
+    others = any(not _is_pack(use.user, node) for output in outputs for use in output.uses())
     if others:
         t.emit(node, Builtin("unpack"), [Ref(packed.name)], hint="item")

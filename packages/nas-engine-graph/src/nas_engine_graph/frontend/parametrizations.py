@@ -56,7 +56,11 @@ def _one(tensor: str, part: Any) -> Parametrization:
             return Parametrization(f"{home}.weight_norm", tensor, (), (("dim", part.dim),))
         case "_SpectralNorm" if isinstance(part, parametrizations._SpectralNorm):
             power = getattr(part, "n_power_iterations", 1)
-            kwargs = (("n_power_iterations", power), ("eps", part.eps), ("dim", part.dim))
+            kwargs: tuple[tuple[str, Any], ...] = (
+                ("n_power_iterations", power),
+                ("eps", part.eps),
+                ("dim", part.dim),
+            )
             return Parametrization(f"{home}.spectral_norm", tensor, (), kwargs)
         case "_Orthogonal":
             kwargs = (
@@ -92,7 +96,7 @@ def parametrizations_of(module: nn.Module) -> tuple[Parametrization, ...]:
 
 
 def _resolve(name: str) -> Any:
-    found: Any = __import__(name.split(".")[0])
+    found: Any = __import__(name.split(".", maxsplit=1)[0])
     parts = name.split(".")[1:]
     for index, part in enumerate(parts):
         if not hasattr(found, part):
@@ -104,7 +108,11 @@ def _resolve(name: str) -> Any:
 def register(layer: nn.Module, call: Parametrization) -> None:
     """Does what the call says."""
     args = [
-        _resolve(a.target)(*a.args) if isinstance(a, Layer) else _resolve(a.name) if isinstance(a, Symbol) else a
+        _resolve(a.target)(*a.args)
+        if isinstance(a, Layer)
+        else _resolve(a.name)
+        if isinstance(a, Symbol)
+        else a
         for a in call.args
     ]
     _resolve(call.function)(layer, call.tensor, *args, **dict(call.kwargs))

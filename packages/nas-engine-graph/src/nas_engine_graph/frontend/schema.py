@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import torch
@@ -40,7 +40,7 @@ class Schema:
         return f"{self.namespace}.{self.name}.{self.overload or 'default'}"
 
 
-@lru_cache(maxsize=None)
+@cache
 def _parsed(text: str) -> Schema:
     parsed: Any = torch._C.parse_schema(text)
     namespace, name = parsed.name.split("::")

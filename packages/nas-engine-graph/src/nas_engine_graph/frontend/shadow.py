@@ -116,7 +116,10 @@ def _stand_in_class(cls: type[nn.Module], pair: bool) -> type[nn.Module]:
     """A class whose ``forward`` has the signature of the original's, and no content."""
     forward = inspect.unwrap(cls.forward)
     hints = _hints(forward)
-    scope: dict[str, Any] = {"torch": torch, "Result": _PAIR if pair else hints.get("return", Tensor)}
+    scope: dict[str, Any] = {
+        "torch": torch,
+        "Result": _PAIR if pair else hints.get("return", Tensor),
+    }
     declared, passed = ["self"], []
     for index, parameter in enumerate(list(inspect.signature(forward).parameters.values())[1:]):
         scope[f"Type{index}"] = hints.get(parameter.name, Tensor)
@@ -139,7 +142,8 @@ def _stand_in_class(cls: type[nn.Module], pair: bool) -> type[nn.Module]:
 
 def _stand_in(original: nn.Module) -> nn.Module:
     """A module that can be called like the original, and read like it, and does nothing."""
-    cls = _stand_in_class(type(original), bool(getattr(original, "return_indices", False)))
+    made: Any = _stand_in_class
+    cls: type[nn.Module] = made(type(original), bool(getattr(original, "return_indices", False)))
     twin: nn.Module = object.__new__(cls)
     nn.Module.__init__(twin)
     twin.__dict__["training"] = original.training
@@ -158,4 +162,6 @@ def has_simple_signature(module: nn.Module) -> bool:
     if any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters):
         return False
     hints = _hints(forward)
-    return hints.get("return", Tensor) in _RESULTS and all(hints.get(p.name, Tensor) in _SIMPLE for p in parameters)
+    return hints.get("return", Tensor) in _RESULTS and all(
+        hints.get(p.name, Tensor) in _SIMPLE for p in parameters
+    )

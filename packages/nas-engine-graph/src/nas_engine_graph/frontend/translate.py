@@ -16,7 +16,6 @@ from nas_engine_graph.frontend.kinds import Kinds, decode
 from nas_engine_graph.frontend.world import Path, World, place_of, public_method, unsupported
 from nas_engine_graph.ir import (
     Block,
-    Builtin,
     Const,
     Function,
     Node,
@@ -119,9 +118,13 @@ class Translator:
             case Const() | Ref():
                 return found
             case ModulePath(path=path):
-                raise unsupported(node, f"module {'.'.join(path)!r} used as a value", self.owner or ())
+                raise unsupported(
+                    node, f"module {'.'.join(path)!r} used as a value", self.owner or ()
+                )
             case _:
-                raise unsupported(node, "a function or context manager used as a value", self.owner or ())
+                raise unsupported(
+                    node, "a function or context manager used as a value", self.owner or ()
+                )
 
     def operands(self, node: Any, start: int = 0) -> tuple[Operand, ...]:
         return tuple(self.operand(node, i) for i in range(start, node.inputsSize()))
@@ -235,7 +238,11 @@ class Translator:
         body = Block(parameters, tuple(self._open.pop().nodes), results)
         (output,) = self.graph.outputs()
         return Function(
-            name, without_unused(body), output.type().annotation_str, _defaults(python, parameters), free
+            name,
+            without_unused(body),
+            output.type().annotation_str,
+            _defaults(python, parameters),
+            free,
         )
 
 
@@ -268,8 +275,8 @@ def _defaults(python: Callable[..., Any] | None, parameters: tuple[Value, ...]) 
     given = inspect.signature(python).parameters
     found = []
     for parameter in parameters:
-        default = given[parameter.name].default if parameter.name in given else inspect._empty
-        if default is not inspect._empty:
+        default = given[parameter.name].default if parameter.name in given else inspect.Parameter.empty
+        if default is not inspect.Parameter.empty:
             found.append(encode(default))
     return tuple(found)
 
@@ -283,7 +290,8 @@ def translate(world: World, path: Path, method: str) -> tuple[Function, dict[str
     python = getattr(type(module), method, None)
     try:
         made = translator.function(
-            public_method(method), python if inspect.isfunction(python) else None, False)
+            public_method(method), python if inspect.isfunction(python) else None, False
+        )
     except NotEncodable as error:
         first = next(iter(graph.nodes()), graph.return_node())
         raise unsupported(first, str(error), path) from error

@@ -13,8 +13,8 @@ from torch import nn
 
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.isolation import python_functions
-from nas_engine_graph.frontend.layers import is_layer
 from nas_engine_graph.frontend.kinds import Kinds, _walk
+from nas_engine_graph.frontend.layers import is_layer
 from nas_engine_graph.ir import Function
 
 __all__ = ["FRAME", "Path", "World", "place_of", "public_method", "torch_name", "unsupported"]
@@ -153,6 +153,7 @@ def place_of(node: Any) -> Place | None:
 
 
 def unsupported(node: Any, construct: str, path: Path) -> UnsupportedModuleError:
+    """The refusal of what a node of TorchScript stands for."""
     return UnsupportedModuleError(construct, ".".join(path), place_of(node))
 
 
@@ -174,7 +175,8 @@ def torch_name(function: Any) -> str | None:
                 dispatch = torch._jit_internal.boolean_dispatched.get(public) if public else None
                 if dispatch is not None and dispatch["if_false"] is function:
                     return f"torch.nn.functional.{name.lstrip('_')}"
-            home_name = "torch" if home is torch.functional and hasattr(torch, name) else home.__name__
+            home_name = (
+                "torch" if home is torch.functional and hasattr(torch, name) else home.__name__
+            )
             return f"{home_name}.{name}"
     return None
-

@@ -72,14 +72,16 @@ def at(graph: Graph, path: str | Sequence[str]) -> Member:
     return found
 
 
-def layers(graph: Graph, *, type: str | None = None, label: str | None = None) -> Iterator[tuple[Path, Layer]]:
+def layers(
+    graph: Graph, *, kind: str | None = None, label: str | None = None
+) -> Iterator[tuple[Path, Layer]]:
     """All layers with their paths, in order of registration; by class name (``Conv2d``) or label."""
     for name, member in graph.members:
         if isinstance(member, Graph):
-            for path, layer in layers(member, type=type, label=label):
+            for path, layer in layers(member, kind=kind, label=label):
                 yield (name, *path), layer
         elif isinstance(member, Layer):
-            fits = type is None or type in (member.target, member.target.rpartition(".")[2])
+            fits = kind is None or kind in (member.target, member.target.rpartition(".")[2])
             if fits and (label is None or member.label == label):
                 yield (name,), member
 
@@ -88,7 +90,7 @@ def find(
     graph: Graph,
     *,
     name: str | None = None,
-    type: str | None = None,
+    kind: str | None = None,
     label: str | None = None,
     where: Callable[[Node], bool] | None = None,
 ) -> Iterator[Found]:
@@ -97,11 +99,11 @@ def find(
     Args:
         name: what the node calls: ``aten.add.Tensor``, ``torch.nn.functional.relu``, or the path of a
             module as its caller writes it.
-        type: the class of the called layer or graph, ``Conv2d``.
+        kind: the class of the called layer or graph, ``Conv2d``.
         label: the label of the node, or of the called layer or graph.
         where: any other condition.
     """
-    yield from _find(graph, (), name, type, label, where)
+    yield from _find(graph, (), name, kind, label, where)
 
 
 def _find(
@@ -161,13 +163,17 @@ def replace_member(graph: Graph, path: str | Sequence[str], member: Member) -> G
     if members.get(name) is member:
         return graph
     members[name] = member
-    return replace(graph, members=tuple(members.items()), ties=_ties(graph, _path(path), bool(rest)))
+    return replace(
+        graph, members=tuple(members.items()), ties=_ties(graph, _path(path), bool(rest))
+    )
 
 
 def _ties(graph: Graph, path: Path, inner: bool) -> tuple[Tie, ...]:
     if inner:
         return graph.ties
-    return tuple(t for t in graph.ties if t.target[: len(path)] != path and t.source[: len(path)] != path)
+    return tuple(
+        t for t in graph.ties if t.target[: len(path)] != path and t.source[: len(path)] != path
+    )
 
 
 def set_function(graph: Graph, path: str | Sequence[str], function: Function) -> Graph:
@@ -194,7 +200,9 @@ def _rewritten(block: Block, change: Callable[[Node], Sequence[Node]]) -> Block:
             nodes.append(replace(node, blocks=blocks))
         else:
             nodes.extend(found)
-    if len(nodes) == len(block.nodes) and all(a is b for a, b in zip(nodes, block.nodes, strict=True)):
+    if len(nodes) == len(block.nodes) and all(
+        a is b for a, b in zip(nodes, block.nodes, strict=True)
+    ):
         return block
     return replace(block, nodes=tuple(nodes))
 
@@ -205,7 +213,9 @@ def _edit(graph: Graph, found: Found, change: Callable[[Node], Sequence[Node]]) 
     function = owner.function(found.function)
     body = _rewritten(function.body, lambda node: change(node) if node is found.node else (node,))
     if body is function.body:
-        raise InvalidGraphError(("the node is not part of this graph: find it again after an edit",))
+        raise InvalidGraphError(
+            ("the node is not part of this graph: find it again after an edit",)
+        )
     return set_function(graph, found.path, replace(function, body=body))
 
 
@@ -228,21 +238,24 @@ def _substituted(block: Block, names: dict[str, Operand], keep: Node | None) -> 
     def swap(operand: Operand) -> Operand:
         return names.get(operand.name, operand) if isinstance(operand, Ref) else operand
 
-    nodes = tuple(
-        node
-        if node is keep
-        else replace(
+    def swapped(node: Node) -> Node:
+        if node is keep:
+            return node
+        made = replace(
             node,
             inputs=tuple(map(swap, node.inputs)),
             keywords=tuple((name, swap(operand)) for name, operand in node.keywords),
             blocks=tuple(_substituted(inner, names, keep) for inner in node.blocks),
         )
-        for node in block.nodes
-    )
+        return node if made == node else made
+
+    nodes = tuple(map(swapped, block.nodes))
     return replace(block, nodes=nodes, results=tuple(map(swap, block.results)))
 
 
-def connect(graph: Graph, found: Found, value: str, to: Operand, *, keep: Node | None = None) -> Graph:
+def connect(
+    graph: Graph, found: Found, value: str, to: Operand, *, keep: Node | None = None
+) -> Graph:
     """The graph in which every use of ``value`` in the function of ``found`` takes ``to`` instead.
 
     Args:

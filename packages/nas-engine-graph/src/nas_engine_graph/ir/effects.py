@@ -34,7 +34,7 @@ def is_pure(node: Node) -> bool:
     match node.operation:
         case Operator(target):
             name = target.split(".")[1]
-            in_place = name.endswith("_") and not name.endswith("__") or name.startswith("__i")
+            in_place = (name.endswith("_") and not name.endswith("__")) or name.startswith("__i")
             out = target.endswith((".out", "_out")) or any(n == "out" for n, _ in node.keywords)
             return not (in_place or out or name in _RANDOM or name in _STATEFUL)
         case Builtin(name):

@@ -44,7 +44,6 @@ from nas_engine_graph.ir.value import (
     Device,
     Dtype,
     Fill,
-    Init,
     Layout,
     MemoryFormat,
     Normal,
@@ -60,7 +59,13 @@ _TOKEN = re.compile(
     r"""|(?P<number>-?(?:\d+\.?\d*(?:e[+-]?\d+)?|inf|nan)(?![\w.]))"""
     r"""|(?P<value>%\w+)|(?P<word>[A-Za-z_][\w.]*)|(?P<mark>[(){}\[\],:=])"""
 )
-_WORDS: dict[str, Any] = {"None": None, "True": True, "False": False, "inf": float("inf"), "nan": float("nan")}
+_WORDS: dict[str, Any] = {
+    "None": None,
+    "True": True,
+    "False": False,
+    "inf": float("inf"),
+    "nan": float("nan"),
+}
 _RECORDS: dict[str, Callable[..., Any]] = {
     "Symbol": Symbol, "Dtype": Dtype, "Device": Device, "Layout": Layout,
     "MemoryFormat": MemoryFormat, "complex": complex, "Fill": Fill, "Normal": Normal,
@@ -81,7 +86,9 @@ def _tokens(text: str) -> list[_Token]:
     while position < len(text):
         match = _TOKEN.match(text, position)
         if match is None:
-            raise InvalidGraphError((f"line {line}: {text[position : position + 20]!r} is no token",))
+            raise InvalidGraphError(
+                (f"line {line}: {text[position : position + 20]!r} is no token",)
+            )
         kind = match.lastgroup or ""
         if kind != "space":
             found.append(_Token(kind, match[0], line))

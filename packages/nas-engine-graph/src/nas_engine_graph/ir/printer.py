@@ -55,7 +55,11 @@ _INDENT = "  "
 
 
 def _path(path: tuple[str, ...]) -> str:
-    return json.dumps(list(path)) if any("." in p or not p for p in path) else json.dumps(".".join(path))
+    return (
+        json.dumps(list(path))
+        if any("." in p or not p for p in path)
+        else json.dumps(".".join(path))
+    )
 
 
 def value_text(value: Any) -> str:
@@ -173,7 +177,9 @@ def _operand(operand: Operand) -> str:
 
 
 def _value(value: Value) -> str:
-    return f"%{value.name}: {json.dumps(value.type)}" if value.type != "Tensor" else f"%{value.name}"
+    return (
+        f"%{value.name}: {json.dumps(value.type)}" if value.type != "Tensor" else f"%{value.name}"
+    )
 
 
 def _node(node: Node, depth: int) -> Iterator[str]:

@@ -1,0 +1,191 @@
+"""What can't be right is refused, with place and advice, and leaves nothing behind."""
+
+import warnings
+
+import nas_core as nas
+import pytest
+import torch
+from torch import nn
+
+from nas_engine_graph import UnsupportedModuleError, convert
+from nas_engine_graph.testing import assert_same_behaviour
+
+
+class Lambda(nn.Module):
+    def forward(self, x):
+        return (lambda y: y * 2)(x)
+
+
+class Holder(nn.Module):
+    def __init__(self, child):
+        super().__init__()
+        self.linear = nn.Linear(3, 3)
+        self.child = child
+
+    def forward(self, x):
+        return self.child(self.linear(x))
+
+
+class OverriddenCall(nn.Module):
+    def __call__(self, x):
+        return x * 3
+
+    def forward(self, x):
+        return x
+
+
+class ScaleOfOnes(nn.Module):
+    def forward(self, x):
+        return x + 1
+
+
+class UnusedMethod(nn.Module):
+    @torch.jit.ignore
+    def other(self, x):
+        return x * 2
+
+    def forward(self, x):
+        return self.other(x)
+
+
+class TrainFreezes(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(3, 3)
+
+    def train(self, mode: bool = True):
+        super().train(mode)
+        for p in self.linear.parameters():
+            p.requires_grad = False
+        return self
+
+    def forward(self, x):
+        return self.linear(x)
+
+
+class Changed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 3)
+        self.conv.weight = nn.Parameter(torch.zeros(5, 3, 3, 3))
+
+    def forward(self, x):
+        return self.conv(x)
+
+
+@nas.basic_unit
+class Unit(nn.Module):
+    def __init__(self, factor, bias=0.0):
+        super().__init__()
+        self.f = factor
+        self.weight = nn.Parameter(torch.ones(3))
+        self.offset = bias
+
+    def forward(self, x):
+        total = x
+        for step in iter([1, 2]):
+            total = total + step * self.f
+        return total * self.weight + self.offset
+
+
+def hooked() -> nn.Module:
+    made = Holder(ScaleOfOnes())
+    made.child.register_forward_hook(lambda module, args, output: output * 2)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Holder(Lambda()), ["test_refusals.py:", "basic_unit"]),
+        (lambda: Holder(OverriddenCall()), ["__call__", "'child'"]),
+        (hooked, ["hook", "'child'"]),
+        (lambda: Holder(UnusedMethod()), ["test_refusals.py:", "other"]),
+        (TrainFreezes, ["train"]),
+        (Changed, ["'conv'", "weight"]),
+        (lambda: nn.Linear(3, 3), ["Linear"]),
+    ],
+)
+def test_refusal_says_what_and_where(make, words) -> None:
+    with pytest.raises(UnsupportedModuleError) as caught:
+        convert(make())
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_a_refused_module_leaves_no_poison() -> None:
+    for _ in range(2):
+        with pytest.raises(UnsupportedModuleError):
+            convert(Holder(Lambda()))
+    assert convert(Holder(ScaleOfOnes())) == convert(Holder(ScaleOfOnes()))
+    torch.jit.script(Holder(ScaleOfOnes()))
+
+
+class AsksWhetherScripting(nn.Module):
+    def forward(self, x):
+        return branch(x)
+
+
+def branch(x):
+    if torch.jit.is_scripting():
+        return x * 100
+    return x + 1
+
+
+def test_the_users_own_scripting_is_not_touched() -> None:
+    module, x = AsksWhetherScripting(), torch.ones(2)
+    assert torch.equal(convert(module).instantiate()(x), module(x))
+    assert torch.equal(torch.jit.script(module)(x), x * 100)
+    assert torch.equal(convert(module).instantiate()(x), module(x))
+
+
+def test_conversion_does_not_touch_module_or_random_state() -> None:
+    torch.manual_seed(3)
+    module = Holder(nn.Sequential(nn.Conv1d(3, 3, 1), nn.Dropout(0.5)))
+    before = {n: t.clone() for n, t in module.state_dict().items()}
+    attributes = {n: dict(vars(m)) for n, m in module.named_modules()}
+    state = torch.get_rng_state()
+    convert(module)
+    assert torch.equal(state, torch.get_rng_state())
+    assert all(torch.equal(t, before[n]) for n, t in module.state_dict().items())
+    assert {n: dict(vars(m)) for n, m in module.named_modules()}.keys() == attributes.keys()
+    for name, child in module.named_modules():
+        assert vars(child).keys() == attributes[name].keys()
+
+
+def test_basic_unit_stays_whole() -> None:
+    module = Holder(Unit(2.0, bias=0.5))
+    graph = convert(module)
+    assert "Unit(2.0, bias=0.5)" in graph.to_source()
+    assert_same_behaviour(module, graph.instantiate(), torch.randn(2, 3))
+
+
+def test_unsupported_module_can_be_kept_whole() -> None:
+    module = Holder(Lambda())
+    with pytest.warns(UserWarning, match="kept as a basic unit"):
+        graph = convert(module, on_unsupported="basic_unit")
+    assert_same_behaviour(module, graph.instantiate(), torch.randn(2, 3))
+
+
+def test_only_what_is_unsupported_is_kept_whole() -> None:
+    module = Holder(nn.Sequential(Holder(OverriddenCall()), Holder(ScaleOfOnes())))
+    with pytest.warns(UserWarning, match="__call__"):
+        graph = convert(module, on_unsupported="basic_unit")
+    source = graph.to_source()
+    assert "OverriddenCall()" in source and "class ScaleOfOnes" in source
+
+
+def test_conversion_is_quiet() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        convert(Holder(ScaleOfOnes()))
+
+
+def test_mode_and_partly_evaluating_modules() -> None:
+    module = Holder(nn.BatchNorm1d(3))
+    module.child.eval()
+    twin = convert(module).instantiate()
+    assert [m.training for m in twin.modules()] == [m.training for m in module.modules()]
+    module.eval()
+    twin = convert(module).instantiate()
+    assert [m.training for m in twin.modules()] == [m.training for m in module.modules()]
