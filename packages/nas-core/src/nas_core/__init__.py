@@ -21,6 +21,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nas_core.architecture import Architecture as Architecture
     from nas_core.define_by_run import choose as choose
+    from nas_core.errors import NasError as NasError
+    from nas_core.hookspecs import hookimpl as hookimpl
+    from nas_core.model import basic_unit as basic_unit
+    from nas_core.model import build as build
+    from nas_core.model import model_wrapper as model_wrapper
+    from nas_core.model import recipe as recipe
+    from nas_core.plugins import engine as engine
+    from nas_core.plugins import engines as engines
     from nas_core.protocols import Candidate as Candidate
     from nas_core.protocols import Engine as Engine
     from nas_core.protocols import EngineInfo as EngineInfo
@@ -30,14 +38,6 @@ if TYPE_CHECKING:
     from nas_core.protocols import Recorder as Recorder
     from nas_core.protocols import Result as Result
     from nas_core.protocols import run_candidate as run_candidate
-    from nas_core.errors import NasError as NasError
-    from nas_core.hookspecs import hookimpl as hookimpl
-    from nas_core.model import basic_unit as basic_unit
-    from nas_core.model import build as build
-    from nas_core.model import model_wrapper as model_wrapper
-    from nas_core.model import recipe as recipe
-    from nas_core.plugins import engine as engine
-    from nas_core.plugins import engines as engines
     from nas_core.space import Space as Space
     from nas_core.value import resolve as resolve
 

@@ -137,7 +137,9 @@ class Subset:
 
     @property
     def size(self) -> int:
-        return 2**self.n - 1 if self.n_chosen is None else math.comb(self.n, self.n_chosen)
+        return (
+            2**self.n - 1 if self.n_chosen is None else math.comb(self.n, self.n_chosen)
+        )
 
     @property
     def default(self) -> Value:
@@ -200,7 +202,12 @@ class Choice:
     """
 
     def __init__(
-        self, kind: str, domain: Domain, label: str | None, place: Place, key: Key | None
+        self,
+        kind: str,
+        domain: Domain,
+        label: str | None,
+        place: Place,
+        key: Key | None,
     ) -> None:
         if label is not None and (not isinstance(label, str) or not label):
             raise _OptionsError(f"a label is a non-empty string, not {label!r}", place)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 from nas_core.architecture import Value
 from nas_core.choice import Choice, Key
@@ -44,16 +45,21 @@ class Session:
 
 
 class Open(Session):
-    """Choices stay open; ``choose`` is answered by ``decide`` and recorded in ``chosen``."""
+    """Choices stay open; ``choose`` is answered by ``decide`` (the first option if it is None) and
+    recorded in ``chosen``.
+    """
 
-    def __init__(self, decide: Callable[[Choice], Value] = lambda choice: choice.domain.default):
+    def __init__(self, decide: Callable[[Choice], Value] | None = None) -> None:
         super().__init__()
         self._decide = decide
         self.chosen: dict[str, tuple[Choice, Value]] = {}
 
     def choose(self, choice: Choice) -> Value:
         if choice.label not in self.chosen:
-            self.chosen[choice.label] = choice, self._decide(choice)
+            value = (
+                choice.domain.default if self._decide is None else self._decide(choice)
+            )
+            self.chosen[choice.label] = choice, value
         return self.chosen[choice.label][1]
 
 
@@ -72,6 +78,9 @@ class Fixed(Session):
         if choice.label in self.values:
             return choice.domain.find(self.values[choice.label])
         return choice.domain.default
+
+    def drop(self, module: Any) -> None:
+        """A choice does not use this module."""
 
 
 def current() -> Session | None:

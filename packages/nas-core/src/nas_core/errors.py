@@ -78,9 +78,13 @@ class InvalidArchitectureError(NasError, ValueError):
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
-        super().__init__("not an architecture of this space: " + "; ".join(self.problems))
+        super().__init__(
+            "not an architecture of this space: " + "; ".join(self.problems)
+        )
 
-    def __reduce__(self) -> tuple[type[InvalidArchitectureError], tuple[tuple[str, ...]]]:
+    def __reduce__(
+        self,
+    ) -> tuple[type[InvalidArchitectureError], tuple[tuple[str, ...]]]:
         return type(self), (self.problems,)
 
 
@@ -95,7 +99,9 @@ class UnsupportedSpaceError(NasError, TypeError):
         self.problems = tuple(problems)
         super().__init__("; ".join(map(str, self.problems)))
 
-    def __reduce__(self) -> tuple[type[UnsupportedSpaceError], tuple[tuple[object, ...]]]:
+    def __reduce__(
+        self,
+    ) -> tuple[type[UnsupportedSpaceError], tuple[tuple[object, ...]]]:
         return type(self), (self.problems,)
 
 
@@ -123,7 +129,9 @@ class UnknownEngineError(NasError, LookupError):
             f"`pip install nas-engine-{name}` may bring it, `nas list-engines` shows what is there"
         )
 
-    def __reduce__(self) -> tuple[type[UnknownEngineError], tuple[str, tuple[str, ...]]]:
+    def __reduce__(
+        self,
+    ) -> tuple[type[UnknownEngineError], tuple[str, tuple[str, ...]]]:
         return type(self), (self.name, self.known)
 
 

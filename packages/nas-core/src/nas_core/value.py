@@ -5,17 +5,31 @@ from __future__ import annotations
 import copy
 import dataclasses
 import functools
+import itertools
 import math
 import operator
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from nas_core.architecture import Value
 from nas_core.choice import Choice, OneOf, caller
 from nas_core.construction import Fixed, current, take_key
 from nas_core.errors import InvalidArchitectureError, OpenChoiceError
 
-__all__ = ["Expression", "Need", "ValueChoice", "bind", "evaluate", "expressions_in", "resolve"]
+__all__ = [
+    "Expression",
+    "Need",
+    "ValueChoice",
+    "bind",
+    "concrete",
+    "expressions_in",
+    "map_values",
+    "resolve",
+]
+
+
+Decide: TypeAlias = Callable[[Choice], Value]
 
 
 class Need(BaseException):
@@ -25,32 +39,55 @@ class Need(BaseException):
         self.choice = choice
 
 
-class Expression:
+class Expression(ABC):
     """A value that depends on choices. Calling it yields the value in a built model."""
 
+    @abstractmethod
+    def value_with(self, decide: Decide) -> Any:
+        """The value under these decisions; only for the choices that matter is ``decide`` asked."""
+
+    @abstractmethod
+    def choices(self) -> Iterator[Choice]:
+        """All choices in it, in order of evaluation, also those that may not matter."""
+
     def value_in(self, values: Mapping[str, Value]) -> Any:
-        """The value under these decisions; only the choices that matter are looked at.
+        """The value in an architecture.
 
         Raises:
             Need: the next decision that is missing.
         """
-        raise OpenChoiceError(f"{type(self).__name__} has no value")  # pragma: no cover
 
-    def choices(self) -> Iterator[Choice]:
-        """All choices in it, in order of evaluation, also those that may not matter."""
-        raise OpenChoiceError(f"{type(self).__name__} has no choices")  # pragma: no cover
+        def decide(choice: Choice) -> Value:
+            if choice.label not in values:
+                raise Need(choice)
+            return values[choice.label]
+
+        return self.value_with(decide)
+
+    def default(self) -> Any:
+        """The value when every choice takes its first option."""
+        return self.value_with(lambda choice: choice.domain.default)
 
     def known(self) -> Any:
-        """The value if all choices in it are fixed.
+        """The value if all choices in it are fixed, or belong to an open model that runs.
 
         Raises:
             OpenChoiceError: one of them is open.
         """
-        raise OpenChoiceError(f"{type(self).__name__} has no value")  # pragma: no cover
+        return self.value_with(_fixed)
 
-    def bind(self, values: Mapping[str, Value]) -> Expression:
-        """The same expression with its choices fixed."""
-        return _Known(self.value_in(values), repr(self))
+    def possible(self) -> list[Any]:
+        """Every value that it can take, in the order of the options."""
+        leaves = {id(choice): choice for choice in self.choices()}
+        combinations = itertools.product(*(c.domain.options() for c in leaves.values()))
+        return [
+            self.value_with(
+                lambda choice, by=dict(zip(leaves, combination, strict=True)): by[
+                    id(choice)
+                ]
+            )  # type: ignore[misc]
+            for combination in combinations
+        ]
 
     def __call__(self) -> Any:
         return self.known()
@@ -243,15 +280,23 @@ class ValueChoice(Expression):
         self._objects = objects
         domain = OneOf(list(candidates))
         self.choice = Choice("ValueChoice", domain, label, caller(), take_key())
+        # Fixed at creation: whatever keeps the object, the built model knows the value.
         session = current()
-        self._inside = session is not None
         self._fixed = isinstance(session, Fixed)
-        self._value = self._object(session.value(self.choice)) if isinstance(session, Fixed) else None
+        self._value = (
+            self._object(session.value(self.choice))
+            if isinstance(session, Fixed)
+            else None
+        )
 
     @property
     def candidates(self) -> list[Any]:
         """The values to choose from."""
-        return list(self.choice.domain.options() if self._objects is None else self._objects.values())
+        return list(
+            self.choice.domain.options()
+            if self._objects is None
+            else self._objects.values()
+        )
 
     @property
     def label(self) -> str:
@@ -262,29 +307,11 @@ class ValueChoice(Expression):
         found = self.choice.domain.find(value)
         return found if self._objects is None else self._objects[found]
 
-    def value_in(self, values: Mapping[str, Value]) -> Any:
-        if self._fixed:
-            return self._value
-        if self.choice.label not in values:
-            raise Need(self.choice)
-        return self._object(values[self.choice.label])
+    def value_with(self, decide: Decide) -> Any:
+        return self._value if self._fixed else self._object(decide(self.choice))
 
     def choices(self) -> Iterator[Choice]:
         yield self.choice
-
-    def known(self) -> Any:
-        if self._fixed:
-            return self._value
-        session = current()
-        if isinstance(session, Fixed):
-            return self._object(session.value(self.choice))
-        if self._inside and session is None:
-            # The forward of an open model: it runs as its default architecture.
-            return self._object(self.choice.domain.default)
-        raise OpenChoiceError(
-            f"{self!r} (created at {self.choice.place}) has no value yet: keep it in an attribute "
-            "of a module of the model, or create it in the model's __init__"
-        )
 
     @staticmethod
     def min(*values: Any) -> Expression:
@@ -327,20 +354,19 @@ class ValueChoice(Expression):
 class Operation(Expression):
     """A function of expressions and constants, in Python's own semantics."""
 
-    def __init__(self, function: Callable[..., Any], operands: Sequence[Any], form: str) -> None:
+    def __init__(
+        self, function: Callable[..., Any], operands: Sequence[Any], form: str
+    ) -> None:
         self._function = function
         self._operands = tuple(operands)
         self._form = form
 
-    def value_in(self, values: Mapping[str, Value]) -> Any:
-        return self._function(*(evaluate(x, values) for x in self._operands))
+    def value_with(self, decide: Decide) -> Any:
+        return self._function(*(_evaluate(x, decide) for x in self._operands))
 
     def choices(self) -> Iterator[Choice]:
         for expression in expressions_in(self._operands):
             yield from expression.choices()
-
-    def known(self) -> Any:
-        return self._function(*(_known(x) for x in self._operands))
 
     @property
     def _infix(self) -> bool:
@@ -362,17 +388,13 @@ class _Condition(Expression):
     def __init__(self, predicate: Any, if_true: Any, if_false: Any) -> None:
         self._parts = (predicate, if_true, if_false)
 
-    def value_in(self, values: Mapping[str, Value]) -> Any:
+    def value_with(self, decide: Decide) -> Any:
         predicate, if_true, if_false = self._parts
-        return evaluate(if_true if evaluate(predicate, values) else if_false, values)
+        return _evaluate(if_true if _evaluate(predicate, decide) else if_false, decide)
 
     def choices(self) -> Iterator[Choice]:
         for expression in expressions_in(self._parts):
             yield from expression.choices()
-
-    def known(self) -> Any:
-        predicate, if_true, if_false = self._parts
-        return _known(if_true if _known(predicate) else if_false)
 
     def __repr__(self) -> str:
         return "({1!r} if {0!r} else {2!r})".format(*self._parts)
@@ -381,50 +403,61 @@ class _Condition(Expression):
 class _Known(Expression):
     """An expression whose value is known, as a built model keeps it."""
 
-    def __init__(self, value: Any, text: str) -> None:
+    def __init__(self, value: Any) -> None:
         self._value = value
-        self._text = text
 
-    def value_in(self, values: Mapping[str, Value]) -> Any:
+    def value_with(self, decide: Decide) -> Any:
         return self._value
 
     def choices(self) -> Iterator[Choice]:
         return iter(())
 
-    def known(self) -> Any:
-        return self._value
-
     def __repr__(self) -> str:
-        return f"{self._value!r}"
+        return repr(self._value)
 
 
-def _map(obj: Any, change: Callable[[Expression], Any], attributes: bool = False) -> Any:
-    """A copy of a structure with its expressions changed; the structure itself if it has none."""
-    if isinstance(obj, Expression):
-        return change(obj)
+def _fixed(choice: Choice) -> Value:
+    session = current()
+    if isinstance(session, Fixed):
+        return session.value(choice)
+    if session is None and choice.key is not None:
+        # Created in the constructor of an open model, whose forward runs as its default.
+        return choice.domain.default
+    raise OpenChoiceError(
+        f"{choice} has no value yet: keep it in an attribute of a module of the model, "
+        "or create it in the model's __init__"
+    )
+
+
+def map_values(obj: Any, change: Callable[[Any], Any], attributes: bool = False) -> Any:
+    """A copy of a structure with its leaves changed; the structure itself if none does.
+
+    Lists, tuples, dicts, dataclasses and partials are structure, and with ``attributes`` the
+    object itself.
+    """
     if isinstance(obj, (list, tuple)):
-        items = [_map(x, change) for x in obj]
+        items = [map_values(x, change) for x in obj]
         if all(a is b for a, b in zip(items, obj, strict=True)):
             return obj
-        if isinstance(obj, tuple) and hasattr(obj, "_fields"):
-            return type(obj)(*items)
-        return type(obj)(items)
+        return type(obj)(*items) if hasattr(obj, "_fields") else type(obj)(items)
     if isinstance(obj, dict):
-        values = {k: _map(v, change) for k, v in obj.items()}
+        values = {k: map_values(v, change) for k, v in obj.items()}
         return obj if all(values[k] is v for k, v in obj.items()) else type(obj)(values)
     if isinstance(obj, functools.partial):
-        args, keywords = _map(obj.args, change), _map(obj.keywords, change)
+        args, keywords = map_values(obj.args, change), map_values(obj.keywords, change)
         if args is obj.args and keywords is obj.keywords:
             return obj
         return functools.partial(obj.func, *args, **keywords)
     if attributes or (dataclasses.is_dataclass(obj) and not isinstance(obj, type)):
         return _map_attributes(obj, change)
-    return obj
+    return change(obj)
 
 
-def _map_attributes(obj: Any, change: Callable[[Expression], Any]) -> Any:
+def _map_attributes(obj: Any, change: Callable[[Any], Any]) -> Any:
     old = getattr(obj, "__dict__", {})
-    changed = {k: new for k, v in old.items() if (new := _map(v, change)) is not v}
+    changed = {
+        k: new for k, v in old.items() if (new := map_values(v, change)) is not v
+    }
     if not changed:
         return obj
     # Not the constructor: the object keeps whatever else it holds.
@@ -434,18 +467,32 @@ def _map_attributes(obj: Any, change: Callable[[Expression], Any]) -> Any:
     return result
 
 
-def evaluate(obj: Any, values: Mapping[str, Value]) -> Any:
-    """The structure (lists, tuples, dicts, dataclasses, partials) with expressions evaluated."""
-    return _map(obj, lambda expression: expression.value_in(values))
+def _map(
+    obj: Any, change: Callable[[Expression], Any], attributes: bool = False
+) -> Any:
+    def change_leaf(leaf: Any) -> Any:
+        return change(leaf) if isinstance(leaf, Expression) else leaf
+
+    return map_values(obj, change_leaf, attributes and not isinstance(obj, Expression))
+
+
+def _evaluate(obj: Any, decide: Decide) -> Any:
+    return _map(obj, lambda expression: expression.value_with(decide))
 
 
 def bind(obj: Any, values: Mapping[str, Value]) -> Any:
     """The structure with expressions that know their value, and still give it when called."""
-    return _map(obj, lambda expression: expression.bind(values))
+    return _map(obj, lambda expression: _Known(expression.value_in(values)))
 
 
-def _known(obj: Any) -> Any:
-    return _map(obj, lambda expression: expression.known())
+def concrete(obj: Any) -> Any:
+    """The structure with its expressions evaluated, as the running constructor sees them.
+
+    Where the model stays open each choice takes its first option.
+    """
+    if isinstance(current(), Fixed):
+        return _map(obj, lambda expression: expression.known())
+    return _map(obj, lambda expression: expression.default())
 
 
 def expressions_in(obj: Any, attributes: bool = False) -> Iterator[Expression]:
@@ -474,8 +521,12 @@ def resolve(obj: Any, values: Mapping[str, Value]) -> Any:
         InvalidArchitectureError: a choice in it is not decided.
     """
     try:
-        return _map(obj, lambda expression: expression.value_in(values), attributes=True)
+        return _map(
+            obj, lambda expression: expression.value_in(values), attributes=True
+        )
     except Need as need:
         raise InvalidArchitectureError(
-            [f"no value for {need.choice.label or 'a choice without a label'!r} ({need.choice})"]
+            [
+                f"no value for {need.choice.label or 'a choice without a label'!r} ({need.choice})"
+            ]
         ) from None

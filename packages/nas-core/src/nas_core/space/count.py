@@ -92,7 +92,9 @@ def _labels(item: Item) -> frozenset[str] | None:
 
 
 def _relevant(
-    items: Sequence[Item], values: Mapping[str, Value], constraints: Sequence[Constraint]
+    items: Sequence[Item],
+    values: Mapping[str, Value],
+    constraints: Sequence[Constraint],
 ) -> object:
     """The decisions made so far on which the rest of the count depends."""
     labels = [_labels(item) for item in items] + [c.labels for c in constraints]
@@ -103,7 +105,9 @@ def _relevant(
 
 
 def _independent(
-    items: Sequence[Item], values: Mapping[str, Value], constraints: Sequence[Constraint]
+    items: Sequence[Item],
+    values: Mapping[str, Value],
+    constraints: Sequence[Constraint],
 ) -> list[tuple[tuple[Item, ...], tuple[Constraint, ...]]]:
     """Group what shares an undecided label; None (unknown labels) shares with everything."""
     things: list[tuple[Item | Constraint, frozenset[str] | None]] = [
@@ -118,7 +122,9 @@ def _independent(
             groups.remove(group)
             members = group[0] + members
             open_labels = (
-                None if group[1] is None or open_labels is None else group[1] | open_labels
+                None
+                if group[1] is None or open_labels is None
+                else group[1] | open_labels
             )
         groups.append((members, open_labels))
     return [

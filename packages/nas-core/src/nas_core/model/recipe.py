@@ -1,0 +1,143 @@
+"""A recipe is all that is needed to make the candidates of a model, anywhere: no weights, no space."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from nas_core.architecture import Value
+from nas_core.choice import Choice, Key
+from nas_core.construction import Open, running
+from nas_core.deferred import Building, tree
+from nas_core.errors import UnsupportedSpaceError
+from nas_core.model.program import fresh_arguments
+from nas_core.model.scan import scan, trace_model
+from nas_core.space import Space
+from nas_core.value import Need, bind
+from nas_core.wrapper import record_of
+
+__all__ = ["Recipe", "build", "recipe"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A model class and the arguments of its constructor, choices included.
+
+    Picklable (with cloudpickle for classes of notebooks and scripts).
+
+    Attributes:
+        labels: creation key → label of the choices without a label of their own; None if the
+            model decides while it is built, so that only a run of the constructor tells.
+    """
+
+    cls: type[torch.nn.Module]
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    labels: Mapping[Key, str] | None
+
+    def build(self, values: Mapping[str, Value]) -> torch.nn.Module:
+        """The plain model of an architecture that is valid for the space.
+
+        Its initial weights, and the state of torch's random generator afterwards, are those that
+        a hand-written constructor of the same model leaves.
+
+        Raises:
+            Exception: whatever the constructor raises.
+        """
+        labels = self._traced_labels(values) if self.labels is None else self.labels
+        state = torch.get_rng_state(), random.getstate()
+        session = Building(values, labels)
+        try:
+            model = self._construct(session, values)
+            unused = session.finish(model)
+            disturbed = session.disturbed
+        except Exception:  # Raise it again from the line that constructs the layer.
+            unused, disturbed = frozenset(), True
+        if disturbed:
+            torch.set_rng_state(state[0])
+            random.setstate(state[1])
+            session = Building(values, labels, unused)
+            model = self._construct(session, values)
+            session.finish(model)
+        for module in tree(model):
+            _bind_attributes(module, values)
+        return model
+
+    def _construct(
+        self, session: Building, values: Mapping[str, Value]
+    ) -> torch.nn.Module:
+        args, kwargs = fresh_arguments(self.args, self.kwargs)
+        with running(session):
+            return self.cls(*bind(args, values), **bind(kwargs, values))
+
+    def _traced_labels(self, values: Mapping[str, Value]) -> Mapping[Key, str]:
+        def decide(choice: Choice) -> Value:
+            return choice.domain.find(values[choice.label])
+
+        args, kwargs = fresh_arguments(self.args, self.kwargs)
+        with torch.random.fork_rng(devices=[]), running(Open(decide)):
+            return trace_model(self.cls(*args, **kwargs)).labels
+
+
+def _bind_attributes(module: torch.nn.Module, values: Mapping[str, Value]) -> None:
+    """Let choices that were created outside of the constructor know their value."""
+    if type(module).__module__.startswith("torch.nn."):
+        return
+    for name, value in list(module.__dict__.items()):
+        try:
+            bound = bind(value, values)
+        except Need:
+            continue  # Not among what the architecture decides: calling it says so.
+        if bound is not value:
+            module.__dict__[name] = bound
+
+
+def recipe(model: torch.nn.Module) -> Recipe:
+    """How to make candidates of this model.
+
+    Raises:
+        UnsupportedSpaceError: its class is not decorated, or an argument is an open module.
+    """
+    record = record_of(model)
+    if record is None:
+        name = type(model).__name__
+        raise UnsupportedSpaceError(
+            [
+                f"{name} can't be made again, since its class does not record its arguments: "
+                f"write @nas_core.model_wrapper above `class {name}`"
+            ]
+        )
+    for argument in (*record.args, *record.kwargs.values()):
+        if isinstance(argument, torch.nn.Module) and Space.of(argument).labels:
+            raise UnsupportedSpaceError(
+                [
+                    f"an argument of {record.cls.__name__} is a {type(argument).__name__} with open "
+                    "choices: create it inside __init__, or pass a function that makes it"
+                ]
+            )
+    labels = None if record.session.chosen else trace_model(model).labels
+    return Recipe(record.cls, record.args, record.kwargs, labels)
+
+
+def build(
+    model: torch.nn.Module | Recipe, architecture: Mapping[str, Value]
+) -> torch.nn.Module:
+    """The plain PyTorch model of one architecture.
+
+    Args:
+        model: an instance of a ``model_wrapper`` class, its choices open; or its recipe, for
+            which the architecture is not checked again.
+        architecture: label → value for every active choice.
+
+    Raises:
+        InvalidArchitectureError: it is not a point of the model's space.
+        UnsupportedSpaceError: the model can't be made again.
+    """
+    if isinstance(model, Recipe):
+        return model.build(architecture)
+    made = recipe(model)
+    return made.build(scan(model).validate(architecture))

@@ -1,0 +1,159 @@
+"""Find the choices of a model: walk its modules, their recorded arguments and their attributes."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from nas_core.architecture import canonical
+from nas_core.choice import Choice
+from nas_core.construction import relative
+from nas_core.errors import LabelConflictError
+from nas_core.model.program import Program, Traced
+from nas_core.nn.choices import InputChoice, LayerChoice, Repeat
+from nas_core.space import Blocks, Constraint, Decision, Evaluation, Item, Space
+from nas_core.value import Expression, expressions_in
+from nas_core.wrapper import Record, arguments_of, record_of
+
+__all__ = ["scan"]
+
+_TORCH_OWN = frozenset(torch.nn.Module().__dict__)
+
+
+def scan(model: torch.nn.Module) -> Space:
+    """The space of a model; names the choices that have no label after their position."""
+    record = record_of(model)
+    if record is None or not record.session.chosen:
+        traced = trace_model(model)
+        return Space(traced.items, traced.constraints)
+    program = Program(record, trace_model, model)
+    return Space((program,), (Constraint(program.allows, "constraints of the model"),))
+
+
+def trace_model(model: torch.nn.Module) -> Traced:
+    """What a constructed model asks for, and the labels of its choices by creation key."""
+    scanner = _Scanner()
+    items = tuple(scanner.visit(model, ""))
+    scanner.name()
+    scanner.check()
+    return Traced(items, tuple(scanner.constraints), scanner.labels(record_of(model)))
+
+
+@dataclass
+class _Scanner:
+    found: dict[int, tuple[Choice, str]] = field(default_factory=dict)
+    constraints: list[Constraint] = field(default_factory=list)
+
+    def visit(self, module: torch.nn.Module, path: str) -> Iterator[Item]:
+        if isinstance(module, LayerChoice):
+            self._see(module.choice, path)
+            yield Decision(module.choice, self._branches(module, path))
+        elif isinstance(module, InputChoice):
+            self._see(module.choice, path)
+            yield Decision(module.choice, {})
+        elif isinstance(module, Repeat):
+            yield from self._repeat(module, path)
+        else:
+            yield from self._arguments(module, path)
+            yield from self._attributes(module, path)
+            yield from self._children(module, path)
+            if (constraint := getattr(module, "nas_constraint", None)) is not None:
+                self.constraints.append(constraint)
+
+    def _branches(self, module: LayerChoice, path: str) -> Mapping[str, Sequence[Item]]:
+        return {
+            canonical(option): tuple(self.visit(candidate, _join(path, str(option))))
+            for option, candidate in module.candidates().items()
+        }
+
+    def _repeat(self, module: Repeat, path: str) -> Iterator[Item]:
+        blocks = [
+            tuple(self.visit(x, _join(path, k)))
+            for k, x in module._modules.items()
+            if x
+        ]
+        if not isinstance(module.depth, Expression):
+            yield from (item for block in blocks for item in block)
+            return
+        for choice in module.depth.choices():
+            self._see(choice, path)
+        yield Blocks(module.depth, blocks)
+
+    def _arguments(self, module: torch.nn.Module, path: str) -> Iterator[Item]:
+        if (given := arguments_of(module)) is None:
+            return
+        try:
+            bound = inspect.signature(type(module).__init__).bind(
+                module, *given[0], **given[1]
+            )
+            named = bound.arguments
+        except TypeError:
+            named = {
+                **dict(zip(map(str, range(len(given[0]))), given[0], strict=True)),
+                **given[1],
+            }
+        for name, value in named.items():
+            if value is not module:
+                yield from self._expressions(value, _join(path, name))
+
+    def _attributes(self, module: torch.nn.Module, path: str) -> Iterator[Item]:
+        for name, value in module.__dict__.items():
+            if name not in _TORCH_OWN and not name.startswith("_nas_"):
+                yield from self._expressions(value, _join(path, name))
+
+    def _children(self, module: torch.nn.Module, path: str) -> Iterator[Item]:
+        for name, child in module._modules.items():
+            if child is not None:
+                yield from self.visit(child, _join(path, name))
+
+    def _expressions(self, value: Any, path: str) -> Iterator[Item]:
+        expressions = list(expressions_in(value))
+        for i, expression in enumerate(expressions):
+            for choice in expression.choices():
+                self._see(choice, path if len(expressions) == 1 else f"{path}.{i}")
+            yield Evaluation(expression)
+
+    def _see(self, choice: Choice, path: str) -> None:
+        self.found.setdefault(id(choice), (choice, path or choice.kind.lower()))
+
+    def name(self) -> None:
+        """Give each choice without a label the position at which it was first found."""
+        taken = {choice.label for choice, _ in self.found.values()}
+        for choice, path in self.found.values():
+            if not choice.label:
+                choice.label = next(x for x in _variants(path) if x not in taken)
+                taken.add(choice.label)
+
+    def check(self) -> None:
+        first: dict[str, Choice] = {}
+        for choice, _ in self.found.values():
+            if first.setdefault(choice.label, choice).domain != choice.domain:
+                raise LabelConflictError(
+                    choice.label, repr(first[choice.label]), repr(choice)
+                )
+
+    def labels(self, record: Record | None) -> dict[tuple[int, ...], str]:
+        if record is None:
+            return {}
+        keys = {
+            choice.label: relative(choice.key, record.start)
+            for choice, _ in self.found.values()
+            if choice.key is not None and not choice.given_label
+        }
+        return {key: label for label, key in keys.items() if key is not None}
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _variants(path: str) -> Iterator[str]:
+    yield path
+    i = 2
+    while True:
+        yield f"{path}_{i}"
+        i += 1
