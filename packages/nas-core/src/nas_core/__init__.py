@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nas_core.architecture import Architecture as Architecture
     from nas_core.define_by_run import choose as choose
     from nas_core.errors import NasError as NasError
+    from nas_core.expression import resolve as resolve
     from nas_core.hookspecs import hookimpl as hookimpl
     from nas_core.model import basic_unit as basic_unit
     from nas_core.model import build as build
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from nas_core.protocols import Result as Result
     from nas_core.protocols import run_candidate as run_candidate
     from nas_core.space import Space as Space
-    from nas_core.value import resolve as resolve
 
 __version__ = "0.1.0"
 
@@ -63,7 +63,7 @@ _HOMES = {
     "hookimpl": "hookspecs",
     "model_wrapper": "model",
     "recipe": "model",
-    "resolve": "value",
+    "resolve": "expression",
     "run_candidate": "protocols",
 }
 

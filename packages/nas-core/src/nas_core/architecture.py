@@ -41,7 +41,7 @@ class Architecture(Mapping[str, Value]):
     >>> Architecture.from_json(arch.to_json()) == arch
     True
     >>> arch.digest
-    '2e60bc6fae2eed6e'
+    '9e6791f5eae49d9f'
 
     Raises:
         InvalidArchitectureError: a label is no string, or a value has no JSON form.

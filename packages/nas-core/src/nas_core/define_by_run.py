@@ -8,7 +8,7 @@ from typing import Any, TypeVar, overload
 from nas_core.choice import Choice, OneOf, caller
 from nas_core.construction import Fixed, Open, current
 from nas_core.errors import LabelConflictError, OpenChoiceError
-from nas_core.value import Expression
+from nas_core.expression import Expression
 
 __all__ = ["choose"]
 

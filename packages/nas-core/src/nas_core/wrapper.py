@@ -12,7 +12,7 @@ from nas_core.choice import Key
 from nas_core.construction import Fixed, Open, current, running, take_key
 from nas_core.deferred import Building
 from nas_core.errors import NasError
-from nas_core.value import concrete, expressions_in
+from nas_core.expression import concrete, expressions_in
 
 __all__ = [
     "Record",

@@ -12,7 +12,7 @@ from nas_core.architecture import Value, canonical
 from nas_core.choice import Choice, Key
 from nas_core.construction import Open, running
 from nas_core.space import Constraint, Item
-from nas_core.value import map_values
+from nas_core.structure import map_values
 from nas_core.wrapper import Record
 
 __all__ = ["Program", "Traced", "fresh_arguments"]

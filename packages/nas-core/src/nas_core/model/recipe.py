@@ -14,10 +14,10 @@ from nas_core.choice import Choice, Key
 from nas_core.construction import Open, running
 from nas_core.deferred import Building, tree
 from nas_core.errors import UnsupportedSpaceError
+from nas_core.expression import Need, bind
 from nas_core.model.program import fresh_arguments
 from nas_core.model.scan import scan, trace_model
 from nas_core.space import Space
-from nas_core.value import Need, bind
 from nas_core.wrapper import record_of
 
 __all__ = ["Recipe", "build", "recipe"]

@@ -13,10 +13,10 @@ from nas_core.architecture import canonical
 from nas_core.choice import Choice
 from nas_core.construction import relative
 from nas_core.errors import LabelConflictError
+from nas_core.expression import Expression, expressions_in
 from nas_core.model.program import Program, Traced
 from nas_core.nn.choices import InputChoice, LayerChoice, Repeat
 from nas_core.space import Blocks, Constraint, Decision, Evaluation, Item, Space
-from nas_core.value import Expression, expressions_in
 from nas_core.wrapper import Record, arguments_of, record_of
 
 __all__ = ["scan"]

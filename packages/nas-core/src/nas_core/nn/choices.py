@@ -16,7 +16,8 @@ from nas_core.architecture import Value
 from nas_core.choice import Choice, OneOf, Subset, caller
 from nas_core.construction import Fixed, current, take_key
 from nas_core.errors import NasError
-from nas_core.value import Expression, ValueChoice
+from nas_core.expression import Expression
+from nas_core.value import ValueChoice
 
 __all__ = ["ChosenInputs", "InputChoice", "LayerChoice", "Reduction", "Repeat"]
 

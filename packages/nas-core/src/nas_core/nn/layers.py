@@ -12,7 +12,7 @@ import torch
 
 from nas_core.construction import current
 from nas_core.deferred import Building
-from nas_core.value import concrete, expressions_in
+from nas_core.expression import concrete, expressions_in
 from nas_core.wrapper import remember_arguments
 
 __all__ = ["layer_class"]

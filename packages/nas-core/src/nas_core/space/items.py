@@ -13,7 +13,7 @@ from typing import Protocol
 
 from nas_core.architecture import Architecture, Value, canonical
 from nas_core.choice import Choice
-from nas_core.value import Expression, Need
+from nas_core.expression import Expression, Need
 
 __all__ = ["Blocks", "Decision", "Evaluation", "Item", "trace"]
 

@@ -18,12 +18,12 @@ from nas_core.errors import (
     NasError,
     nearest,
 )
+from nas_core.expression import expressions_in
 from nas_core.space import render
 from nas_core.space.conditions import Condition, condition_text, conditions, reached
 from nas_core.space.constraint import Constraint
 from nas_core.space.count import count
 from nas_core.space.items import Evaluation, Item, trace
-from nas_core.value import expressions_in
 
 __all__ = ["Space"]
 
