@@ -137,9 +137,7 @@ class Subset:
 
     @property
     def size(self) -> int:
-        return (
-            2**self.n - 1 if self.n_chosen is None else math.comb(self.n, self.n_chosen)
-        )
+        return 2**self.n - 1 if self.n_chosen is None else math.comb(self.n, self.n_chosen)
 
     @property
     def default(self) -> Value:

@@ -56,9 +56,7 @@ class Open(Session):
 
     def choose(self, choice: Choice) -> Value:
         if choice.label not in self.chosen:
-            value = (
-                choice.domain.default if self._decide is None else self._decide(choice)
-            )
+            value = choice.domain.default if self._decide is None else self._decide(choice)
             self.chosen[choice.label] = choice, value
         return self.chosen[choice.label][1]
 

@@ -15,7 +15,7 @@ those known to be dropped.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -177,13 +177,11 @@ def tree(model: torch.nn.Module) -> Iterator[torch.nn.Module]:
         seen.add(id(module))
         yield module
         if not _is_deferred(module):
-            pending += [
-                child for child in module._modules.values() if child is not None
-            ]
+            pending += [child for child in module._modules.values() if child is not None]
 
 
 @functools.cache
-def _deferred_class(kind: type[torch.nn.Module]) -> type[torch.nn.Module]:
+def _deferred_class(kind: Hashable) -> type:
     """A subclass whose objects initialise themselves at the first touch."""
 
     def wake(layer: torch.nn.Module) -> None:
@@ -203,6 +201,7 @@ def _deferred_class(kind: type[torch.nn.Module]) -> type[torch.nn.Module]:
         wake(layer)
         delattr(layer, name)
 
+    assert isinstance(kind, type)
     return type(kind)(
         kind.__name__,
         (kind,),

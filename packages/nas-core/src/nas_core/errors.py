@@ -78,9 +78,7 @@ class InvalidArchitectureError(NasError, ValueError):
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
-        super().__init__(
-            "not an architecture of this space: " + "; ".join(self.problems)
-        )
+        super().__init__("not an architecture of this space: " + "; ".join(self.problems))
 
     def __reduce__(
         self,

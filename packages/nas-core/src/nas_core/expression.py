@@ -78,13 +78,9 @@ class Expression(ABC):
         """Every value that it can take, in the order of the options."""
         leaves = {id(choice): choice for choice in self.choices()}
         found = []
-        for combination in itertools.product(
-            *(c.domain.options() for c in leaves.values())
-        ):
+        for combination in itertools.product(*(c.domain.options() for c in leaves.values())):
             values = dict(zip(leaves, combination, strict=True))
-            found.append(
-                self.value_with(lambda choice, values=values: values[id(choice)])
-            )
+            found.append(self.value_with(_by_identity(values)))
         return found
 
     def __call__(self) -> Any:
@@ -245,9 +241,7 @@ class Expression(ABC):
 class Operation(Expression):
     """A function of expressions and constants, in Python's own semantics."""
 
-    def __init__(
-        self, function: Callable[..., Any], operands: Sequence[Any], form: str
-    ) -> None:
+    def __init__(self, function: Callable[..., Any], operands: Sequence[Any], form: str) -> None:
         self._function = function
         self._operands = tuple(operands)
         self._form = form
@@ -307,6 +301,10 @@ class _Known(Expression):
         return repr(self._value)
 
 
+def _by_identity(values: Mapping[int, Value]) -> Decide:
+    return lambda choice: values[id(choice)]
+
+
 def _fixed(choice: Choice) -> Value:
     session = current()
     if isinstance(session, Fixed):
@@ -320,9 +318,7 @@ def _fixed(choice: Choice) -> Value:
     )
 
 
-def _map(
-    obj: Any, change: Callable[[Expression], Any], attributes: bool = False
-) -> Any:
+def _map(obj: Any, change: Callable[[Expression], Any], attributes: bool = False) -> Any:
     def change_leaf(leaf: Any) -> Any:
         return change(leaf) if isinstance(leaf, Expression) else leaf
 
@@ -374,12 +370,8 @@ def resolve(obj: Any, values: Mapping[str, Value]) -> Any:
         InvalidArchitectureError: a choice in it is not decided.
     """
     try:
-        return _map(
-            obj, lambda expression: expression.value_in(values), attributes=True
-        )
+        return _map(obj, lambda expression: expression.value_in(values), attributes=True)
     except Need as need:
         raise InvalidArchitectureError(
-            [
-                f"no value for {need.choice.label or 'a choice without a label'!r} ({need.choice})"
-            ]
+            [f"no value for {need.choice.label or 'a choice without a label'!r} ({need.choice})"]
         ) from None

@@ -37,9 +37,7 @@ def map_values(obj: Any, change: Callable[[Any], Any], attributes: bool = False)
 
 def _map_attributes(obj: Any, change: Callable[[Any], Any]) -> Any:
     old = getattr(obj, "__dict__", {})
-    changed = {
-        k: new for k, v in old.items() if (new := map_values(v, change)) is not v
-    }
+    changed = {k: new for k, v in old.items() if (new := map_values(v, change)) is not v}
     if not changed:
         return obj
     # Not the constructor: the object keeps whatever else it holds.

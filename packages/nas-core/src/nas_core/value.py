@@ -48,18 +48,14 @@ class ValueChoice(Expression):
         session = current()
         self._fixed = isinstance(session, Fixed)
         self._value = (
-            self._object(session.value(self.choice))
-            if isinstance(session, Fixed)
-            else None
+            self._object(session.value(self.choice)) if isinstance(session, Fixed) else None
         )
 
     @property
     def candidates(self) -> list[Any]:
         """The values to choose from."""
         return list(
-            self.choice.domain.options()
-            if self._objects is None
-            else self._objects.values()
+            self.choice.domain.options() if self._objects is None else self._objects.values()
         )
 
     @property

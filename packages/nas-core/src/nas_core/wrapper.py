@@ -65,16 +65,17 @@ def model_wrapper(cls: M) -> M:
     _check_module_class(cls, "model_wrapper")
     _wrap_init(cls)
     own = cls.__dict__.get("__init_subclass__")
+    wrapped: Any = cls
 
-    def __init_subclass__(sub: type[torch.nn.Module], **kwargs: Any) -> None:
-        if own is not None:
-            own.__get__(None, sub)(**kwargs)
+    def wrap_subclass(sub: type[torch.nn.Module], /, **kwargs: Any) -> None:
+        if own is None:
+            super(wrapped, sub).__init_subclass__(**kwargs)
         else:
-            super(cls, sub).__init_subclass__(**kwargs)
+            own.__get__(None, sub)(**kwargs)
         if "__init__" in sub.__dict__:
             _wrap_init(sub)
 
-    cls.__init_subclass__ = classmethod(__init_subclass__)  # type: ignore[assignment]
+    wrapped.__init_subclass__ = classmethod(wrap_subclass)
     return cls
 
 
@@ -93,9 +94,7 @@ def _wrap_init(cls: type[torch.nn.Module]) -> None:
             del self.__dict__[_RECORD]
         else:
             session = session if isinstance(session, Open) else Open()
-            self.__dict__[_RECORD] = Record(
-                type(self), args, kwargs, session.take_key(), session
-            )
+            self.__dict__[_RECORD] = Record(type(self), args, kwargs, session.take_key(), session)
             with running(session):
                 init(self, *args, **kwargs)
 
@@ -153,8 +152,9 @@ def basic_unit(cls: M) -> M:
         else:
             initialise(self)
 
-    cls.__init__ = __init__  # type: ignore[method-assign]
-    cls._nas_basic_unit = True  # type: ignore[assignment]
+    unit: Any = cls
+    unit.__init__ = __init__
+    unit._nas_basic_unit = True
     return cls
 
 
@@ -167,9 +167,7 @@ def arguments_of(
     module: torch.nn.Module,
 ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
     """The arguments with which a basic unit, or a layer with open choices, was constructed."""
-    found: tuple[tuple[Any, ...], dict[str, Any]] | None = module.__dict__.get(
-        _ARGUMENTS
-    )
+    found: tuple[tuple[Any, ...], dict[str, Any]] | None = module.__dict__.get(_ARGUMENTS)
     return found
 
 

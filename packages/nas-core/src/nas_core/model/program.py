@@ -72,9 +72,7 @@ class Program:
     def allows(self, values: Mapping[str, Value]) -> bool:
         """Whether the constraints of the modules that this run has made hold."""
         found = self.walk(values)
-        return isinstance(found, Choice) or all(
-            c.holds(values) for c in found.constraints
-        )
+        return isinstance(found, Choice) or all(c.holds(values) for c in found.constraints)
 
     def describe(self) -> Value:
         found = self.walk(self.default())
@@ -83,9 +81,7 @@ class Program:
 
     def default(self) -> Mapping[str, Value]:
         """The decisions of the first run."""
-        return {
-            label: value for label, (_, value) in self._record.session.chosen.items()
-        }
+        return {label: value for label, (_, value) in self._record.session.chosen.items()}
 
     def _run(self, values: Mapping[str, Value]) -> None:
         def decide(choice: Choice) -> Value:

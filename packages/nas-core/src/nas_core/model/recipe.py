@@ -23,6 +23,16 @@ from nas_core.wrapper import record_of
 __all__ = ["Recipe", "build", "recipe"]
 
 
+_NO_RECORD = (
+    "{name} can't be made again, since its class does not record its arguments: "
+    "write @nas_core.model_wrapper above `class {name}`"
+)
+_OPEN_ARGUMENT = (
+    "an argument of {name} is a {kind} with open choices: create it inside __init__, "
+    "or pass a function that makes it"
+)
+
+
 @dataclass(frozen=True)
 class Recipe:
     """A model class and the arguments of its constructor, choices included.
@@ -55,7 +65,7 @@ class Recipe:
             model = self._construct(session, values)
             unused = session.finish(model)
             disturbed = session.disturbed
-        except Exception:  # Raise it again from the line that constructs the layer.
+        except Exception:  # noqa: BLE001  It runs again, to raise from the user's line.
             unused, disturbed = frozenset(), True
         if disturbed:
             torch.set_rng_state(state[0])
@@ -67,9 +77,7 @@ class Recipe:
             _bind_attributes(module, values)
         return model
 
-    def _construct(
-        self, session: Building, values: Mapping[str, Value]
-    ) -> torch.nn.Module:
+    def _construct(self, session: Building, values: Mapping[str, Value]) -> torch.nn.Module:
         args, kwargs = fresh_arguments(self.args, self.kwargs)
         with running(session):
             return self.cls(*bind(args, values), **bind(kwargs, values))
@@ -105,27 +113,16 @@ def recipe(model: torch.nn.Module) -> Recipe:
     record = record_of(model)
     if record is None:
         name = type(model).__name__
-        raise UnsupportedSpaceError(
-            [
-                f"{name} can't be made again, since its class does not record its arguments: "
-                f"write @nas_core.model_wrapper above `class {name}`"
-            ]
-        )
+        raise UnsupportedSpaceError([_NO_RECORD.format(name=name)])
     for argument in (*record.args, *record.kwargs.values()):
         if isinstance(argument, torch.nn.Module) and Space.of(argument).labels:
-            raise UnsupportedSpaceError(
-                [
-                    f"an argument of {record.cls.__name__} is a {type(argument).__name__} with open "
-                    "choices: create it inside __init__, or pass a function that makes it"
-                ]
-            )
+            names = {"name": record.cls.__name__, "kind": type(argument).__name__}
+            raise UnsupportedSpaceError([_OPEN_ARGUMENT.format(**names)])
     labels = None if record.session.chosen else trace_model(model).labels
     return Recipe(record.cls, record.args, record.kwargs, labels)
 
 
-def build(
-    model: torch.nn.Module | Recipe, architecture: Mapping[str, Value]
-) -> torch.nn.Module:
+def build(model: torch.nn.Module | Recipe, architecture: Mapping[str, Value]) -> torch.nn.Module:
     """The plain PyTorch model of one architecture.
 
     Args:

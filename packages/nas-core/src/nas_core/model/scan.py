@@ -71,11 +71,7 @@ class _Scanner:
         }
 
     def _repeat(self, module: Repeat, path: str) -> Iterator[Item]:
-        blocks = [
-            tuple(self.visit(x, _join(path, k)))
-            for k, x in module._modules.items()
-            if x
-        ]
+        blocks = [tuple(self.visit(x, _join(path, k))) for k, x in module._modules.items() if x]
         if not isinstance(module.depth, Expression):
             yield from (item for block in blocks for item in block)
             return
@@ -87,9 +83,7 @@ class _Scanner:
         if (given := arguments_of(module)) is None:
             return
         try:
-            bound = inspect.signature(type(module).__init__).bind(
-                module, *given[0], **given[1]
-            )
+            bound = inspect.signature(type(module).__init__).bind(module, *given[0], **given[1])
             named = bound.arguments
         except TypeError:
             named = {
@@ -132,9 +126,7 @@ class _Scanner:
         first: dict[str, Choice] = {}
         for choice, _ in self.found.values():
             if first.setdefault(choice.label, choice).domain != choice.domain:
-                raise LabelConflictError(
-                    choice.label, repr(first[choice.label]), repr(choice)
-                )
+                raise LabelConflictError(choice.label, repr(first[choice.label]), repr(choice))
 
     def labels(self, record: Record | None) -> dict[tuple[int, ...], str]:
         if record is None:

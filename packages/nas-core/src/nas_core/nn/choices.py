@@ -68,26 +68,16 @@ class LayerChoice(torch.nn.Module, metaclass=_ChoiceType):
     ) -> None:
         super().__init__()
         layers: Mapping[Any, torch.nn.Module]
-        layers = (
-            candidates
-            if isinstance(candidates, Mapping)
-            else dict(enumerate(candidates))
-        )
+        layers = candidates if isinstance(candidates, Mapping) else dict(enumerate(candidates))
         for name, layer in layers.items():
             if isinstance(candidates, Mapping) and not isinstance(name, str):
-                raise ChoiceError(
-                    f"the candidates' names must be strings, not {name!r}"
-                )
+                raise ChoiceError(f"the candidates' names must be strings, not {name!r}")
             if not isinstance(layer, torch.nn.Module):
-                raise ChoiceError(
-                    f"candidate {name!r} must be a torch.nn.Module, not {layer!r}"
-                )
+                raise ChoiceError(f"candidate {name!r} must be a torch.nn.Module, not {layer!r}")
             # Not add_module: a candidate may have any name, "type" or "float" too.
             self._modules[str(name)] = layer
         self._names = list(layers)
-        self.choice = Choice(
-            "LayerChoice", OneOf(self._names), label, caller(), take_key()
-        )
+        self.choice = Choice("LayerChoice", OneOf(self._names), label, caller(), take_key())
 
     @property
     def label(self) -> str:
@@ -181,9 +171,7 @@ class ChosenInputs(torch.nn.Module):
     tensor(5)
     """
 
-    def __init__(
-        self, indices: Sequence[int], n_candidates: int, reduction: str
-    ) -> None:
+    def __init__(self, indices: Sequence[int], n_candidates: int, reduction: str) -> None:
         super().__init__()
         self.indices = list(indices)
         self.n_candidates = n_candidates
@@ -248,43 +236,29 @@ class Repeat(torch.nn.Module, metaclass=_ChoiceType):
                 with session.within((*key, i)):
                     made = block(i)
             if not isinstance(made, torch.nn.Module):
-                raise ChoiceError(
-                    f"block {i} of a Repeat must be a torch.nn.Module, not {made!r}"
-                )
+                raise ChoiceError(f"block {i} of a Repeat must be a torch.nn.Module, not {made!r}")
             self._modules[str(i)] = made
-        if (
-            isinstance(session, Fixed)
-            and isinstance(block, torch.nn.Module)
-            and not self._modules
-        ):
+        if isinstance(session, Fixed) and isinstance(block, torch.nn.Module) and not self._modules:
             session.drop(block)
 
     def chosen(self, session: Fixed) -> torch.nn.Sequential:
         """The chain that the running constructor gets."""
-        return torch.nn.Sequential(
-            *(x for x in self._modules.values() if x is not None)
-        )
+        return torch.nn.Sequential(*(x for x in self._modules.values() if x is not None))
 
     def forward(self, x: Any) -> Any:
-        depth = (
-            self.depth.default() if isinstance(self.depth, Expression) else self.depth
-        )
+        depth = self.depth.default() if isinstance(self.depth, Expression) else self.depth
         for i in range(depth):
-            x = self._modules[str(i)](x)  # type: ignore[misc]
+            x = self.get_submodule(str(i))(x)
         return x
 
 
-def _depth(
-    depth: int | tuple[int, int] | Expression, label: str | None
-) -> int | Expression:
+def _depth(depth: int | tuple[int, int] | Expression, label: str | None) -> int | Expression:
     if isinstance(depth, Expression):
         possible = depth.possible()
     elif isinstance(depth, (tuple, list)) and len(depth) == 2:
         low, high = depth
         if type(low) is not int or type(high) is not int or not 0 <= low <= high:
-            raise ChoiceError(
-                f"the range of a depth must be 0 <= min <= max, not {depth!r}"
-            )
+            raise ChoiceError(f"the range of a depth must be 0 <= min <= max, not {depth!r}")
         possible = list(range(low, high + 1))
         depth = ValueChoice(possible, label)
         depth.choice.kind = "Repeat"
@@ -292,9 +266,7 @@ def _depth(
         possible = [depth]
     for value in possible:
         if type(value) is not int or value < 0:
-            raise ChoiceError(
-                f"a depth must be an integer of at least 0, not {value!r}"
-            )
+            raise ChoiceError(f"a depth must be an integer of at least 0, not {value!r}")
     return depth  # type: ignore[return-value]
 
 

@@ -67,7 +67,7 @@ def _deferred(
     return layer
 
 
-def layer_class(plain: type[torch.nn.Module]) -> type[torch.nn.Module]:
+def layer_class(plain: type[torch.nn.Module]) -> type:
     """The class of ``nas_core.nn`` that stands for one of ``torch.nn``; containers stay as they are."""
     if plain in _CONTAINERS:
         return plain

@@ -28,15 +28,11 @@ def conditions(
     """
     found: dict[str, dict[_Literal, None]] = {label: {} for label in choices}
     for choice, values in paths:
-        literal = tuple(
-            (k, frozenset([canonical(v)])) for k, v in sorted(values.items())
-        )
+        literal = tuple((k, frozenset([canonical(v)])) for k, v in sorted(values.items()))
         found[choice.label][literal] = None
     sizes = {label: choice.domain.size for label, choice in choices.items()}
     return {
-        label: tuple(
-            _readable(x, choices) for x in _simplified(list(literals), sizes) if x
-        )
+        label: tuple(_readable(x, choices) for x in _simplified(list(literals), sizes) if x)
         for label, literals in found.items()
     }
 
@@ -65,9 +61,7 @@ def _simplified(literals: list[_Literal], sizes: Mapping[str, int]) -> list[_Lit
 
 def _readable(literal: _Literal, choices: Mapping[str, Choice]) -> Condition:
     return {
-        label: tuple(
-            v for v in choices[label].domain.options() if canonical(v) in values
-        )
+        label: tuple(v for v in choices[label].domain.options() if canonical(v) in values)
         for label, values in literal
     }
 

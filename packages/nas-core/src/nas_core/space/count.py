@@ -122,9 +122,7 @@ def _independent(
             groups.remove(group)
             members = group[0] + members
             open_labels = (
-                None
-                if group[1] is None or open_labels is None
-                else group[1] | open_labels
+                None if group[1] is None or open_labels is None else group[1] | open_labels
             )
         groups.append((members, open_labels))
     return [

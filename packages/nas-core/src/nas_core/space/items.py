@@ -50,9 +50,7 @@ class Decision:
 
     @cached_property
     def choices(self) -> Mapping[str, Choice] | None:
-        return _merged(
-            [x for branch in self.branches.values() for x in branch], [self.choice]
-        )
+        return _merged([x for branch in self.branches.values() for x in branch], [self.choice])
 
     def step(self, values: Mapping[str, Value]) -> Choice | Sequence[Item]:
         if self.choice.label not in values:
@@ -62,9 +60,7 @@ class Decision:
         return self.branches.get(canonical(values[self.choice.label]), ())
 
     def describe(self) -> Value:
-        branches = {
-            text: [x.describe() for x in items] for text, items in self.branches.items()
-        }
+        branches = {text: [x.describe() for x in items] for text, items in self.branches.items()}
         return [self.choice.label, self.choice.domain.describe(), branches]
 
 
@@ -99,9 +95,7 @@ class Blocks:
 
     @cached_property
     def choices(self) -> Mapping[str, Choice] | None:
-        return _merged(
-            [x for block in self.blocks for x in block], list(self.depth.choices())
-        )
+        return _merged([x for block in self.blocks for x in block], list(self.depth.choices()))
 
     def step(self, values: Mapping[str, Value]) -> Choice | Sequence[Item]:
         try:

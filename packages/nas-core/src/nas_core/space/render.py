@@ -33,9 +33,7 @@ def _rows(space: Space) -> list[tuple[str, str, str]]:
     rows = []
     for label, choice in space.choices.items():
         active = condition_text(space.conditions[label])
-        rows.append(
-            (label, _domain(choice), "" if active == "always" else f"if {active}")
-        )
+        rows.append((label, _domain(choice), "" if active == "always" else f"if {active}"))
     return rows
 
 
@@ -45,9 +43,7 @@ def text(space: Space) -> str:
     widths = [max((len(row[i]) for row in rows), default=0) for i in (0, 1)]
     lines = [f"Space of {_size(space)}"]
     for label, options, active in rows:
-        lines.append(
-            f"  {label:<{widths[0]}}  {options:<{widths[1]}}  {active}".rstrip()
-        )
+        lines.append(f"  {label:<{widths[0]}}  {options:<{widths[1]}}  {active}".rstrip())
     lines += [f"  where {constraint.name}" for constraint in space.constraints]
     return "\n".join(lines)
 

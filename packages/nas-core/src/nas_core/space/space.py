@@ -85,9 +85,7 @@ class Space:
         found: dict[str, Choice] = {}
         for item in self.items:
             known = item.choices
-            pairs = (
-                known.values() if known is not None else (c for c, _ in reached([item]))
-            )
+            pairs = known.values() if known is not None else (c for c, _ in reached([item]))
             for choice in pairs:
                 first = found.setdefault(choice.label, choice)
                 if known is not None and first.domain != choice.domain:
@@ -146,9 +144,7 @@ class Space:
         """The architecture with the first option everywhere (the first allowed one)."""
         return next(self.enumerate())
 
-    def sample(
-        self, seed: int | None = None, rng: random.Random | None = None
-    ) -> Architecture:
+    def sample(self, seed: int | None = None, rng: random.Random | None = None) -> Architecture:
         """A random architecture: each decision uniform over its options.
 
         Args:
@@ -214,19 +210,13 @@ class Space:
                 return choice.domain.default
             value = architecture[choice.label]
             if not choice.domain.contains(value):
-                problems.append(
-                    f"{choice.label!r} is {value!r}, which is not an option ({choice})"
-                )
+                problems.append(f"{choice.label!r} is {value!r}, which is not an option ({choice})")
                 return choice.domain.default
             return choice.domain.find(value)
 
         traced = self.trace(decide)
         if not problems:
-            problems += [
-                self._superfluous(label)
-                for label in architecture
-                if label not in traced
-            ]
+            problems += [self._superfluous(label) for label in architecture if label not in traced]
         if not problems:
             broken = [c.name for c in self.constraints if not c.holds(traced)]
             problems += [f"constraint {name!r} does not hold" for name in broken]
@@ -264,23 +254,17 @@ class Space:
                     seen.add(moved)
                     yield moved
 
-    def crossover(
-        self, a: Architecture, b: Architecture, rng: random.Random
-    ) -> Architecture:
+    def crossover(self, a: Architecture, b: Architecture, rng: random.Random) -> Architecture:
         """Each decision from one of the parents, drawn anew where neither has made it.
 
         Raises:
             ExhaustedSpaceError: the constraints refused every child.
         """
         for _ in range(_ATTEMPTS):
-            child = self.trace(
-                lambda choice: _prefer(rng.sample([a, b], 2), choice, rng)
-            )
+            child = self.trace(lambda choice: _prefer(rng.sample([a, b], 2), choice, rng))
             if self.allows(child):
                 return child
-        raise ExhaustedSpaceError(
-            self._refused(f"{_ATTEMPTS} children of {a!r} and {b!r}")
-        )
+        raise ExhaustedSpaceError(self._refused(f"{_ATTEMPTS} children of {a!r} and {b!r}"))
 
     def constrain(
         self,
@@ -311,7 +295,7 @@ class Space:
             )
         constraint = Constraint(
             predicate,
-            name or getattr(predicate, "__name__", "constraint"),
+            name or str(getattr(predicate, "__name__", "constraint")),
             None if labels is None else frozenset(labels),
         )
         return replace(self, constraints=(*self.constraints, constraint))
