@@ -4,9 +4,8 @@ import copy
 
 import pytest
 import torch
-from torch import nn
-
 from nas_search.metrics import flops, parameters
+from torch import nn
 
 
 class Odd(nn.Module):

@@ -8,7 +8,6 @@ import pytest
 import torch
 from nas_core import Space, resolve
 from nas_core.nn import ValueChoice
-
 from nas_search.evaluators import FunctionEvaluator
 
 Reports = list[tuple[int, Mapping[str, float]]]

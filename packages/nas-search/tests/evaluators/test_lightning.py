@@ -9,11 +9,10 @@ import pytest
 import torch
 from nas_core import Space, resolve
 from nas_core.nn import ValueChoice
-from torch.nn import functional
-from torch.utils.data import DataLoader, TensorDataset
-
 from nas_search.evaluators import LightningEvaluator
 from nas_search.strategies import MissingExtraError
+from torch.nn import functional
+from torch.utils.data import DataLoader, TensorDataset
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # lightning has much to say about small data
 TRAINER = {"max_epochs": 2, "accelerator": "cpu"}

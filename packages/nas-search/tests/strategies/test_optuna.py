@@ -13,7 +13,6 @@ from nas_core import Architecture, Space
 from nas_core.architecture import Value
 from nas_core.choice import Choice, OneOf, Place, Subset
 from nas_core.nn import ValueChoice
-
 from nas_search.strategies import (
     MissingExtraError,
     OptunaStrategy,

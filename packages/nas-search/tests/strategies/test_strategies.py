@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 import pytest
 from nas_core import Architecture, Space
 from nas_core.nn import ValueChoice
-
 from nas_search.strategies import (
     GridSearch,
     OptunaStrategy,
