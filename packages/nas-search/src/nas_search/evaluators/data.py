@@ -184,7 +184,8 @@ def _chunks(
         else torch.arange(size)
     )
     whole = size - size % batch_size if drop_last else size
-    return iter(torch.split(indices[:whole], batch_size))
+    # Splitting nothing would give one empty batch.
+    return iter(torch.split(indices[:whole], batch_size) if whole else ())
 
 
 def _count(size: int, batch_size: int, drop_last: bool) -> int:

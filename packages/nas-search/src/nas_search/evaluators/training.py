@@ -50,7 +50,9 @@ def pick_device(name: str) -> torch.device:
     device(type='cpu')
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda":
+        return torch.device("cuda", torch.cuda.current_device())
     return torch.device(name)
 
 
@@ -230,8 +232,7 @@ def _surroundings(
     """Seed the global generator, set the threads; put back both, and the mode of every module."""
     modes = [(module, module.training) for module in model.modules()]
     outer_threads = torch.get_num_threads()
-    cuda = [device.index or 0] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=cuda):
+    with torch.random.fork_rng(devices=[device.index] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         try:
             if threads is not None:

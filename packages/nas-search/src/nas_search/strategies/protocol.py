@@ -78,21 +78,20 @@ class Strategy(Protocol):
         """Learn what became of an architecture."""
 
 
-def require_between(strategy: str, option: str, value: float, low: float, high: float) -> None:
+def require_between(strategy: str, option: str, value: object, low: float, high: float) -> None:
     """Refuse an option outside its range, naming the strategy, the option and the range.
 
     >>> require_between("mine", "p", 3.0, 0, 1)
     Traceback (most recent call last):
     nas_search.strategies.protocol.StrategyError: mine: p must be a number between 0 and 1, not 3.0
     """
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not low <= value <= high:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise StrategyError(
             f"{strategy}: {option} must be a number between {low} and {high}, not {value!r}"
         )
 
 
-def require_count(strategy: str, option: str, value: int, at_least: int = 1) -> None:
+def require_count(strategy: str, option: str, value: object, at_least: int = 1) -> None:
     """Refuse an option that is no whole number of at least ``at_least``.
 
     >>> require_count("mine", "size", 0)
