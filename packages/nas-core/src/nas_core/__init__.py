@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from nas_core.protocols import Problem as Problem
     from nas_core.protocols import Recorder as Recorder
     from nas_core.protocols import Result as Result
-    from nas_core.protocols import run_candidate as run_candidate
+    from nas_core.candidate import run_candidate as run_candidate
     from nas_core.space import Space as Space
 
 __version__ = "0.1.0"
@@ -64,7 +64,7 @@ _HOMES = {
     "model_wrapper": "model",
     "recipe": "model",
     "resolve": "expression",
-    "run_candidate": "protocols",
+    "run_candidate": "candidate",
 }
 
 __all__ = [*sorted(_HOMES), "__version__"]  # noqa: PLE0604

@@ -10,10 +10,10 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from nas_core import resolve
 from nas_core.errors import NasError, nearest
 from nas_core.failure import failure_text
 from nas_core.protocols import Candidate, Direction, Evaluator, Recorder, Result
-from nas_core.value import resolve
 
 if TYPE_CHECKING:
     import torch
@@ -58,7 +58,7 @@ def run_candidate(
         metrics = _evaluate(candidate, build, evaluator, recorder)
     # The model and the evaluator are anybody's code. sys.exit() in a training script is a failure
     # of this candidate too; only Ctrl-C is meant for all of us.
-    except (Exception, SystemExit) as raised:
+    except (Exception, SystemExit) as raised:  # noqa: BLE001
         error, details = failure_text(raised), traceback.format_exc()
     return Result(candidate.number, metrics, error, details, time.perf_counter() - started)
 

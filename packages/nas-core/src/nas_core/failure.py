@@ -2,17 +2,45 @@
 
 from __future__ import annotations
 
-import os
 import sysconfig
 import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
+from typing import TypeVar
 
 from nas_core.errors import Place
 
-__all__ = ["failure_text", "place_of"]
+__all__ = ["Failed", "attempt", "failure_text", "place_of"]
 
-_LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+T = TypeVar("T")
+
+_STANDARD = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
+_INSTALLED = (sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))
 _OURS = ("nas_core", "nas_search", "nas_cli")
+
+
+@dataclass(frozen=True)
+class Failed:
+    """What a plugin raised instead of doing what it was asked for."""
+
+    error: BaseException
+
+
+def attempt(act: Callable[[], T]) -> T | Failed:
+    """Call into a plugin: the edge where anything may be raised, and must hurt only the plugin.
+
+    >>> attempt(lambda: 1 / 1), attempt(lambda: 1 / 0)
+    (1.0, Failed(error=ZeroDivisionError('division by zero')))
+    """
+    try:
+        return act()
+    except KeyboardInterrupt:
+        raise
+    # A plugin is anybody's code. Not only Exception: it may call sys.exit() when it is imported.
+    except BaseException as error:  # noqa: BLE001
+        return Failed(error)
 
 
 def failure_text(error: BaseException) -> str:
@@ -23,7 +51,8 @@ def failure_text(error: BaseException) -> str:
     >>> failure_text(KeyError())
     'KeyError'
     """
-    message = str(error).strip()
+    # Not str(error): that may raise, too.
+    message = str(traceback.TracebackException(type(error), error, None)).strip()
     text = f"{type(error).__name__}: {message}" if message else type(error).__name__
     place = place_of(error)
     # A SyntaxError says its place itself, and so do many of our own.
@@ -33,28 +62,30 @@ def failure_text(error: BaseException) -> str:
 
 
 def place_of(error: BaseException) -> Place | None:
-    """The innermost line of the user's code that an exception passed; else the innermost line."""
-    lines = [
+    """The innermost line of the user's code that an exception passed; else that of a library."""
+    foreign = [
         (frame, Place(_shortest(frame.f_code.co_filename), line))
         for frame, line in traceback.walk_tb(error.__traceback__)
-        if not frame.f_code.co_filename.startswith("<frozen")
+        if not _is_ours(frame) and not _is_standard(frame.f_code.co_filename)
     ]
-    users = [place for frame, place in lines if _is_users(frame)]
-    others = [place for frame, place in lines if not _is_core(frame)]
-    found = users or others
+    users = [place for frame, place in foreign if not _is_installed(frame.f_code.co_filename)]
+    found = users or [place for _, place in foreign]
     return found[-1] if found else None
 
 
-def _is_users(frame: FrameType) -> bool:
+def _is_ours(frame: FrameType) -> bool:
     package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-    is_ours = package in _OURS or package.startswith("nas_engine_")
-    return not is_ours and not frame.f_code.co_filename.startswith(_LIBRARIES)
+    return package in _OURS or package.startswith("nas_engine_")
 
 
-def _is_core(frame: FrameType) -> bool:
-    return str(frame.f_globals.get("__name__", "")).partition(".")[0] == "nas_core"
+def _is_installed(file: str) -> bool:
+    return file.startswith(_INSTALLED)
+
+
+def _is_standard(file: str) -> bool:
+    return file.startswith(("<frozen", *_STANDARD)) and not _is_installed(file)
 
 
 def _shortest(file: str) -> str:
-    folder = os.path.join(os.getcwd(), "")
-    return file.removeprefix(folder)
+    path, folder = Path(file), Path.cwd()
+    return str(path.relative_to(folder)) if path.is_relative_to(folder) else file
