@@ -79,7 +79,7 @@ class Architecture(Mapping[str, Value]):
 
     @property
     def digest(self) -> str:
-        """16 hexadecimal digits of the canonical text's SHA-256: equal architectures, equal digests."""
+        """16 hexadecimal digits of the canonical text's SHA-256."""
         return hashlib.sha256(self._text.encode()).hexdigest()[:16]
 
     def restrict(self, labels: Collection[str]) -> Architecture:

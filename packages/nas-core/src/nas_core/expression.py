@@ -254,13 +254,14 @@ class Operation(Expression):
             yield from expression.choices()
 
     @property
-    def _infix(self) -> bool:
+    def infix(self) -> bool:
+        """Whether it needs parentheses within another operation."""
         return not self._form[0].isalpha() and "[" not in self._form
 
     def __repr__(self) -> str:
         bare = [repr(x) for x in self._operands]
         inner = [
-            f"({text})" if isinstance(x, Operation) and x._infix else text
+            f"({text})" if isinstance(x, Operation) and x.infix else text
             for x, text in zip(self._operands, bare, strict=True)
         ]
         text = self._form.replace("{*}", ", ".join(bare))
@@ -270,6 +271,8 @@ class Operation(Expression):
 
 
 class Condition(Expression):
+    """One of two values, by a predicate; only the one that counts is evaluated."""
+
     def __init__(self, predicate: Any, if_true: Any, if_false: Any) -> None:
         self._parts = (predicate, if_true, if_false)
 

@@ -1,4 +1,4 @@
-"""The two class decorators: ``model_wrapper`` for the model, ``basic_unit`` for its indivisible parts."""
+"""The class decorators: ``model_wrapper`` for models, ``basic_unit`` for indivisible parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A recipe is all that is needed to make the candidates of a model, anywhere: no weights, no space."""
+"""A recipe is all that is needed to make the candidates of a model: no weights, no space."""
 
 from __future__ import annotations
 

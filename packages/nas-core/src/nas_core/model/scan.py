@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
-from nas_core.architecture import canonical
 from nas_core.choice import Choice
+from nas_core.conditional import Conditional, join
 from nas_core.construction import relative
 from nas_core.errors import LabelConflictError
-from nas_core.expression import Expression, expressions_in
+from nas_core.expression import expressions_in
 from nas_core.model.program import Program, Traced
-from nas_core.nn.choices import InputChoice, LayerChoice, Repeat
-from nas_core.space import Blocks, Constraint, Decision, Evaluation, Item, Space
+from nas_core.space import Constraint, Evaluation, Item, Space
 from nas_core.wrapper import Record, arguments_of, record_of
 
 __all__ = ["scan"]
@@ -49,35 +48,17 @@ class _Scanner:
     constraints: list[Constraint] = field(default_factory=list)
 
     def visit(self, module: torch.nn.Module, path: str) -> Iterator[Item]:
-        if isinstance(module, LayerChoice):
-            self._see(module.choice, path)
-            yield Decision(module.choice, self._branches(module, path))
-        elif isinstance(module, InputChoice):
-            self._see(module.choice, path)
-            yield Decision(module.choice, {})
-        elif isinstance(module, Repeat):
-            yield from self._repeat(module, path)
-        else:
-            yield from self._arguments(module, path)
-            yield from self._attributes(module, path)
-            yield from self._children(module, path)
-            if (constraint := getattr(module, "nas_constraint", None)) is not None:
-                self.constraints.append(constraint)
-
-    def _branches(self, module: LayerChoice, path: str) -> Mapping[str, Sequence[Item]]:
-        return {
-            canonical(option): tuple(self.visit(candidate, _join(path, str(option))))
-            for option, candidate in module.candidates().items()
-        }
-
-    def _repeat(self, module: Repeat, path: str) -> Iterator[Item]:
-        blocks = [tuple(self.visit(x, _join(path, k))) for k, x in module._modules.items() if x]
-        if not isinstance(module.depth, Expression):
-            yield from (item for block in blocks for item in block)
+        if isinstance(module, Conditional):
+            yield from module.nas_items(self, path)
             return
-        for choice in module.depth.choices():
-            self._see(choice, path)
-        yield Blocks(module.depth, blocks)
+        yield from self._arguments(module, path)
+        yield from self._attributes(module, path)
+        for name, child in module._modules.items():
+            if child is not None:
+                yield from self.visit(child, join(path, name))
+
+    def see(self, choice: Choice, path: str) -> None:
+        self.found.setdefault(id(choice), (choice, path or choice.kind.lower()))
 
     def _arguments(self, module: torch.nn.Module, path: str) -> Iterator[Item]:
         if (given := arguments_of(module)) is None:
@@ -92,27 +73,22 @@ class _Scanner:
             }
         for name, value in named.items():
             if value is not module:
-                yield from self._expressions(value, _join(path, name))
+                yield from self._expressions(value, join(path, name))
 
     def _attributes(self, module: torch.nn.Module, path: str) -> Iterator[Item]:
         for name, value in module.__dict__.items():
             if name not in _TORCH_OWN and not name.startswith("_nas_"):
-                yield from self._expressions(value, _join(path, name))
-
-    def _children(self, module: torch.nn.Module, path: str) -> Iterator[Item]:
-        for name, child in module._modules.items():
-            if child is not None:
-                yield from self.visit(child, _join(path, name))
+                yield from self._expressions(value, join(path, name))
 
     def _expressions(self, value: Any, path: str) -> Iterator[Item]:
         expressions = list(expressions_in(value))
         for i, expression in enumerate(expressions):
             for choice in expression.choices():
-                self._see(choice, path if len(expressions) == 1 else f"{path}.{i}")
+                self.see(choice, path if len(expressions) == 1 else f"{path}.{i}")
             yield Evaluation(expression)
 
-    def _see(self, choice: Choice, path: str) -> None:
-        self.found.setdefault(id(choice), (choice, path or choice.kind.lower()))
+    def constrain(self, constraint: Constraint) -> None:
+        self.constraints.append(constraint)
 
     def name(self) -> None:
         """Give each choice without a label the position at which it was first found."""
@@ -137,10 +113,6 @@ class _Scanner:
             if choice.key is not None and not choice.given_label
         }
         return {key: label for label, key in keys.items() if key is not None}
-
-
-def _join(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
 
 
 def _variants(path: str) -> Iterator[str]:

@@ -14,17 +14,24 @@ from typing import Any
 
 import torch
 
+from nas_core.nn.activation import AutoActivation
+from nas_core.nn.cells import Cell
 from nas_core.nn.choices import ChosenInputs, InputChoice, LayerChoice, Repeat
 from nas_core.nn.layers import layer_class
+from nas_core.nn.nasbench import NasBench101Cell, NasBench201Cell
 from nas_core.value import ValueChoice
 
 Module = torch.nn.Module
 
 __all__ = [  # noqa: PLE0604
+    "AutoActivation",
+    "Cell",
     "ChosenInputs",
     "InputChoice",
     "LayerChoice",
     "Module",
+    "NasBench101Cell",
+    "NasBench201Cell",
     "Repeat",
     "ValueChoice",
     *(name for name in dir(torch.nn) if not name.startswith("_")),

@@ -68,7 +68,7 @@ def _deferred(
 
 
 def layer_class(plain: type[torch.nn.Module]) -> type:
-    """The class of ``nas_core.nn`` that stands for one of ``torch.nn``; containers stay as they are."""
+    """The class of ``nas_core.nn`` for one of ``torch.nn``; containers stay as they are."""
     if plain in _CONTAINERS:
         return plain
 

@@ -1,4 +1,4 @@
-"""The space of all architectures: items, counting, conditions, and the ``Space`` that joins them."""
+"""Spaces: their items, how they are counted, when choices are active, and ``Space`` itself."""
 
 from nas_core.space.constraint import Constraint
 from nas_core.space.items import Blocks, Decision, Evaluation, Item
