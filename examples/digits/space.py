@@ -58,7 +58,9 @@ class Net(nn.Module):
             nn.Conv2d(1, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
         )
         self.fine = nn.Repeat(lambda i: Block(width, f"fine.{i}"), (1, 2), label="fine.depth")
-        self.down = nn.Conv2d(width, width * 2, 2, stride=2)
+        self.down = nn.Sequential(
+            nn.Conv2d(width, width * 2, 2, stride=2, bias=False), nn.BatchNorm2d(width * 2)
+        )
         self.coarse = nn.Repeat(
             lambda i: Block(width * 2, f"coarse.{i}"), (1, 2), label="coarse.depth"
         )
@@ -93,8 +95,9 @@ evaluator = SupervisedEvaluator(
     optimizer="SGD",
     optimizer_options={"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 5e-4},
     schedule="OneCycleLR",
-    schedule_options={"max_lr": nn.ValueChoice([0.05, 0.1, 0.2], label="lr")},
+    schedule_options={"max_lr": nn.ValueChoice([0.03, 0.06, 0.12], label="lr")},
     schedule_every="step",
+    clip_norm=1.0,
     epochs=12,
     batch_size=64,
     metrics=("accuracy", "loss", "parameters"),

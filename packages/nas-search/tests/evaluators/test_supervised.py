@@ -12,7 +12,8 @@ import torch
 from nas_core import Space, resolve
 from nas_core.nn import ValueChoice
 from nas_search.evaluators import SupervisedEvaluator
-from nas_search.evaluators.streams import derive
+from nas_search.evaluators.streams import Stream, derive
+from nas_search.evaluators.training import Learner
 from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset, TensorDataset
@@ -65,7 +66,7 @@ def same_weights(a: nn.Module, b: nn.Module) -> bool:
 
 
 def numpy_state() -> str:
-    return str(np.random.get_state())  # noqa: NPY002  the global generator is what is meant
+    return str(np.random.get_state())
 
 
 class Hand:
@@ -211,7 +212,7 @@ class TestRandomStreams:
                 return 20
 
             def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-                noise = torch.rand(1, 4, 4) + random.random() + np.random.normal()  # noqa: NPY002  what old augmentations do
+                noise = torch.rand(1, 4, 4) + random.random() + np.random.normal()
                 return noise, index % 3
 
         model = net()
@@ -522,6 +523,30 @@ class TestParts:
                 ),
                 net(),
             )
+
+
+def test_several_candidates_may_be_trained_in_one_loop_on_one_data_stream() -> None:
+    """What an engine needs that trains many at once is all there, and changes no bit."""
+    options = {"schedule": "CosineAnnealingLR", "schedule_every": "step", "clip_norm": 1.0}
+    rates, seeds = (0.01, 0.05, 0.2), (1, 2, 3)
+    recipes = [recipe_of(optimizer_options={"lr": rate}, **options) for rate in rates]
+    alone = [net(seed) for seed in seeds]
+    for recipe, model, seed in zip(recipes, alone, seeds, strict=True):
+        run(recipe, model, seed)
+
+    together = [net(seed) for seed in seeds]
+    training, _ = recipes[0].feeds(0, torch.device("cpu"))
+    learners = [Learner.of(r, m, training) for r, m in zip(recipes, together, strict=True)]
+    streams = [Stream(seed) for seed in seeds]
+    for _ in range(3):
+        for model in together:
+            model.train()
+        for batch in training.epoch():
+            for learner, stream in zip(learners, streams, strict=True):
+                with stream.active():
+                    learner.step(batch)
+    assert all(same_weights(a, b) for a, b in zip(alone, together, strict=True))
+    assert not same_weights(together[0], together[1])
 
 
 class TestRecipe:

@@ -67,6 +67,19 @@ class Learner:
     scaler: torch.amp.GradScaler
     recipe: "SupervisedEvaluator"
 
+    @classmethod
+    def of(cls, recipe: "SupervisedEvaluator", model: torch.nn.Module, training: Feed) -> "Learner":
+        """Make what a recipe says for a model that is to be trained on this data."""
+        optimizer = recipe.make_optimizer(model)
+        return cls(
+            model,
+            recipe.loss_function(),
+            optimizer,
+            recipe.make_schedule(optimizer, _moves(recipe, training)) if recipe.schedule else None,
+            torch.amp.GradScaler(training.device.type, enabled=recipe.precision == "float16"),
+            recipe,
+        )
+
     def step(self, batch: Batch) -> torch.Tensor:
         """Take one step; gives back the loss before it."""
         *inputs, target = batch
@@ -136,12 +149,7 @@ def _train(
     left = recipe.epochs if recipe.steps is None else recipe.steps
     if left <= 0:
         return {}
-    optimizer = recipe.make_optimizer(model)
-    scaler = torch.amp.GradScaler(training.device.type, enabled=recipe.precision == "float16")
-    schedule = (
-        recipe.make_schedule(optimizer, _moves(recipe, training)) if recipe.schedule else None
-    )
-    learner = Learner(model, recipe.loss_function(), optimizer, schedule, scaler, recipe)
+    learner = Learner.of(recipe, model, training)
     metrics: dict[str, float] = {}
     for epoch in count(1):
         steps, train_loss = _epoch(learner, training, left if recipe.steps else None, epoch)
