@@ -42,16 +42,17 @@ def installed() -> Iterator[Installed]:
         if not isinstance(text, str) or not _SECTION.search(text):
             continue
         identity = attempt(partial(_identity, distribution))
-        if isinstance(identity, Failed):
-            identity = ("unknown", "unknown")
-        elif normal(identity[0]) in seen:  # Shadowed by another copy earlier on the path.
+        name, version = ("unknown", "unknown") if isinstance(identity, Failed) else identity
+        if normal(name) in seen - {"unknown"}:  # Shadowed by another copy earlier on the path.
             continue
-        seen.add(normal(identity[0]))
-        yield from _entries(*identity, distribution)
+        seen.add(normal(name))
+        yield from _entries(name, version, distribution)
 
 
 def _identity(distribution: metadata.Distribution) -> tuple[str, str]:
-    return distribution.metadata["Name"], distribution.metadata["Version"] or "unknown"
+    known = distribution.metadata
+    # Python 3.11 has None here for what is missing, later versions raise.
+    return str(known["Name"] or "unknown"), str(known["Version"] or "unknown")
 
 
 def _entries(name: str, version: str, source: metadata.Distribution) -> Iterator[Installed]:
