@@ -4,8 +4,9 @@ import random
 import statistics
 from collections.abc import Callable, Sequence
 
+import nas_core as nas
 import pytest
-from nas_core import Architecture, Space
+from nas_core import Architecture, Space, nn
 from nas_core.nn import ValueChoice
 from nas_search.strategies import (
     GridSearch,
@@ -50,6 +51,28 @@ def conditional_space() -> Space:
     )
 
 
+@nas.model_wrapper
+class Net(nn.Module):
+    """54 architectures: a nested choice, a repeated one and inputs to choose from."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.LayerChoice(
+            {
+                "conv": nn.Conv2d(4, 4, nn.ValueChoice([1, 3], label="kernel")),
+                "skip": nn.Identity(),
+            },
+            label="body",
+        )
+        self.blocks = nn.Repeat(
+            lambda i: nn.Linear(4, nn.ValueChoice([4, 8], label=f"hidden{i}")),
+            (0, 1),
+            label="depth",
+        )
+        self.seen = nn.InputChoice(3, n_chosen=2, label="seen")
+        self.either = nn.LayerChoice([nn.ReLU(), nn.Tanh()], label="either")
+
+
 def large_space() -> Space:
     return Space.of([ValueChoice(list(range(6)), label=f"gene{i}") for i in range(12)])
 
@@ -85,6 +108,12 @@ class TestEveryStrategy:
         space = conditional_space()
         found = search(make(), space, trials=100)
         assert len(found) == len(set(found)) == space.size() == 18
+        assert set(found) == set(space.enumerate())
+
+    def test_goes_through_the_space_of_a_model(self, make: Make) -> None:
+        space = Space.of(Net())
+        found = search(make(), space, trials=100, lookahead=5)
+        assert len(found) == len(set(found)) == space.size() == 54
         assert set(found) == set(space.enumerate())
 
     def test_proposes_only_what_the_space_holds(self, make: Make) -> None:
