@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
@@ -129,14 +129,16 @@ def measure(
         }
 
 
-def autocast(recipe: "SupervisedEvaluator", device: torch.device) -> torch.autocast:
+def autocast(
+    recipe: "SupervisedEvaluator", device: torch.device
+) -> AbstractContextManager[object]:
     """Make the context in which a recipe's model runs."""
-    if recipe.precision != "float32" and recipe.precision not in DTYPES:
-        names = ["float32", *DTYPES]
-        raise ValueError(f"precision must be one of {', '.join(names)}, not {recipe.precision!r}")
-    return torch.autocast(
-        device.type, DTYPES.get(recipe.precision), enabled=recipe.precision != "float32"
-    )
+    if recipe.precision == "float32":
+        return nullcontext()
+    if recipe.precision not in DTYPES:
+        names = ", ".join(["float32", *DTYPES])
+        raise ValueError(f"precision must be one of {names}, not {recipe.precision!r}")
+    return torch.autocast(device.type, DTYPES[recipe.precision])
 
 
 def _train(
