@@ -77,6 +77,10 @@ class Fixed(Session):
             return choice.domain.find(self.values[choice.label])
         return choice.domain.default
 
+    def find(self, label: str | None, key: Key) -> Value:
+        """The value of the choice with this label or, without one, this key; None if inactive."""
+        return self.values.get(label or self._labels.get(key, ""))
+
     def drop(self, module: Any) -> None:
         """A choice does not use this module."""
 

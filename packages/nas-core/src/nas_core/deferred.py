@@ -15,7 +15,7 @@ those known to be dropped.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,7 @@ from nas_core.construction import Fixed, running
 __all__ = ["Building", "tree"]
 
 
-@dataclass
+@dataclass(slots=True)
 class _Deferred:
     """A layer whose ``__init__`` has yet to run."""
 
@@ -110,18 +110,21 @@ class Building(Fixed):
 
     def finish(self, model: torch.nn.Module) -> frozenset[int]:
         """Initialise what is left; the ordinals of the layers that the model does not use."""
-        self._initialise_pending()
+        with running(self):
+            self._initialise_pending()
         used = {id(module) for module in tree(model)}
-        for key in used & self._dropped.keys():
-            self._wake_dropped(key)
+        with running(self):
+            for key in used & self._dropped.keys():
+                self._wake_dropped(key)
         return frozenset(self._made[key][0] for key in self._dropped.keys() - used)
 
     def wake(self, layer: torch.nn.Module) -> None:
         """Initialise a deferred layer, since something touches it, after those before it."""
-        if id(layer) in self._pending:
-            self._initialise_pending(layer)
-        else:
-            self._wake_dropped(id(layer))
+        with running(self):
+            if id(layer) in self._pending:
+                self._initialise_pending(layer)
+            else:
+                self._wake_dropped(id(layer))
 
     def _initialise_pending(self, last: torch.nn.Module | None = None) -> None:
         if self._pending and not torch.equal(torch.get_rng_state(), self._random_state):
@@ -144,12 +147,13 @@ class Building(Fixed):
             self.disturbed = True
         object.__setattr__(deferred.layer, "__class__", deferred.kind)
         del deferred.layer.__dict__["_session"]
-        with running(self):
-            deferred.initialise(deferred.layer)
+        deferred.initialise(deferred.layer)
 
 
 def _defaults() -> tuple[torch.dtype, torch.device]:
-    return torch.get_default_dtype(), torch.get_default_device()
+    """What a tensor that is created here would be."""
+    probe = torch.empty(0)
+    return probe.dtype, probe.device
 
 
 def _is_deferred(module: torch.nn.Module) -> bool:
@@ -181,7 +185,7 @@ def tree(model: torch.nn.Module) -> Iterator[torch.nn.Module]:
 
 
 @functools.cache
-def _deferred_class(kind: Hashable) -> type:
+def _deferred_class(kind: Any) -> type:
     """A subclass whose objects initialise themselves at the first touch."""
 
     def wake(layer: torch.nn.Module) -> None:

@@ -38,6 +38,10 @@ class Record:
     kwargs: dict[str, Any]
     start: Key
     session: Open = field(repr=False)
+    made: Any = field(default=None, repr=False)  # The recipe and the space, once asked for.
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "made": None}
 
 
 def model_wrapper(cls: M) -> M:
@@ -154,13 +158,13 @@ def basic_unit(cls: M) -> M:
 
     unit: Any = cls
     unit.__init__ = __init__
-    unit._nas_basic_unit = True
+    unit.nas_basic_unit = True
     return cls
 
 
 def is_basic_unit(module: torch.nn.Module) -> bool:
     """Whether its class, or one that it inherits from, was decorated with ``basic_unit``."""
-    return bool(getattr(type(module), "_nas_basic_unit", False))
+    return bool(getattr(type(module), "nas_basic_unit", False))
 
 
 def arguments_of(

@@ -110,16 +110,24 @@ def recipe(model: torch.nn.Module) -> Recipe:
     Raises:
         UnsupportedSpaceError: its class is not decorated, or an argument is an open module.
     """
+    return _made(model)[0]
+
+
+def _made(model: torch.nn.Module) -> tuple[Recipe, Space]:
+    """The recipe and the space of a model as its constructor left it."""
     record = record_of(model)
     if record is None:
         name = type(model).__name__
         raise UnsupportedSpaceError([_NO_RECORD.format(name=name)])
-    for argument in (*record.args, *record.kwargs.values()):
-        if isinstance(argument, torch.nn.Module) and Space.of(argument).labels:
-            names = {"name": record.cls.__name__, "kind": type(argument).__name__}
-            raise UnsupportedSpaceError([_OPEN_ARGUMENT.format(**names)])
-    labels = None if record.session.chosen else trace_model(model).labels
-    return Recipe(record.cls, record.args, record.kwargs, labels)
+    if record.made is None:
+        for argument in (*record.args, *record.kwargs.values()):
+            if isinstance(argument, torch.nn.Module) and Space.of(argument).labels:
+                names = {"name": record.cls.__name__, "kind": type(argument).__name__}
+                raise UnsupportedSpaceError([_OPEN_ARGUMENT.format(**names)])
+        labels = None if record.session.chosen else trace_model(model).labels
+        record.made = Recipe(record.cls, record.args, record.kwargs, labels), scan(model)
+    made: tuple[Recipe, Space] = record.made
+    return made
 
 
 def build(model: torch.nn.Module | Recipe, architecture: Mapping[str, Value]) -> torch.nn.Module:
@@ -136,5 +144,5 @@ def build(model: torch.nn.Module | Recipe, architecture: Mapping[str, Value]) ->
     """
     if isinstance(model, Recipe):
         return model.build(architecture)
-    made = recipe(model)
-    return made.build(scan(model).validate(architecture))
+    made, space = _made(model)
+    return made.build(space.validate(architecture))

@@ -36,7 +36,7 @@ class _LayerType(type):
             return super().__call__(*args, **kwargs)
         session = current()
         if isinstance(session, Building):
-            return _deferred(session, plain, concrete(args), concrete(kwargs))
+            return _deferred(session, plain, args, kwargs)
         if any(True for _ in expressions_in((args, kwargs))):
             return super().__call__(*args, **kwargs)
         return plain(*args, **kwargs)
@@ -59,9 +59,12 @@ def _deferred(
     kwargs: dict[str, Any],
 ) -> torch.nn.Module:
     layer = plain.__new__(plain)
+    # Lists as they are now, whatever happens to them before the layer is initialised.
+    if any(type(x) is list for x in args):
+        args = tuple(list(x) if type(x) is list else x for x in args)
 
     def initialise(module: torch.nn.Module) -> None:
-        plain.__init__(module, *args, **kwargs)
+        plain.__init__(module, *concrete(args), **(concrete(kwargs) if kwargs else kwargs))
 
     session.defer(layer, plain, initialise, (args, kwargs))
     return layer
