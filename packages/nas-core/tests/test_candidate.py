@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import nas_core.nn as nn
-import numpy as np
 import pytest
 import torch
 from nas_core import Architecture, Candidate, Result, run_candidate
+from nas_core.candidate import seed_all
 from nas_core.testing import CountParameters, Fit, Recording
 
 
@@ -25,12 +27,19 @@ class Returns:
         return self.answer() if callable(self.answer) else self.answer
 
 
+class Half:
+    """A number as other libraries have them."""
+
+    def __float__(self) -> float:
+        return 0.5
+
+
 def run(evaluator: Any, architecture: Mapping[str, Any] | None = None) -> Result:
     candidate = Candidate(3, Architecture(architecture or {}), seed=11)
     return run_candidate(candidate, lambda: torch.nn.Linear(4, 2), evaluator, Recording())
 
 
-@pytest.mark.parametrize("answer", [0.5, np.float32(0.5), torch.tensor(0.5), {"score": 0.5}])
+@pytest.mark.parametrize("answer", [0.5, Half(), torch.tensor(0.5), {"score": 0.5}])
 def test_numbers_and_mappings_become_metrics(answer: Any) -> None:
     result = run(Returns(answer))
     assert result.metrics == {"score": 0.5}
@@ -113,16 +122,25 @@ def test_a_recorder_that_fails_is_a_failed_result() -> None:
 
 def test_all_generators_are_seeded_once_before_the_model_is_built() -> None:
     def draws() -> dict[str, float]:
-        drawn = random.random() + np.random.rand() + torch.rand(()).item()
-        return {"score": drawn}
+        return {"score": random.random() + torch.rand(()).item()}
 
     first, second = run(Returns(draws)), run(Returns(draws))
     assert first.metrics == second.metrics
     torch.manual_seed(11)
     torch.nn.Linear(4, 2)
     random.seed(11)
-    np.random.seed(11)
     assert first.metrics == draws()
+
+
+def test_numpy_is_seeded_if_it_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds: list[int] = []
+    numpy = SimpleNamespace(random=SimpleNamespace(seed=seeds.append))
+    monkeypatch.setitem(sys.modules, "numpy", numpy)
+    seed_all(2**32 + 5)
+    monkeypatch.delitem(sys.modules, "numpy")
+    seed_all(6)
+    assert seeds == [5]
+    assert "numpy" not in sys.modules
 
 
 def test_choices_of_the_evaluator_are_resolved_and_reports_are_numbered() -> None:
