@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nas_core.architecture import Architecture as Architecture
+    from nas_core.candidate import run_candidate as run_candidate
     from nas_core.define_by_run import choose as choose
     from nas_core.errors import NasError as NasError
     from nas_core.expression import resolve as resolve
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from nas_core.protocols import Problem as Problem
     from nas_core.protocols import Recorder as Recorder
     from nas_core.protocols import Result as Result
-    from nas_core.candidate import run_candidate as run_candidate
     from nas_core.space import Space as Space
 
 __version__ = "0.1.0"

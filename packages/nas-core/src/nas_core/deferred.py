@@ -14,7 +14,6 @@ those known to be dropped.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -184,8 +183,16 @@ def tree(model: torch.nn.Module) -> Iterator[torch.nn.Module]:
             pending += [child for child in module._modules.values() if child is not None]
 
 
-@functools.cache
-def _deferred_class(kind: Any) -> type:
+_deferred_classes: dict[type[torch.nn.Module], type] = {}
+
+
+def _deferred_class(kind: type[torch.nn.Module]) -> type:
+    if kind not in _deferred_classes:
+        _deferred_classes[kind] = _make_deferred_class(kind)
+    return _deferred_classes[kind]
+
+
+def _make_deferred_class(kind: type[torch.nn.Module]) -> type:
     """A subclass whose objects initialise themselves at the first touch."""
 
     def wake(layer: torch.nn.Module) -> None:
@@ -205,8 +212,8 @@ def _deferred_class(kind: Any) -> type:
         wake(layer)
         delattr(layer, name)
 
-    assert isinstance(kind, type)
-    return type(kind)(
+    metaclass: Any = type(kind)
+    made: type = metaclass(
         kind.__name__,
         (kind,),
         {
@@ -215,3 +222,4 @@ def _deferred_class(kind: Any) -> type:
             "__delattr__": delete_attribute,
         },
     )
+    return made

@@ -83,7 +83,7 @@ def layer_class(plain: type[torch.nn.Module]) -> type:
     attributes = {
         "__init__": __init__,
         "__module__": "nas_core.nn",
-        "__doc__": plain.__doc__,
+        "__doc__": f"``torch.nn.{plain.__name__}``, whose arguments may be choices.",
         "_nas_plain": plain,
     }
     return _LayerType(plain.__name__, (plain,), attributes)

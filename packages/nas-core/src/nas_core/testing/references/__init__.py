@@ -8,8 +8,9 @@ from nas_core.testing.references.layers import LAYERS
 from nas_core.testing.references.python import PYTHON
 from nas_core.testing.references.reference import Reference
 from nas_core.testing.references.repeats import REPEATS
+from nas_core.testing.references.state import STATE
 from nas_core.testing.references.values import VALUES
 
-REFERENCES: tuple[Reference, ...] = (*LAYERS, *INPUTS, *VALUES, *REPEATS, *PYTHON)
+REFERENCES: tuple[Reference, ...] = (*LAYERS, *INPUTS, *VALUES, *REPEATS, *STATE, *PYTHON)
 
 __all__ = ["REFERENCES", "Reference"]
