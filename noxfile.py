@@ -26,9 +26,14 @@ def needs(package: str) -> tuple[str, ...]:
     return *project["dependencies"], *extras, *dependency_groups(PACKAGES[package], "test")
 
 
+def is_ours(need: str) -> bool:
+    """Tell whether a need is met by a package of this repository."""
+    return Requirement(need).name in PACKAGES
+
+
 def siblings(package: str) -> set[str]:
     """Tell which packages of this repository must be there for it, itself among them."""
-    direct = {Requirement(need).name for need in needs(package)} & PACKAGES.keys() - {package}
+    direct = {Requirement(need).name for need in needs(package) if is_ours(need)}
     return {package}.union(*map(siblings, direct))
 
 
@@ -38,9 +43,11 @@ def install(session: nox.Session, *arguments: str) -> None:
 
 
 def install_editable(session: nox.Session, packages: set[str], *others: str) -> None:
-    """Install packages in one command, so that they find each other, with what they need."""
-    paths = [word for name in sorted(packages) for word in ("-e", f"packages/{name}")]
-    install(session, *paths, *(need for name in packages for need in needs(name)), *others)
+    """Install packages with what their tests need, in one command so that they find each other."""
+    around = set().union(*map(siblings, packages))
+    paths = [word for name in sorted(around) for word in ("-e", f"packages/{name}")]
+    outside = {need for name in packages for need in needs(name) if not is_ours(need)}
+    install(session, *paths, *sorted(outside), *others)
 
 
 def add_test_session(package: str) -> None:
@@ -48,7 +55,7 @@ def add_test_session(package: str) -> None:
 
     @nox.session(name=package.removeprefix("nas-").replace("-", "_"))
     def test(session: nox.Session) -> None:
-        install_editable(session, siblings(package), "-c", "constraints.txt")
+        install_editable(session, {package}, "-c", "constraints.txt")
         session.run("pytest", f"packages/{package}", *session.posargs)
 
     test.__doc__ = f"Test {package} alone."
@@ -88,11 +95,12 @@ def docs(session: nox.Session) -> None:
 @nox.session(venv_backend="none", requires=["everything"])
 def demo(session: nox.Session) -> None:
     """Explore examples/digits with the installed command, and write out the best model."""
-    nas = EVERYTHING / "nas"
+    nas, digits = EVERYTHING / "nas", ROOT / "examples" / "digits"
     with TemporaryDirectory() as folder, session.chdir(folder):
-        session.run(nas, "run", ROOT / "examples" / "digits" / "digits.toml")
+        session.run(nas, "run", digits / "digits.toml")
         session.run(nas, "top", "digits")
         session.run(nas, "export", "digits", "--output", "best")
+        session.run(EVERYTHING / "python", digits / "evaluate.py", "nas-experiments/digits")
 
 
 @nox.session
@@ -105,15 +113,15 @@ def build(session: nox.Session) -> None:
             with session.chdir(ROOT / "packages" / package):
                 session.run("hatch", "build", "-t", "sdist", "-t", "wheel", dist)
         session.run("virtualenv", "--quiet", clean)
-        pip = [clean / "bin" / "pip", "install", "--quiet", "--no-compile", "-c", "constraints.txt"]
-        session.run(*pip, "pytest", *dist.glob("*.whl"))
-        session.run(clean / "bin" / "pytest", "tests/test_installed.py")
+        pip, pytest = str(clean / "bin" / "pip"), clean / "bin" / "pytest"
+        options = ("--quiet", "--no-compile", "-c", "constraints.txt")
+        session.run(pip, "install", *options, "pytest", *map(str, dist.glob("*.whl")))
+        session.run(pytest, "tests/test_installed.py")
 
 
 @nox.session(default=False)
 def floors(session: nox.Session) -> None:
     """Test every package with the oldest versions that it says it works with."""
-    declared = {Requirement(need) for name in PACKAGES for need in needs(name)}
-    lowest = [str(need).replace(">=", "==") for need in declared if need.name not in PACKAGES]
-    install_editable(session, set(PACKAGES), *lowest)
+    declared = {need for name in PACKAGES for need in needs(name) if not is_ours(need)}
+    install_editable(session, set(PACKAGES), *(need.replace(">=", "==") for need in declared))
     session.run("pytest", "packages", *session.posargs)
