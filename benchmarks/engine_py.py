@@ -1,6 +1,6 @@
 """The pure-Python engine against the plain constructor of the same model, written by hand.
 
-Prints two ratios for a small and a large network: building the model, and one training step of it.
+Prints two ratios for networks of three sizes: building the model, and one training step of it.
 """
 
 import argparse
@@ -130,5 +130,6 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     print(f"torch {torch.__version__}, {arguments.threads} threads, {arguments.rounds} rounds")
-    compare_sizes("small", width=8, depth=4, rounds=arguments.rounds)
-    compare_sizes("large", width=128, depth=8, rounds=arguments.rounds)
+    compare_sizes("tiny", width=8, depth=4, rounds=arguments.rounds)
+    compare_sizes("medium", width=128, depth=8, rounds=arguments.rounds)
+    compare_sizes("large", width=256, depth=8, rounds=arguments.rounds)

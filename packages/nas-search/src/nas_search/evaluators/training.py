@@ -31,6 +31,7 @@ def train(
         FloatingPointError: the training loss is no longer finite.
         ValueError, TypeError: a part of the recipe is not what it should be.
     """
+    _check_numbers(recipe)
     _check_objectives(recipe)
     device = pick_device(recipe.device)
     with _surroundings(model, device, seed, recipe.threads):
@@ -129,9 +130,7 @@ def measure(
         }
 
 
-def autocast(
-    recipe: "SupervisedEvaluator", device: torch.device
-) -> AbstractContextManager[object]:
+def autocast(recipe: "SupervisedEvaluator", device: torch.device) -> AbstractContextManager[object]:
     """Make the context in which a recipe's model runs."""
     if recipe.precision == "float32":
         return nullcontext()
@@ -217,6 +216,15 @@ def _model_metrics(
         *inputs, _ = next(feed.epoch())
         metrics["flops"] = flops(model, *(part[:1] for part in inputs))
     return metrics
+
+
+def _check_numbers(recipe: "SupervisedEvaluator") -> None:
+    for name, least in (("batch_size", 1), ("epochs", 0), ("validate_every", 1)):
+        value = getattr(recipe, name)
+        if not isinstance(value, int) or value < least:
+            raise ValueError(f"{name} must be a whole number >= {least}, not {value!r}")
+    if recipe.schedule_every not in ("epoch", "step"):
+        raise ValueError(f"schedule_every must be 'epoch' or 'step', not {recipe.schedule_every!r}")
 
 
 def _check_objectives(recipe: "SupervisedEvaluator") -> None:
