@@ -29,6 +29,14 @@ class Subject:
     engine_name: str
     initial_weights_as_written = True
 
+    @pytest.fixture(autouse=True)
+    def one_thread(self) -> Iterator[None]:
+        """Threads would wait for each other: the models here are tiny."""
+        before = torch.get_num_threads()
+        torch.set_num_threads(1)
+        yield
+        torch.set_num_threads(before)
+
     @pytest.fixture
     def info(self) -> EngineInfo:
         """What the engine's plugin says of it."""

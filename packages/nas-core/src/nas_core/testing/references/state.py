@@ -1,4 +1,4 @@
-"""Models with more than layers in them: own parameters and buffers, shared weights, other inputs."""
+"""Models with more than layers in them: own parameters and buffers, shared weights, inputs."""
 
 # Calling a torch module gives Any; TorchScript wants forward annotated all the same.
 # mypy: disable-error-code="no-any-return"
@@ -20,6 +20,9 @@ __all__ = ["STATE"]
 @nas.model_wrapper
 class StateSpace(nn.Module):
     """A parameter and buffers of its own, in-place operations, and one weight in two layers."""
+
+    seen: torch.Tensor
+    mask: torch.Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,7 +72,7 @@ class Join(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.layer = torch.nn.Linear(8, width)
+        self.layer = nn.Linear(8, width)
 
     def forward(self, x: torch.Tensor, y: torch.Tensor, weight: float = 1.0) -> torch.Tensor:
         return self.layer(torch.cat([x, y * weight], dim=1))
@@ -80,7 +83,7 @@ class Mix(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.layer = torch.nn.Bilinear(4, 4, width)
+        self.layer = nn.Bilinear(4, 4, width)
 
     def forward(self, x: torch.Tensor, y: torch.Tensor, weight: float = 1.0) -> torch.Tensor:
         return self.layer(x, y) * weight
