@@ -21,3 +21,14 @@ def test_links_lead_somewhere(document: Path) -> None:
         target = document.parent / link["path"] if link["path"] else document
         assert target.exists(), f"{link[0]}: there is no {target}"
         assert link["heading"] is None or link["heading"] in anchors(target), link[0]
+
+
+def test_the_index_of_decisions_is_complete() -> None:
+    folder = ROOT / "docs" / "decisions"
+    listed = re.findall(
+        r"^(\d+)\. \[(.+)\]\((.+)\)$", (folder / "README.md").read_text(), re.MULTILINE
+    )
+    titles = [(path, path.read_text().partition("\n")[0]) for path in sorted(folder.glob("0*.md"))]
+    assert [(path.name, title) for path, title in titles] == [
+        (name, f"# {number}. {title}") for number, title, name in listed
+    ]
