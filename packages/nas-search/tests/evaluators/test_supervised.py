@@ -500,6 +500,10 @@ class TestParts:
             ),
             ({"metrics": ["acuracy"]}, "no metric 'acuracy'; did you mean 'accuracy'"),
             ({"objectives": {"acc": "maximize"}}, "objective 'acc' is not among the metrics"),
+            ({"batch_size": 0}, "batch_size must be a whole number >= 1, not 0"),
+            ({"epochs": 1.5}, r"epochs must be a whole number >= 0, not 1\.5"),
+            ({"validate_every": 0}, "validate_every must be a whole number >= 1, not 0"),
+            ({"schedule_every": "batch"}, "schedule_every must be 'epoch' or 'step', not 'batch'"),
             (
                 {"precision": "float8"},
                 "precision must be one of float32, bfloat16, float16, not 'float8'",
