@@ -48,6 +48,10 @@ class Expression(ABC):
     def choices(self) -> Iterator[Choice]:
         """All choices in it, in order of evaluation, also those that may not matter."""
 
+    def conditional(self) -> bool:
+        """Whether the value of one choice in it may decide that another one does not matter."""
+        return False
+
     def value_in(self, values: Mapping[str, Value]) -> Any:
         """The value in an architecture.
 
@@ -253,6 +257,9 @@ class Operation(Expression):
         for expression in expressions_in(self._operands):
             yield from expression.choices()
 
+    def conditional(self) -> bool:
+        return any(x.conditional() for x in expressions_in(self._operands))
+
     @property
     def infix(self) -> bool:
         """Whether it needs parentheses within another operation."""
@@ -283,6 +290,9 @@ class Condition(Expression):
     def choices(self) -> Iterator[Choice]:
         for expression in expressions_in(self._parts):
             yield from expression.choices()
+
+    def conditional(self) -> bool:
+        return True
 
     def __repr__(self) -> str:
         return "({1!r} if {0!r} else {2!r})".format(*self._parts)

@@ -15,7 +15,7 @@ from nas_core.construction import relative
 from nas_core.errors import LabelConflictError
 from nas_core.expression import expressions_in
 from nas_core.model.program import Program, Traced
-from nas_core.space import Constraint, Evaluation, Item, Space
+from nas_core.space import Constraint, Item, Space, items_of
 from nas_core.wrapper import Record, arguments_of, record_of
 
 __all__ = ["scan"]
@@ -30,7 +30,7 @@ def scan(model: torch.nn.Module) -> Space:
         traced = trace_model(model)
         return Space(traced.items, traced.constraints)
     program = Program(record, trace_model, model)
-    return Space((program,), (Constraint(program.allows, "constraints of the model"),))
+    return Space((program,), (Constraint(program.allows, "constraints of the model", shown=False),))
 
 
 def trace_model(model: torch.nn.Module) -> Traced:
@@ -85,7 +85,7 @@ class _Scanner:
         for i, expression in enumerate(expressions):
             for choice in expression.choices():
                 self.see(choice, path if len(expressions) == 1 else f"{path}.{i}")
-            yield Evaluation(expression)
+            yield from items_of(expression)
 
     def constrain(self, constraint: Constraint) -> None:
         self.constraints.append(constraint)

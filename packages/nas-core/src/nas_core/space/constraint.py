@@ -19,11 +19,13 @@ class Constraint:
         name: what messages call it.
         labels: the labels that the predicate looks at, None for any. Counting is fast only
             where few are named.
+        shown: whether it is worth telling people that it exists.
     """
 
     predicate: Callable[[Mapping[str, Value]], bool]
     name: str
     labels: frozenset[str] | None = None
+    shown: bool = True
 
     def holds(self, values: Mapping[str, Value]) -> bool:
         if self.labels is not None:

@@ -15,7 +15,7 @@ from nas_core.architecture import Architecture, Value, canonical
 from nas_core.choice import Choice
 from nas_core.expression import Expression, Need
 
-__all__ = ["Blocks", "Decision", "Evaluation", "Item", "trace"]
+__all__ = ["Blocks", "Decision", "Evaluation", "Item", "items_of", "trace"]
 
 
 class Item(Protocol):
@@ -66,7 +66,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """An expression: it asks for the choices that its value depends on."""
+    """A conditional expression: it asks for the choices that its value depends on."""
 
     expression: Expression
 
@@ -109,6 +109,13 @@ class Blocks:
             Evaluation(self.depth).describe(),
             [[x.describe() for x in block] for block in self.blocks],
         ]
+
+
+def items_of(expression: Expression) -> list[Item]:
+    """What an expression asks for: its choices one by one, unless some only matter sometimes."""
+    if expression.conditional():
+        return [Evaluation(expression)]
+    return [Decision(choice, {}) for choice in expression.choices()]
 
 
 def trace(items: Sequence[Item], decide: Callable[[Choice], Value]) -> Architecture:

@@ -32,9 +32,16 @@ def _domain(choice: Choice) -> str:
 def _rows(space: Space) -> list[tuple[str, str, str]]:
     rows = []
     for label, choice in space.choices.items():
-        active = condition_text(space.conditions[label])
+        active = condition_text(space.conditions[label]) if space.complete else "always"
         rows.append((label, _domain(choice), "" if active == "always" else f"if {active}"))
     return rows
+
+
+def _notes(space: Space) -> list[str]:
+    notes = [constraint.name for constraint in space.constraints if constraint.shown]
+    if not space.complete:
+        notes.append("choose decides in more ways than were tried: there may be further choices")
+    return notes
 
 
 def text(space: Space) -> str:
@@ -44,7 +51,7 @@ def text(space: Space) -> str:
     lines = [f"Space of {_size(space)}"]
     for label, options, active in rows:
         lines.append(f"  {label:<{widths[0]}}  {options:<{widths[1]}}  {active}".rstrip())
-    lines += [f"  where {constraint.name}" for constraint in space.constraints]
+    lines += [f"  where {note}" for note in _notes(space)]
     return "\n".join(lines)
 
 
@@ -55,7 +62,7 @@ def html(space: Space) -> str:
         "<tr>" + "".join(f"<td>{_html.escape(cell)}</td>" for cell in row) + "</tr>"
         for row in _rows(space)
     )
-    where = "".join(f"<p>where {_html.escape(c.name)}</p>" for c in space.constraints)
+    where = "".join(f"<p>where {_html.escape(note)}</p>" for note in _notes(space))
     return (
         f"<p>Space of {_html.escape(_size(space))}</p>"
         f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{where}"

@@ -16,14 +16,15 @@ from nas_core.errors import (
     InvalidArchitectureError,
     LabelConflictError,
     NasError,
+    SpaceTooLargeError,
     nearest,
 )
 from nas_core.expression import expressions_in
 from nas_core.space import render
-from nas_core.space.conditions import Condition, condition_text, conditions, reached
+from nas_core.space.conditions import Condition, Reached, condition_text, conditions, reached
 from nas_core.space.constraint import Constraint
 from nas_core.space.count import count
-from nas_core.space.items import Evaluation, Item, trace
+from nas_core.space.items import Item, items_of, trace
 
 __all__ = ["Space"]
 
@@ -70,26 +71,28 @@ class Space:
             tuple(item for part in found for item in part.items),
             tuple(constraint for part in found for constraint in part.constraints),
         )
-        _ = space.choices  # Finds conflicts between the parts now.
+        _check_labels(space.items)
         return space
 
     # What there is to decide.
 
     @cached_property
-    def _reached(self) -> list[tuple[Choice, Mapping[str, Value]]]:
-        return list(reached(self.items))
+    def _reached(self) -> Reached:
+        return reached(self.items)
+
+    @property
+    def complete(self) -> bool:
+        """Whether ``choices`` are all: where ``choose`` has too many ways, only the nearest to the
+        first options are looked at.
+        """
+        return self._reached.complete
 
     @cached_property
     def choices(self) -> Mapping[str, Choice]:
         """All choices by label, in program order."""
         found: dict[str, Choice] = {}
-        for item in self.items:
-            known = item.choices
-            pairs = known.values() if known is not None else (c for c, _ in reached([item]))
-            for choice in pairs:
-                first = found.setdefault(choice.label, choice)
-                if known is not None and first.domain != choice.domain:
-                    raise LabelConflictError(choice.label, repr(first), repr(choice))
+        for choice, _ in self._reached.paths:
+            found.setdefault(choice.label, choice)
         return found
 
     @property
@@ -100,25 +103,41 @@ class Space:
     @cached_property
     def options(self) -> Mapping[str, tuple[Value, ...]]:
         """Label → all values that the choice may take."""
-        return {label: tuple(c.domain.options()) for label, c in self.choices.items()}
+        found: dict[str, dict[str, Value]] = {label: {} for label in self.choices}
+        for choice in {id(c): c for c, _ in self._reached.paths}.values():
+            for option in choice.domain.options():
+                found[choice.label].setdefault(canonical(option), option)
+        return {label: tuple(options.values()) for label, options in found.items()}
 
     @cached_property
     def conditions(self) -> Mapping[str, tuple[Condition, ...]]:
-        """Label → the alternatives under which the choice is active; empty if it always is."""
-        return conditions(self._reached, self.choices)
+        """Label → the alternatives under which the choice is active; empty if it always is.
 
-    def size(self, limit: int = 10_000_000) -> int:
+        Raises:
+            SpaceTooLargeError: ``choose`` has too many ways to tell.
+        """
+        if not self.complete:
+            raise SpaceTooLargeError(
+                "choose decides in too many ways to say when each choice is active"
+            )
+        return conditions(self._reached.paths, self.options)
+
+    def size(self, limit: int | None = None) -> int:
         """The exact number of architectures.
 
         Independent parts are multiplied, not listed. Where decisions are made by ``choose``, or
         a constraint names no labels, each combination has to be visited.
 
         Args:
-            limit: how many branches may be visited.
+            limit: how many branches may be visited; 10 million if it is None, or 20 thousand
+                where the model's constructor has to run for each.
 
         Raises:
             SpaceTooLargeError: more are needed.
         """
+        if limit is None:
+            runs = any(item.choices is None for item in self.items)
+            limit = 20_000 if runs else 10_000_000
         return count(self.items, self.constraints, limit)
 
     @cached_property
@@ -313,8 +332,8 @@ class Space:
     def _superfluous(self, label: str) -> str:
         if label not in self.choices:
             return f"unknown label {label!r}{nearest(label, self.choices)}"
-        needed = condition_text(self.conditions[label])
-        return f"{label!r} is inactive here: it needs {needed} ({self.choices[label]})"
+        needed = f": it needs {condition_text(self.conditions[label])}" if self.complete else ""
+        return f"{label!r} is inactive here{needed} ({self.choices[label]})"
 
     def _refused(self, what: str) -> str:
         return f"{what} broke the constraints: {', '.join(c.name for c in self.constraints)}"
@@ -337,6 +356,14 @@ def _prefer(
     return choice.domain.default if rng is None else choice.domain.sample(rng)
 
 
+def _check_labels(items: Sequence[Item]) -> None:
+    """Refuse labels that mean different things in different parts."""
+    first: dict[str, Choice] = {}
+    for choice in (c for item in items for c in (item.choices or {}).values()):
+        if first.setdefault(choice.label, choice).domain != choice.domain:
+            raise LabelConflictError(choice.label, repr(first[choice.label]), repr(choice))
+
+
 def _scan(part: object) -> Space:
     if isinstance(part, Space):
         return part
@@ -350,14 +377,14 @@ def _scan(part: object) -> Space:
         from nas_core.model.scan import scan
 
         return scan(part)
-    items = []
+    items: list[Item] = []
     for expression in expressions_in(part, attributes=True):
         for choice in expression.choices():
             if not choice.label:
                 raise _NoModelError(
                     f"{choice} needs a label: it is not part of a model, so none can be generated"
                 )
-        items.append(Evaluation(expression))
+        items += items_of(expression)
     return Space(tuple(items))
 
 
