@@ -33,6 +33,35 @@ def test_files_below_the_current_folder_are_named_from_there(
     assert str(place) == str(Path("models") / "net.py") + ":1"
 
 
+def raised_in(*packages: str) -> Exception:
+    """An exception on its way through functions of these packages, outermost first."""
+    act = None
+    for package in reversed(packages):
+        scope = {"__name__": package, "act": act}
+        source = "def call():\n    act() if act else 1 / 0\n"
+        exec(compile(source, f"/{package}.py", "exec"), scope)
+        act = scope["call"]
+    with pytest.raises(ZeroDivisionError) as caught:
+        act()
+    # The first line is this test's own.
+    return caught.value.with_traceback(caught.tb.tb_next)
+
+
+@pytest.mark.parametrize(
+    ("packages", "place"),
+    [
+        (["nas_core.candidate", "my.net", "nas_engine_py.engine"], "/my.net.py:2"),
+        (["my.main", "nas_core.candidate", "my.net", "nas_search.work"], "/my.net.py:2"),
+        (["nas_core.plugins", "nas_engine_mine.plugin"], "/nas_engine_mine.plugin.py:2"),
+        (["nas_core.plugins"], "None"),
+    ],
+)
+def test_the_users_lines_tell_most_and_those_of_the_core_nothing(
+    packages: list[str], place: str
+) -> None:
+    assert str(place_of(raised_in(*packages))) == place
+
+
 def test_a_place_in_the_message_is_not_repeated() -> None:
     with pytest.raises(NasError) as caught:
         raise NasError("bad")

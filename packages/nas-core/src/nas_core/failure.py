@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 _STANDARD = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
 _INSTALLED = (sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))
-_OURS = ("nas_core", "nas_search", "nas_cli")
+_OURS = ("nas_search", "nas_cli")
 
 
 @dataclass(frozen=True)
@@ -62,20 +62,31 @@ def failure_text(error: BaseException) -> str:
 
 
 def place_of(error: BaseException) -> Place | None:
-    """The innermost line of the user's code that an exception passed; else that of a library."""
-    foreign = [
-        (frame, Place(_shortest(frame.f_code.co_filename), line))
+    """The innermost line of the user's code that an exception passed.
+
+    If there is none, that of a library, and else that of an engine; never one of the core.
+    """
+    passed = [
+        (_rank(frame), Place(_shortest(frame.f_code.co_filename), line))
         for frame, line in traceback.walk_tb(error.__traceback__)
-        if not _is_ours(frame) and not _is_standard(frame.f_code.co_filename)
     ]
-    users = [place for frame, place in foreign if not _is_installed(frame.f_code.co_filename)]
-    found = users or [place for _, place in foreign]
+    best = min((rank for rank, _ in passed), default=_CORE)
+    found = [place for rank, place in passed if rank == best != _CORE]
     return found[-1] if found else None
 
 
-def _is_ours(frame: FrameType) -> bool:
+_USER, _LIBRARY, _ENGINE, _CORE = range(4)
+
+
+def _rank(frame: FrameType) -> int:
+    """How little the line of this frame tells the user."""
+    file = frame.f_code.co_filename
     package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-    return package in _OURS or package.startswith("nas_engine_")
+    if package == "nas_core" or _is_standard(file):
+        return _CORE
+    if package in _OURS or package.startswith("nas_engine_"):
+        return _ENGINE
+    return _LIBRARY if _is_installed(file) else _USER
 
 
 def _is_installed(file: str) -> bool:
