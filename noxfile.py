@@ -105,18 +105,18 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Build each package, and use the wheels in an environment that has nothing else."""
+    """Build each package, and use wheels, then sdists, where nothing else is installed."""
     install(session, "-c", "constraints.txt", *dependency_groups(TOOLS, "build"))
     with TemporaryDirectory() as folder:
-        dist, clean = Path(folder, "dist"), Path(folder, "clean")
+        dist, clean = Path(folder, "dist"), Path(folder, "clean", "bin")
         for package in PACKAGES:
             with session.chdir(ROOT / "packages" / package):
                 session.run("hatch", "build", "-t", "sdist", "-t", "wheel", dist)
-        session.run("virtualenv", "--quiet", clean)
-        pip, pytest = str(clean / "bin" / "pip"), clean / "bin" / "pytest"
-        options = ("--quiet", "--no-compile", "-c", "constraints.txt")
-        session.run(pip, "install", *options, "pytest", *map(str, dist.glob("*.whl")))
-        session.run(pytest, "tests/test_installed.py")
+        session.run("virtualenv", "--quiet", clean.parent)
+        pip = (str(clean / "pip"), "install", "--quiet", "--no-compile", "-c", "constraints.txt")
+        for kind in ("*.whl", "*.tar.gz"):
+            session.run(*pip, "pytest", *map(str, dist.glob(kind)), external=True)
+            session.run(clean / "pytest", "tests/test_installed.py", external=True)
 
 
 @nox.session(default=False)
