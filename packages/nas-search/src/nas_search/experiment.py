@@ -149,7 +149,9 @@ class Experiment:
             TargetError: one of them can't be loaded.
             StrategyError: there is no such strategy, or it has no such option.
         """
-        return cls(None, None, None, config, **options)._load()
+        experiment = cls(None, None, None, config, **options)
+        experiment.load()
+        return experiment
 
     @classmethod
     def open(
@@ -183,7 +185,7 @@ class Experiment:
             StoreError: the experiment exists already, runs elsewhere, or can't be stored.
             NasError: something else is wrong with what was given; nothing has been started.
         """
-        self._load()
+        self.load()
         require_new(self.folder)
         return self._run()
 
@@ -274,10 +276,10 @@ class Experiment:
             exported.append(model)
         return exported
 
-    def _load(self) -> Self:
+    def load(self) -> None:
+        """Load what was named and not given: the model, the evaluator and the strategy."""
         for name in ("base_model", "evaluator", "strategy"):
             self._input(name)
-        return self
 
     def _input(self, name: str) -> Any:
         if self._given[name] is None:

@@ -62,12 +62,12 @@ def require_format(formatter: str) -> None:
 
     >>> require_format("instanse")
     Traceback (most recent call last):
-    nas_core.errors.UnsupportedFormatError: no format 'instanse' (there are: dict, instance, code); \
+    nas_core.errors.UnsupportedFormatError: no format 'instanse' (dict, instance or code); \
 did you mean 'instance'?
     """
     if formatter not in FORMATS:
         raise UnsupportedFormatError(
-            f"no format {formatter!r} (there are: {', '.join(FORMATS)}){nearest(formatter, FORMATS)}"
+            f"no format {formatter!r} (dict, instance or code){nearest(formatter, FORMATS)}"
         )
 
 
@@ -78,7 +78,7 @@ def export_model(
     trial: Trial,
     formatter: str,
 ) -> Any:
-    """The model of a trial in a format of its engine; choices of the evaluator are no part of it."""
+    """A trial's model in a format of its engine, without the choices of the evaluator."""
     architecture = trial.architecture.restrict(labels)
     return engine.export(base_model, architecture, formatter)
 

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
+import cloudpickle  # type: ignore[import-untyped]
 from nas_core.errors import NasError
 from nas_core.failure import Failed, attempt, failure_text
 

@@ -216,14 +216,13 @@ class TrialStore:
 
     def put_back(self, session: str) -> None:
         """Forget the trials that a session leaves unfinished: a resume proposes them again."""
-        unfinished = "state = 'running' AND session = ?"
         with self._transaction() as db:
             db.execute(
                 "DELETE FROM reports WHERE trial IN "
-                f"(SELECT number FROM trials WHERE {unfinished})",  # noqa: S608
+                "(SELECT number FROM trials WHERE state = 'running' AND session = ?)",
                 (session,),
             )
-            db.execute(f"DELETE FROM trials WHERE {unfinished}", (session,))  # noqa: S608
+            db.execute("DELETE FROM trials WHERE state = 'running' AND session = ?", (session,))
 
     def begin(self, candidate: Candidate, session: str) -> None:
         """Store a trial as running; one that an earlier session left running starts anew."""
@@ -255,6 +254,7 @@ class TrialStore:
         """
         metrics = result.metrics
         text = None if metrics is None else msgspec.json.encode(metrics).decode()
+        when = (result.seconds, time.time(), result.number)
         state = "failed" if metrics is None else "completed"
         with self._transaction() as db:
             if not _may_write(db, result.number, session):
@@ -263,8 +263,7 @@ class TrialStore:
             db.execute(
                 "UPDATE trials SET state = ?, metrics = ?, error = ?, details = ?, seconds = ?, "
                 "finished = ? WHERE number = ?",
-                (state, text, result.error, result.details, result.seconds, time.time())
-                + (result.number,),
+                (state, text, result.error, result.details, *when),
             )
         return True
 
@@ -299,7 +298,8 @@ class TrialStore:
 
 
 def _trial(row: tuple[Any, ...], reports: tuple[Report, ...]) -> Trial:
-    number, architecture, digest, seed, state, metrics, *rest = row
+    number, architecture, digest, seed, state, metrics, error, details, *times = row
+    seconds, created, started, finished = times
     return Trial(
         number,
         Architecture.from_json(architecture),
@@ -307,8 +307,13 @@ def _trial(row: tuple[Any, ...], reports: tuple[Report, ...]) -> Trial:
         seed,
         state,
         None if metrics is None else msgspec.json.decode(metrics),
-        *rest,
-        reports=reports,
+        error,
+        details,
+        seconds,
+        created,
+        started,
+        finished,
+        reports,
     )
 
 

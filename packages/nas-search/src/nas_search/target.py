@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import cloudpickle
+import cloudpickle  # type: ignore[import-untyped]
 from nas_core.errors import NasError, nearest
 from nas_core.failure import Failed, attempt, failure_text
 

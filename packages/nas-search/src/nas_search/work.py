@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
+import cloudpickle  # type: ignore[import-untyped]
 from nas_core.errors import NasError
 from nas_core.failure import failure_text
 from nas_core.protocols import Job, Result
@@ -100,6 +100,7 @@ def run_job(job: Job, recorder: StoreRecorder, objectives: tuple[str, ...]) -> N
         JobError: the job broke; if it has only one candidate, that is its result instead.
     """
     waiting = {candidate.number for candidate in job.candidates}
+    problem, details = "the job ended without a result for it", ""
     try:
         for result in job.run(recorder):
             if result.number in waiting:
@@ -110,12 +111,10 @@ def run_job(job: Job, recorder: StoreRecorder, objectives: tuple[str, ...]) -> N
     # An engine may be anybody's, and so is the model that it trains.
     except (Exception, SystemExit) as error:  # noqa: BLE001
         problem, details = failure_text(error), traceback.format_exc()
-    else:
-        problem, details = "the job ended without a result for it", None
     if len(job.candidates) > 1 and waiting:
         raise JobError(problem)
     for number in waiting:
-        recorder.finish(Result(number, None, problem, details))
+        recorder.finish(Result(number, None, problem, details or None))
 
 
 def _checked(result: Result, objectives: tuple[str, ...]) -> Result:

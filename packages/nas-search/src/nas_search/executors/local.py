@@ -59,7 +59,7 @@ class LocalExecutor:
         """Stop the workers, whatever they do."""
         pool, self._pool = self._pool, None
         if pool is not None:
-            pool.stop()
+            pool.stop()  # type: ignore[no-untyped-call]
             pool.join()
 
 
@@ -99,9 +99,9 @@ if "forkserver" in multiprocessing.get_all_start_methods():
 
                 spawn.get_preparation_data = without_main
                 try:
-                    return ForkServerProcess._Popen(process_obj)  # type: ignore[attr-defined]
+                    return ForkServerProcess._Popen(process_obj)  # noqa: SLF001  # overridden
                 finally:
                     spawn.get_preparation_data = original
 
     class _ForkServer(ForkServerContext):
-        Process = _Process  # type: ignore[assignment]
+        Process = _Process
