@@ -13,7 +13,7 @@ from nas_core.architecture import Value, canonical
 from nas_core.choice import Choice
 from nas_core.errors import SpaceTooLargeError
 from nas_core.space.constraint import Constraint
-from nas_core.space.items import Item
+from nas_core.space.items import Decision, Item
 
 __all__ = ["count"]
 
@@ -71,6 +71,8 @@ class _Counter:
         values: dict[str, Value],
         constraints: tuple[Constraint, ...],
     ) -> int:
+        if not constraints and all(_asks_only(item, choice) for item in items):
+            return choice.domain.size
         key = (tuple(map(id, items)), _relevant(items, values, constraints))
         if key in self._memo:
             return self._memo[key]
@@ -85,6 +87,14 @@ class _Counter:
             total += self.count(items, {**values, choice.label: option}, constraints)
         self._memo[key] = total
         return total
+
+
+def _asks_only(item: Item, choice: Choice) -> bool:
+    return (
+        isinstance(item, Decision)
+        and item.choice.label == choice.label
+        and not any(item.branches.values())
+    )
 
 
 def _labels(item: Item) -> frozenset[str] | None:

@@ -41,7 +41,7 @@ def _merged(items: Sequence[Item], own: Sequence[Choice]) -> dict[str, Choice] |
     return merged
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Decision:
     """A choice, and for each option (by its canonical text) what it brings with it."""
 
@@ -64,7 +64,7 @@ class Decision:
         return [self.choice.label, self.choice.domain.describe(), branches]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evaluation:
     """A conditional expression: it asks for the choices that its value depends on."""
 
@@ -86,7 +86,7 @@ class Evaluation:
         return [repr(self.expression), domains]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Blocks:
     """A repetition: the items of as many blocks as the depth says."""
 

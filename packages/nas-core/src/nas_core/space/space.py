@@ -234,14 +234,30 @@ class Space:
             return choice.domain.find(value)
 
         traced = self.trace(decide)
-        if not problems:
-            problems += [self._superfluous(label) for label in architecture if label not in traced]
+        superfluous = [label for label in architecture if label not in traced]
+        if problems:  # What is inactive may only be so for a default that stands in.
+            superfluous = [label for label in superfluous if label not in self.choices]
+        problems += [self._superfluous(label) for label in superfluous]
         if not problems:
             broken = [c.name for c in self.constraints if not c.holds(traced)]
             problems += [f"constraint {name!r} does not hold" for name in broken]
         if problems:
             raise InvalidArchitectureError(problems)
         return traced
+
+    def part_of(self, architecture: Mapping[str, Value]) -> Architecture:
+        """The decisions that are this space's, of an architecture that decides more.
+
+        >>> import nas_core.nn as nn
+        >>> space = Space.of(nn.Linear(4, nn.ValueChoice([2, 3], label="width")))
+        >>> space.part_of({"width": 3, "lr": 0.1})
+        Architecture({'width': 3})
+
+        Raises:
+            InvalidArchitectureError: a value is missing or wrong.
+        """
+        traced = self.trace(lambda choice: _prefer([architecture], choice, None))
+        return self.validate({x: architecture[x] for x in traced if x in architecture})
 
     # Moves for evolution and local search.
 
@@ -324,6 +340,8 @@ class Space:
 
         def decide(choice: Choice) -> Value:
             active[choice.label] = choice
+            if choice.label not in architecture:
+                raise InvalidArchitectureError([f"no value for {choice.label!r} ({choice})"])
             return architecture[choice.label]
 
         self.trace(decide)
