@@ -56,7 +56,8 @@ class Architecture(Mapping[str, Value]):
     __slots__ = ("_text", "_values")
 
     def __init__(self, values: Mapping[str, Value] | None = None) -> None:
-        self._values = {} if values is None else dict(values)
+        # Copied: who made a list may go on to change it.
+        self._values = {k: _own(v) for k, v in (values or {}).items()}
         try:
             if bad := [label for label in self._values if not isinstance(label, str)]:
                 raise TypeError(f"label {bad[0]!r} is no string")
@@ -99,8 +100,7 @@ class Architecture(Mapping[str, Value]):
         return Architecture({k: v for k, v in self._values.items() if k in labels})
 
     def __getitem__(self, label: str) -> Value:
-        value = self._values[label]
-        return copy.deepcopy(value) if isinstance(value, (list, dict)) else value
+        return _own(self._values[label])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
@@ -126,3 +126,7 @@ class Architecture(Mapping[str, Value]):
 
     def __reduce__(self) -> tuple[type[Architecture], tuple[dict[str, Value]]]:
         return type(self), (self._values,)
+
+
+def _own(value: Value) -> Value:
+    return copy.deepcopy(value) if isinstance(value, (list, tuple, dict)) else value

@@ -215,6 +215,7 @@ class Choice:
         self.label = label or ""
         self.place = place
         self.key = key
+        self.in_model = key is not None  # Then it has its first option while the model is open.
 
     def __deepcopy__(self, memo: object) -> Choice:
         return self

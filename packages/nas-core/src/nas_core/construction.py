@@ -15,6 +15,7 @@ from typing import Any
 
 from nas_core.architecture import Value
 from nas_core.choice import Choice, Key
+from nas_core.errors import OpenChoiceError
 
 __all__ = ["Fixed", "Open", "Session", "current", "relative", "running", "take_key"]
 
@@ -75,6 +76,11 @@ class Fixed(Session):
             choice.label = self._labels.get(choice.key, "")
         if choice.label in self.values:
             return choice.domain.find(self.values[choice.label])
+        if not choice.label and choice.key is None:
+            raise OpenChoiceError(
+                f"{choice} was created outside of the model's __init__ and has no label, so that "
+                "it can't be told which choice of the architecture it is: give it a label"
+            )
         return choice.domain.default
 
     def find(self, label: str | None, key: Key) -> Value:

@@ -81,8 +81,10 @@ class Building(Fixed):
         if self._unused is not None and ordinal not in self._unused:
             initialise(layer)
             return
-        if not self._pending:
-            self._random_state = torch.get_rng_state()
+        state = torch.get_rng_state()
+        if self._pending and not torch.equal(state, self._random_state):
+            self.disturbed = True
+        self._random_state = state
         object.__setattr__(layer, "__class__", _deferred_class(kind))
         object.__getattribute__(layer, "__dict__")["_session"] = self
         deferred = _Deferred(layer, kind, initialise, parts, _defaults())
@@ -91,8 +93,10 @@ class Building(Fixed):
         else:
             self._dropped[id(layer)] = deferred
 
-    def drop(self, module: torch.nn.Module) -> None:
+    def drop(self, module: object) -> None:
         """A choice does not use this module: leave what is deferred in it as it is."""
+        if not isinstance(module, torch.nn.Module):
+            return
         known = id(module) in self._made
         if (deferred := self._pending.pop(id(module), None)) is not None:
             self._dropped[id(module)] = deferred
@@ -192,6 +196,16 @@ def _deferred_class(kind: type[torch.nn.Module]) -> type:
     return _deferred_classes[kind]
 
 
+class _DeferredType(type):
+    """Its classes equal the class of the layer, for code that compares types."""
+
+    def __eq__(cls, other: object) -> bool:
+        return cls is other or other == cls.__base__
+
+    def __hash__(cls) -> int:
+        return hash(cls.__base__)
+
+
 def _make_deferred_class(kind: type[torch.nn.Module]) -> type:
     """A subclass whose objects initialise themselves at the first touch."""
 
@@ -212,8 +226,7 @@ def _make_deferred_class(kind: type[torch.nn.Module]) -> type:
         wake(layer)
         delattr(layer, name)
 
-    metaclass: Any = type(kind)
-    made: type = metaclass(
+    made: type = _DeferredType(
         kind.__name__,
         (kind,),
         {

@@ -62,6 +62,9 @@ def choose(candidates: Mapping[str, Any] | Sequence[Any], label: str) -> Any:
             raise LabelConflictError(label, repr(first), repr(choice))
     elif isinstance(session, Fixed):
         value = session.value(choice)
+        for key, candidate in (objects or {}).items():
+            if key != value:
+                session.drop(candidate)
     else:
         raise OpenChoiceError(
             f"choose({label!r}) at {caller()} runs while no model is being built: call it in the "

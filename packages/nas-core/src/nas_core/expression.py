@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import operator
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -22,6 +23,7 @@ __all__ = [
     "Need",
     "Operation",
     "bind",
+    "bind_arguments",
     "concrete",
     "expressions_in",
     "resolve",
@@ -268,13 +270,14 @@ class Operation(Expression):
     def __repr__(self) -> str:
         bare = [repr(x) for x in self._operands]
         inner = [
-            f"({text})" if isinstance(x, Operation) and x.infix else text
+            f"({text})" if text.startswith("-") or (isinstance(x, Operation) and x.infix) else text
             for x, text in zip(self._operands, bare, strict=True)
         ]
-        text = self._form.replace("{*}", ", ".join(bare))
+        texts = {"{*}": ", ".join(bare)}
         for i in range(len(bare)):
-            text = text.replace(f"{{{i}}}", inner[i]).replace(f"{{{i}!}}", bare[i])
-        return text
+            texts |= {f"{{{i}}}": inner[i], f"{{{i}!}}": bare[i]}
+        # At once: an operand may contain what looks like a place of another.
+        return re.sub(r"\{[\d*]!?\}", lambda found: texts[found[0]], self._form)
 
 
 class Condition(Expression):
@@ -322,8 +325,8 @@ def _fixed(choice: Choice) -> Value:
     session = current()
     if isinstance(session, Fixed):
         return session.value(choice)
-    if session is None and choice.key is not None:
-        # Created in the constructor of an open model, whose forward runs as its default.
+    if session is None and choice.in_model:
+        # An open model's forward runs as its default.
         return choice.domain.default
     raise OpenChoiceError(
         f"{choice} has no value yet: keep it in an attribute of a module of the model, "
@@ -345,6 +348,15 @@ def _evaluate(obj: Any, decide: Decide) -> Any:
 def bind(obj: Any, values: Mapping[str, Value]) -> Any:
     """The structure with expressions that know their value, and still give it when called."""
     return _map(obj, lambda expression: _Known(expression.value_in(values)))
+
+
+def bind_arguments(obj: Any, values: Mapping[str, Value]) -> Any:
+    """As ``bind``; an inactive choice has its first option, which nothing will use."""
+
+    def decide(choice: Choice) -> Value:
+        return values.get(choice.label, choice.domain.default)
+
+    return _map(obj, lambda expression: _Known(expression.value_with(decide)))
 
 
 def concrete(obj: Any) -> Any:

@@ -101,6 +101,9 @@ def _wrap_init(cls: type[torch.nn.Module]) -> None:
             self.__dict__[_RECORD] = Record(type(self), args, kwargs, session.take_key(), session)
             with running(session):
                 init(self, *args, **kwargs)
+            for expression in expressions_in((args, kwargs)):
+                for choice in expression.choices():
+                    choice.in_model = True
 
     cls.__init__ = __init__  # type: ignore[method-assign]
 

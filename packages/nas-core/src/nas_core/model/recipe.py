@@ -14,9 +14,11 @@ from nas_core.choice import Choice, Key
 from nas_core.construction import Open, running
 from nas_core.deferred import Building, tree
 from nas_core.errors import UnsupportedSpaceError
-from nas_core.expression import Need, bind
+from nas_core.expression import Need, bind, bind_arguments
 from nas_core.model.program import fresh_arguments
 from nas_core.model.scan import scan, trace_model
+from nas_core.nn.choices import InputChoice, LayerChoice, Repeat
+from nas_core.nn.layers import is_open_layer
 from nas_core.space import Space
 from nas_core.wrapper import record_of
 
@@ -26,6 +28,10 @@ __all__ = ["Recipe", "build", "recipe"]
 _NO_RECORD = (
     "{name} can't be made again, since its class does not record its arguments: "
     "write @nas_core.model_wrapper above `class {name}`"
+)
+_OPEN_OUTSIDE = (
+    "{name} holds a {kind} with open choices that was created outside of its __init__: create it "
+    "inside, or call a function there that makes it"
 )
 _OPEN_ARGUMENT = (
     "an argument of {name} is a {kind} with open choices: create it inside __init__, "
@@ -74,13 +80,14 @@ class Recipe:
             model = self._construct(session, values)
             session.finish(model)
         for module in tree(model):
+            _check_closed(module, self.cls)
             _bind_attributes(module, values)
         return model
 
     def _construct(self, session: Building, values: Mapping[str, Value]) -> torch.nn.Module:
         args, kwargs = fresh_arguments(self.args, self.kwargs)
         with running(session):
-            return self.cls(*bind(args, values), **bind(kwargs, values))
+            return self.cls(*bind_arguments(args, values), **bind_arguments(kwargs, values))
 
     def _traced_labels(self, values: Mapping[str, Value]) -> Mapping[Key, str]:
         def decide(choice: Choice) -> Value:
@@ -89,6 +96,13 @@ class Recipe:
         args, kwargs = fresh_arguments(self.args, self.kwargs)
         with torch.random.fork_rng(devices=[]), running(Open(decide)):
             return trace_model(self.cls(*args, **kwargs)).labels
+
+
+def _check_closed(module: torch.nn.Module, cls: type[torch.nn.Module]) -> None:
+    """Refuse what was created open, outside of the constructor: no architecture closes it."""
+    if isinstance(module, (InputChoice, LayerChoice, Repeat)) or is_open_layer(module):
+        names = {"name": cls.__name__, "kind": type(module).__name__}
+        raise UnsupportedSpaceError([_OPEN_OUTSIDE.format(**names)])
 
 
 def _bind_attributes(module: torch.nn.Module, values: Mapping[str, Value]) -> None:

@@ -58,6 +58,7 @@ class _Scanner:
                 yield from self.visit(child, join(path, name))
 
     def see(self, choice: Choice, path: str) -> None:
+        choice.in_model = True
         self.found.setdefault(id(choice), (choice, path or choice.kind.lower()))
 
     def _arguments(self, module: torch.nn.Module, path: str) -> Iterator[Item]:

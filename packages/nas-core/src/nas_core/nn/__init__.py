@@ -16,7 +16,7 @@ import torch
 
 from nas_core.nn.activation import AutoActivation
 from nas_core.nn.cells import Cell
-from nas_core.nn.choices import ChosenInputs, InputChoice, LayerChoice, Repeat
+from nas_core.nn.choices import ChosenInputs, ChosenList, InputChoice, LayerChoice, Repeat
 from nas_core.nn.layers import layer_class
 from nas_core.nn.nasbench import NasBench101Cell, NasBench201Cell
 from nas_core.value import ValueChoice
@@ -27,6 +27,7 @@ __all__ = [  # noqa: PLE0604
     "AutoActivation",
     "Cell",
     "ChosenInputs",
+    "ChosenList",
     "InputChoice",
     "LayerChoice",
     "Module",

@@ -7,8 +7,7 @@ candidate is built their constructors return what was chosen, plain PyTorch.
 from __future__ import annotations
 
 import copy
-import functools
-import operator
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
@@ -23,7 +22,7 @@ from nas_core.expression import Expression
 from nas_core.space import Blocks, Decision, Item
 from nas_core.value import ValueChoice
 
-__all__ = ["ChosenInputs", "InputChoice", "LayerChoice", "Reduction", "Repeat"]
+__all__ = ["ChosenInputs", "ChosenList", "InputChoice", "LayerChoice", "Reduction", "Repeat"]
 
 Reduction: TypeAlias = Literal["sum", "mean", "concat", "none"]
 
@@ -37,6 +36,11 @@ class ChoiceError(NasError, ValueError):
 
 class _ChoiceType(type):
     """Calling a choice class while a candidate is built gives what was chosen."""
+
+    @property
+    def __signature__(cls) -> inspect.Signature:
+        signature = inspect.signature(cls.__init__)  # type: ignore[misc]
+        return signature.replace(parameters=list(signature.parameters.values())[1:])
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         session = current()
@@ -203,11 +207,9 @@ class InputChoice(torch.nn.Module, metaclass=_ChoiceType):
         return self._choosing(session.value(self.choice))
 
     def _choosing(self, indices: list[int]) -> ChosenInputs:
-        return ChosenInputs(
-            indices,
-            self.n_candidates,
-            "first" if self.n_chosen == 1 else self.reduction,
-        )
+        if self.n_chosen != 1 and self.reduction == "none":
+            return ChosenList(indices, self.n_candidates, "none")
+        return ChosenInputs(indices, self.n_candidates, self.reduction)
 
     def forward(self, inputs: Sequence[torch.Tensor]) -> Any:
         return self._choosing(self.choice.domain.default)(inputs)
@@ -226,23 +228,35 @@ class ChosenInputs(torch.nn.Module):
         self.n_candidates = n_candidates
         self.reduction = reduction
 
-    def forward(self, inputs: Sequence[torch.Tensor]) -> Any:
+    # TorchScript reads what follows: one type of result for each class, nothing but plain loops.
+    def select(self, inputs: list[torch.Tensor]) -> list[torch.Tensor]:
+        """The chosen ones of all inputs."""
         if len(inputs) != self.n_candidates:
-            raise ChoiceError(
+            raise ValueError(
                 f"an InputChoice of {self.n_candidates} candidates was given {len(inputs)} inputs"
             )
-        chosen = [inputs[i] for i in self.indices]
-        if self.reduction == "none":
-            return chosen
+        return [inputs[i] for i in self.indices]
+
+    def forward(self, inputs: list[torch.Tensor]) -> torch.Tensor:
+        chosen = self.select(inputs)
         if len(chosen) == 1:
             return chosen[0]
         if self.reduction == "concat":
             return torch.cat(chosen, dim=1)
-        total = functools.reduce(operator.add, chosen)
+        total = chosen[0]
+        for tensor in chosen[1:]:
+            total = total + tensor
         return total / len(chosen) if self.reduction == "mean" else total
 
     def extra_repr(self) -> str:
         return f"{self.indices} of {self.n_candidates}, reduction={self.reduction!r}"
+
+
+class ChosenList(ChosenInputs):
+    """The chosen tensors as a list: an ``InputChoice`` without a reduction."""
+
+    def forward(self, inputs: list[torch.Tensor]) -> list[torch.Tensor]:  # type: ignore[override]
+        return self.select(inputs)
 
 
 class Repeat(torch.nn.Module, metaclass=_ChoiceType):

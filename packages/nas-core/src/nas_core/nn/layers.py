@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from nas_core.deferred import Building
 from nas_core.expression import concrete, expressions_in
 from nas_core.wrapper import remember_arguments
 
-__all__ = ["layer_class"]
+__all__ = ["is_open_layer", "layer_class"]
 
 _CONTAINERS = (
     torch.nn.Module,
@@ -40,6 +41,18 @@ class _LayerType(type):
         if any(True for _ in expressions_in((args, kwargs))):
             return super().__call__(*args, **kwargs)
         return plain(*args, **kwargs)
+
+    @property
+    def __signature__(cls) -> inspect.Signature:
+        signature = inspect.signature(cls.__init__)  # type: ignore[misc]
+        return signature.replace(parameters=list(signature.parameters.values())[1:])
+
+    # `type(layer) == nn.Linear` is how many constructors find the layers to initialise.
+    def __eq__(cls, other: object) -> bool:
+        return cls is other or (other is not None and cls.__dict__.get("_nas_plain") is other)
+
+    def __hash__(cls) -> int:
+        return hash(cls.__dict__.get("_nas_plain")) if "_nas_plain" in cls.__dict__ else id(cls)
 
     def __instancecheck__(cls, instance: object) -> bool:
         return isinstance(
@@ -68,6 +81,11 @@ def _deferred(
 
     session.defer(layer, plain, initialise, (args, kwargs))
     return layer
+
+
+def is_open_layer(module: torch.nn.Module) -> bool:
+    """Whether it is a layer that was given open choices, outside of a constructor."""
+    return "_nas_plain" in type(module).__dict__
 
 
 def layer_class(plain: type[torch.nn.Module]) -> type:
