@@ -44,15 +44,17 @@ class Scale:
 
 
 class Display(Protocol):
-    """Is told of trials while they run."""
+    """An observer of a search, with the hooks of ``nas_core.hookspecs``."""
 
-    def started(self, number: int, architecture: Architecture) -> None:
+    def nas_trial_started(self, experiment: str, number: int, architecture: Architecture) -> None:
         """A trial begins."""
 
-    def reported(self, number: int, step: int, metrics: Mapping[str, float]) -> None:
+    def nas_trial_reported(
+        self, experiment: str, number: int, step: int, metrics: Mapping[str, float]
+    ) -> None:
         """A running trial has intermediate metrics."""
 
-    def finished(self, trial: Trial) -> None:
+    def nas_trial_finished(self, experiment: str, trial: Trial) -> None:
         """A trial ended, completed or failed."""
 
 
@@ -101,13 +103,15 @@ class Lines:
     def __post_init__(self) -> None:
         self.done = self.scale.done
 
-    def started(self, number: int, architecture: Architecture) -> None:
+    def nas_trial_started(self, experiment: str, number: int, architecture: Architecture) -> None:
         """Say nothing: a line per trial is enough."""
 
-    def reported(self, number: int, step: int, metrics: Mapping[str, float]) -> None:
+    def nas_trial_reported(
+        self, experiment: str, number: int, step: int, metrics: Mapping[str, float]
+    ) -> None:
         """Say nothing."""
 
-    def finished(self, trial: Trial) -> None:
+    def nas_trial_finished(self, experiment: str, trial: Trial) -> None:
         """Print what became of the trial."""
         self.done += 1
         place = f"[{self.done}/{self.scale.total}] trial {trial.number}"
@@ -166,15 +170,17 @@ class Panel:
             finally:
                 self._ended = True
 
-    def started(self, number: int, architecture: Architecture) -> None:
+    def nas_trial_started(self, experiment: str, number: int, architecture: Architecture) -> None:
         """Add the trial to those that run."""
         self._running[number] = str(number)
 
-    def reported(self, number: int, step: int, metrics: Mapping[str, float]) -> None:
+    def nas_trial_reported(
+        self, experiment: str, number: int, step: int, metrics: Mapping[str, float]
+    ) -> None:
         """Show how far the trial is."""
         self._running[number] = f"{number} ({step}: {metrics_text(metrics)})"
 
-    def finished(self, trial: Trial) -> None:
+    def nas_trial_finished(self, experiment: str, trial: Trial) -> None:
         """Move the bar, rank again; a failure gets a line of its own above the display."""
         self._running.pop(trial.number, None)
         if trial.state == "completed":

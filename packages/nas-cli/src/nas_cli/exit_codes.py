@@ -24,7 +24,7 @@ class ExitCode(IntEnum):
         return member
 
     OK = 0, "done"
-    FAILED = 1, "the run ended and no trial completed"
+    FAILED = 1, "the run ended without a completed trial, or gave up after too many failures"
     BAD_INPUT = 2, "bad input: usage, configuration, target, or an error in your own files"
     STATE = 3, "the experiment or its store: missing, locked, running, read-only, full, newer"
     ENGINE = 4, "an engine or plugin: unknown, broken, or unable to serve what was asked"

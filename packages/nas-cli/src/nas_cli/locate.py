@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import CompletionItem
@@ -11,10 +13,27 @@ from nas_core.errors import nearest
 
 from nas_cli.edge import NoExperimentError
 
-__all__ = ["HOME", "STORE", "experiment_argument", "experiment_folders", "find_experiment"]
+if TYPE_CHECKING:
+    from nas_search import Trial
+
+__all__ = [
+    "HOME",
+    "STATES",
+    "STORE",
+    "counts",
+    "experiment_argument",
+    "experiment_folders",
+    "find_experiment",
+]
 
 HOME = Path("nas-experiments")
 STORE = "trials.sqlite"
+STATES = ("completed", "failed", "running")
+
+
+def counts(trials: Sequence[Trial]) -> dict[str, int]:
+    """How many trials are in each state."""
+    return {state: sum(trial.state == state for trial in trials) for state in STATES}
 
 
 def experiment_folders(directory: Path) -> list[Path]:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import signal
+import warnings
 from types import FrameType
 
 import click
 
 from nas_cli import __version__
 from nas_cli.command import NasGroup
+from nas_cli.console import printable
 from nas_cli.engines import list_engines
 from nas_cli.environment import DISABLE_PLUGINS
 from nas_cli.exit_codes import ExitCode
+from nas_cli.experiments import list_experiments
+from nas_cli.export import export
+from nas_cli.run import resume, run
+from nas_cli.space import space
+from nas_cli.trials import show, top
 
 __all__ = ["main", "nas"]
 
@@ -50,14 +59,32 @@ def nas() -> None:
     """
 
 
-nas.add_command(list_engines)
+for _command in (list_engines, space, run, resume, top, show, export, list_experiments):
+    nas.add_command(_command)
 
 
 def main() -> None:
     """Run ``nas`` with the arguments of the process."""
     signal.signal(signal.SIGTERM, _interrupt)
+    warnings.showwarning = _show_warning
+    # What the search logs, the commands show in their own words.
+    logging.getLogger("nas_search").addHandler(logging.NullHandler())
     nas(prog_name="nas")
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    *_file: object,
+    **_line: object,
+) -> None:
+    text = printable(message)
+    if f"{os.sep}nas_" not in filename:  # not ours: its place helps the user
+        text = f"{filename}:{lineno}: {category.__name__}: {text}"
+    click.echo(f"Warning: {text}", err=True)

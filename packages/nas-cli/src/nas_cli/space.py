@@ -58,10 +58,19 @@ def space(target: str, n_samples: int, seed: int, as_json: bool) -> None:
 
 
 def _load(target: str) -> Space:
+    import torch
     from nas_core import Space
-    from nas_search import load_target, made
+    from nas_search.target import load_target, made
 
-    return Space.of(made(load_target(target, Path.cwd())))
+    part = made(load_target(target, Path.cwd()))
+    found = Space.of(part)
+    if not found.choices and not isinstance(part, (torch.nn.Module, Space)):
+        raise click.BadParameter(
+            f"{target!r} is a {type(part).__name__} without choices; name a model, a class, or a "
+            "function without arguments that returns a model",
+            param_hint="TARGET",
+        )
+    return found
 
 
 def describe(found: Space, target: str, n_samples: int, seed: int) -> dict[str, Any]:
@@ -78,7 +87,7 @@ def describe(found: Space, target: str, n_samples: int, seed: int) -> dict[str, 
 
 
 def _size(found: Space) -> int | None:
-    from nas_core import SpaceTooLargeError
+    from nas_core.errors import SpaceTooLargeError
 
     try:
         return found.size(limit=_COUNTING_STEPS)
