@@ -6,11 +6,10 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from nas_core.errors import NasError, Place, nearest
-from nas_core.protocols import Direction
 
 __all__ = ["ConfigError", "ExperimentConfig", "StrategyConfig"]
 
@@ -86,9 +85,9 @@ class ExperimentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     seed: int = 0
     lookahead: int | None = None
     max_failures_in_a_row: int | None = 10
-    executor: Literal["local", "inline"] = "local"
-    objectives: dict[str, Direction] = {}
-    save_weights: Literal["all", "none"] = "all"
+    executor: str = "local"
+    objectives: dict[str, str] = {}
+    save_weights: str = "all"
     model: str | None = None
     evaluator: str | None = None
     strategy: StrategyConfig = StrategyConfig()
@@ -163,7 +162,7 @@ def _converted(path: Path, text: str, values: dict[str, Any]) -> ExperimentConfi
         )
     except (msgspec.ValidationError, ConfigError) as error:
         message, _, where = str(error).partition(" - at `$.")
-        key = where.rstrip("`") or re.split(r"[ .]", message)[0]
+        key = where.rstrip("`") or message.split(" ")[0]
         shown = f"{key}: {message}" if where else message
         raise ConfigError(shown, _line(path, text, key.split(".")[-1])) from None
 

@@ -8,11 +8,11 @@ import re
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from filelock import FileLock, Timeout
@@ -72,8 +72,10 @@ def session(setup: Setup) -> Iterator[tuple[Running, Ended]]:
     config, token, ended = setup.config, uuid.uuid4().hex[:12], Ended()
     engine = _engine(setup)
     facts = _facts(setup)
-    with _locked(setup.folder), _store(setup.folder, facts) as store:
+    with _locked(setup.folder), ExitStack() as stack:
+        _require_same(setup.folder, facts)
         shared = _keep_inputs(setup)
+        store = stack.enter_context(_store(setup.folder, facts))
         store.begin_session(token, facts)
         _remove_leftovers(setup.folder)
         events = Events([*setup.observers, setup.plugins.observers])
@@ -115,7 +117,7 @@ def objectives_of(config: ExperimentConfig, evaluator: Evaluator) -> dict[str, D
     Raises:
         ConfigError: neither has any.
     """
-    objectives = dict(config.objectives or getattr(evaluator, "objectives", {}))
+    objectives: dict[str, Any] = dict(config.objectives or getattr(evaluator, "objectives", {}))
     if not objectives:
         raise ConfigError(
             f"there is no objective: give {type(evaluator).__name__} `objectives`, or set them in "
@@ -184,19 +186,16 @@ def _choices(space: Space) -> list[tuple[str, object]]:
     return [(label, list(options)) for label, options in space.options.items()]
 
 
-@contextmanager
-def _store(folder: Path, facts: Mapping[str, str]) -> Iterator[TrialStore]:
+def _store(folder: Path, facts: Mapping[str, str]) -> TrialStore:
     path = folder / STORE
-    if not path.exists():
-        with TrialStore.create(path, facts) as store:
-            yield store
+    return TrialStore.open(path) if path.exists() else TrialStore.create(path, facts)
+
+
+def _require_same(folder: Path, now: Mapping[str, str]) -> None:
+    if not (folder / STORE).exists():
         return
-    with TrialStore.open(path) as store:
-        _require_same(folder, store.facts(), facts)
-        yield store
-
-
-def _require_same(folder: Path, before: Mapping[str, str], now: Mapping[str, str]) -> None:
+    with TrialStore.open(folder / STORE) as store:
+        before = store.facts()
     variable = {"config", "session"}
     different = differences(
         {key: value for key, value in before.items() if key not in variable},

@@ -177,7 +177,11 @@ class TrialStore:
         if not path.is_file():
             raise StoreError(path.parent, "there is no experiment here")
         with _explained(path):
-            db = _connect_to_read(path) if read_only else _connect(f"{path.as_uri()}?mode=rw")
+            db = (
+                _connect_to_read(path)
+                if read_only
+                else _connect(f"{path.absolute().as_uri()}?mode=rw")
+            )
             try:
                 _check(path, db)
                 if not read_only:
@@ -332,7 +336,7 @@ def _connect(address: str) -> sqlite3.Connection:
 
 
 def _connect_to_read(path: Path) -> sqlite3.Connection:
-    db = _connect(f"{path.as_uri()}?mode=ro")
+    db = _connect(f"{path.absolute().as_uri()}?mode=ro")
     try:
         db.execute("PRAGMA user_version").fetchone()
     except sqlite3.OperationalError as error:
@@ -341,7 +345,7 @@ def _connect_to_read(path: Path) -> sqlite3.Connection:
             raise
         # Readers share an index beside the file, which can't be made where nothing may be written;
         # nobody else writes there either.
-        return _connect(f"{path.as_uri()}?immutable=1")
+        return _connect(f"{path.absolute().as_uri()}?immutable=1")
     return db
 
 
