@@ -161,8 +161,9 @@ class TrialStore:
             path.parent.mkdir(parents=True, exist_ok=True)
             unfinished.unlink(missing_ok=True)
             with closing(sqlite3.connect(unfinished, isolation_level=None)) as db:
-                db.executescript(SCHEMA)
+                db.executescript("BEGIN;" + SCHEMA)
                 db.executemany("INSERT INTO facts VALUES (?, ?)", facts.items())
+                db.execute("COMMIT")
             unfinished.replace(path)
         return cls.open(path)
 

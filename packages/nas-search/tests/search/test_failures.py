@@ -97,7 +97,7 @@ def test_a_module_that_workers_cannot_import_stops_it_without_spending_trials(
 
     one = experiment(evaluator=FunctionEvaluator(only_here.measure), executor="local")
     monkeypatch.setattr(sys, "path", [p for p in sys.path if p != str(tmp_path)])
-    with pytest.raises(LoadError, match="can't load the job: ModuleNotFoundError.*only_here"):
+    with pytest.raises(LoadError, match=r"can't load the job: ModuleNotFoundError.*only_here"):
         one.run()
     assert one.trials == ()
 

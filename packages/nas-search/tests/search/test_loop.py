@@ -114,7 +114,7 @@ def test_a_strategy_without_a_seed_is_found_out(experiment):
             return "Unseeded()"
 
     experiment(max_trials=10, strategy=Unseeded()).run()
-    with pytest.raises(ReplayError, match="is stored with .* now proposes"):
+    with pytest.raises(ReplayError, match=r"is stored with .* now proposes"):
         experiment(max_trials=20, strategy=Unseeded()).resume()
 
 
