@@ -98,10 +98,10 @@ evaluator = SupervisedEvaluator(
     schedule_options={"max_lr": nn.ValueChoice([0.03, 0.06, 0.12], label="lr")},
     schedule_every="step",
     clip_norm=1.0,
-    epochs=12,
+    epochs=10,
     batch_size=64,
     metrics=("accuracy", "loss", "parameters"),
-    validate_every=4,
+    validate_every=5,
     device="cpu",
     threads=1,  # the same numbers for any trial_concurrency
 )
