@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -66,3 +67,59 @@ def add_plugin(folder: Path) -> AddPlugin:
         return site
 
     return add
+
+
+NET = """import nas_core as nas
+import nas_core.nn as nn
+
+@nas.model_wrapper
+class Net(nn.Module):
+    def __init__(self, classes: int = 10):
+        super().__init__()
+        width = nn.ValueChoice(list(range(2, 12)), label="width")
+        deep = nn.Sequential(
+            nn.Linear(width, width), nn.Dropout(nn.ValueChoice([0.1, 0.5], label="rate"))
+        )
+        self.stem = nn.Linear(8, width)
+        self.body = nn.LayerChoice({"deep": deep, "skip": nn.Identity()}, label="body")
+        self.head = nn.Linear(width, classes)
+
+    def forward(self, x):
+        return self.head(self.body(self.stem(x)))
+"""
+
+EVALUATOR = """import time
+from nas_search.evaluators import FunctionEvaluator
+
+def measure(model, report):
+    time.sleep({seconds})
+    print("a worker says [red]hello")
+    size = sum(p.numel() for p in model.parameters())
+    report(0, {{"size": size + 1}})
+    {then}
+    return {{"size": size, "half": size / 2}}
+
+evaluator = FunctionEvaluator(measure, objectives={{"size": "minimize"}})
+"""
+
+
+@pytest.fixture
+def search(folder: Path) -> Callable[..., Path]:
+    """Write a model space of 30 architectures, an evaluator, and the TOML file of a search."""
+
+    def write(seconds: float = 0, then: str = "", **settings: object) -> Path:
+        (folder / "net.py").write_text(NET)
+        (folder / "measure.py").write_text(EVALUATOR.format(seconds=seconds, then=then))
+        chosen = {
+            "name": "sizes",
+            "model": "net.py:Net",
+            "evaluator": "measure.py:evaluator",
+            "executor": "inline",
+            "max_trials": 4,
+        } | settings
+        lines = (f"{key} = {json.dumps(value)}\n" for key, value in chosen.items())
+        config = folder / "search.toml"
+        config.write_text("".join(lines) + '[strategy]\nname = "random"\n')
+        return config
+
+    return write

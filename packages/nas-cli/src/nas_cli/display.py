@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Protocol
@@ -135,6 +136,8 @@ class Panel:
         self._out = out
         self._running: dict[int, str] = {}
         self._failed = 0
+        self._done = scale.done
+        self._begun = time.monotonic()
         self._ended = False
         self._best: RenderableType = ""
         self._bar = progress.Progress(
@@ -142,11 +145,10 @@ class Panel:
             progress.BarColumn(),
             progress.MofNCompleteColumn(),
             progress.TimeElapsedColumn(),
-            progress.TextColumn("ends in", markup=False),
-            progress.TimeRemainingColumn(),
+            progress.TextColumn("{task.fields[left]}", markup=False),
             console=out,
         )
-        self._task = self._bar.add_task("", total=scale.total, completed=scale.done)
+        self._task = self._bar.add_task("", total=scale.total, completed=scale.done, left="")
 
     @contextlib.contextmanager
     def live(self) -> Iterator[Panel]:
@@ -188,7 +190,14 @@ class Panel:
         else:
             self._failed += 1
             self._print_above(f"trial {trial.number} failed: {first_line(trial.error)}")
-        self._bar.advance(self._task)
+        self._done += 1
+        self._bar.update(self._task, completed=self._done, left=self._left())
+
+    def _left(self) -> str:
+        """When it ends if trials go on to end as often as in this run so far."""
+        pace = (time.monotonic() - self._begun) / (self._done - self._scale.done)
+        left = max(0, self._scale.total - self._done) * pace
+        return f"ends in {duration_text(left)}" if left else ""
 
     def _rank(self) -> None:
         self._best = best_table(self._scale.best(_SHOWN), self._scale.objectives)

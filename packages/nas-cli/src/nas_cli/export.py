@@ -68,8 +68,6 @@ def export(folder: Path, count: int, formatter: str, output: Path | None) -> Non
     for trial, model in exported:
         for path in _written(experiment, trial, model, target):
             out.print(printable(path))
-    if experiment.config.save_weights == "none":
-        click.echo('No weights: the experiment has save_weights = "none".', err=True)
 
 
 def _exported(experiment: Experiment, count: int, formatter: str) -> list[tuple[Trial, Any]]:
@@ -90,6 +88,7 @@ def _written(
     """Write the files of one trial, each named as it is complete."""
     stem = target / f"trial-{trial.number}"
     yield write_text(stem.with_suffix(".json"), _architecture_json(trial))
+    from nas_search import StoreError
     from nas_search.recorder import weights_path
 
     weights = weights_path(experiment.folder, trial.number)
@@ -97,6 +96,10 @@ def _written(
         with replacing(stem.with_suffix(".safetensors")) as temporary:
             shutil.copyfile(weights, temporary)
         yield stem.with_suffix(".safetensors")
+    elif experiment.config.save_weights == "none":
+        click.echo('Warning: no weights, since the run had save_weights = "none"', err=True)
+    else:
+        raise StoreError(weights, f"the weights of trial {trial.number} are not there")
     if isinstance(model, str):
         yield write_text(stem.with_suffix(".py"), model)
     elif not isinstance(model, dict):
