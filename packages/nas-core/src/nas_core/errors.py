@@ -123,7 +123,7 @@ class UnknownEngineError(NasError, LookupError):
         self.known = tuple(known)
         super().__init__(
             f"no engine {name!r} is installed (installed: {', '.join(self.known) or 'none'})"
-            f"{nearest(name, self.known)} Engines are plugins: "
+            f"{nearest(name, self.known)}. Engines are plugins: "
             f"`pip install nas-engine-{name}` may bring it, `nas list-engines` shows what is there"
         )
 

@@ -20,7 +20,7 @@ from nas_core.errors import (
     nearest,
 )
 from nas_core.expression import expressions_in
-from nas_core.space import render
+from nas_core.space import moves, render
 from nas_core.space.conditions import Condition, Reached, condition_text, conditions, reached
 from nas_core.space.constraint import Constraint
 from nas_core.space.count import count
@@ -256,7 +256,7 @@ class Space:
         Raises:
             InvalidArchitectureError: a value is missing or wrong.
         """
-        traced = self.trace(lambda choice: _prefer([architecture], choice, None))
+        traced = self.trace(moves.prefer([architecture]))
         return self.validate({x: architecture[x] for x in traced if x in architecture})
 
     # Moves for evolution and local search.
@@ -267,27 +267,11 @@ class Space:
         Raises:
             ExhaustedSpaceError: there is no other one.
         """
-        choices = self._active(architecture)
-        movable = [c for c in choices.values() if c.domain.size > 1]
-        for _ in range(_ATTEMPTS if movable else 0):
-            changed = rng.choice(movable)
-            value = changed.domain.sample_other(architecture[changed.label], rng)
-            kept = {**architecture, changed.label: value}
-            moved = self.trace(lambda choice, kept=kept: _prefer([kept], choice, rng))  # type: ignore[misc]
-            if moved != architecture and self.allows(moved):
-                return moved
-        raise ExhaustedSpaceError(f"{architecture!r} has no neighbour in this space")
+        return moves.mutate(self, architecture, rng)
 
     def neighbours(self, architecture: Architecture) -> Iterator[Architecture]:
         """All architectures that differ in one decision, newly active ones at their default."""
-        seen = {architecture}
-        for choice in self._active(architecture).values():
-            for option in choice.domain.options():
-                kept = {**architecture, choice.label: option}
-                moved = self.trace(lambda c, kept=kept: _prefer([kept], c, None))  # type: ignore[misc]
-                if moved not in seen and self.allows(moved):
-                    seen.add(moved)
-                    yield moved
+        return moves.neighbours(self, architecture)
 
     def crossover(self, a: Architecture, b: Architecture, rng: random.Random) -> Architecture:
         """Each decision from one of the parents, drawn anew where neither has made it.
@@ -295,11 +279,7 @@ class Space:
         Raises:
             ExhaustedSpaceError: the constraints refused every child.
         """
-        for _ in range(_ATTEMPTS):
-            child = self.trace(lambda choice: _prefer(rng.sample([a, b], 2), choice, rng))
-            if self.allows(child):
-                return child
-        raise ExhaustedSpaceError(self._refused(f"{_ATTEMPTS} children of {a!r} and {b!r}"))
+        return moves.crossover(self, a, b, rng)
 
     def constrain(
         self,
@@ -335,18 +315,6 @@ class Space:
         )
         return replace(self, constraints=(*self.constraints, constraint))
 
-    def _active(self, architecture: Architecture) -> dict[str, Choice]:
-        active: dict[str, Choice] = {}
-
-        def decide(choice: Choice) -> Value:
-            active[choice.label] = choice
-            if choice.label not in architecture:
-                raise InvalidArchitectureError([f"no value for {choice.label!r} ({choice})"])
-            return architecture[choice.label]
-
-        self.trace(decide)
-        return active
-
     def _superfluous(self, label: str) -> str:
         if label not in self.choices:
             return f"unknown label {label!r}{nearest(label, self.choices)}"
@@ -363,15 +331,6 @@ class Space:
 
     def _repr_html_(self) -> str:
         return render.html(self)
-
-
-def _prefer(
-    parents: Sequence[Mapping[str, Value]], choice: Choice, rng: random.Random | None
-) -> Value:
-    for parent in parents:
-        if choice.label in parent and choice.domain.contains(parent[choice.label]):
-            return parent[choice.label]
-    return choice.domain.default if rng is None else choice.domain.sample(rng)
 
 
 def _check_labels(items: Sequence[Item]) -> None:
