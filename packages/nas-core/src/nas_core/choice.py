@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 import random
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,13 +20,16 @@ __all__ = ["Choice", "Domain", "Key", "OneOf", "Subset", "caller"]
 Key: TypeAlias = tuple[int, ...]
 """Where in a constructor's run a choice was created: ordinals, outermost scope first."""
 
-_HERE = str(Path(__file__).parent)
+_HERE = f"{Path(__file__).parent}{os.sep}"
 
 
 def caller() -> Place:
-    """The innermost line of the stack that is not this package's own."""
+    """The innermost line of the stack that is neither this package's own nor torch's."""
+    torch = getattr(sys.modules.get("torch"), "__file__", None)
+    # "<string>": the constructors that dataclasses generate.
+    others = (_HERE, "<string>", *([torch.removesuffix("__init__.py")] if torch else []))
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(others):
         frame = frame.f_back
     return Place(frame.f_code.co_filename, frame.f_lineno)
 

@@ -11,12 +11,17 @@ from typing import Any
 __all__ = ["map_values"]
 
 
+_ATOMS = frozenset({bool, int, float, str, type(None)})
+
+
 def map_values(obj: Any, change: Callable[[Any], Any], attributes: bool = False) -> Any:
     """A copy of a structure with its leaves changed; the structure itself if none does.
 
     Lists, tuples, dicts, dataclasses and partials are structure, and with ``attributes`` the
-    object itself.
+    object itself. Numbers, strings and None are never changed.
     """
+    if type(obj) in _ATOMS:
+        return obj
     if isinstance(obj, (list, tuple)):
         items = [map_values(x, change) for x in obj]
         if all(a is b for a, b in zip(items, obj, strict=True)):
@@ -24,7 +29,11 @@ def map_values(obj: Any, change: Callable[[Any], Any], attributes: bool = False)
         return type(obj)(*items) if hasattr(obj, "_fields") else type(obj)(items)
     if isinstance(obj, dict):
         values = {k: map_values(v, change) for k, v in obj.items()}
-        return obj if all(values[k] is v for k, v in obj.items()) else type(obj)(values)
+        if all(values[k] is v for k, v in obj.items()):
+            return obj
+        result = copy.copy(obj)  # Not its class: a defaultdict is called otherwise.
+        result.update(values)
+        return result
     if isinstance(obj, functools.partial):
         args, keywords = map_values(obj.args, change), map_values(obj.keywords, change)
         if args is obj.args and keywords is obj.keywords:

@@ -101,11 +101,16 @@ def _wrap_init(cls: type[torch.nn.Module]) -> None:
             self.__dict__[_RECORD] = Record(type(self), args, kwargs, session.take_key(), session)
             with running(session):
                 init(self, *args, **kwargs)
-            for expression in expressions_in((args, kwargs)):
-                for choice in expression.choices():
-                    choice.in_model = True
+            _adopt(args, kwargs, *(module.__dict__ for module in self.modules()))
 
     cls.__init__ = __init__  # type: ignore[method-assign]
+
+
+def _adopt(*parts: object) -> None:
+    """Let choices that were created elsewhere have their first option in the open model."""
+    for expression in expressions_in(parts):
+        for choice in expression.choices():
+            choice.in_model = True
 
 
 def record_of(model: torch.nn.Module) -> Record | None:
