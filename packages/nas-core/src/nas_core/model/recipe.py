@@ -39,6 +39,9 @@ _OPEN_ARGUMENT = (
 )
 
 
+_TORCH_OWN = frozenset(torch.nn.Module().__dict__)
+
+
 @dataclass(frozen=True)
 class Recipe:
     """A model class and the arguments of its constructor, choices included.
@@ -109,7 +112,8 @@ def _bind_attributes(module: torch.nn.Module, values: Mapping[str, Value]) -> No
     """Let choices that were created outside of the constructor know their value."""
     if type(module).__module__.startswith("torch.nn."):
         return
-    for name, value in list(module.__dict__.items()):
+    for name in module.__dict__.keys() - _TORCH_OWN:
+        value = module.__dict__[name]
         try:
             bound = bind(value, values)
         except Need:
