@@ -11,6 +11,7 @@ from typing import Any
 
 import nas_core as nas
 import nas_core.nn as nn
+import numpy as np
 import pytest
 import torch
 from nas_core.testing.references import REFERENCES, Reference
@@ -331,19 +332,22 @@ def test_disturbed_orders_draw_as_by_hand(make: Any) -> None:
     assert kinds[0] == kinds[1]
 
 
-def test_building_leaves_pythons_generator_as_one_run_of_the_constructor() -> None:
+def test_building_leaves_other_generators_as_one_run_of_the_constructor() -> None:
     @nas.model_wrapper
     class Net(plain.Module):
         def __init__(self) -> None:
             super().__init__()
             self.a = nn.Linear(2, 2)
-            self.drawn = random.random()
+            self.drawn = random.random(), float(np.random.rand())
             self.noise = plain.Parameter(torch.randn(2))
 
-    random.seed(1)
-    expected = random.random()
-    following = random.random()
+    def seed() -> None:
+        random.seed(1)
+        np.random.seed(1)
+
     model = Net()
-    random.seed(1)
+    seed()
+    expected, following = [(random.random(), float(np.random.rand())) for _ in range(2)]
+    seed()
     assert nas.build(model, {}).drawn == expected
-    assert random.random() == following
+    assert (random.random(), float(np.random.rand())) == following

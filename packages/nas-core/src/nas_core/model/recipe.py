@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,7 +69,7 @@ class Recipe:
             Exception: whatever the constructor raises.
         """
         labels = self._traced_labels(values) if self.labels is None else self.labels
-        state = torch.get_rng_state(), random.getstate()
+        rewind = _random_states()
         session = Building(values, labels)
         try:
             model = self._construct(session, values)
@@ -77,8 +78,7 @@ class Recipe:
         except Exception:  # noqa: BLE001  It runs again, to raise from the user's line.
             unused, disturbed = frozenset(), True
         if disturbed:
-            torch.set_rng_state(state[0])
-            random.setstate(state[1])
+            rewind()
             session = Building(values, labels, unused)
             model = self._construct(session, values)
             session.finish(model)
@@ -99,6 +99,20 @@ class Recipe:
         args, kwargs = fresh_arguments(self.args, self.kwargs)
         with torch.random.fork_rng(devices=[]), running(Open(decide)):
             return trace_model(self.cls(*args, **kwargs)).labels
+
+
+def _random_states() -> Callable[[], None]:
+    """Set the global generators back to where they are now."""
+    numpy = getattr(sys.modules.get("numpy"), "random", None)
+    states = torch.get_rng_state(), random.getstate(), numpy and numpy.get_state()
+
+    def rewind() -> None:
+        torch.set_rng_state(states[0])
+        random.setstate(states[1])
+        if numpy is not None:
+            numpy.set_state(states[2])
+
+    return rewind
 
 
 def _check_closed(module: torch.nn.Module, cls: type[torch.nn.Module]) -> None:
