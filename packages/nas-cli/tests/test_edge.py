@@ -22,6 +22,7 @@ from nas_core.errors import (
     UnsupportedFormatError,
     UnsupportedSpaceError,
 )
+from nas_search import ReplayError, StoreError
 
 
 def raised(code: str, file: Path) -> BaseException:
@@ -37,6 +38,8 @@ def raised(code: str, file: Path) -> BaseException:
     [
         (NasError("wrong"), ExitCode.BAD_INPUT),
         (NoExperimentError("none"), ExitCode.STATE),
+        (StoreError("x.sqlite", "locked"), ExitCode.STATE),
+        (ReplayError("other architectures"), ExitCode.STATE),
         (PermissionError(13, "Permission denied", "x.sqlite"), ExitCode.STATE),
         (sqlite3.OperationalError("disk I/O error"), ExitCode.STATE),
         (PluginError("broken"), ExitCode.ENGINE),

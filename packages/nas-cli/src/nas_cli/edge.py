@@ -28,6 +28,7 @@ from nas_cli.exit_codes import ExitCode
 __all__ = ["Failure", "NoExperimentError", "explain", "user_place"]
 
 _ENGINE_ERRORS = (PluginError, UnknownEngineError, UnsupportedFormatError, UnsupportedSpaceError)
+_STATE_ERRORS = (("nas_search.store", "StoreError"), ("nas_search.experiment", "ReplayError"))
 _NOT_THE_USERS = frozenset({"nas_cli", "nas_core", "nas_search"}) | {
     *("click", "cloudpickle", "filelock", "msgspec", "numpy", "optuna", "pebble", "pluggy", "rich"),
     *("safetensors", "torch"),
@@ -93,11 +94,15 @@ def _user_lines(error: BaseException) -> Iterator[tuple[str, int]]:
 def _code(error: NasError) -> ExitCode:
     if isinstance(error, _ENGINE_ERRORS):
         return ExitCode.ENGINE
-    # An error of the store can only exist where the store is loaded: its import is slow.
-    store = sys.modules.get("nas_search.store")
-    if isinstance(error, NoExperimentError) or (store and isinstance(error, store.StoreError)):
+    if isinstance(error, NoExperimentError) or _is_about_state(error):
         return ExitCode.STATE
     return ExitCode.BAD_INPUT
+
+
+def _is_about_state(error: NasError) -> bool:
+    # An error can only exist where its module is loaded, and to import the search is slow.
+    modules = ((sys.modules.get(module), name) for module, name in _STATE_ERRORS)
+    return any(module and isinstance(error, getattr(module, name)) for module, name in modules)
 
 
 def _with_place(message: str, place: Place | None) -> str:
