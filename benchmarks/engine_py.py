@@ -100,8 +100,8 @@ def compare_sizes(name: str, width: int, depth: int, rounds: int) -> None:
     )
     generator = torch.Generator().manual_seed(0)
     batch = (
-        torch.randn(16, 3, 16, 16, generator=generator),
-        torch.randint(10, (16,), generator=generator),
+        torch.randn(4, 3, 16, 16, generator=generator),
+        torch.randint(10, (4,), generator=generator),
     )
     training = compare(stepper(built, batch), stepper(plain, batch), rounds)
     print(f"{name}: {size:,} parameters; {1000 * building.theirs:.2f} ms by hand to build")
@@ -125,7 +125,7 @@ def check_equal(
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
