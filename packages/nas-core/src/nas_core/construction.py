@@ -46,19 +46,24 @@ class Session:
 
 
 class Open(Session):
-    """Choices stay open; ``choose`` is answered by ``decide`` (the first option if it is None) and
-    recorded in ``chosen``.
+    """Choices stay open; ``choose`` is answered by ``decide``, or by the first option.
+
+    Attributes:
+        chosen: label → choice and value, once for each label.
+        asked: the labels in the order of the questions, repeated ones included.
     """
 
     def __init__(self, decide: Callable[[Choice], Value] | None = None) -> None:
         super().__init__()
         self._decide = decide
         self.chosen: dict[str, tuple[Choice, Value]] = {}
+        self.asked: list[str] = []
 
     def choose(self, choice: Choice) -> Value:
         if choice.label not in self.chosen:
             value = choice.domain.default if self._decide is None else self._decide(choice)
             self.chosen[choice.label] = choice, value
+        self.asked.append(choice.label)
         return self.chosen[choice.label][1]
 
 

@@ -60,6 +60,7 @@ class Building(Fixed):
         self._pending: dict[int, _Deferred] = {}
         self._dropped: dict[int, _Deferred | None] = {}
         self._random_state = torch.get_rng_state()
+        self._before_unused: torch.Tensor | None = None
 
     def defer(
         self,
@@ -79,6 +80,7 @@ class Building(Fixed):
         ordinal = len(self._made)
         self._made[id(layer)] = ordinal, layer
         if self._unused is not None and ordinal not in self._unused:
+            self._rewind()
             initialise(layer)
             return
         state = torch.get_rng_state()
@@ -97,6 +99,7 @@ class Building(Fixed):
         """A choice does not use this module: leave what is deferred in it as it is."""
         if not isinstance(module, torch.nn.Module):
             return
+        self._rewind()
         known = id(module) in self._made
         if (deferred := self._pending.pop(id(module), None)) is not None:
             self._dropped[id(module)] = deferred
@@ -143,7 +146,15 @@ class Building(Fixed):
         if (deferred := self._dropped.get(key)) is not None:
             self._dropped[key] = None
             self.disturbed = True
+            if self._before_unused is None and self._unused is not None:
+                self._before_unused = torch.get_rng_state()
             self._initialise(deferred)
+
+    def _rewind(self) -> None:
+        """Take back what a layer drew that is not used, though its own constructor touched it."""
+        if self._before_unused is not None:
+            torch.set_rng_state(self._before_unused)
+            self._before_unused = None
 
     def _initialise(self, deferred: _Deferred) -> None:
         if deferred.place != _defaults():

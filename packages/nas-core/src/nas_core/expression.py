@@ -50,6 +50,10 @@ class Expression(ABC):
     def choices(self) -> Iterator[Choice]:
         """All choices in it, in order of evaluation, also those that may not matter."""
 
+    @abstractmethod
+    def settled(self) -> bool:
+        """Whether it was created while a candidate was built, and so knows its value."""
+
     def conditional(self) -> bool:
         """Whether the value of one choice in it may decide that another one does not matter."""
         return False
@@ -259,6 +263,9 @@ class Operation(Expression):
         for expression in expressions_in(self._operands):
             yield from expression.choices()
 
+    def settled(self) -> bool:
+        return all(x.settled() for x in expressions_in(self._operands))
+
     def conditional(self) -> bool:
         return any(x.conditional() for x in expressions_in(self._operands))
 
@@ -294,6 +301,9 @@ class Condition(Expression):
         for expression in expressions_in(self._parts):
             yield from expression.choices()
 
+    def settled(self) -> bool:
+        return all(x.settled() for x in expressions_in(self._parts))
+
     def conditional(self) -> bool:
         return True
 
@@ -309,6 +319,9 @@ class _Known(Expression):
 
     def value_with(self, decide: Decide) -> Any:
         return self._value
+
+    def settled(self) -> bool:
+        return True
 
     def choices(self) -> Iterator[Choice]:
         return iter(())
@@ -345,9 +358,13 @@ def _evaluate(obj: Any, decide: Decide) -> Any:
     return _map(obj, lambda expression: expression.value_with(decide))
 
 
-def bind(obj: Any, values: Mapping[str, Value]) -> Any:
+def bind(obj: Any, values: Mapping[str, Value], attributes: bool = False) -> Any:
     """The structure with expressions that know their value, and still give it when called."""
-    return _map(obj, lambda expression: _Known(expression.value_in(values)))
+
+    def settle(expression: Expression) -> Expression:
+        return expression if expression.settled() else _Known(expression.value_in(values))
+
+    return _map(obj, settle, attributes)
 
 
 def bind_arguments(obj: Any, values: Mapping[str, Value]) -> Any:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 import dataclasses
 import functools
+import types
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["map_values"]
+__all__ = ["has_attributes", "map_values"]
 
 
 _ATOMS = frozenset({bool, int, float, str, type(None)})
@@ -42,6 +43,17 @@ def map_values(obj: Any, change: Callable[[Any], Any], attributes: bool = False)
     if attributes or (dataclasses.is_dataclass(obj) and not isinstance(obj, type)):
         return _map_attributes(obj, change)
     return change(obj)
+
+
+def has_attributes(obj: object) -> bool:
+    """Whether it is an object of a user's class, whose attributes may hold anything.
+
+    >>> has_attributes(3), has_attributes(len), has_attributes(type("Config", (), {})())
+    (False, False, True)
+    """
+    if isinstance(obj, (type, types.FunctionType, types.MethodType, types.ModuleType)):
+        return False
+    return hasattr(obj, "__dict__")
 
 
 def _map_attributes(obj: Any, change: Callable[[Any], Any]) -> Any:

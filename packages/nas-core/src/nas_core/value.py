@@ -70,6 +70,9 @@ class ValueChoice(Expression):
     def value_with(self, decide: Decide) -> Any:
         return self._value if self._fixed else self._object(decide(self.choice))
 
+    def settled(self) -> bool:
+        return self._fixed
+
     def choices(self) -> Iterator[Choice]:
         yield self.choice
 

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 import torch
 
-from nas_core.choice import Key
+from nas_core.architecture import Value
+from nas_core.choice import Choice, Key
 from nas_core.construction import Fixed, Open, current, running, take_key
 from nas_core.deferred import Building
 from nas_core.errors import NasError
@@ -31,14 +32,22 @@ _ARGUMENTS = "_nas_arguments"
 
 @dataclass
 class Record:
-    """How a model was constructed."""
+    """How a model was constructed.
+
+    Attributes:
+        start: when it began, among all that its session has made.
+        nested: whether the constructor of another model made it.
+        chosen: what ``choose`` decided meanwhile.
+        made: the recipe and the space, once asked for.
+    """
 
     cls: type[torch.nn.Module]
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     start: Key
-    session: Open = field(repr=False)
-    made: Any = field(default=None, repr=False)  # The recipe and the space, once asked for.
+    nested: bool
+    chosen: dict[str, tuple[Choice, Value]] = field(default_factory=dict, repr=False)
+    made: Any = field(default=None, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "made": None}
@@ -97,13 +106,25 @@ def _wrap_init(cls: type[torch.nn.Module]) -> None:
             init(self, *args, **kwargs)
             del self.__dict__[_RECORD]
         else:
-            session = session if isinstance(session, Open) else Open()
-            self.__dict__[_RECORD] = Record(type(self), args, kwargs, session.take_key(), session)
-            with running(session):
+            inside = session if isinstance(session, Open) else Open()
+            record = Record(type(self), args, kwargs, inside.take_key(), session is not None)
+            self.__dict__[_RECORD] = record
+            before = len(inside.asked)
+            with running(inside):
                 init(self, *args, **kwargs)
+            record.chosen = {label: inside.chosen[label] for label in inside.asked[before:]}
             _adopt(args, kwargs, *(module.__dict__ for module in self.modules()))
+            if session is None:
+                _name_choices(self)
 
     cls.__init__ = __init__  # type: ignore[method-assign]
+
+
+def _name_choices(model: torch.nn.Module) -> None:
+    """Now, so that no part of the model is asked first: positions count from the whole model."""
+    from nas_core.model.scan import name_choices
+
+    name_choices(model)
 
 
 def _adopt(*parts: object) -> None:

@@ -21,7 +21,7 @@ from nas_core.protocols import Direction
 
 from nas_search.config import ExperimentConfig
 from nas_search.executors import Executor
-from nas_search.export import export_model, load_weights, ranked, require_format
+from nas_search.export import load_weights, ranked, require_format
 from nas_search.inputs import load_input
 from nas_search.proposals import Proposals
 from nas_search.running import Running, TimeIsUp
@@ -267,10 +267,11 @@ class Experiment:
             return [dict(trial.architecture) for trial in top]
         plugins = self._plugins or load_plugins()
         engine = plugins.engine(self.config.execution_engine)
-        labels = Space.of(self.base_model).labels
+        space = Space.of(self.base_model)  # Without the choices of the evaluator.
         exported = []
         for trial in top:
-            model = export_model(engine, self.base_model, labels, trial, formatter)
+            architecture = space.part_of(trial.architecture)
+            model: Any = engine.export(self.base_model, architecture, formatter)
             if formatter == "instance":
                 load_weights(model, self.folder, trial, self.config.save_weights == "all")
             exported.append(model)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nas_core.errors import UnsupportedFormatError, nearest
-from nas_core.protocols import FORMATS, Direction, Engine
+from nas_core.protocols import FORMATS, Direction
 
 from nas_search.recorder import weights_path
 from nas_search.store import StoreError, Trial
@@ -16,7 +16,7 @@ from nas_search.store import StoreError, Trial
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["export_model", "load_weights", "ranked", "require_format"]
+__all__ = ["load_weights", "ranked", "require_format"]
 
 log = logging.getLogger("nas_search")
 
@@ -69,18 +69,6 @@ did you mean 'instance'?
         raise UnsupportedFormatError(
             f"no format {formatter!r} (dict, instance or code){nearest(formatter, FORMATS)}"
         )
-
-
-def export_model(
-    engine: Engine,
-    base_model: torch.nn.Module,
-    labels: Sequence[str],
-    trial: Trial,
-    formatter: str,
-) -> Any:
-    """A trial's model in a format of its engine, without the choices of the evaluator."""
-    architecture = trial.architecture.restrict(labels)
-    return engine.export(base_model, architecture, formatter)
 
 
 def load_weights(model: torch.nn.Module, folder: Path, trial: Trial, saved: bool) -> None:

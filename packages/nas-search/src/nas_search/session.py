@@ -177,13 +177,9 @@ def _facts(setup: Setup) -> dict[str, str]:
         "seed": str(setup.config.seed),
         "lookahead": str(setup.config.lookahead_or_default),
         "strategy": strategy,
-        **{f"choice {label!r}": repr(choice)[:500] for label, choice in _choices(setup.space)},
+        **{f"choice {x!r}": str(choice.domain) for x, choice in setup.space.choices.items()},
         "space": setup.space.digest,
     }
-
-
-def _choices(space: Space) -> list[tuple[str, object]]:
-    return [(label, list(options)) for label, options in space.options.items()]
 
 
 def _store(folder: Path, facts: Mapping[str, str]) -> TrialStore:

@@ -51,7 +51,10 @@ class Program:
         self._record = record
         self._trace_model = trace_model
         self._root: dict[str, _Node | Traced] = {}
-        self._remember(record.session, model)
+        if record.nested:  # Alone, its choices stand at other positions.
+            self._run({})
+        else:
+            self._remember(record.chosen, model)
 
     def step(self, values: Mapping[str, Value]) -> Choice | Sequence[Item]:
         found = self.walk(values)
@@ -81,7 +84,7 @@ class Program:
 
     def default(self) -> Mapping[str, Value]:
         """The decisions of the first run."""
-        return {label: value for label, (_, value) in self._record.session.chosen.items()}
+        return {label: value for label, (_, value) in self._record.chosen.items()}
 
     def _run(self, values: Mapping[str, Value]) -> None:
         def decide(choice: Choice) -> Value:
@@ -94,11 +97,11 @@ class Program:
         args, kwargs = fresh_arguments(self._record.args, self._record.kwargs)
         with torch.random.fork_rng(devices=[]), running(session):
             model = self._record.cls(*args, **kwargs)
-        self._remember(session, model)
+        self._remember(session.chosen, model)
 
-    def _remember(self, session: Open, model: torch.nn.Module) -> None:
+    def _remember(self, chosen: Mapping[str, tuple[Choice, Value]], model: torch.nn.Module) -> None:
         level, key = self._root, ""
-        for choice, value in session.chosen.values():
+        for choice, value in chosen.values():
             node = level.setdefault(key, _Node(choice))
             if not isinstance(node, _Node) or node.choice.label != choice.label:
                 raise RuntimeError(

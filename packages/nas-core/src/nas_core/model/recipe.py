@@ -21,6 +21,7 @@ from nas_core.model.scan import scan, trace_model
 from nas_core.nn.choices import InputChoice, LayerChoice, Repeat
 from nas_core.nn.layers import is_open_layer
 from nas_core.space import Space
+from nas_core.structure import has_attributes
 from nas_core.wrapper import record_of
 
 __all__ = ["Recipe", "build", "recipe"]
@@ -129,7 +130,8 @@ def _bind_attributes(module: torch.nn.Module, values: Mapping[str, Value]) -> No
     for name in module.__dict__.keys() - _TORCH_OWN:
         value = module.__dict__[name]
         try:
-            bound = bind(value, values)
+            follow = not isinstance(value, torch.Tensor) and has_attributes(value)
+            bound = bind(value, values, follow)
         except Need:
             continue  # Not among what the architecture decides: calling it says so.
         if bound is not value:
@@ -156,7 +158,7 @@ def _made(model: torch.nn.Module) -> tuple[Recipe, Space]:
             if isinstance(argument, torch.nn.Module) and Space.of(argument).labels:
                 names = {"name": record.cls.__name__, "kind": type(argument).__name__}
                 raise UnsupportedSpaceError([_OPEN_ARGUMENT.format(**names)])
-        labels = None if record.session.chosen else trace_model(model).labels
+        labels = None if record.chosen else trace_model(model).labels
         record.made = Recipe(record.cls, record.args, record.kwargs, labels), scan(model)
     made: tuple[Recipe, Space] = record.made
     return made

@@ -16,9 +16,10 @@ from nas_core.errors import LabelConflictError
 from nas_core.expression import expressions_in
 from nas_core.model.program import Program, Traced
 from nas_core.space import Constraint, Item, Space, items_of
+from nas_core.structure import has_attributes
 from nas_core.wrapper import Record, arguments_of, record_of
 
-__all__ = ["scan"]
+__all__ = ["name_choices", "scan"]
 
 _TORCH_OWN = frozenset(torch.nn.Module().__dict__)
 
@@ -26,11 +27,19 @@ _TORCH_OWN = frozenset(torch.nn.Module().__dict__)
 def scan(model: torch.nn.Module) -> Space:
     """The space of a model; names the choices that have no label after their position."""
     record = record_of(model)
-    if record is None or not record.session.chosen:
+    if record is None or not record.chosen:
         traced = trace_model(model)
         return Space(traced.items, traced.constraints)
     program = Program(record, trace_model, model)
     return Space((program,), (Constraint(program.allows, "constraints of the model", shown=False),))
+
+
+def name_choices(model: torch.nn.Module) -> None:
+    """Give each choice of a model that has no label the position at which it stands."""
+    scanner = _Scanner()
+    for _ in scanner.visit(model, ""):
+        pass
+    scanner.name()
 
 
 def trace_model(model: torch.nn.Module) -> Traced:
@@ -79,10 +88,11 @@ class _Scanner:
     def _attributes(self, module: torch.nn.Module, path: str) -> Iterator[Item]:
         for name, value in module.__dict__.items():
             if name not in _TORCH_OWN and not name.startswith("_nas_"):
-                yield from self._expressions(value, join(path, name))
+                follow = not isinstance(value, torch.Tensor) and has_attributes(value)
+                yield from self._expressions(value, join(path, name), follow)
 
-    def _expressions(self, value: Any, path: str) -> Iterator[Item]:
-        expressions = list(expressions_in(value))
+    def _expressions(self, value: Any, path: str, attributes: bool = False) -> Iterator[Item]:
+        expressions = [x for x in expressions_in(value, attributes) if not x.settled()]
         for i, expression in enumerate(expressions):
             for choice in expression.choices():
                 self.see(choice, path if len(expressions) == 1 else f"{path}.{i}")
