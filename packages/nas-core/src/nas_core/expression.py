@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import math
 import operator
 import re
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from nas_core.architecture import Value
+from nas_core.arithmetic import Arithmetic
 from nas_core.choice import Choice, caller
 from nas_core.construction import Fixed, current
 from nas_core.errors import InvalidArchitectureError, OpenChoiceError
@@ -39,7 +39,7 @@ class Need(BaseException):
         self.choice = choice
 
 
-class Expression(ABC):
+class Expression(Arithmetic):
     """A value that depends on choices. Calling it yields the value in a built model."""
 
     @abstractmethod
@@ -121,131 +121,10 @@ class Expression(ABC):
     def __iter__(self) -> Iterator[Any]:
         return iter(self._concrete("items to iterate over"))
 
-    def __add__(self, other: Any) -> Expression:
-        return Operation(operator.add, (self, other), "{0} + {1}")
-
-    def __radd__(self, other: Any) -> Expression:
-        return Operation(operator.add, (other, self), "{0} + {1}")
-
-    def __sub__(self, other: Any) -> Expression:
-        return Operation(operator.sub, (self, other), "{0} - {1}")
-
-    def __rsub__(self, other: Any) -> Expression:
-        return Operation(operator.sub, (other, self), "{0} - {1}")
-
-    def __mul__(self, other: Any) -> Expression:
-        return Operation(operator.mul, (self, other), "{0} * {1}")
-
-    def __rmul__(self, other: Any) -> Expression:
-        return Operation(operator.mul, (other, self), "{0} * {1}")
-
-    def __truediv__(self, other: Any) -> Expression:
-        return Operation(operator.truediv, (self, other), "{0} / {1}")
-
-    def __rtruediv__(self, other: Any) -> Expression:
-        return Operation(operator.truediv, (other, self), "{0} / {1}")
-
-    def __floordiv__(self, other: Any) -> Expression:
-        return Operation(operator.floordiv, (self, other), "{0} // {1}")
-
-    def __rfloordiv__(self, other: Any) -> Expression:
-        return Operation(operator.floordiv, (other, self), "{0} // {1}")
-
-    def __mod__(self, other: Any) -> Expression:
-        return Operation(operator.mod, (self, other), "{0} % {1}")
-
-    def __rmod__(self, other: Any) -> Expression:
-        return Operation(operator.mod, (other, self), "{0} % {1}")
-
-    def __pow__(self, other: Any) -> Expression:
-        return Operation(operator.pow, (self, other), "{0} ** {1}")
-
-    def __rpow__(self, other: Any) -> Expression:
-        return Operation(operator.pow, (other, self), "{0} ** {1}")
-
-    def __lshift__(self, other: Any) -> Expression:
-        return Operation(operator.lshift, (self, other), "{0} << {1}")
-
-    def __rlshift__(self, other: Any) -> Expression:
-        return Operation(operator.lshift, (other, self), "{0} << {1}")
-
-    def __rshift__(self, other: Any) -> Expression:
-        return Operation(operator.rshift, (self, other), "{0} >> {1}")
-
-    def __rrshift__(self, other: Any) -> Expression:
-        return Operation(operator.rshift, (other, self), "{0} >> {1}")
-
-    def __and__(self, other: Any) -> Expression:
-        return Operation(operator.and_, (self, other), "{0} & {1}")
-
-    def __rand__(self, other: Any) -> Expression:
-        return Operation(operator.and_, (other, self), "{0} & {1}")
-
-    def __or__(self, other: Any) -> Expression:
-        return Operation(operator.or_, (self, other), "{0} | {1}")
-
-    def __ror__(self, other: Any) -> Expression:
-        return Operation(operator.or_, (other, self), "{0} | {1}")
-
-    def __xor__(self, other: Any) -> Expression:
-        return Operation(operator.xor, (self, other), "{0} ^ {1}")
-
-    def __rxor__(self, other: Any) -> Expression:
-        return Operation(operator.xor, (other, self), "{0} ^ {1}")
-
-    def __lt__(self, other: Any) -> Expression:
-        return Operation(operator.lt, (self, other), "{0} < {1}")
-
-    def __le__(self, other: Any) -> Expression:
-        return Operation(operator.le, (self, other), "{0} <= {1}")
-
-    def __gt__(self, other: Any) -> Expression:
-        return Operation(operator.gt, (self, other), "{0} > {1}")
-
-    def __ge__(self, other: Any) -> Expression:
-        return Operation(operator.ge, (self, other), "{0} >= {1}")
-
-    # An expression can't be compared to False or True: the comparison is an expression again.
-    def __eq__(self, other: object) -> Expression:  # type: ignore[override]
-        return Operation(operator.eq, (self, other), "{0} == {1}")
-
-    def __ne__(self, other: object) -> Expression:  # type: ignore[override]
-        return Operation(operator.ne, (self, other), "{0} != {1}")
-
-    __hash__ = object.__hash__
-
-    def __neg__(self) -> Expression:
-        return Operation(operator.neg, (self,), "-{0}")
-
-    def __pos__(self) -> Expression:
-        return Operation(operator.pos, (self,), "+{0}")
-
-    def __invert__(self) -> Expression:
-        return Operation(operator.invert, (self,), "~{0}")
-
-    def __abs__(self) -> Expression:
-        return Operation(abs, (self,), "abs({0!})")
-
-    def __floor__(self) -> Expression:
-        return Operation(math.floor, (self,), "floor({0!})")
-
-    def __ceil__(self) -> Expression:
-        return Operation(math.ceil, (self,), "ceil({0!})")
-
-    def __trunc__(self) -> Expression:
-        return Operation(math.trunc, (self,), "trunc({0!})")
-
-    def __round__(self, digits: int | None = None) -> Expression:
-        return Operation(round, (self, digits), "round({*})")
-
-    def __divmod__(self, other: Any) -> Expression:
-        return Operation(divmod, (self, other), "divmod({*})")
-
-    def __rdivmod__(self, other: Any) -> Expression:
-        return Operation(divmod, (other, self), "divmod({*})")
-
-    def __getitem__(self, key: Any) -> Expression:
-        return Operation(operator.getitem, (self, key), "{0}[{1!}]")
+    def _operation(
+        self, function: Callable[..., Any], operands: Sequence[Any], form: str
+    ) -> Expression:
+        return Operation(function, operands, form)
 
 
 class Operation(Expression):
