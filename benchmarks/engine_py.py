@@ -1,0 +1,135 @@
+"""The pure-Python engine against the plain constructor of the same model, written by hand.
+
+Prints two ratios for networks of three sizes: building the model, and one training step of it.
+"""
+
+import argparse
+from collections.abc import Callable
+
+import nas_core as nas
+import nas_core.nn as nn
+import torch
+from side_by_side import compare
+from torch.nn import functional
+
+
+class OpenBlock(nn.Module):
+    """A residual block with two choices in it."""
+
+    def __init__(self, channels: int, label: str) -> None:
+        super().__init__()
+        kernel = nn.ValueChoice([3, 5], label=f"{label}.kernel")
+        self.first = nn.Conv2d(channels, channels, kernel, padding=kernel // 2, bias=False)
+        self.norm = nn.BatchNorm2d(channels)
+        self.second = nn.LayerChoice(
+            {"conv": nn.Conv2d(channels, channels, 3, padding=1), "skip": nn.Identity()},
+            label=f"{label}.second",
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(x + self.second(torch.relu(self.norm(self.first(x)))))
+
+
+@nas.model_wrapper
+class OpenNet(nn.Module):
+    """The model space."""
+
+    def __init__(self, widths: tuple[int, int]) -> None:
+        super().__init__()
+        width = nn.ValueChoice(list(widths), label="width")
+        self.stem = nn.Conv2d(3, width, 3, padding=1)
+        self.blocks = nn.Repeat(lambda i: OpenBlock(width, f"block{i}"), (2, 8), label="depth")
+        self.head = nn.Linear(width, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.blocks(self.stem(x)).mean((2, 3)))
+
+
+class PlainBlock(torch.nn.Module):
+    """The same block as anyone would write it."""
+
+    def __init__(self, channels: int, kernel: int) -> None:
+        super().__init__()
+        self.first = torch.nn.Conv2d(channels, channels, kernel, padding=kernel // 2, bias=False)
+        self.norm = torch.nn.BatchNorm2d(channels)
+        self.second = torch.nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(x + self.second(torch.relu(self.norm(self.first(x)))))
+
+
+class PlainNet(torch.nn.Module):
+    """The same model as anyone would write it."""
+
+    def __init__(self, width: int, kernels: list[int]) -> None:
+        super().__init__()
+        self.stem = torch.nn.Conv2d(3, width, 3, padding=1)
+        self.blocks = torch.nn.Sequential(*(PlainBlock(width, kernel) for kernel in kernels))
+        self.head = torch.nn.Linear(width, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.blocks(self.stem(x)).mean((2, 3)))
+
+
+def stepper(model: torch.nn.Module, batch: tuple[torch.Tensor, torch.Tensor]) -> Callable[[], None]:
+    """Make one training step of a model."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        functional.cross_entropy(model(batch[0]), batch[1]).backward()
+        optimizer.step()
+
+    return step
+
+
+def compare_sizes(name: str, width: int, depth: int, rounds: int) -> None:
+    """Print the ratios for a network of this size."""
+    kernels = [3, 5] * (depth // 2)
+    decisions = {f"block{i}.kernel": kernel for i, kernel in enumerate(kernels)}
+    decisions |= {f"block{i}.second": "conv" for i in range(depth)}
+    base = OpenNet((width, 2 * width))
+    architecture = nas.Space.of(base).validate({"width": width, "depth": depth, **decisions})
+    engine = nas.engine("py")
+    built, plain = check_equal(
+        lambda: engine.build(base, architecture), lambda: PlainNet(width, kernels)
+    )
+    size = sum(parameter.numel() for parameter in plain.parameters())
+    building = compare(
+        lambda: engine.build(base, architecture), lambda: PlainNet(width, kernels), rounds
+    )
+    generator = torch.Generator().manual_seed(0)
+    batch = (
+        torch.randn(4, 3, 16, 16, generator=generator),
+        torch.randint(10, (4,), generator=generator),
+    )
+    training = compare(stepper(built, batch), stepper(plain, batch), rounds)
+    print(f"{name}: {size:,} parameters; {1000 * building.theirs:.2f} ms by hand to build")
+    print(f"  build          engine / by hand  {building}")
+    print(f"  training step  engine / by hand  {training}")
+
+
+def check_equal(
+    build: Callable[[], torch.nn.Module], write: Callable[[], torch.nn.Module]
+) -> tuple[torch.nn.Module, torch.nn.Module]:
+    """Make both under one seed and make sure that they are the same model."""
+    models = []
+    for make in (build, write):
+        torch.manual_seed(0)
+        models.append(make())
+    left, right = (model.state_dict() for model in models)
+    if list(left) != list(right) or not all(torch.equal(left[key], right[key]) for key in left):
+        raise SystemExit("the built model is not the hand-written one: nothing to compare")
+    return models[0], models[1]
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    print(f"torch {torch.__version__}, {arguments.threads} threads, {arguments.rounds} rounds")
+    compare_sizes("tiny", width=8, depth=4, rounds=arguments.rounds)
+    compare_sizes("medium", width=128, depth=8, rounds=arguments.rounds)
+    compare_sizes("large", width=256, depth=8, rounds=arguments.rounds)

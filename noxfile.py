@@ -1,0 +1,127 @@
+"""What a change must pass: `nox` runs it all, `nox -s core` one part, `nox --list` names them."""
+
+from itertools import chain
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import nox
+from nox.project import dependency_groups, load_toml
+from packaging.requirements import Requirement
+
+nox.options.default_venv_backend = "virtualenv"
+nox.options.reuse_venv = "yes"
+
+ROOT = Path(__file__).parent
+TOOLS = load_toml(ROOT / "pyproject.toml")
+PACKAGES = {
+    path.parent.name: load_toml(path) for path in sorted(ROOT.glob("packages/*/pyproject.toml"))
+}
+EVERYTHING = ROOT / ".nox" / "everything" / "bin"  # torch is large: four sessions share this one
+
+
+def needs(package: str) -> tuple[str, ...]:
+    """Tell what the package, its extras and its tests declare that they need."""
+    project = PACKAGES[package]["project"]
+    extras = chain(*project.get("optional-dependencies", {}).values())
+    return *project["dependencies"], *extras, *dependency_groups(PACKAGES[package], "test")
+
+
+def is_ours(need: str) -> bool:
+    """Tell whether a need is met by a package of this repository."""
+    return Requirement(need).name in PACKAGES
+
+
+def siblings(package: str) -> set[str]:
+    """Tell which packages of this repository must be there for it, itself among them."""
+    direct = {Requirement(need).name for need in needs(package) if is_ours(need)}
+    return {package}.union(*map(siblings, direct))
+
+
+def install(session: nox.Session, *arguments: str) -> None:
+    """Install with pip, which compiles nothing now that may never be imported."""
+    session.install("--no-compile", *arguments)
+
+
+def install_editable(session: nox.Session, packages: set[str], *others: str) -> None:
+    """Install packages with what their tests need, in one command so that they find each other."""
+    around = set().union(*map(siblings, packages))
+    paths = [word for name in sorted(around) for word in ("-e", f"packages/{name}")]
+    outside = {need for name in packages for need in needs(name) if not is_ours(need)}
+    install(session, *paths, *sorted(outside), *others)
+
+
+def add_test_session(package: str) -> None:
+    """Add the session that tests one package beside nothing but what it declares."""
+
+    @nox.session(name=package.removeprefix("nas-").replace("-", "_"))
+    def test(session: nox.Session) -> None:
+        install_editable(session, {package}, "-c", "constraints.txt")
+        session.run("pytest", f"packages/{package}", *session.posargs)
+
+    test.__doc__ = f"Test {package} alone."
+
+
+@nox.session
+def everything(session: nox.Session) -> None:
+    """Install all packages and tools, for the sessions across packages."""
+    tools = dependency_groups(TOOLS, "integration", "lint")
+    install_editable(session, set(PACKAGES), "-c", "constraints.txt", *tools)
+
+
+@nox.session(venv_backend="none", requires=["everything"])
+def lint(session: nox.Session) -> None:
+    """Check style, format and types of every package."""
+    session.run(EVERYTHING / "ruff", "check")
+    session.run(EVERYTHING / "ruff", "format", "--check")
+    session.run(EVERYTHING / "mypy")
+
+
+for name in PACKAGES:
+    add_test_session(name)
+
+
+@nox.session(venv_backend="none", requires=["everything"])
+def integration(session: nox.Session) -> None:
+    """Test the packages together."""
+    session.run(EVERYTHING / "pytest", "tests", "--ignore=tests/docs", *session.posargs)
+
+
+@nox.session(venv_backend="none", requires=["everything"])
+def docs(session: nox.Session) -> None:
+    """Run every code block of the README and docs, and follow their links."""
+    session.run(EVERYTHING / "pytest", "tests/docs", *session.posargs)
+
+
+@nox.session(venv_backend="none", requires=["everything"])
+def demo(session: nox.Session) -> None:
+    """Explore examples/digits with the installed command, and write out the best model."""
+    nas, digits = EVERYTHING / "nas", ROOT / "examples" / "digits"
+    with TemporaryDirectory() as folder, session.chdir(folder):
+        session.run(nas, "run", digits / "digits.toml")
+        session.run(nas, "top", "digits")
+        session.run(nas, "export", "digits", "--output", "best")
+        session.run(EVERYTHING / "python", digits / "evaluate.py", "nas-experiments/digits")
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build each package, and use wheels, then sdists, where nothing else is installed."""
+    install(session, "-c", "constraints.txt", *dependency_groups(TOOLS, "build"))
+    with TemporaryDirectory() as folder:
+        dist, clean = Path(folder, "dist"), Path(folder, "clean", "bin")
+        for package in PACKAGES:
+            with session.chdir(ROOT / "packages" / package):
+                session.run("hatch", "build", "-t", "sdist", "-t", "wheel", dist)
+        session.run("virtualenv", "--quiet", clean.parent)
+        pip = (str(clean / "pip"), "install", "--quiet", "--no-compile", "-c", "constraints.txt")
+        for kind in ("*.whl", "*.tar.gz"):
+            session.run(*pip, "pytest", *map(str, dist.glob(kind)), external=True)
+            session.run(clean / "pytest", "tests/test_installed.py", external=True)
+
+
+@nox.session(default=False)
+def floors(session: nox.Session) -> None:
+    """Test every package with the oldest versions that it says it works with."""
+    declared = {need for name in PACKAGES for need in needs(name) if not is_ours(need)}
+    install_editable(session, set(PACKAGES), *(need.replace(">=", "==") for need in declared))
+    session.run("pytest", "packages", *session.posargs)

@@ -1,0 +1,119 @@
+"""Where text goes: results to standard output, everything about them to standard error.
+
+Labels, values and messages come from users, so nothing here interprets them: no markup, no emoji
+codes, no control characters. Colour is for terminals that want it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterator
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+__all__ = ["console", "print_json", "print_table", "printable", "results_only", "table"]
+
+_PIPE_WIDTH = 1000
+
+
+def printable(value: object) -> str:
+    r"""The value as text that can't steer a terminal; line ends stay.
+
+    >>> printable("red: \x1b[31m")
+    'red: \\x1b[31m'
+    """
+    return "".join(
+        char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in str(value)
+    )
+
+
+def console(file: IO[str] | None = None) -> Console:
+    """A console on a stream (standard output), which prints every text as it is.
+
+    Without a terminal its lines are as long as they need be, so that ``grep`` finds whole rows.
+    """
+    from rich.console import Console
+
+    stream = sys.stdout if file is None else file
+    narrow = stream.isatty() or "COLUMNS" in os.environ
+    return Console(
+        file=stream,
+        width=None if narrow else _PIPE_WIDTH,
+        markup=False,
+        emoji=False,
+        highlight=False,
+    )
+
+
+def table(*columns: str, title: str | None = None, numbers: tuple[str, ...] = ()) -> Table:
+    """An empty table in the one look of ``nas``; the columns named in ``numbers`` align right."""
+    from rich.table import Table
+
+    made = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+    )
+    for column in columns:
+        made.add_column(
+            column,
+            header_style="bold",
+            justify="right" if column in numbers else "left",
+            overflow="fold",
+        )
+    return made
+
+
+def print_table(out: Console, shown: Table) -> None:
+    """Print a table; without a terminal its lines have no blanks at their ends."""
+    if out.is_terminal:
+        out.print(shown)
+        return
+    with out.capture() as captured:
+        out.print(shown)
+    for line in captured.get().splitlines():
+        out.file.write(f"{line.rstrip()}\n")
+
+
+def print_json(value: Any) -> None:
+    """The value as JSON on standard output, for programs; NaN and infinity become null."""
+    sys.stdout.write(json.dumps(value, indent=2, allow_nan=False) + "\n")
+    sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def results_only(wanted: bool = True) -> Iterator[None]:
+    """Within it, what user code and worker processes print goes to standard error.
+
+    A model file that prints while it is imported must not break the JSON of ``--json``.
+    """
+    if not wanted:
+        yield
+        return
+    with contextlib.ExitStack() as stack:
+        if _is_real_stdout():
+            sys.stdout.flush()
+            saved = os.dup(1)
+            stack.callback(os.close, saved)
+            stack.callback(os.dup2, saved, 1)
+            stack.callback(sys.stdout.flush)
+            os.dup2(2, 1)
+        else:
+            stack.enter_context(contextlib.redirect_stdout(sys.stderr))
+        yield
+
+
+def _is_real_stdout() -> bool:
+    try:
+        return sys.stdout.fileno() == 1
+    except (OSError, ValueError):
+        return False

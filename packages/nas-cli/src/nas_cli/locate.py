@@ -1,0 +1,80 @@
+"""Finding an experiment: by its folder, or by its name in ``./nas-experiments``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from click.shell_completion import CompletionItem
+from nas_core.errors import nearest
+
+from nas_cli.edge import NoExperimentError
+
+if TYPE_CHECKING:
+    from nas_search import Trial
+
+__all__ = [
+    "HOME",
+    "STATES",
+    "STORE",
+    "counts",
+    "experiment_argument",
+    "experiment_folders",
+    "find_experiment",
+]
+
+HOME = Path("nas-experiments")
+STORE = "trials.sqlite"
+STATES = ("completed", "failed", "running")
+
+
+def counts(trials: Sequence[Trial]) -> dict[str, int]:
+    """How many trials are in each state."""
+    return {state: sum(trial.state == state for trial in trials) for state in STATES}
+
+
+def experiment_folders(directory: Path) -> list[Path]:
+    """The experiments right inside a directory, by name."""
+    if not directory.is_dir():
+        return []
+    return sorted(child for child in directory.iterdir() if (child / STORE).is_file())
+
+
+def find_experiment(name: str) -> Path:
+    """The folder of an experiment.
+
+    Raises:
+        NoExperimentError: neither a folder with a trial store nor the name of one.
+    """
+    by_name = [HOME / name] if Path(name).name == name else []
+    for folder in (Path(name), *by_name):
+        if (folder / STORE).is_file():
+            return folder
+    known = [folder.name for folder in experiment_folders(HOME)]
+    there = ", ".join(known) if known else "none"
+    reason = f"it has no {STORE}" if Path(name).is_dir() else "no such folder"
+    raise NoExperimentError(
+        f"no experiment {name!r}: {reason}, and no experiment of this name in "
+        f"{HOME}{os.sep} (there: {there}){nearest(name, known)}"
+    )
+
+
+def _find(_ctx: click.Context, _param: click.Parameter, name: str) -> Path:
+    return find_experiment(name)
+
+
+def _complete(
+    _ctx: click.Context, _param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    names = [folder.name for folder in experiment_folders(HOME)]
+    found = [CompletionItem(name) for name in names if name.startswith(incomplete)]
+    return [*found, CompletionItem(incomplete, type="dir")]
+
+
+experiment_argument = click.argument(
+    "folder", metavar="EXPERIMENT", callback=_find, shell_complete=_complete
+)
+"""The EXPERIMENT of a command, which gets its folder."""

@@ -1,0 +1,121 @@
+"""``nas run`` and ``nas resume``: explore a model space, and go on after an interruption."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nas_cli.command import command
+from nas_cli.conclusion import conclude, say_how_to_resume
+from nas_cli.console import results_only
+from nas_cli.display import Scale, display
+from nas_cli.edge import explain
+from nas_cli.environment import plugins
+from nas_cli.exit_codes import ExitCode
+from nas_cli.locate import experiment_argument
+from nas_cli.overrides import changed, parse_overrides
+
+if TYPE_CHECKING:
+    from nas_search import Experiment
+
+__all__ = ["resume", "run"]
+
+
+@command(
+    "run",
+    examples=(
+        "nas run search.toml",
+        "nas run search.toml --name wide --max-trials 20 --concurrency 2",
+        "nas run search.toml --set strategy.name=grid --set seed=7",
+        "nas run search.toml --json > result.json   # progress goes to standard error",
+    ),
+)
+@click.argument(
+    "config", metavar="CONFIG.toml", type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+@click.option("--max-trials", type=click.IntRange(1), help="How many architectures to try.")
+@click.option("--concurrency", type=click.IntRange(1), help="How many trials run at once.")
+@click.option("--name", help="The experiment's name.")
+@click.option(
+    "--directory", type=click.Path(file_okay=False), help="Where the experiment's folder goes."
+)
+@click.option(
+    "--set",
+    "overrides",
+    metavar="KEY=VALUE",
+    multiple=True,
+    callback=parse_overrides,
+    help="Change any key of the configuration. Another strategy.name drops the options of the "
+    "strategy in the file.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def run(config: Path, overrides: dict[str, Any], as_json: bool, **options: Any) -> None:
+    """Explore the model space that CONFIG.toml names.
+
+    Ctrl-C stops it; every trial that has ended is kept, and `nas resume` goes on.
+    """
+    with results_only(as_json):
+        from nas_search import Experiment, ExperimentConfig
+
+        settings = changed(ExperimentConfig.from_toml(config), overrides | _given(options))
+        experiment = Experiment.from_config(settings, plugins=plugins())
+        reason = _explore(experiment, experiment.run, as_json)
+    conclude(experiment, reason, as_json)
+
+
+@command(
+    "resume",
+    examples=(
+        "nas resume digits",
+        "nas resume nas-experiments/digits --max-trials 100   # further than planned",
+    ),
+)
+@experiment_argument
+@click.option("--max-trials", type=click.IntRange(1), help="How many in all, from now on.")
+@click.option("--concurrency", type=click.IntRange(1), help="How many trials run at once.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def resume(folder: Path, as_json: bool, **options: Any) -> None:
+    """Go on with EXPERIMENT after an interruption, or to try more architectures.
+
+    EXPERIMENT is a folder, or a name in ./nas-experiments. Trials that have ended are not repeated.
+    """
+    with results_only(as_json):
+        from nas_search import Experiment
+
+        experiment = Experiment.open(folder, plugins=plugins())
+        experiment.config = changed(experiment.config, _given(options))
+        reason = _explore(experiment, experiment.resume, as_json)
+    conclude(experiment, reason, as_json)
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    keys = {"concurrency": "trial_concurrency"}
+    return {keys.get(name, name): value for name, value in options.items() if value is not None}
+
+
+def _explore(experiment: Experiment, go: Callable[[], str], as_json: bool) -> str:
+    """Run or resume, showing it, and answer why it ended; an interruption says how to go on."""
+    from nas_search.running import TooManyFailuresError, WorkersError
+
+    scale = Scale(
+        name=experiment.config.name,
+        total=experiment.config.max_trials,
+        done=sum(trial.state != "running" for trial in experiment.trials),
+        objectives=experiment.objectives,
+        best=experiment.top_trials,
+    )
+    try:
+        with display(scale, sys.stderr if as_json else sys.stdout) as shown:
+            experiment.observers = (shown,)
+            return go()
+    except KeyboardInterrupt:
+        say_how_to_resume(experiment, "Interrupted")
+        raise click.exceptions.Exit(ExitCode.INTERRUPTED) from None
+    except (TooManyFailuresError, WorkersError) as error:
+        click.echo(explain(error).message, err=True)
+        say_how_to_resume(experiment, "Given up")
+        raise click.exceptions.Exit(ExitCode.FAILED) from None

@@ -1,0 +1,151 @@
+"""``nas space``: what there is to choose in a model space, before anything is trained."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nas_cli.command import command
+from nas_cli.console import console, print_json, print_table, printable, results_only, table
+from nas_cli.wording import architecture_text, value_text
+
+if TYPE_CHECKING:
+    from nas_core import Space
+    from nas_core.choice import Choice
+
+__all__ = ["space"]
+
+_COUNTING_STEPS = 1_000_000
+_OPTIONS_SHOWN = 12
+
+
+@command(
+    "space",
+    examples=(
+        "nas space net.py:Net                 # a class that can be called without arguments",
+        "nas space mypackage.models:net       # a model, or a function that returns one",
+        "nas space net.py:Net --sample 3 --seed 7",
+        "nas space net.py:Net --json | jq .size",
+    ),
+)
+@click.argument("target")
+@click.option(
+    "--sample",
+    "n_samples",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help="How many random architectures to show.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the random architectures.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def space(target: str, n_samples: int, seed: int, as_json: bool) -> None:
+    """Show the model space TARGET: its choices, their conditions, its size, a sample.
+
+    TARGET is path/to/file.py:name or module:name, where name is a model, a class, or a function
+    that returns a model.
+    """
+    with results_only(as_json):
+        found = _load(target)
+        described = describe(found, target, n_samples, seed)
+    if as_json:
+        print_json(described)
+    else:
+        _print(found, described)
+
+
+def _load(target: str) -> Space:
+    import torch
+    from nas_core import Space
+    from nas_search.target import load_target, made
+
+    part = made(load_target(target, Path.cwd()))
+    found = Space.of(part)
+    if not found.choices and not isinstance(part, (torch.nn.Module, Space)):
+        raise click.BadParameter(
+            f"{target!r} is a {type(part).__name__} without choices; name a model, a class, or a "
+            "function without arguments that returns a model",
+            param_hint="TARGET",
+        )
+    return found
+
+
+def describe(found: Space, target: str, n_samples: int, seed: int) -> dict[str, Any]:
+    """Everything about the space as JSON values."""
+    generator = random.Random(seed)
+    return {
+        "target": target,
+        "digest": found.digest,
+        "size": _size(found),
+        "choices": [_choice(found, choice) for choice in found.choices.values()],
+        "constraints": [constraint.name for constraint in found.constraints],
+        "samples": [dict(found.sample(rng=generator)) for _ in range(n_samples)],
+    }
+
+
+def _size(found: Space) -> int | None:
+    from nas_core.errors import SpaceTooLargeError
+
+    try:
+        return found.size(limit=_COUNTING_STEPS)
+    except SpaceTooLargeError:
+        return None
+
+
+def _choice(found: Space, choice: Choice) -> dict[str, Any]:
+    return {
+        "label": choice.label,
+        "kind": choice.kind,
+        "options": choice.domain.describe(),
+        "n_options": choice.domain.size,
+        "conditions": [dict(condition) for condition in found.conditions[choice.label]],
+        "place": str(choice.place),
+    }
+
+
+def _print(found: Space, described: dict[str, Any]) -> None:
+    out = console()
+    size = described["size"]
+    counted = "too large to count" if size is None else f"{size:,}"
+    out.print(f"architectures: {counted}")
+    out.print(f"choices:       {len(described['choices'])}\n")
+    rows = table("label", "kind", "options", "active")
+    for choice in found.choices.values():
+        rows.add_row(
+            printable(choice.label),
+            choice.kind,
+            _options_text(choice),
+            condition_text(found, choice.label),
+        )
+    if found.choices:
+        print_table(out, rows)
+    for name in described["constraints"]:
+        out.print(f"\nwhere {printable(name)}")
+    for sample in described["samples"]:
+        out.print(f"\nsample: {architecture_text(sample)}")
+
+
+def _options_text(choice: Choice) -> str:
+    options = choice.domain.describe()
+    if not isinstance(options, list):
+        return printable(choice.domain)
+    shown = " | ".join(value_text(option) for option in options[:_OPTIONS_SHOWN])
+    more = len(options) - _OPTIONS_SHOWN
+    return f"{shown} | ... {more} more" if more > 0 else shown
+
+
+def condition_text(found: Space, label: str) -> str:
+    """When a choice is active, in a few words."""
+    return (
+        " or ".join(
+            " and ".join(
+                f"{printable(other)} = {'|'.join(value_text(value) for value in values)}"
+                for other, values in condition.items()
+            )
+            for condition in found.conditions[label]
+        )
+        or "always"
+    )

@@ -1,0 +1,125 @@
+"""``nas top`` and ``nas show``: what an experiment has found, during and after its run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nas_cli.command import command
+from nas_cli.console import console, print_json, print_table, printable, table
+from nas_cli.display import best_table
+from nas_cli.edge import NoExperimentError
+from nas_cli.locate import counts, experiment_argument
+from nas_cli.wording import duration_text, metrics_text, number_text, value_text
+
+if TYPE_CHECKING:
+    from nas_search import Experiment, Trial
+
+__all__ = ["show", "top", "trial_json"]
+
+
+def trial_json(trial: Trial) -> dict[str, Any]:
+    """The record of a trial as JSON values."""
+    return {
+        "number": trial.number,
+        "state": trial.state,
+        "architecture": dict(trial.architecture),
+        "digest": trial.digest,
+        "seed": trial.seed,
+        "metrics": None if trial.metrics is None else dict(trial.metrics),
+        "error": trial.error,
+        "seconds": trial.seconds,
+        "created": trial.created,
+        "started": trial.started,
+        "finished": trial.finished,
+    }
+
+
+@command(
+    "top",
+    examples=(
+        "nas top digits",
+        "nas top nas-experiments/digits -k 1 --json | jq '.[0].architecture'",
+    ),
+)
+@experiment_argument
+@click.option(
+    "-k", "count", type=click.IntRange(1), default=5, show_default=True, help="How many trials."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def top(folder: Path, count: int, as_json: bool) -> None:
+    """Show the best trials of EXPERIMENT.
+
+    EXPERIMENT is a folder, or a name in ./nas-experiments. It may be running.
+    """
+    from nas_search import Experiment
+
+    experiment = Experiment.open(folder)
+    best = experiment.top_trials(count)
+    if as_json:
+        print_json([trial_json(trial) for trial in best])
+    elif best:
+        print_table(console(), best_table(best, experiment.objectives))
+    else:
+        states = ", ".join(f"{n} {state}" for state, n in counts(experiment.trials).items())
+        console().print(f"No trial has completed yet: {states}.")
+
+
+@command(
+    "show",
+    examples=(
+        "nas show digits 7",
+        "nas show digits 7 --json | jq .error",
+    ),
+)
+@experiment_argument
+@click.argument("number", metavar="TRIAL", type=click.IntRange(0))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def show(folder: Path, number: int, as_json: bool) -> None:
+    """Show one TRIAL of EXPERIMENT: its architecture, metrics, reports, or why it failed.
+
+    TRIAL is its number. EXPERIMENT is a folder, or a name in ./nas-experiments.
+    """
+    from nas_search import Experiment
+
+    trial = _trial(Experiment.open(folder), number)
+    if as_json:
+        print_json(trial_json(trial) | {"reports": _reports(trial), "details": trial.details})
+    else:
+        _print_trial(trial)
+
+
+def _trial(experiment: Experiment, number: int) -> Trial:
+    found = {trial.number: trial for trial in experiment.trials}
+    if number in found:
+        return found[number]
+    there = f"it has 0 to {max(found)}" if found else "it has none yet"
+    raise NoExperimentError(f"experiment {experiment.config.name!r} has no trial {number}: {there}")
+
+
+def _reports(trial: Trial) -> list[dict[str, Any]]:
+    return [{"step": report.step, "metrics": dict(report.metrics)} for report in trial.reports]
+
+
+def _print_trial(trial: Trial) -> None:
+    out = console()
+    out.print(f"trial {trial.number}: {trial.state} in {duration_text(trial.seconds)}")
+    out.print(f"seed {trial.seed}, digest {trial.digest}\n")
+    decisions = table("label", "value")
+    for label, value in trial.architecture.items():
+        decisions.add_row(printable(label), value_text(value))
+    print_table(out, decisions)
+    if trial.metrics:
+        metrics = table("metric", "value", numbers=("value",))
+        for name, value in trial.metrics.items():
+            metrics.add_row(printable(name), number_text(value))
+        out.print()
+        print_table(out, metrics)
+    for report in trial.reports:
+        out.print(f"step {report.step}: {metrics_text(report.metrics)}")
+    if trial.error:
+        out.print(f"\n{printable(trial.error)}")
+    if trial.details:
+        out.print(f"\n{printable(trial.details)}")

@@ -1,0 +1,88 @@
+"""How trials are put into words, the same in every table and line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from nas_cli.console import printable
+
+__all__ = [
+    "architecture_text",
+    "duration_text",
+    "first_line",
+    "metrics_text",
+    "number_text",
+    "value_text",
+]
+
+
+def number_text(number: float) -> str:
+    """A metric to five significant digits.
+
+    >>> number_text(0.971234567), number_text(12345678), number_text(3.0)
+    ('0.97123', '12345678', '3')
+    """
+    if float(number).is_integer() and abs(number) < 1e12:
+        return str(int(number))
+    return f"{number:.5g}"
+
+
+def metrics_text(metrics: Mapping[str, float] | None) -> str:
+    """All metrics on one line.
+
+    >>> metrics_text({"accuracy": 0.9712, "loss": 0.1})
+    'accuracy=0.9712 loss=0.1'
+    """
+    if not metrics:
+        return "-"
+    return " ".join(f"{printable(name)}={number_text(value)}" for name, value in metrics.items())
+
+
+def value_text(value: Any) -> str:
+    """A value of a choice; text without quotes where that is not ambiguous.
+
+    >>> value_text("conv"), value_text("2"), value_text([0, 2]), value_text(True)
+    ('conv', '"2"', '[0,2]', 'true')
+    """
+    if isinstance(value, str) and value.isidentifier():
+        return value if value not in ("true", "false", "null") else json.dumps(value)
+    return printable(json.dumps(value, separators=(",", ":"), ensure_ascii=False))
+
+
+def architecture_text(architecture: Mapping[str, Any]) -> str:
+    """All decisions on one line.
+
+    >>> architecture_text({"width": 32, "body": "conv"})
+    'width=32 body=conv'
+    """
+    text = " ".join(
+        f"{printable(label)}={value_text(value)}" for label, value in architecture.items()
+    )
+    return text or "(no choices)"
+
+
+def duration_text(seconds: float | None) -> str:
+    """A duration for people.
+
+    >>> duration_text(0.42), duration_text(75), duration_text(7384), duration_text(None)
+    ('0.4s', '1m15s', '2h03m', '-')
+    """
+    if seconds is None:
+        return "-"
+    if seconds < 60:
+        return f"{seconds:.1f}s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}m{rest:02}s"
+    return f"{minutes // 60}h{minutes % 60:02}m"
+
+
+def first_line(text: str | None) -> str:
+    """The first line of a message, for a table.
+
+    >>> first_line("ValueError: bad (net.py:41)\\nmore")
+    'ValueError: bad (net.py:41)'
+    """
+    return printable((text or "").strip().partition("\n")[0])

@@ -1,0 +1,204 @@
+"""Errors: one message, the right exit code, and a traceback only with --debug."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from nas_cli.edge import NoExperimentError, explain
+from nas_cli.exit_codes import ExitCode
+from nas_cli.main import nas as nas_group
+from nas_core.errors import (
+    NasError,
+    Place,
+    PluginError,
+    UnknownEngineError,
+    UnsupportedFormatError,
+    UnsupportedSpaceError,
+)
+from nas_search import ReplayError, StoreError
+
+
+def raised(code: str, file: Path) -> BaseException:
+    """What running a user's file raises."""
+    file.write_text(code)
+    with pytest.raises((Exception, SystemExit)) as caught:
+        exec(compile(code, str(file), "exec"), {"__name__": "net"})
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (NasError("wrong"), ExitCode.BAD_INPUT),
+        (NoExperimentError("none"), ExitCode.STATE),
+        (StoreError("x.sqlite", "locked"), ExitCode.STATE),
+        (ReplayError("other architectures"), ExitCode.STATE),
+        (PermissionError(13, "Permission denied", "x.sqlite"), ExitCode.STATE),
+        (sqlite3.OperationalError("disk I/O error"), ExitCode.STATE),
+        (PluginError("broken"), ExitCode.ENGINE),
+        (UnknownEngineError("grph", ["graph"]), ExitCode.ENGINE),
+        (UnsupportedFormatError("no code"), ExitCode.ENGINE),
+        (UnsupportedSpaceError(["loops"]), ExitCode.ENGINE),
+        (ZeroDivisionError("division by zero"), ExitCode.BUG),
+        (KeyboardInterrupt(), ExitCode.INTERRUPTED),
+    ],
+)
+def test_every_kind_of_error_has_its_code(error: BaseException, code: ExitCode) -> None:
+    failure = explain(error)
+    assert failure.code is code
+    assert str(error) in failure.message
+    assert "Traceback" not in failure.message
+
+
+def test_the_users_exception_is_shown_with_their_line(folder: Path) -> None:
+    file = folder / "net.py"
+    error = raised("def f(x):\n    return x['width']\n\nf({})\n", file)
+    assert explain(error).message == f"Error: {file}:2: KeyError: 'width'"
+    assert explain(error).code is ExitCode.BAD_INPUT
+
+
+def test_the_users_line_is_the_innermost_of_theirs_not_of_torch(folder: Path) -> None:
+    file = folder / "net.py"
+    error = raised("import json\njson.loads('{')\n", file)
+    assert explain(error).message.startswith(f"Error: {file}:2: json.decoder.JSONDecodeError: ")
+
+
+def test_a_syntax_error_names_its_file(folder: Path) -> None:
+    file = folder / "net.py"
+    error = raised("x = 1\ndef f(:\n", file)
+    assert explain(error).message == f"Error: {file}:2: SyntaxError: invalid syntax"
+
+
+def test_an_import_error_names_the_line(folder: Path) -> None:
+    file = folder / "net.py"
+    error = raised("\nimport no_such_module\n", file)
+    expected = f"Error: {file}:2: ModuleNotFoundError: No module named 'no_such_module'"
+    assert explain(error).message == expected
+
+
+def test_a_nas_error_below_the_users_code_gets_their_line(folder: Path) -> None:
+    file = folder / "net.py"
+    error = raised("from nas_core.errors import NasError\nraise NasError('bad label')\n", file)
+    assert explain(error).message == f"Error: {file}:2: bad label"
+    place = Place(str(file), 2)
+    named = raised(
+        f"from nas_core.errors import NasError\nraise NasError('bad at {place}')\n", file
+    )
+    assert explain(named).message == f"Error: bad at {place}"
+
+
+def test_a_user_file_that_exits_is_not_silent(folder: Path) -> None:
+    error = raised("raise SystemExit(0)\n", folder / "net.py")
+    assert explain(error).message.endswith("net.py:1: SystemExit: 0")
+
+
+def test_control_characters_in_a_message_are_shown_as_text() -> None:
+    assert explain(NasError("bad \x1b[2J label")).message == r"Error: bad \x1b[2J label"
+
+
+@pytest.fixture
+def bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``nas list-engines`` fails inside, without a line of a user's file on the way."""
+    monkeypatch.setattr("nas_cli.engines.engine_rows", partial(int, "x"))
+
+
+def test_a_bug_asks_for_debug(nas: Any, bug: None) -> None:
+    result = nas("list-engines")
+    assert result.exit_code == ExitCode.BUG
+    assert result.stderr.startswith("Error: nas failed unexpectedly: ValueError: invalid literal")
+    assert "--debug" in result.stderr
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("arguments", [("--debug", "list-engines"), ("list-engines", "--debug")])
+def test_debug_shows_the_traceback_wherever_it_stands(
+    arguments: tuple[str, ...], nas: Any, bug: None
+) -> None:
+    result = nas(*arguments)
+    assert result.exit_code == ExitCode.BUG
+    assert "Traceback (most recent call last)" in result.stderr
+    assert result.stdout == ""
+
+
+def test_an_unexpected_exit_is_no_success(nas: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nas_cli.engines.engine_rows", partial(sys.exit, 0))
+    assert nas("list-engines").exit_code == ExitCode.BUG
+
+
+def test_usage_errors_are_click_s_own(nas: Any) -> None:
+    result = nas("list-engines", "--jsn")
+    assert result.exit_code == ExitCode.BAD_INPUT
+    assert "No such option" in result.stderr
+    assert "--json" in result.stderr
+
+
+def test_a_misspelt_command_gets_the_nearest(nas: Any) -> None:
+    result = nas("list-engine")
+    assert result.exit_code == ExitCode.BAD_INPUT
+    assert "did you mean 'list-engines'?" in result.stderr
+
+
+def test_help_documents_every_exit_code(nas: Any) -> None:
+    output = nas("--help").output
+    for code in ExitCode:
+        assert f"{code.value:>3}  {code.meaning}" in output
+
+
+def test_the_readme_documents_every_exit_code() -> None:
+    readme = Path(__file__).parents[1].joinpath("README.md").read_text(encoding="utf-8")
+    for code in ExitCode:
+        assert f"| {code.value} | {code.meaning} |" in readme
+
+
+def test_every_command_has_help_with_examples_of_itself(nas: Any) -> None:
+    for name, subcommand in nas_group.commands.items():
+        output = nas(name, "--help").output
+        assert subcommand.help
+        examples = output.partition("Examples:\n")[2].splitlines()
+        assert any(f"nas {name}" in line for line in examples), name
+        assert "--debug" in output
+
+
+def test_every_example_in_a_help_can_be_parsed(nas: Any) -> None:
+    for name, subcommand in nas_group.commands.items():
+        for example in subcommand.examples:  # type: ignore[attr-defined]
+            line = example.partition("#")[0].partition("|")[0].partition(">")[0]
+            words = line.split(f"nas {name}", 1)[1].split()
+            parser = subcommand.make_parser(click.Context(subcommand))
+            parser.parse_args(words)
+
+
+def test_the_version(nas: Any) -> None:
+    assert nas("--version").output == "nas, version 0.1.0\n"
+
+
+def test_the_help_needs_neither_torch_nor_the_search(folder: Path) -> None:
+    code = (
+        "import sys\n"
+        "from nas_cli.main import nas\n"
+        "nas(['run', '--help'], standalone_mode=False)\n"
+        "heavy = {'torch', 'numpy', 'nas_search', 'rich'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=folder)
+
+
+def test_a_closed_pipe_is_quiet(folder: Path) -> None:
+    nas = Path(sys.executable).with_name("nas")
+    done = subprocess.run(
+        f"{nas} --help | head -n 1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        check=False,
+    )
+    assert done.stdout.startswith("Usage: nas")
+    assert done.stderr == ""

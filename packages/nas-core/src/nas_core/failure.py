@@ -1,0 +1,102 @@
+"""Say in one line what other people's code raised, and where it did."""
+
+from __future__ import annotations
+
+import sysconfig
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TypeVar
+
+from nas_core.errors import Place
+
+__all__ = ["Failed", "attempt", "failure_text", "place_of"]
+
+T = TypeVar("T")
+
+_STANDARD = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
+_INSTALLED = (sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))
+_OURS = ("nas_search", "nas_cli")
+
+
+@dataclass(frozen=True)
+class Failed:
+    """What a plugin raised instead of doing what it was asked for."""
+
+    error: BaseException
+
+
+def attempt(act: Callable[[], T]) -> T | Failed:
+    """Call into a plugin: the edge where anything may be raised, and must hurt only the plugin.
+
+    >>> attempt(lambda: 1 / 1), attempt(lambda: 1 / 0)
+    (1.0, Failed(error=ZeroDivisionError('division by zero')))
+    """
+    try:
+        return act()
+    except KeyboardInterrupt:
+        raise
+    # A plugin is anybody's code. Not only Exception: it may call sys.exit() when it is imported.
+    except BaseException as error:  # noqa: BLE001
+        return Failed(error)
+
+
+def failure_text(error: BaseException) -> str:
+    """The type and message of an exception, with the line of the user's code that led to it.
+
+    >>> failure_text(ValueError("too wide"))
+    'ValueError: too wide'
+    >>> failure_text(KeyError())
+    'KeyError'
+    """
+    # Not str(error): that may raise, too.
+    message = str(traceback.TracebackException(type(error), error, None)).strip()
+    text = f"{type(error).__name__}: {message}" if message else type(error).__name__
+    place = place_of(error)
+    # A SyntaxError says its place itself, and so do many of our own.
+    if place is None or isinstance(error, SyntaxError) or str(place) in text:
+        return text
+    return f"{text} ({place})"
+
+
+def place_of(error: BaseException) -> Place | None:
+    """The innermost line of the user's code that an exception passed.
+
+    If there is none, that of a library, and else that of an engine; never one of the core.
+    """
+    passed = [
+        (_rank(frame), Place(_shortest(frame.f_code.co_filename), line))
+        for frame, line in traceback.walk_tb(error.__traceback__)
+    ]
+    best = min((rank for rank, _ in passed), default=_CORE)
+    found = [place for rank, place in passed if rank == best != _CORE]
+    return found[-1] if found else None
+
+
+_USER, _LIBRARY, _ENGINE, _CORE = range(4)
+
+
+def _rank(frame: FrameType) -> int:
+    """How little the line of this frame tells the user."""
+    file = frame.f_code.co_filename
+    package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+    if package == "nas_core" or _is_standard(file):
+        return _CORE
+    if package in _OURS or package.startswith("nas_engine_"):
+        return _ENGINE
+    return _LIBRARY if _is_installed(file) else _USER
+
+
+def _is_installed(file: str) -> bool:
+    return file.startswith(_INSTALLED)
+
+
+def _is_standard(file: str) -> bool:
+    return file.startswith(("<frozen", *_STANDARD)) and not _is_installed(file)
+
+
+def _shortest(file: str) -> str:
+    path, folder = Path(file), Path.cwd()
+    return str(path.relative_to(folder)) if path.is_relative_to(folder) else file

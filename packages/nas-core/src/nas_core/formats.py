@@ -1,0 +1,49 @@
+"""Refuse a format in one way in all engines: with the reason, and the engines that have it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from nas_core.errors import UnsupportedFormatError, nearest
+from nas_core.plugins import engines
+from nas_core.protocols import FORMATS
+
+__all__ = ["format_refused"]
+
+_BRINGS_CODE = "pip install nas-engine-graph"
+
+
+def format_refused(
+    engine: str, formatter: str, supported: Iterable[str], reason: str
+) -> UnsupportedFormatError:
+    """The error of ``Engine.export`` for a format that the engine lacks.
+
+    Args:
+        engine: its name.
+        formatter: what was asked for.
+        supported: the formats that it has.
+        reason: why it lacks one that other engines may have.
+
+    >>> print(format_refused("py", "cod", ["dict", "instance"], "it keeps no source"))
+    no export format is called 'cod'; did you mean 'code'? (formats: dict, instance, code)
+    """
+    if formatter not in FORMATS:
+        return UnsupportedFormatError(
+            f"no export format is called {formatter!r}{nearest(str(formatter), FORMATS)} "
+            f"(formats: {', '.join(FORMATS)})"
+        )
+    able = [
+        name
+        for name, record in sorted(engines().items())
+        if f"export-{formatter}" in record.info.capabilities
+    ]
+    if able:
+        instead = f"installed engines that can: {', '.join(map(repr, able))}"
+    elif formatter == "code":
+        instead = f"no installed engine can: `{_BRINGS_CODE}` brings one"
+    else:
+        instead = "no installed engine can"
+    return UnsupportedFormatError(
+        f"the engine {engine!r} can't export {formatter!r}, only "
+        f"{', '.join(supported) or 'nothing'}: {reason}; {instead}"
+    )

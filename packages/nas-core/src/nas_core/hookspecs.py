@@ -1,0 +1,153 @@
+"""All hooks of the system: what a plugin may implement.
+
+A plugin is a module (or any object) that an installed distribution names as an entry point of the
+group ``nas``::
+
+    [project.entry-points.nas]
+    mine = "my_package.plugin"
+
+and that has functions with the names of this module, each decorated with ``nas_core.hookimpl``.
+A hook may leave out arguments that it does not need. Plugins are imported to be listed, so
+everything heavy, torch too, belongs inside of functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+import pluggy
+
+from nas_core.architecture import Architecture
+from nas_core.protocols import EngineInfo, Metrics
+
+__all__ = ["FinishedTrial", "hookimpl", "hookspec"]
+
+PROJECT = "nas"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+class FinishedTrial(Protocol):
+    """What an observer can rely on in the record of a trial."""
+
+    @property
+    def number(self) -> int: ...
+    @property
+    def architecture(self) -> Architecture: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def metrics(self) -> Mapping[str, float] | None: ...
+    @property
+    def error(self) -> str | None: ...
+
+
+@hookspec
+def nas_engines() -> Iterable[EngineInfo]:  # type: ignore[empty-body]
+    """The execution engines that this plugin brings. A generator will do.
+
+    A complete plugin:
+
+    >>> from nas_core import EngineInfo, hookimpl
+    >>> def load():
+    ...     from my_package.engine import MyEngine
+    ...     return MyEngine()
+    >>> @hookimpl
+    ... def nas_engines():
+    ...     yield EngineInfo(
+    ...         name="mine",
+    ...         summary="what it is good for",
+    ...         capabilities=frozenset({"inline", "export-instance"}),
+    ...         load=load,
+    ...     )
+    """
+
+
+@hookspec
+def nas_experiment_started(experiment: str, config: object) -> None:
+    """An experiment begins, or goes on after a resume.
+
+    Args:
+        experiment: its name.
+        config: its configuration.
+
+    A complete plugin:
+
+    >>> from nas_core import hookimpl
+    >>> @hookimpl
+    ... def nas_experiment_started(experiment):
+    ...     print("started", experiment)
+    """
+
+
+@hookspec
+def nas_trial_started(experiment: str, number: int, architecture: Architecture) -> None:
+    """A trial was handed to a worker.
+
+    Args:
+        experiment: the name of its experiment.
+        number: that of the trial.
+        architecture: what it tries.
+
+    A complete plugin:
+
+    >>> from nas_core import hookimpl
+    >>> @hookimpl
+    ... def nas_trial_started(number, architecture):
+    ...     print(number, dict(architecture))
+    """
+
+
+@hookspec
+def nas_trial_reported(experiment: str, number: int, step: int, metrics: Metrics) -> None:
+    """A running trial handed over intermediate metrics.
+
+    Args:
+        experiment: the name of its experiment.
+        number: that of the trial.
+        step: the epoch, or whatever the evaluator counts.
+        metrics: metric → value.
+
+    A complete plugin:
+
+    >>> from nas_core import hookimpl
+    >>> @hookimpl
+    ... def nas_trial_reported(number, step, metrics):
+    ...     print(number, step, metrics)
+    """
+
+
+@hookspec
+def nas_trial_finished(experiment: str, trial: FinishedTrial) -> None:
+    """A trial has completed or failed, and is stored.
+
+    Args:
+        experiment: the name of its experiment.
+        trial: its record.
+
+    A complete plugin:
+
+    >>> from nas_core import hookimpl
+    >>> @hookimpl
+    ... def nas_trial_finished(experiment, trial):
+    ...     print(experiment, trial.number, trial.metrics or trial.error)
+    """
+
+
+@hookspec
+def nas_experiment_finished(experiment: str, reason: str) -> None:
+    """An experiment has ended; it may be resumed later.
+
+    Args:
+        experiment: its name.
+        reason: why, in words: the budget is spent, the space exhausted, Ctrl-C, ...
+
+    A complete plugin:
+
+    >>> from nas_core import hookimpl
+    >>> @hookimpl
+    ... def nas_experiment_finished(experiment, reason):
+    ...     print(experiment, "ended:", reason)
+    """

@@ -1,0 +1,182 @@
+"""A recipe is all that is needed to make the candidates of a model: no weights, no space."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from nas_core.architecture import Value
+from nas_core.choice import Choice, Key
+from nas_core.construction import Open, running
+from nas_core.deferred import Building, tree
+from nas_core.errors import UnsupportedSpaceError
+from nas_core.expression import Need, bind, bind_arguments
+from nas_core.model.program import fresh_arguments
+from nas_core.model.scan import scan, trace_model
+from nas_core.nn.choices import InputChoice, LayerChoice, Repeat
+from nas_core.nn.layers import is_open_layer
+from nas_core.space import Space
+from nas_core.structure import has_attributes
+from nas_core.wrapper import record_of
+
+__all__ = ["Recipe", "build", "recipe"]
+
+
+_NO_RECORD = (
+    "{name} can't be made again, since its class does not record its arguments: "
+    "write @nas_core.model_wrapper above `class {name}`"
+)
+_OPEN_OUTSIDE = (
+    "{name} holds a {kind} with open choices that was created outside of its __init__: create it "
+    "inside, or call a function there that makes it"
+)
+_OPEN_ARGUMENT = (
+    "an argument of {name} is a {kind} with open choices: create it inside __init__, "
+    "or pass a function that makes it"
+)
+
+
+_TORCH_OWN = frozenset(torch.nn.Module().__dict__)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A model class and the arguments of its constructor, choices included.
+
+    Picklable (with cloudpickle for classes of notebooks and scripts).
+
+    Attributes:
+        labels: creation key → label of the choices without a label of their own; None if the
+            model decides while it is built, so that only a run of the constructor tells.
+    """
+
+    cls: type[torch.nn.Module]
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    labels: Mapping[Key, str] | None
+
+    def build(self, values: Mapping[str, Value]) -> torch.nn.Module:
+        """The plain model of an architecture that is valid for the space.
+
+        Its initial weights, and the state of torch's random generator afterwards, are those that
+        a hand-written constructor of the same model leaves.
+
+        Raises:
+            Exception: whatever the constructor raises.
+        """
+        labels = self._traced_labels(values) if self.labels is None else self.labels
+        rewind = _random_states()
+        session = Building(values, labels)
+        try:
+            model = self._construct(session, values)
+            unused = session.finish(model)
+            disturbed = session.disturbed
+        except Exception:  # noqa: BLE001  It runs again, to raise from the user's line.
+            unused, disturbed = frozenset(), True
+        if disturbed:
+            rewind()
+            session = Building(values, labels, unused)
+            model = self._construct(session, values)
+            session.finish(model)
+        for module in tree(model):
+            _check_closed(module, self.cls)
+            _bind_attributes(module, values)
+        return model
+
+    def _construct(self, session: Building, values: Mapping[str, Value]) -> torch.nn.Module:
+        args, kwargs = fresh_arguments(self.args, self.kwargs)
+        with running(session):
+            return self.cls(*bind_arguments(args, values), **bind_arguments(kwargs, values))
+
+    def _traced_labels(self, values: Mapping[str, Value]) -> Mapping[Key, str]:
+        def decide(choice: Choice) -> Value:
+            return choice.domain.find(values[choice.label])
+
+        args, kwargs = fresh_arguments(self.args, self.kwargs)
+        with torch.random.fork_rng(devices=[]), running(Open(decide)):
+            return trace_model(self.cls(*args, **kwargs)).labels
+
+
+def _random_states() -> Callable[[], None]:
+    """Set the global generators back to where they are now."""
+    numpy = getattr(sys.modules.get("numpy"), "random", None)
+    states = torch.get_rng_state(), random.getstate(), numpy and numpy.get_state()
+
+    def rewind() -> None:
+        torch.set_rng_state(states[0])
+        random.setstate(states[1])
+        if numpy is not None:
+            numpy.set_state(states[2])
+
+    return rewind
+
+
+def _check_closed(module: torch.nn.Module, cls: type[torch.nn.Module]) -> None:
+    """Refuse what was created open, outside of the constructor: no architecture closes it."""
+    if isinstance(module, (InputChoice, LayerChoice, Repeat)) or is_open_layer(module):
+        names = {"name": cls.__name__, "kind": type(module).__name__}
+        raise UnsupportedSpaceError([_OPEN_OUTSIDE.format(**names)])
+
+
+def _bind_attributes(module: torch.nn.Module, values: Mapping[str, Value]) -> None:
+    """Let choices that were created outside of the constructor know their value."""
+    if type(module).__module__.startswith("torch.nn."):
+        return
+    for name in module.__dict__.keys() - _TORCH_OWN:
+        value = module.__dict__[name]
+        try:
+            follow = not isinstance(value, torch.Tensor) and has_attributes(value)
+            bound = bind(value, values, follow)
+        except Need:
+            continue  # Not among what the architecture decides: calling it says so.
+        if bound is not value:
+            module.__dict__[name] = bound
+
+
+def recipe(model: torch.nn.Module) -> Recipe:
+    """How to make candidates of this model.
+
+    Raises:
+        UnsupportedSpaceError: its class is not decorated, or an argument is an open module.
+    """
+    return _made(model)[0]
+
+
+def _made(model: torch.nn.Module) -> tuple[Recipe, Space]:
+    """The recipe and the space of a model as its constructor left it."""
+    record = record_of(model)
+    if record is None:
+        name = type(model).__name__
+        raise UnsupportedSpaceError([_NO_RECORD.format(name=name)])
+    if record.made is None:
+        for argument in (*record.args, *record.kwargs.values()):
+            if isinstance(argument, torch.nn.Module) and Space.of(argument).labels:
+                names = {"name": record.cls.__name__, "kind": type(argument).__name__}
+                raise UnsupportedSpaceError([_OPEN_ARGUMENT.format(**names)])
+        labels = None if record.chosen else trace_model(model).labels
+        record.made = Recipe(record.cls, record.args, record.kwargs, labels), scan(model)
+    made: tuple[Recipe, Space] = record.made
+    return made
+
+
+def build(model: torch.nn.Module | Recipe, architecture: Mapping[str, Value]) -> torch.nn.Module:
+    """The plain PyTorch model of one architecture.
+
+    Args:
+        model: an instance of a ``model_wrapper`` class, its choices open; or its recipe, for
+            which the architecture is not checked again.
+        architecture: label → value for every active choice.
+
+    Raises:
+        InvalidArchitectureError: it is not a point of the model's space.
+        UnsupportedSpaceError: the model can't be made again.
+    """
+    if isinstance(model, Recipe):
+        return model.build(architecture)
+    made, space = _made(model)
+    return made.build(space.validate(architecture))

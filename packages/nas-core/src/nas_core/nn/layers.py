@@ -1,0 +1,107 @@
+"""Every layer of ``torch.nn``, with choices allowed as arguments.
+
+``nas_core.nn.Conv2d(1, width, 3)`` is a plain ``torch.nn.Conv2d`` unless an argument is a choice.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import Any
+
+import torch
+
+from nas_core.construction import current
+from nas_core.deferred import Building
+from nas_core.expression import concrete, expressions_in
+from nas_core.wrapper import remember_arguments
+
+__all__ = ["is_open_layer", "layer_class"]
+
+_CONTAINERS = (
+    torch.nn.Module,
+    torch.nn.Sequential,
+    torch.nn.ModuleList,
+    torch.nn.ModuleDict,
+    torch.nn.ParameterList,
+    torch.nn.ParameterDict,
+)
+
+
+class _LayerType(type):
+    """Makes plain ``torch.nn`` layers where no choice is open; both count as instances."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        plain = cls.__dict__.get("_nas_plain")
+        if plain is None:  # A subclass of the user's.
+            return super().__call__(*args, **kwargs)
+        session = current()
+        if isinstance(session, Building):
+            return _deferred(session, plain, args, kwargs)
+        if any(True for _ in expressions_in((args, kwargs))):
+            return super().__call__(*args, **kwargs)
+        return plain(*args, **kwargs)
+
+    @property
+    def __signature__(cls) -> inspect.Signature:
+        signature = inspect.signature(cls.__init__)  # type: ignore[misc]
+        return signature.replace(parameters=list(signature.parameters.values())[1:])
+
+    # `type(layer) == nn.Linear` is how many constructors find the layers to initialise.
+    def __eq__(cls, other: object) -> bool:
+        return cls is other or (other is not None and cls.__dict__.get("_nas_plain") is other)
+
+    def __hash__(cls) -> int:
+        return hash(cls.__dict__.get("_nas_plain")) if "_nas_plain" in cls.__dict__ else id(cls)
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return isinstance(
+            instance, cls.__dict__.get("_nas_plain", ())
+        ) or super().__instancecheck__(instance)
+
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        return issubclass(
+            subclass, cls.__dict__.get("_nas_plain", ())
+        ) or super().__subclasscheck__(subclass)
+
+
+def _deferred(
+    session: Building,
+    plain: type[torch.nn.Module],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> torch.nn.Module:
+    layer = plain.__new__(plain)
+    # Lists as they are now, whatever happens to them before the layer is initialised.
+    if any(type(x) is list for x in args):
+        args = tuple(list(x) if type(x) is list else x for x in args)
+
+    def initialise(module: torch.nn.Module) -> None:
+        plain.__init__(module, *concrete(args), **(concrete(kwargs) if kwargs else kwargs))
+
+    session.defer(layer, plain, initialise, (args, kwargs))
+    return layer
+
+
+def is_open_layer(module: torch.nn.Module) -> bool:
+    """Whether it is a layer that was given open choices, outside of a constructor."""
+    return "_nas_plain" in type(module).__dict__
+
+
+def layer_class(plain: type[torch.nn.Module]) -> type:
+    """The class of ``nas_core.nn`` for one of ``torch.nn``; containers stay as they are."""
+    if plain in _CONTAINERS:
+        return plain
+
+    @functools.wraps(plain.__init__)
+    def __init__(self: torch.nn.Module, *args: Any, **kwargs: Any) -> None:
+        plain.__init__(self, *concrete(args), **concrete(kwargs))
+        remember_arguments(self, args, kwargs)
+
+    attributes = {
+        "__init__": __init__,
+        "__module__": "nas_core.nn",
+        "__doc__": f"``torch.nn.{plain.__name__}``, whose arguments may be choices.",
+        "_nas_plain": plain,
+    }
+    return _LayerType(plain.__name__, (plain,), attributes)

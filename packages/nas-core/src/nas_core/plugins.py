@@ -1,0 +1,158 @@
+"""Find the installed plugins and load each on its own, so that a broken one hurts only itself.
+
+No plugin sees another: each has a plugin manager of its own. Engines are listed without being
+loaded, and nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import pluggy
+
+from nas_core.errors import PluginError, UnknownEngineError
+from nas_core.failure import Failed, attempt, failure_text
+from nas_core.observers import Observers
+from nas_core.plugin_loading import installed, load, normal, order, reason_of, title
+from nas_core.protocols import ENGINE_METHODS, Engine, EngineInfo
+
+__all__ = [
+    "BrokenPlugin",
+    "DisabledPlugin",
+    "EngineRecord",
+    "Plugins",
+    "engine",
+    "engines",
+    "load_plugins",
+]
+
+
+@dataclass(frozen=True)
+class EngineRecord:
+    """An engine that can be used, and where it comes from.
+
+    Attributes:
+        info: what its plugin says of it.
+        distribution: the installed distribution that brings it.
+        version: that of the distribution.
+        plugin: the name of the entry point.
+    """
+
+    info: EngineInfo
+    distribution: str
+    version: str
+    plugin: str
+
+
+@dataclass(frozen=True)
+class DisabledPlugin:
+    """A plugin that was not loaded, since the caller said so."""
+
+    name: str
+    distribution: str
+    version: str
+
+
+@dataclass(frozen=True)
+class BrokenPlugin:
+    """A plugin that can't be used, and why; nothing of it is used."""
+
+    name: str
+    distribution: str
+    version: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plugins:
+    """What is installed: engines by name, broken and disabled plugins, and the observers."""
+
+    engines: Mapping[str, EngineRecord]
+    broken: tuple[BrokenPlugin, ...]
+    disabled: tuple[DisabledPlugin, ...]
+    observers: Observers
+
+    def engine(self, name: str) -> Engine:
+        """Load an engine.
+
+        Raises:
+            UnknownEngineError: none has this name.
+            PluginError: its plugin is broken or disabled, or the engine can't be loaded.
+        """
+        if (record := self.engines.get(name)) is None:
+            raise self._why_not(name)
+        where = f"engine {name!r} of {title(record.plugin, record.distribution, record.version)}"
+        made = attempt(record.info.load)
+        if isinstance(made, Failed):
+            reason = failure_text(made.error)
+            raise PluginError(f"{where} can't be loaded: {reason}") from made.error
+        if isinstance(made, type):
+            raise PluginError(
+                f"{where}: its load() returned the class {made.__name__}, not an engine: "
+                f"return {made.__name__}()"
+            )
+        if lacking := [x for x in ENGINE_METHODS if not callable(getattr(made, x, None))]:
+            raise PluginError(
+                f"{where}: its load() returned a {type(made).__name__}, which is no engine: "
+                f"it has no method {', '.join(lacking)}"
+            )
+        return made
+
+    def _why_not(self, name: str) -> PluginError | UnknownEngineError:
+        for broken in self.broken:
+            if broken.name == name:
+                where = title(name, broken.distribution, broken.version)
+                return PluginError(f"engine {name!r}: {where} is broken: {broken.reason}")
+        for disabled in self.disabled:
+            if disabled.name == name:
+                where = title(name, disabled.distribution, disabled.version)
+                return PluginError(f"engine {name!r}: {where} is disabled")
+        return UnknownEngineError(name, sorted(self.engines))
+
+
+def engines() -> Mapping[str, EngineRecord]:
+    """The installed engines by name."""
+    return load_plugins().engines
+
+
+def engine(name: str) -> Engine:
+    """Load an installed engine.
+
+    Raises:
+        UnknownEngineError: none has this name.
+        PluginError: its plugin is broken, or the engine can't be loaded.
+    """
+    return load_plugins().engine(name)
+
+
+def load_plugins(disabled: Collection[str] = ()) -> Plugins:
+    """Import every plugin of the entry-point group ``nas``, in the order of their distributions.
+
+    Args:
+        disabled: names of entry points or of distributions that are not to be imported.
+
+    >>> load_plugins(disabled=["no-such-plugin"]).broken
+    ()
+    """
+    unwanted = {normal(name) for name in disabled}
+    engines: dict[str, EngineRecord] = {}
+    taken: dict[str, str] = {}
+    broken: list[BrokenPlugin] = []
+    skipped: list[DisabledPlugin] = []
+    managers: list[tuple[str, pluggy.PluginManager]] = []
+    for found in sorted(installed(), key=order):
+        source = (found.name, found.distribution, found.version)
+        if unwanted & {normal(found.name), normal(found.distribution)}:
+            skipped.append(DisabledPlugin(*source))
+            continue
+        loaded = attempt(partial(load, found, taken))
+        if isinstance(loaded, Failed):
+            broken.append(BrokenPlugin(*source, reason_of(loaded.error)))
+            continue
+        managers.append((title(*source), loaded.manager))
+        for info in loaded.infos:
+            engines[info.name] = EngineRecord(info, *source[1:], plugin=found.name)
+            taken[info.name] = title(*source)
+    return Plugins(engines, tuple(broken), tuple(skipped), Observers(tuple(managers)))

@@ -1,0 +1,132 @@
+"""What a space is made of: items that ask for decisions and lead to further items.
+
+Every question about a space is answered by stepping through items under the decisions made so
+far, so that a choice inside a candidate that was not chosen is never asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+from nas_core.architecture import Architecture, Value, canonical
+from nas_core.choice import Choice
+from nas_core.expression import Expression, Need
+
+__all__ = ["Blocks", "Decision", "Evaluation", "Item", "items_of", "trace"]
+
+
+class Item(Protocol):
+    """A part of a space."""
+
+    @property
+    def choices(self) -> Mapping[str, Choice] | None:
+        """All choices that stepping may ask for, by label; None if only stepping tells."""
+
+    def step(self, values: Mapping[str, Value]) -> Choice | Sequence[Item]:
+        """The decision that is needed next, or, where none is, the items that follow."""
+
+    def describe(self) -> Value:
+        """JSON that is equal for equal items, in every process."""
+
+
+def _merged(items: Sequence[Item], own: Sequence[Choice]) -> dict[str, Choice] | None:
+    merged = {choice.label: choice for choice in own}
+    for item in items:
+        if item.choices is None:
+            return None
+        merged |= {label: c for label, c in item.choices.items() if label not in merged}
+    return merged
+
+
+@dataclass(frozen=True, eq=False)
+class Decision:
+    """A choice, and for each option (by its canonical text) what it brings with it."""
+
+    choice: Choice
+    branches: Mapping[str, Sequence[Item]]
+
+    @cached_property
+    def choices(self) -> Mapping[str, Choice] | None:
+        return _merged([x for branch in self.branches.values() for x in branch], [self.choice])
+
+    def step(self, values: Mapping[str, Value]) -> Choice | Sequence[Item]:
+        if self.choice.label not in values:
+            return self.choice
+        if not self.branches:
+            return ()
+        return self.branches.get(canonical(values[self.choice.label]), ())
+
+    def describe(self) -> Value:
+        branches = {text: [x.describe() for x in items] for text, items in self.branches.items()}
+        return [self.choice.label, self.choice.domain.describe(), branches]
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """A conditional expression: it asks for the choices that its value depends on."""
+
+    expression: Expression
+
+    @cached_property
+    def choices(self) -> Mapping[str, Choice]:
+        return {choice.label: choice for choice in self.expression.choices()}
+
+    def step(self, values: Mapping[str, Value]) -> Choice | Sequence[Item]:
+        try:
+            self.expression.value_in(values)
+        except Need as need:
+            return need.choice
+        return ()
+
+    def describe(self) -> Value:
+        domains = [[c.label, c.domain.describe()] for c in self.expression.choices()]
+        return [repr(self.expression), domains]
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """A repetition: the items of as many blocks as the depth says."""
+
+    depth: Expression
+    blocks: Sequence[Sequence[Item]]
+
+    @cached_property
+    def choices(self) -> Mapping[str, Choice] | None:
+        return _merged([x for block in self.blocks for x in block], list(self.depth.choices()))
+
+    def step(self, values: Mapping[str, Value]) -> Choice | Sequence[Item]:
+        try:
+            depth = self.depth.value_in(values)
+        except Need as need:
+            return need.choice
+        return [x for block in self.blocks[:depth] for x in block]
+
+    def describe(self) -> Value:
+        return [
+            Evaluation(self.depth).describe(),
+            [[x.describe() for x in block] for block in self.blocks],
+        ]
+
+
+def items_of(expression: Expression) -> list[Item]:
+    """What an expression asks for: its choices one by one, unless some only matter sometimes."""
+    if expression.conditional():
+        return [Evaluation(expression)]
+    return [Decision(choice, {}) for choice in expression.choices()]
+
+
+def trace(items: Sequence[Item], decide: Callable[[Choice], Value]) -> Architecture:
+    """Walk the items in program order and ask for each active decision exactly once."""
+    values: dict[str, Value] = {}
+    pending = list(reversed(items))
+    while pending:
+        following = pending[-1].step(values)
+        if isinstance(following, Choice):
+            values[following.label] = decide(following)
+        else:
+            pending.pop()
+            pending.extend(reversed(following))
+    return Architecture(values)

@@ -1,0 +1,182 @@
+"""Building at its edges: what is never made, what is refused, threads, values held anywhere."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+from typing import Any
+
+import nas_core as nas
+import nas_core.nn as nn
+import pytest
+import torch
+from nas_core.errors import OpenChoiceError, UnsupportedSpaceError
+from nas_core.model import Recipe
+
+plain = torch.nn
+
+
+def test_unchosen_layers_are_never_initialised(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Block(plain.Module):
+        def __init__(self, width: int) -> None:
+            super().__init__()
+            self.up, self.down = nn.Linear(4, width), nn.Linear(width, 4)
+
+    @nas.model_wrapper
+    class Net(plain.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem = nn.Linear(4, 4)
+            candidates = {f"b{i}": Block(i) for i in range(1, 6)}
+            self.body = nn.LayerChoice({**candidates, "huge": nn.Linear(4, 9)}, label="body")
+            self.none = nn.Repeat(Block(7), (0, 1), label="depth")
+
+    made: list[tuple[int, int]] = []
+    reset = plain.Linear.reset_parameters
+
+    def counting(self: plain.Linear) -> None:
+        made.append((self.in_features, self.out_features))
+        reset(self)
+
+    model = Net()
+    space = nas.Space.of(model)
+    arch = space.validate({"body": "b2", "depth": 0})
+    monkeypatch.setattr(plain.Linear, "reset_parameters", counting)
+    nas.build(model, arch)
+    assert made == [(4, 4), (4, 2), (2, 4)]
+
+
+def test_a_candidate_that_raises_is_reported_from_the_users_line() -> None:
+    @nas.model_wrapper
+    class Net(plain.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a = nn.Linear(4, 4)
+            self.b = nn.Conv2d(nn.ValueChoice([4, 3], label="w"), 4, 1, groups=4)  # raises for 3
+            self.c = nn.Linear(4, 4)
+
+    with pytest.raises(ValueError, match="divisible by groups") as raised:
+        nas.build(Net(), {"w": 3})
+    lines = [str(entry.statement) for entry in raised.traceback]
+    assert any("raises for 3" in line for line in lines)
+
+
+def test_what_was_made_open_elsewhere_is_refused() -> None:
+    outside = nn.LayerChoice([nn.ReLU(), nn.Tanh()], label="c")
+    wide = nn.Linear(2, nn.ValueChoice([1, 2], label="c"))
+
+    @nas.model_wrapper
+    class Net(plain.Module):
+        def __init__(self, *parts: Any) -> None:
+            super().__init__()
+            self.body = plain.Sequential(*(parts[0] if parts and type(parts[0]) is list else parts))
+
+    @nas.model_wrapper
+    class Captures(plain.Module):
+        def __init__(self, which: int) -> None:
+            super().__init__()
+            self.body = (outside, wide)[which]
+
+    for model in (Net(outside), Net([outside]), Captures(0), Captures(1)):
+        with pytest.raises(UnsupportedSpaceError, match="(inside|makes it)"):
+            nas.build(model, nas.Space.of(model).default())
+
+
+class Undecorated(plain.Module):
+    pass
+
+
+def test_undecorated_models_are_refused_with_advice() -> None:
+    with pytest.raises(UnsupportedSpaceError, match="@nas_core.model_wrapper above `class Und"):
+        nas.build(Undecorated(), {})
+
+
+def test_threads_build_their_own_candidates() -> None:
+    barrier, met = threading.Barrier(2, timeout=20), {threading.get_ident()}
+
+    def meet() -> None:
+        if threading.get_ident() not in met:  # A disturbed build runs the constructor twice.
+            met.add(threading.get_ident())
+            barrier.wait()
+
+    @nas.model_wrapper
+    class Net(plain.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            width = nn.ValueChoice([2, 3], label="w")
+            self.a = nn.Linear(4, width)
+            meet()
+            self.b = nn.Linear(width, 4)
+            self.c = nas.choose([0, 1], label="c")
+
+    model, found = Net(), {}
+
+    def work(width: int) -> None:
+        made = nas.build(model, {"w": width, "c": width - 2})
+        found[width] = (made.a.out_features, made.b.in_features, made.c)
+
+    nas.build(model, {"w": 2, "c": 0})
+    nas.build(model, {"w": 2, "c": 1})
+    threads = [threading.Thread(target=work, args=(width,)) for width in (2, 3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == {2: (2, 2, 0), 3: (3, 3, 1)}
+
+
+SCALE = nn.ValueChoice([2, 3], label="scale")
+NAMELESS = nn.ValueChoice([2, 3])
+
+
+@nas.model_wrapper
+class Values(plain.Module):
+    def __init__(self, factor: Any) -> None:
+        super().__init__()
+        self.factor = factor
+        self.scale = SCALE
+        self.held = {"x": [nn.ValueChoice([5, 7], label="held") * 2]}
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * self.factor() + self.scale() * self.held["x"][0]()
+
+
+def test_values_in_attributes_containers_and_arguments_called_in_forward() -> None:
+    x = torch.ones(1)
+    model = Values(nn.ValueChoice([10, 20]))
+    assert model(x).item() == 10 + 2 * 10
+    space = nas.Space.of(model)
+    assert space.labels == ("factor", "scale", "held")
+    for arch in space.enumerate():
+        made = nas.build(model, arch)
+        assert made(x).item() == arch["factor"] + arch["scale"] * arch["held"] * 2
+        assert pickle.loads(pickle.dumps(made))(x).item() == made(x).item()
+    assert nas.build(Values(lambda: 30), {"scale": 3, "held": 5})(x).item() == 60
+
+
+def test_an_argument_that_this_architecture_does_not_use() -> None:
+    @nas.model_wrapper
+    class Net(plain.Module):
+        def __init__(self, width: Any) -> None:
+            super().__init__()
+            self.body = nn.LayerChoice({"wide": nn.Linear(2, width), "skip": nn.Identity()}, "body")
+
+    model = Net(nn.ValueChoice([3, 4], label="w"))
+    assert [dict(a) for a in nas.Space.of(model).enumerate()] == [
+        {"body": "wide", "w": 3}, {"body": "wide", "w": 4}, {"body": "skip"},
+    ]  # fmt: skip
+    assert type(nas.build(model, {"body": "skip"}).body) is plain.Identity
+    assert nas.build(model, {"body": "wide", "w": 4}).body.out_features == 4
+
+
+def test_a_choice_made_elsewhere_without_a_label_is_not_guessed() -> None:
+    @nas.model_wrapper
+    class Net(plain.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(2, nn.ValueChoice([1, 2], label="w") + NAMELESS)
+
+    # As in a worker: the recipe arrives in a process that has not seen the space.
+    stranger = Recipe(Net, (), {}, {})
+    with pytest.raises(OpenChoiceError, match="give it a label"):
+        stranger.build({"w": 1})

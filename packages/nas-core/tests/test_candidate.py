@@ -1,0 +1,153 @@
+"""One candidate, from its seed to its result, whatever it does."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import nas_core.nn as nn
+import pytest
+import torch
+from nas_core import Architecture, Candidate, Result, run_candidate
+from nas_core.candidate import seed_all
+from nas_core.testing import CountParameters, Fit, Recording
+
+
+class Returns:
+    """An evaluator that returns what it is told to."""
+
+    def __init__(self, answer: Any, objectives: Mapping[str, Any] | None = None) -> None:
+        self.answer = answer
+        self.objectives = {"score": "maximize"} if objectives is None else objectives
+
+    def evaluate(self, model: torch.nn.Module, *, seed: int, report: Any) -> Any:
+        return self.answer() if callable(self.answer) else self.answer
+
+
+class Half:
+    """A number as other libraries have them."""
+
+    def __float__(self) -> float:
+        return 0.5
+
+
+def run(evaluator: Any, architecture: Mapping[str, Any] | None = None) -> Result:
+    candidate = Candidate(3, Architecture(architecture or {}), seed=11)
+    return run_candidate(candidate, lambda: torch.nn.Linear(4, 2), evaluator, Recording())
+
+
+@pytest.mark.parametrize("answer", [0.5, Half(), torch.tensor(0.5), {"score": 0.5}])
+def test_numbers_and_mappings_become_metrics(answer: Any) -> None:
+    result = run(Returns(answer))
+    assert result.metrics == {"score": 0.5}
+    assert type(result.metrics["score"]) is float
+    assert result.error is None
+    assert result.seconds > 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (float("nan"), "the evaluator returned nan for 'score'"),
+        (float("-inf"), "the evaluator returned -inf for 'score'"),
+        ({"score": float("inf"), "loss": 1}, "the evaluator returned inf for 'score'"),
+        ({"scores": 1}, "no 'score', which is an objective; it returned 'scores'; did you mean"),
+        ({}, "no 'score', which is an objective; it returned nothing"),
+        (None, "a number or a mapping from metric to number, not None for 'score'"),
+        ("0.5", "not '0.5' for 'score'"),
+        ({"score": [1]}, "not [1] for 'score'"),
+        (torch.zeros(2), "not tensor([0., 0.]) for 'score'"),
+    ],
+)
+def test_what_is_no_result_fails_with_the_reason(answer: Any, message: str) -> None:
+    result = run(Returns(answer))
+    assert result.failed
+    assert message in str(result.error)
+
+
+def test_other_metrics_may_be_nan() -> None:
+    result = run(Returns({"score": 1, "loss": float("nan")}))
+    assert not result.failed
+
+
+def test_no_objectives_is_an_error() -> None:
+    assert "no objectives" in str(run(Returns(1.0, {})).error)
+
+
+def out_of_memory() -> None:
+    raise torch.OutOfMemoryError("no memory")
+
+
+def endless() -> None:
+    endless()
+
+
+@pytest.mark.parametrize(
+    ("act", "start"),
+    [
+        (lambda: 1 / 0, "ZeroDivisionError: division by zero ("),
+        (lambda: exit(2), "SystemExit: 2 ("),
+        (out_of_memory, "OutOfMemoryError: no memory ("),
+        (endless, "RecursionError: "),
+    ],
+)
+def test_whatever_is_raised_is_one_failed_result(act: Any, start: str) -> None:
+    result = run(Returns(act))
+    assert result.failed
+    assert str(result.error).startswith(start)
+    assert "test_candidate.py:" in str(result.error)
+    assert "Traceback" in str(result.details)
+
+
+def test_ctrl_c_goes_through() -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(Returns(interrupt))
+
+
+def test_a_recorder_that_fails_is_a_failed_result() -> None:
+    class Full(Recording):
+        def trained(self, number: int, model: torch.nn.Module) -> None:
+            raise OSError("disk full")
+
+    candidate = Candidate(0, Architecture({}), seed=0)
+    result = run_candidate(candidate, torch.nn.Identity, CountParameters(), Full())
+    assert "disk full" in str(result.error)
+
+
+def test_all_generators_are_seeded_once_before_the_model_is_built() -> None:
+    def draws() -> dict[str, float]:
+        return {"score": random.random() + torch.rand(()).item()}
+
+    first, second = run(Returns(draws)), run(Returns(draws))
+    assert first.metrics == second.metrics
+    torch.manual_seed(11)
+    torch.nn.Linear(4, 2)
+    random.seed(11)
+    assert first.metrics == draws()
+
+
+def test_numpy_is_seeded_if_it_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds: list[int] = []
+    numpy = SimpleNamespace(random=SimpleNamespace(seed=seeds.append))
+    monkeypatch.setitem(sys.modules, "numpy", numpy)
+    seed_all(2**32 + 5)
+    monkeypatch.delitem(sys.modules, "numpy")
+    seed_all(6)
+    assert seeds == [5]
+    assert "numpy" not in sys.modules
+
+
+def test_choices_of_the_evaluator_are_resolved_and_reports_are_numbered() -> None:
+    evaluator = Fit(lambda: (torch.ones(1, 4),), lr=nn.ValueChoice([0.1, 0.2], label="lr"))
+    candidate, recorder = Candidate(3, Architecture({"lr": 0.2}), seed=11), Recording()
+    result = run_candidate(candidate, lambda: torch.nn.Linear(4, 2), evaluator, recorder)
+    assert result.metrics is not None
+    assert result.metrics["lr"] == 0.2
+    assert [(number, step) for number, step, _ in recorder.reports] == [(3, 0), (3, 1), (3, 2)]
+    assert list(recorder.models) == [3]

@@ -1,0 +1,211 @@
+"""What an experiment is told besides the model: from Python, or from a TOML file."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from nas_core.errors import NasError, Place, nearest
+
+__all__ = ["ConfigError", "ExperimentConfig", "StrategyConfig"]
+
+
+class ConfigError(NasError, ValueError):
+    """A configuration can't be used; ``place`` is the line of the file, if there is one."""
+
+    def __init__(self, message: str, place: Place | None = None) -> None:
+        self.message = message
+        self.place = place
+        super().__init__(message if place is None else f"{place}: {message}")
+
+    def __reduce__(self) -> tuple[type[ConfigError], tuple[str, Place | None]]:
+        return type(self), (self.message, self.place)
+
+
+class StrategyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A strategy by its name (or target), with the options of its constructor.
+
+    In TOML the options stand beside the name: ``[strategy]``, ``name = "tpe"``, ``seed = 1``.
+    """
+
+    name: str = "random"
+    options: dict[str, Any] = {}
+
+
+class ExperimentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything about an experiment that is no Python object. Keys of the TOML file, too.
+
+    Attributes:
+        name: the experiment's; its folder is ``directory/name``.
+        directory: where experiments are kept, relative to the working directory.
+        execution_engine: the name of an installed engine.
+        max_trials: the budget: how many different architectures are tried.
+        max_seconds: the time that one run or resume may take. Trials that still run then are put
+            back, for a resume to run them.
+        trial_concurrency: how many jobs run at once.
+        trial_time_limit: seconds after which a trial is stopped and has failed; with
+            ``executor="inline"`` nothing can stop it.
+        threads_per_trial: how many threads torch uses in a worker; by default the cores divided
+            by ``trial_concurrency``. Results on CPU depend on it: set it where they must be the
+            same for any concurrency.
+        seed: of the trials, and of a strategy made from this configuration.
+        lookahead: trial *k* is proposed when exactly the outcomes of trials 0 to
+            *k - lookahead* have been told, so that the architectures are the same for any
+            ``trial_concurrency`` up to it. By default 8, or ``trial_concurrency`` if that is more.
+        max_failures_in_a_row: so many failed trials, one after the other, end the run: something
+            is wrong with more than the candidates. ``None``: go on whatever happens.
+        executor: ``"local"`` worker processes, or ``"inline"`` in this process, for debugging.
+        objectives: metric → ``"maximize"`` or ``"minimize"``, the main one first; by default
+            those of the evaluator.
+        save_weights: keep the trained weights of ``"all"`` trials or ``"none"``.
+        model: target of the model space, for TOML (see ``load_target``).
+        evaluator: target of the evaluator, for TOML.
+        strategy: the strategy, for TOML.
+        root: the folder that targets are relative to; ``from_toml`` sets it to the file's.
+
+    >>> ExperimentConfig(max_trials=20).lookahead_or_default
+    8
+    >>> ExperimentConfig(max_trials=0)
+    Traceback (most recent call last):
+    nas_search.config.ConfigError: max_trials must be a whole number >= 1, not 0
+    """
+
+    name: str = "experiment"
+    directory: str = "nas-experiments"
+    execution_engine: str = "py"
+    max_trials: int = 50
+    max_seconds: float | None = None
+    trial_concurrency: int = 1
+    trial_time_limit: float | None = None
+    threads_per_trial: int | None = None
+    seed: int = 0
+    lookahead: int | None = None
+    max_failures_in_a_row: int | None = 10
+    executor: str = "local"
+    objectives: dict[str, str] = {}
+    save_weights: str = "all"
+    model: str | None = None
+    evaluator: str | None = None
+    strategy: StrategyConfig = StrategyConfig()
+    root: str = ""
+
+    def __post_init__(self) -> None:
+        for key in ("max_trials", "trial_concurrency"):
+            _require_count(key, getattr(self, key))
+        for key in ("lookahead", "threads_per_trial", "max_failures_in_a_row"):
+            if getattr(self, key) is not None:
+                _require_count(key, getattr(self, key))
+        for key in ("max_seconds", "trial_time_limit"):
+            _require_positive(key, getattr(self, key))
+        if not isinstance(self.seed, int) or isinstance(self.seed, bool):
+            raise ConfigError(f"seed must be a whole number, not {self.seed!r}")
+        for key, accepted in (("executor", ("local", "inline")), ("save_weights", ("all", "none"))):
+            _require_one_of(key, getattr(self, key), accepted)
+        for metric, direction in self.objectives.items():
+            _require_one_of(f"objectives.{metric}", direction, ("maximize", "minimize"))
+        if not self.name or Path(self.name).name != self.name:
+            raise ConfigError(f"name must be usable as the name of a folder, not {self.name!r}")
+        if self.lookahead_or_default < self.trial_concurrency:
+            raise ConfigError(
+                f"lookahead = {self.lookahead} is less than trial_concurrency = "
+                f"{self.trial_concurrency}: so many trials could never run at once"
+            )
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the experiment."""
+        return Path(self.directory) / self.name
+
+    @property
+    def lookahead_or_default(self) -> int:
+        """The lookahead that counts."""
+        return self.lookahead or max(8, self.trial_concurrency)
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> ExperimentConfig:
+        """Read a TOML file.
+
+        Raises:
+            ConfigError: there is no such file, it is no TOML, or a key or value is not accepted.
+        """
+        path = Path(path)
+        try:
+            text = path.read_text(encoding="utf-8")
+            values = tomllib.loads(text)
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise ConfigError(f"{path}: can't be read: {reason}") from None
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"this is no TOML: {error}", _place(path, str(error))) from None
+        return _converted(path, text, values)
+
+
+def _converted(path: Path, text: str, values: dict[str, Any]) -> ExperimentConfig:
+    known = [key for key in ExperimentConfig.__struct_fields__ if key != "root"]
+    for key in values:
+        if key not in known:
+            message = f"unknown key {key!r}{nearest(key, known)}"
+            raise ConfigError(f"{message} (there are: {', '.join(known)})", _line(path, text, key))
+    strategy = values.get("strategy")
+    if isinstance(strategy, dict):
+        options = {key: value for key, value in strategy.items() if key not in ("name", "options")}
+        named = {key: value for key, value in strategy.items() if key == "name"}
+        given = strategy.get("options", {})
+        values["strategy"] = {**named, "options": {**given, **options}}
+    try:
+        return msgspec.convert(
+            {**values, "root": str(path.parent.absolute())}, ExperimentConfig, strict=True
+        )
+    except (msgspec.ValidationError, ConfigError) as error:
+        message, _, where = str(error).partition(" - at `$.")
+        key = where.rstrip("`") or message.split(" ")[0]
+        shown = f"{key}: {message}" if where else message
+        raise ConfigError(shown, _line(path, text, key.split(".")[-1])) from None
+
+
+def _line(path: Path, text: str, key: str) -> Place | None:
+    pattern = re.compile(rf"""^\s*(\[\s*)?["']?{re.escape(key)}["']?\s*[=\].]""")
+    for number, line in enumerate(text.splitlines(), 1):
+        if pattern.match(line):
+            return Place(str(path), number)
+    return Place(str(path), 1)
+
+
+def _place(path: Path, message: str) -> Place:
+    found = re.search(r"line (\d+)", message)
+    return Place(str(path), int(found.group(1)) if found else 1)
+
+
+def _require_count(key: str, value: object) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ConfigError(f"{key} must be a whole number >= 1, not {value!r}")
+
+
+def _require_positive(key: str, value: object) -> None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value is not None and not (number and value > 0):  # type: ignore[operator]
+        raise ConfigError(f"{key} must be a number of seconds above 0, not {value!r}")
+
+
+def _require_one_of(key: str, value: object, accepted: tuple[str, ...]) -> None:
+    if value not in accepted:
+        names = " or ".join(map(repr, accepted))
+        raise ConfigError(f"{key} must be {names}, not {value!r}{nearest(str(value), accepted)}")
+
+
+def differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """What differs between two descriptions, a line each.
+
+    >>> differences({"seed": "0", "engine": "py"}, {"seed": "1", "engine": "py"})
+    ['seed was 0 and is 1']
+    """
+    keys = dict.fromkeys([*before, *now])
+    return [
+        f"{key} was {before.get(key, 'absent')} and is {now.get(key, 'absent')}"
+        for key in keys
+        if before.get(key) != now.get(key)
+    ]

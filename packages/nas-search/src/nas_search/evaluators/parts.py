@@ -1,0 +1,176 @@
+"""The named parts of a recipe: losses, optimisers, schedules and metrics."""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import torch
+from nas_core.errors import nearest
+from torch.nn import functional
+from torch.optim import Optimizer, lr_scheduler
+
+LossFunction: TypeAlias = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+Metric: TypeAlias = Callable[[torch.Tensor, torch.Tensor], torch.Tensor | float]
+Scheduler: TypeAlias = lr_scheduler.LRScheduler
+
+LOSSES: Mapping[str, Callable[..., torch.Tensor]] = {
+    name: getattr(functional, name)
+    for name in (
+        "binary_cross_entropy",
+        "binary_cross_entropy_with_logits",
+        "cross_entropy",
+        "huber_loss",
+        "l1_loss",
+        "mse_loss",
+        "multilabel_soft_margin_loss",
+        "nll_loss",
+        "poisson_nll_loss",
+        "smooth_l1_loss",
+        "soft_margin_loss",
+    )
+}
+OPTIMIZERS: Mapping[str, type[Optimizer]] = {
+    name: kind
+    for name, kind in vars(torch.optim).items()
+    if inspect.isclass(kind) and issubclass(kind, Optimizer) and kind is not Optimizer
+}
+SCHEDULES: Mapping[str, type[Scheduler]] = {
+    name: kind
+    for name, kind in vars(lr_scheduler).items()
+    if inspect.isclass(kind)
+    and issubclass(kind, Scheduler)
+    and kind is not Scheduler
+    and name[0] != "_"
+}
+
+
+def loss_function(loss: str | Callable[..., Any], options: Mapping[str, Any]) -> LossFunction:
+    """Give the loss of a recipe: ``torch.nn.functional`` by name, a module class, or any function.
+
+    >>> loss_function("cross_entropi", {})
+    Traceback (most recent call last):
+    ValueError: no loss 'cross_entropi'; did you mean 'cross_entropy'?
+    """
+    if isinstance(loss, type):
+        made: LossFunction = _called("loss", loss, (), options)
+        return made
+    function = _named("loss", loss, LOSSES)
+    _check_options("loss", function, options)
+    return lambda outputs, target: function(outputs, target, **options)
+
+
+def make_optimizer(
+    optimizer: str | Callable[..., Optimizer],
+    options: Mapping[str, Any],
+    parameters: Iterable[torch.nn.Parameter],
+) -> Optimizer:
+    """Make the optimiser of a recipe for some parameters.
+
+    >>> make_optimizer("SGD", {"lr": 0.1}, torch.nn.Linear(1, 1).parameters()).defaults["lr"]
+    0.1
+    """
+    made: Optimizer = _called(
+        "optimizer", _named("optimizer", optimizer, OPTIMIZERS), (parameters,), options
+    )
+    return made
+
+
+def make_schedule(
+    schedule: str | Callable[..., Scheduler],
+    options: Mapping[str, Any],
+    optimizer: Optimizer,
+    *,
+    moves: int,
+    direction: str,
+) -> Scheduler:
+    """Make the learning-rate schedule of a recipe.
+
+    ``T_max`` (cosine annealing) and ``total_steps`` (one cycle) are the number of ``moves`` unless
+    the options say otherwise; ``mode`` (reduce on plateau) is the direction of the main objective.
+    """
+    factory = _named("schedule", schedule, SCHEDULES)
+    known = inspect.signature(factory).parameters
+    fitting = {"T_max": moves, "total_steps": moves, "mode": direction[:3]}
+    if "epochs" in options or "steps_per_epoch" in options:
+        del fitting["total_steps"]
+    defaults = {
+        name: value for name, value in fitting.items() if name in known and name not in options
+    }
+    if "mode" in defaults and "patience" not in known:
+        del defaults["mode"]  # CyclicLR has a mode of another kind
+    made: Scheduler = _called("schedule", factory, (optimizer,), {**defaults, **options})
+    return made
+
+
+def metric_functions(
+    metrics: Sequence[str | Metric] | Mapping[str, Metric], loss: LossFunction
+) -> dict[str, Metric]:
+    """Give the metrics of a recipe that compare outputs with targets, by name.
+
+    >>> list(metric_functions(["accuracy", "loss"], torch.nn.functional.cross_entropy))
+    ['accuracy', 'loss']
+    """
+    if isinstance(metrics, Mapping):
+        return dict(metrics)
+    known: dict[str, Metric] = {"accuracy": accuracy, "loss": loss}
+    functions: dict[str, Metric] = {}
+    for metric in metrics:
+        name = (
+            metric
+            if isinstance(metric, str)
+            else getattr(metric, "__name__", type(metric).__name__)
+        )
+        if name not in MODEL_METRICS or callable(metric):
+            functions[name] = _named("metric", metric, known, MODEL_METRICS)
+    return functions
+
+
+MODEL_METRICS = ("parameters", "flops")
+"""Metrics of the model itself, measured once."""
+
+
+def accuracy(outputs: torch.Tensor, target: torch.Tensor) -> float:
+    """Give the share of samples whose highest output, along dimension 1, is the target.
+
+    >>> accuracy(torch.tensor([[2.0, 1.0], [0.0, 3.0]]), torch.tensor([0, 0]))
+    0.5
+    """
+    if outputs.ndim != target.ndim + 1:
+        raise ValueError(
+            f"accuracy needs outputs of shape (N, classes, ...) for a target of shape (N, ...), "
+            f"not {tuple(outputs.shape)} for {tuple(target.shape)}"
+        )
+    return int((outputs.argmax(1) == target).sum()) / target.numel()
+
+
+def _named(part: str, given: Any, known: Mapping[str, Any], more: Iterable[str] = ()) -> Any:
+    if callable(given):
+        return given
+    if given in known:
+        return known[given]
+    raise ValueError(f"no {part} {given!r}{nearest(str(given), [*known, *more])}")
+
+
+def _called(
+    part: str, factory: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]
+) -> Any:
+    _check_options(part, factory, options)
+    return factory(*args, **options)
+
+
+def _check_options(part: str, factory: Callable[..., Any], options: Mapping[str, Any]) -> None:
+    parameters = inspect.signature(factory).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return
+    names = [
+        p.name
+        for p in parameters
+        if p.name not in ("params", "optimizer", "input", "target", "self")
+    ]
+    for option in options:
+        if option not in names:
+            name = getattr(factory, "__name__", repr(factory))
+            raise TypeError(
+                f"{part} {name} has no option {option!r} (it has: {', '.join(names)})"
+                f"{nearest(option, names)}"
+            )

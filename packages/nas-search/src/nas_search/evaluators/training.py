@@ -1,0 +1,262 @@
+"""The training loop of a recipe, for one model."""
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING
+
+import torch
+from nas_core.errors import nearest
+from nas_core.protocols import Report
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from nas_search.evaluators.data import Batch, Feed
+from nas_search.evaluators.parts import MODEL_METRICS, LossFunction, Scheduler
+from nas_search.metrics import flops, parameters
+
+if TYPE_CHECKING:
+    from nas_search.evaluators.supervised import SupervisedEvaluator
+
+DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def train(
+    recipe: "SupervisedEvaluator", model: torch.nn.Module, seed: int, report: Report
+) -> dict[str, float]:
+    """Train a model in place as the recipe says, and measure it.
+
+    Raises:
+        FloatingPointError: the training loss is no longer finite.
+        ValueError, TypeError: a part of the recipe is not what it should be.
+    """
+    _check_numbers(recipe)
+    _check_objectives(recipe)
+    device = pick_device(recipe.device)
+    with _surroundings(model, device, seed, recipe.threads):
+        model.to(device)
+        training, measured = recipe.feeds(seed, device)
+        metrics = _train(recipe, model, training, measured[""], report)
+        for prefix, feed in measured.items():
+            if prefix or not metrics:
+                metrics |= measure(recipe, model, feed, prefix)
+        return metrics | _model_metrics(recipe, model, measured[""])
+
+
+def pick_device(name: str) -> torch.device:
+    """Give the device of a recipe, as it is on the machine that trains.
+
+    >>> pick_device("cpu")
+    device(type='cpu')
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda":
+        return torch.device("cuda", torch.cuda.current_device())
+    return torch.device(name)
+
+
+@dataclass(frozen=True)
+class Learner:
+    """A model with all that one step of its training needs."""
+
+    model: torch.nn.Module
+    loss: LossFunction
+    optimizer: torch.optim.Optimizer
+    schedule: Scheduler | None
+    scaler: torch.amp.GradScaler
+    recipe: "SupervisedEvaluator"
+
+    @classmethod
+    def of(cls, recipe: "SupervisedEvaluator", model: torch.nn.Module, training: Feed) -> "Learner":
+        """Make what a recipe says for a model that is to be trained on this data."""
+        optimizer = recipe.make_optimizer(model)
+        return cls(
+            model,
+            recipe.loss_function(),
+            optimizer,
+            recipe.make_schedule(optimizer, _moves(recipe, training)) if recipe.schedule else None,
+            torch.amp.GradScaler(training.device.type, enabled=recipe.precision == "float16"),
+            recipe,
+        )
+
+    def step(self, batch: Batch) -> torch.Tensor:
+        """Take one step; gives back the loss before it."""
+        *inputs, target = batch
+        self.optimizer.zero_grad(set_to_none=True)
+        with autocast(self.recipe, target.device):
+            loss = self.loss(self.model(*inputs), target)
+        torch.autograd.backward(self.scaler.scale(loss))
+        if self.recipe.clip_norm is not None:
+            self.scaler.unscale_(self.optimizer)
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        if self.schedule is not None and self.recipe.schedule_every == "step":
+            self.schedule.step()
+        return loss.detach()
+
+    def end_epoch(self, metrics: Mapping[str, float]) -> None:
+        """Let a schedule by epoch move on."""
+        if self.schedule is None or self.recipe.schedule_every == "step":
+            return
+        if isinstance(self.schedule, ReduceLROnPlateau):
+            main = next(iter(self.recipe.objectives))
+            self.schedule.step(metrics.get(main, metrics["train_loss"]))
+        else:
+            self.schedule.step()
+
+
+def measure(
+    recipe: "SupervisedEvaluator", model: torch.nn.Module, feed: Feed, prefix: str = ""
+) -> dict[str, float]:
+    """Give the metrics of a model in evaluation mode, computed on all outputs at once."""
+    model.eval()
+    outputs, targets = [], []
+    with torch.no_grad():
+        for *inputs, target in feed.epoch():
+            with autocast(recipe, target.device):
+                outputs.append(
+                    model(*inputs).float() if recipe.precision != "float32" else model(*inputs)
+                )
+            targets.append(target)
+        if not outputs:
+            raise ValueError(f"there is no data to measure {prefix or 'validation '}metrics on")
+        all_outputs, all_targets = torch.cat(outputs), torch.cat(targets)
+        functions = recipe.metric_functions()
+        return {
+            f"{prefix}{name}": float(fn(all_outputs, all_targets)) for name, fn in functions.items()
+        }
+
+
+def autocast(recipe: "SupervisedEvaluator", device: torch.device) -> AbstractContextManager[object]:
+    """Make the context in which a recipe's model runs."""
+    if recipe.precision == "float32":
+        return nullcontext()
+    if recipe.precision not in DTYPES:
+        names = ", ".join(["float32", *DTYPES])
+        raise ValueError(f"precision must be one of {names}, not {recipe.precision!r}")
+    return torch.autocast(device.type, DTYPES[recipe.precision])
+
+
+def _train(
+    recipe: "SupervisedEvaluator",
+    model: torch.nn.Module,
+    training: Feed,
+    validation: Feed,
+    report: Report,
+) -> dict[str, float]:
+    left = recipe.epochs if recipe.steps is None else recipe.steps
+    if left <= 0:
+        return {}
+    learner = Learner.of(recipe, model, training)
+    metrics: dict[str, float] = {}
+    for epoch in count(1):
+        steps, train_loss = _epoch(learner, training, left if recipe.steps else None, epoch)
+        left -= steps if recipe.steps else 1
+        if left <= 0 or epoch % recipe.validate_every == 0:
+            metrics = measure(recipe, model, validation)
+        metrics = {**metrics, "train_loss": train_loss}
+        learner.end_epoch(metrics)
+        report(epoch, metrics)
+        if left <= 0:
+            break
+    return metrics
+
+
+def _epoch(learner: Learner, training: Feed, limit: int | None, epoch: int) -> tuple[int, float]:
+    """Train for an epoch, at most ``limit`` steps; gives back the steps and the mean loss."""
+    learner.model.train()
+    losses, sizes = [], []
+    for batch in training.epoch():
+        losses.append(learner.step(batch))
+        sizes.append(len(batch[-1]))
+        if len(losses) == limit:
+            break
+    if not losses:
+        raise ValueError(
+            f"the training data gave no batch in epoch {epoch}: it must be readable in every epoch"
+        )
+    total = math.fsum(
+        loss * size for loss, size in zip(torch.stack(losses).tolist(), sizes, strict=True)
+    )
+    mean = total / sum(sizes)
+    if not math.isfinite(mean):
+        raise FloatingPointError(f"the training loss became {mean} in epoch {epoch}")
+    return len(losses), mean
+
+
+def _moves(recipe: "SupervisedEvaluator", training: Feed) -> int:
+    """Count how often the schedule will move on."""
+    by_step = recipe.schedule_every == "step"
+    if recipe.steps is None and not by_step:
+        return recipe.epochs
+    if recipe.steps is not None and by_step:
+        return recipe.steps
+    if training.batches is None:
+        raise ValueError(
+            "the length of the training data is not known: a schedule by step needs steps=..."
+        )
+    return (
+        recipe.epochs * training.batches
+        if recipe.steps is None
+        else -(-recipe.steps // training.batches)
+    )
+
+
+def _model_metrics(
+    recipe: "SupervisedEvaluator", model: torch.nn.Module, feed: Feed
+) -> dict[str, float]:
+    named = set(map(str, recipe.metrics)) & set(MODEL_METRICS)
+    metrics: dict[str, float] = {}
+    if "parameters" in named:
+        metrics["parameters"] = parameters(model)
+    if "flops" in named:
+        *inputs, _ = next(feed.epoch())
+        metrics["flops"] = flops(model, *(part[:1] for part in inputs))
+    return metrics
+
+
+def _check_numbers(recipe: "SupervisedEvaluator") -> None:
+    for name, least in (("batch_size", 1), ("epochs", 0), ("validate_every", 1)):
+        value = getattr(recipe, name)
+        if not isinstance(value, int) or value < least:
+            raise ValueError(f"{name} must be a whole number >= {least}, not {value!r}")
+    if recipe.schedule_every not in ("epoch", "step"):
+        raise ValueError(f"schedule_every must be 'epoch' or 'step', not {recipe.schedule_every!r}")
+
+
+def _check_objectives(recipe: "SupervisedEvaluator") -> None:
+    functions = list(recipe.metric_functions())
+    names = [
+        f"{prefix}{name}"
+        for prefix in ("", *(f"{k}_" for k in recipe.also_measure))
+        for name in functions
+    ]
+    names += ["train_loss", *(name for name in MODEL_METRICS if name in recipe.metrics)]
+    for objective in recipe.objectives:
+        if objective not in names:
+            raise ValueError(
+                f"objective {objective!r} is not among the metrics ({', '.join(names)})"
+                f"{nearest(objective, names)}"
+            )
+
+
+@contextmanager
+def _surroundings(
+    model: torch.nn.Module, device: torch.device, seed: int, threads: int | None
+) -> Iterator[None]:
+    """Seed the global generator, set the threads; put back both, and the mode of every module."""
+    modes = [(module, module.training) for module in model.modules()]
+    outer_threads = torch.get_num_threads()
+    with torch.random.fork_rng(devices=[device.index] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        try:
+            if threads is not None:
+                torch.set_num_threads(threads)
+            yield
+        finally:
+            torch.set_num_threads(outer_threads)
+            for module, training in modes:
+                module.training = training

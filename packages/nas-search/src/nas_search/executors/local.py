@@ -1,0 +1,107 @@
+"""One worker process per slot on this machine: a crash or a hang costs one job.
+
+Pebble's pool on the fork server. ``fork`` itself hangs torch once its threads have run, and the
+server has torch imported already, so that a replaced worker is there in a moment.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.spawn
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from pebble import ProcessPool
+
+from nas_search.executors.worker import initialize
+
+__all__ = ["LocalExecutor", "cores"]
+
+PRELOAD = ["torch", "torch._dynamo", "safetensors.torch", "nas_search.work"]
+
+
+class LocalExecutor:
+    """A pool of worker processes; one that dies is replaced.
+
+    Args:
+        workers: how many processes.
+        threads: how many threads torch uses in each of them.
+
+    >>> executor = LocalExecutor(workers=1, threads=1)
+    >>> executor.submit(pow, 2, 5).result()
+    32
+    >>> executor.shutdown()
+    """
+
+    def __init__(self, workers: int, threads: int) -> None:
+        self.workers = workers
+        self.threads = threads
+        self._pool: ProcessPool | None = None
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any) -> Future[Any]:
+        """Send a function to the next free worker; its ``time_limit`` counts from its start."""
+        if self._pool is None or not self._pool.active:
+            self.shutdown()
+            self._pool = ProcessPool(
+                self.workers, initializer=initialize, initargs=(self.threads,), context=_context()
+            )
+        future: Future[Any] = self._pool.schedule(
+            fn, args=args, timeout=getattr(fn, "time_limit", None)
+        )
+        return future
+
+    def shutdown(self) -> None:
+        """Stop the workers, whatever they do."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.stop()  # type: ignore[no-untyped-call]
+            pool.join()
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _context() -> BaseContext:
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = _ForkServer()
+    context.set_forkserver_preload(PRELOAD)
+    return context
+
+
+if "forkserver" in multiprocessing.get_all_start_methods():
+    from multiprocessing.context import ForkServerContext, ForkServerProcess
+
+    _starting = threading.Lock()
+
+    class _Process(ForkServerProcess):
+        @staticmethod
+        def _Popen(process_obj: BaseProcess) -> Any:  # noqa: N802  # the name is multiprocessing's
+            # Workers don't import the main script again: what it defines is sent to them, and a
+            # script without a `__main__` guard would start its experiment once more in each.
+            spawn = multiprocessing.spawn
+            with _starting:
+                original = spawn.get_preparation_data
+
+                def without_main(name: str) -> dict[str, Any]:
+                    data = original(name)
+                    main = ("init_main_from_name", "init_main_from_path")
+                    return {key: value for key, value in data.items() if key not in main}
+
+                spawn.get_preparation_data = without_main
+                try:
+                    return ForkServerProcess._Popen(process_obj)  # noqa: SLF001  # overridden
+                finally:
+                    spawn.get_preparation_data = original
+
+    class _ForkServer(ForkServerContext):
+        Process = _Process

@@ -1,0 +1,43 @@
+"""What a worker process does first."""
+
+import contextlib
+import os
+import signal
+import threading
+from multiprocessing import parent_process
+from multiprocessing.connection import wait
+
+__all__ = ["initialize"]
+
+
+def initialize(threads: int) -> None:
+    """Use so many threads, and end when the process that runs the experiment ends."""
+    import torch
+
+    torch.set_num_threads(threads)
+    with contextlib.suppress(RuntimeError):  # once its threads have run, torch refuses
+        torch.set_num_interop_threads(threads)
+    _end_with_parent()
+
+
+def _end_with_parent() -> None:
+    """The parent holds the other end of a pipe, which the system closes however it dies."""
+    parent = parent_process()
+    if parent is None:
+        return
+    sentinel = parent.sentinel
+    if hasattr(os, "O_ASYNC") and isinstance(sentinel, int):
+        # The signal's default action ends the process even if something hangs while it holds
+        # Python's global lock, where no thread of ours would run.
+        import fcntl
+
+        signal.signal(signal.SIGIO, signal.SIG_DFL)
+        fcntl.fcntl(sentinel, fcntl.F_SETOWN, os.getpid())
+        flags = fcntl.fcntl(sentinel, fcntl.F_GETFL)
+        fcntl.fcntl(sentinel, fcntl.F_SETFL, flags | os.O_ASYNC)
+
+    def watch() -> None:
+        wait([sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, name="end-with-parent", daemon=True).start()

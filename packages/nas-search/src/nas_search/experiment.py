@@ -1,0 +1,317 @@
+"""The search: propose, plan, run, tell, export.
+
+Everything that a strategy learns, it learns in the order of the trial numbers, and trial *k* is
+proposed when exactly the trials up to *k - lookahead* have been told. So the architectures depend
+on neither the number of workers nor their speed, and a resume is the same loop over a store that
+has some of the answers already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
+from nas_core import Candidate, Evaluator, Space
+from nas_core.errors import NasError
+from nas_core.plugins import Plugins, load_plugins
+from nas_core.protocols import Direction
+
+from nas_search.config import ExperimentConfig
+from nas_search.executors import Executor
+from nas_search.export import load_weights, ranked, require_format
+from nas_search.inputs import load_input
+from nas_search.proposals import Proposals
+from nas_search.running import Running, TimeIsUp
+from nas_search.session import Setup, objectives_of, require_existing, require_new, session
+from nas_search.store import STORE, Trial, TrialStore
+from nas_search.strategies import Strategy, make_strategy
+from nas_search.target import load_target, made
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Experiment", "ReplayError", "seed_of"]
+
+
+class ReplayError(NasError, RuntimeError):
+    """A resumed strategy proposes other architectures than those that are stored."""
+
+
+def search(config: ExperimentConfig, proposals: Proposals, running: Running) -> str:
+    """Explore until the budget, the space or the time ends; say in words which."""
+    try:
+        for number in range(config.max_trials):
+            decisive = number - config.lookahead_or_default
+            if decisive >= 0:
+                proposals.tell(running.wait_for(decisive))
+            architecture = proposals.next()
+            if architecture is None:
+                running.wait_for_all()
+                return f"{proposals.end}, after {number} trials"
+            candidate = Candidate(number, architecture, seed_of(config.seed, number))
+            if not is_stored(candidate, running.finished.get(number)):
+                running.start(candidate)
+        running.wait_for_all()
+    except TimeIsUp:
+        return f"the time is up: {config.max_seconds:g} s, with {len(running.finished)} trials"
+    return f"all {config.max_trials} trials are done"
+
+
+def is_stored(candidate: Candidate, trial: Trial | None) -> bool:
+    """Whether a resume has the trial's outcome already; it must be that of the same architecture.
+
+    Raises:
+        ReplayError: it is not.
+    """
+    if trial is not None and trial.architecture != candidate.architecture:
+        raise ReplayError(
+            f"trial {trial.number} is stored with {trial.architecture.to_json()}, but the strategy "
+            f"now proposes {candidate.architecture.to_json()}: has it been changed, or does it "
+            "draw random numbers from elsewhere than its own seeded generator? "
+            "Resume with the original one, or start under another name"
+        )
+    return trial is not None
+
+
+def seed_of(seed: int, number: int) -> int:
+    """The seed of a trial, from that of the experiment.
+
+    >>> seed_of(0, 0) != seed_of(0, 1)
+    True
+    """
+    return int.from_bytes(sha256(f"{seed}/{number}".encode()).digest()[:4])
+
+
+class Experiment:
+    """Explores a model space and keeps what it finds in a folder.
+
+    Args:
+        base_model: the model with its choices open.
+        evaluator: trains and measures a model; its attributes may be choices, too.
+        strategy: proposes architectures.
+        config: everything else.
+        observers: objects with methods of ``nas_core.hookspecs`` that are to be told of trials.
+        executor: runs the jobs instead of the one that ``config.executor`` names.
+        space: a restriction of ``Space.of(base_model, evaluator)``, by its ``constrain``.
+        plugins: the installed engines and observers; by default all that are installed.
+
+    >>> import tempfile
+    >>> import nas_core as nas
+    >>> import nas_core.nn as nn
+    >>> from nas_search.evaluators import FunctionEvaluator
+    >>> from nas_search.strategies import GridSearch
+    >>> @nas.model_wrapper
+    ... class Net(nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.layer = nn.Linear(4, nn.ValueChoice([2, 3], label="width"))
+    >>> size = FunctionEvaluator(lambda model: sum(p.numel() for p in model.parameters()))
+    >>> config = ExperimentConfig(directory=tempfile.mkdtemp(), executor="inline")
+    >>> experiment = Experiment(Net(), size, GridSearch(), config)
+    >>> experiment.run()
+    'the space is exhausted: the strategy has no further architecture, after 2 trials'
+    >>> experiment.export_top_models(top_k=1)
+    [{'width': 3}]
+    """
+
+    def __init__(
+        self,
+        base_model: torch.nn.Module | None,
+        evaluator: Evaluator | None,
+        strategy: Strategy | None,
+        config: ExperimentConfig | None = None,
+        *,
+        observers: Sequence[object] = (),
+        executor: Executor | None = None,
+        space: Space | None = None,
+        plugins: Plugins | None = None,
+    ) -> None:
+        self.config = config or ExperimentConfig()
+        self.folder = self.config.folder
+        self.observers = tuple(observers)
+        self._given = {
+            "base_model": base_model,
+            "evaluator": evaluator,
+            "strategy": strategy,
+            "space": space,
+        }
+        self._executor = executor
+        self._plugins = plugins
+
+    @classmethod
+    def from_config(cls, config: ExperimentConfig, **options: Any) -> Self:
+        """Load the model, the evaluator and the strategy that a configuration names.
+
+        Raises:
+            TargetError: one of them can't be loaded.
+            StrategyError: there is no such strategy, or it has no such option.
+        """
+        experiment = cls(None, None, None, config, **options)
+        experiment.load()
+        return experiment
+
+    @classmethod
+    def open(
+        cls,
+        folder: str | Path,
+        base_model: torch.nn.Module | None = None,
+        evaluator: Evaluator | None = None,
+        strategy: Strategy | None = None,
+        **options: Any,
+    ) -> Self:
+        """An experiment by its folder, to look at or to resume, also while it runs elsewhere.
+
+        What is not given is loaded from the folder when it is needed. That unpickles it: open
+        only folders that you trust.
+
+        Raises:
+            StoreError: there is no experiment, or it can't be read.
+        """
+        folder = Path(folder)
+        require_existing(folder)
+        with TrialStore.open(folder / STORE, read_only=True) as store:
+            config = msgspec.json.decode(store.facts()["config"], type=ExperimentConfig)
+        opened = cls(base_model, evaluator, strategy, config, **options)
+        opened.folder = folder
+        return opened
+
+    def run(self) -> str:
+        """Explore, and say in words why it ended. Ctrl-C stops it; ``resume`` goes on.
+
+        Raises:
+            StoreError: the experiment exists already, runs elsewhere, or can't be stored.
+            NasError: something else is wrong with what was given; nothing has been started.
+        """
+        self.load()
+        require_new(self.folder)
+        return self._run()
+
+    def resume(self) -> str:
+        """Go on where a run has ended, however it did; finished trials are not run again.
+
+        Raises:
+            StoreError: there is nothing to resume, it still runs, or it was another experiment.
+        """
+        require_existing(self.folder)
+        return self._run()
+
+    def _run(self) -> str:
+        setup = Setup(
+            config=self.config,
+            folder=self.folder,
+            base_model=self.base_model,
+            evaluator=self._input("evaluator"),
+            strategy=self._input("strategy"),
+            space=self.space,
+            plugins=self._plugins or load_plugins(),
+            observers=self.observers,
+            executor=self._executor,
+            given_space=self._given["space"],
+        )
+        with session(setup) as (running, ended):
+            objectives = objectives_of(self.config, setup.evaluator)
+            ended.reason = search(
+                self.config, Proposals(setup.strategy, setup.space, objectives), running
+            )
+        return ended.reason
+
+    @property
+    def base_model(self) -> Any:
+        """The model with its choices open."""
+        return self._input("base_model")
+
+    @property
+    def space(self) -> Space:
+        """What is explored."""
+        given: Space | None = self._input("space")
+        return given or Space.of(self.base_model, self._input("evaluator"))
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """All trials by number, also those that run."""
+        if not (self.folder / STORE).exists():
+            return ()
+        with TrialStore.open(self.folder / STORE, read_only=True) as store:
+            return store.trials()
+
+    @property
+    def objectives(self) -> Mapping[str, Direction]:
+        """Metric → direction, the main one first."""
+        if (self.folder / STORE).exists():
+            with TrialStore.open(self.folder / STORE, read_only=True) as store:
+                return msgspec.json.decode(store.facts()["objectives"], type=dict[str, Direction])
+        return objectives_of(self.config, self._input("evaluator"))
+
+    def top_trials(self, k: int = 1) -> list[Trial]:
+        """The best completed trials; with several objectives the Pareto front comes first."""
+        return ranked(self.trials, self.objectives)[:k]
+
+    def export_top_models(self, top_k: int = 1, formatter: str = "dict") -> list[Any]:
+        """The best models, also while the experiment runs.
+
+        Args:
+            top_k: how many; fewer if fewer trials have completed.
+            formatter: ``"dict"`` for label → value, ``"instance"`` for modules with their trained
+                weights, ``"code"`` for source, from engines that can write it.
+
+        Raises:
+            UnsupportedFormatError: not a format of this engine.
+            StoreError: the weights are not there.
+        """
+        require_format(formatter)
+        top = self.top_trials(top_k)
+        if formatter == "dict":
+            return [dict(trial.architecture) for trial in top]
+        plugins = self._plugins or load_plugins()
+        engine = plugins.engine(self.config.execution_engine)
+        space = Space.of(self.base_model)  # Without the choices of the evaluator.
+        exported = []
+        for trial in top:
+            architecture = space.part_of(trial.architecture)
+            model: Any = engine.export(self.base_model, architecture, formatter)
+            if formatter == "instance":
+                load_weights(model, self.folder, trial, self.config.save_weights == "all")
+            exported.append(model)
+        return exported
+
+    def load(self) -> None:
+        """Load what was named and not given: the model, the evaluator and the strategy."""
+        for name in ("base_model", "evaluator", "strategy"):
+            self._input(name)
+
+    def _input(self, name: str) -> Any:
+        if self._given[name] is None:
+            self._given[name] = self._loaded(name)
+        return self._given[name]
+
+    def _loaded(self, name: str) -> Any:
+        config = self.config
+        target = {"base_model": config.model, "evaluator": config.evaluator}.get(name)
+        if target is not None:
+            return made(load_target(target, config.root))
+        stored = (self.folder / STORE).exists()
+        if name == "strategy" and (not stored or config.model is not None):
+            return _strategy(config)
+        if name == "space" and not (self.folder / "inputs" / "space.pickle").exists():
+            return None
+        if not stored:
+            raise MissingInputError(
+                f"no {name} is given: pass it to Experiment(...), or name it in the configuration "
+                f'as {"model" if name == "base_model" else name} = "module:attribute"'
+            )
+        return load_input(self.folder, name)
+
+
+class MissingInputError(NasError, TypeError):
+    """An experiment is asked to run without a model or an evaluator."""
+
+
+def _strategy(config: ExperimentConfig) -> Strategy:
+    name, options = config.strategy.name, config.strategy.options
+    if ":" not in name:
+        return make_strategy(name, options, seed=config.seed)
+    strategy: Strategy = load_target(name, config.root)
+    return strategy(**options) if callable(strategy) else strategy

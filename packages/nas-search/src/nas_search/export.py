@@ -1,0 +1,99 @@
+"""Which trials are the best, and their models."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nas_core.errors import UnsupportedFormatError, nearest
+from nas_core.protocols import FORMATS, Direction
+
+from nas_search.recorder import weights_path
+from nas_search.store import StoreError, Trial
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["load_weights", "ranked", "require_format"]
+
+log = logging.getLogger("nas_search")
+
+
+def ranked(trials: Sequence[Trial], objectives: Mapping[str, Direction]) -> list[Trial]:
+    """The completed trials, the best first; equal ones by number.
+
+    With several objectives the Pareto front comes first, then the front of what is left, and so
+    on (non-dominated sorting, Deb et al. 2002); within a front the main objective decides.
+    """
+    scores: dict[int, tuple[float, ...]] = {}
+    for trial in trials:
+        if trial.state == "completed" and trial.metrics is not None:
+            scores[trial.number] = tuple(
+                trial.metrics[name] * (-1 if direction == "maximize" else 1)
+                for name, direction in objectives.items()
+            )
+    left = sorted(
+        (trial for trial in trials if trial.number in scores),
+        key=lambda trial: (scores[trial.number], trial.number),
+    )
+    if len(objectives) == 1:
+        return left
+    order: list[Trial] = []
+    while left:
+        front: list[Trial] = []
+        for trial in left:  # sorted: nothing is dominated by what comes after it
+            mine = scores[trial.number]
+            if not any(_dominates(scores[other.number], mine) for other in front):
+                front.append(trial)
+        chosen = {trial.number for trial in front}
+        order += front
+        left = [trial for trial in left if trial.number not in chosen]
+    return order
+
+
+def _dominates(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+    return a != b and all(x <= y for x, y in zip(a, b, strict=True))
+
+
+def require_format(formatter: str) -> None:
+    """Refuse what is no format of any engine.
+
+    >>> require_format("instanse")
+    Traceback (most recent call last):
+    nas_core.errors.UnsupportedFormatError: no format 'instanse' (dict, instance or code); \
+did you mean 'instance'?
+    """
+    if formatter not in FORMATS:
+        raise UnsupportedFormatError(
+            f"no format {formatter!r} (dict, instance or code){nearest(formatter, FORMATS)}"
+        )
+
+
+def load_weights(model: torch.nn.Module, folder: Path, trial: Trial, saved: bool) -> None:
+    """Load the trained weights of a trial; every one of them must be there and fit.
+
+    Raises:
+        StoreError: they are not there, or belong to another model.
+    """
+    if not saved:
+        log.warning(
+            'trial %d has no stored weights (save_weights = "none"): its model is untrained',
+            trial.number,
+        )
+        return
+    from safetensors import SafetensorError
+    from safetensors.torch import load_model
+
+    path = weights_path(folder, trial.number)
+    if not path.is_file():
+        raise StoreError(path, f"the weights of trial {trial.number} are not there")
+    try:
+        load_model(model, str(path), strict=True)
+    except (RuntimeError, SafetensorError) as error:
+        raise StoreError(
+            path,
+            f"the weights don't fit the model of trial {trial.number}: {error}; "
+            "has the model's code been changed since?",
+        ) from error

@@ -1,0 +1,72 @@
+"""A strategy's proposals, each architecture once."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+
+from nas_core import Architecture, Space
+from nas_core.protocols import Direction
+
+from nas_search.store import Trial
+from nas_search.strategies import Outcome, Strategy
+
+__all__ = ["Proposals"]
+
+ATTEMPTS = 200
+
+
+class Proposals:
+    """Asks a strategy one by one, so that what it knows at each proposal is exactly determined.
+
+    Attributes:
+        end: why there are no more proposals, in words; empty while there are.
+    """
+
+    def __init__(
+        self, strategy: Strategy, space: Space, objectives: Mapping[str, Direction]
+    ) -> None:
+        self.end = ""
+        self._strategy = strategy
+        self._space = space
+        self._objectives = tuple(objectives)
+        self._waiting: deque[Architecture] = deque()
+        self._outcomes: dict[Architecture, Outcome | None] = {}
+        strategy.start(space, tuple(objectives.values()))
+
+    def tell(self, trial: Trial) -> None:
+        """Pass on what became of a trial."""
+        if trial.metrics is None:
+            outcome = Outcome("failed")
+        else:
+            values = tuple(trial.metrics[name] for name in self._objectives)
+            outcome = Outcome("completed", trial.metrics, values)
+        self._outcomes[trial.architecture] = outcome
+        self._strategy.tell(trial.architecture, outcome)
+
+    def next(self) -> Architecture | None:
+        """An architecture that was not proposed before, or ``None`` if there is none.
+
+        Raises:
+            InvalidArchitectureError: the strategy proposed something outside of the space.
+        """
+        for _ in range(ATTEMPTS):
+            if not self._waiting:
+                self._waiting.extend(self._strategy.propose(1))
+            if not self._waiting:
+                self.end = "the space is exhausted: the strategy has no further architecture"
+                return None
+            architecture = self._space.validate(self._waiting.popleft())
+            if architecture not in self._outcomes:
+                self._outcomes[architecture] = None
+                return architecture
+            self._strategy.tell(architecture, self._again(architecture))
+        self.end = (
+            f"the strategy proposed nothing but known architectures {ATTEMPTS} times in a row: "
+            "the space is exhausted, or the strategy has settled"
+        )
+        return None
+
+    def _again(self, architecture: Architecture) -> Outcome:
+        first = self._outcomes[architecture]
+        return Outcome("duplicate", first.metrics, first.values) if first else Outcome("duplicate")

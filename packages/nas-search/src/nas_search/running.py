@@ -1,0 +1,252 @@
+"""The trials in flight: jobs out to the executor, finished trials back."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nas_core.errors import NasError
+from nas_core.failure import failure_text
+from nas_core.protocols import Candidate, Job, Result
+from pebble import ProcessExpired
+
+from nas_search.executors.inline import InlineExecutor
+from nas_search.executors.protocol import Executor
+from nas_search.recorder import StoreRecorder
+from nas_search.store import StoreError, Trial, TrialStore
+from nas_search.work import JobError, LoadError, Work, pack, run_job
+
+__all__ = ["Crew", "Limits", "Running", "TimeIsUp", "TooManyFailuresError", "WorkersError"]
+
+log = logging.getLogger("nas_search")
+
+BROKEN_POOLS = 3
+
+
+class TooManyFailuresError(NasError, RuntimeError):
+    """So many trials failed in a row that going on would only spend the budget."""
+
+
+class WorkersError(NasError, RuntimeError):
+    """Worker processes can't be kept running."""
+
+
+class TimeIsUp(Exception):  # noqa: N818  # not an error: the ordinary end of a timed run
+    """The run has taken as long as it may."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When to stop what."""
+
+    jobs: int
+    trial_seconds: float | None
+    deadline: float | None
+    failures_in_a_row: int | None
+
+
+@dataclass(frozen=True)
+class Crew:
+    """Who does the work, and where it is written."""
+
+    plan: Callable[[Sequence[Candidate]], Sequence[Job]]
+    merges: bool
+    executor: Executor
+    recorder: StoreRecorder
+    store: TrialStore
+    tell: Callable[..., None]
+    shared: Mapping[int, Path]
+    objectives: tuple[str, ...]
+
+
+@dataclass
+class Running:
+    """Starts candidates, waits for trials, and knows the finished ones by number."""
+
+    crew: Crew
+    limits: Limits
+    finished: dict[int, Trial]
+    _batch: list[Candidate] = field(default_factory=list)
+    _jobs: dict[Future[Any], Job] = field(default_factory=dict)
+    _failures: int = 0
+    _broken: int = 0
+
+    def start(self, candidate: Candidate) -> None:
+        """Start a candidate, now if there is a free slot.
+
+        An engine that merges candidates is given all that can be had without waiting.
+        """
+        if not self.crew.merges:
+            while len(self._jobs) >= self.limits.jobs:
+                self._collect()
+            self._check_time()
+        self.crew.store.begin(candidate, self.crew.recorder.session)
+        self.crew.tell(
+            "nas_trial_started", number=candidate.number, architecture=candidate.architecture
+        )
+        self._batch.append(candidate)
+        if not self.crew.merges:
+            self._flush()
+
+    def wait_for(self, number: int) -> Trial:
+        """The finished trial of this number, which must have been started.
+
+        Raises:
+            TimeIsUp: the deadline came first.
+        """
+        while number not in self.finished:
+            self._flush()
+            self._collect()
+        return self.finished[number]
+
+    def wait_for_all(self) -> None:
+        """Until nothing runs any more."""
+        self._flush()
+        while self._jobs:
+            self._collect()
+
+    def _flush(self) -> None:
+        batch, self._batch = self._batch, []
+        if batch:
+            for job in self.crew.plan(batch):
+                self._submit(job)
+
+    def _submit(self, job: Job) -> None:
+        crew = self.crew
+        if isinstance(crew.executor, InlineExecutor):
+            future = crew.executor.submit(run_job, job, crew.recorder, crew.objectives)
+        else:
+            limit = self.limits.trial_seconds
+            work = Work(
+                payload=pack(job, crew.shared),
+                recorder=crew.recorder,
+                time_limit=None if limit is None else limit * len(job.candidates),
+                log=self._log(job),
+                objectives=crew.objectives,
+            )
+            future = crew.executor.submit(work)
+        self._jobs[future] = job
+
+    def _log(self, job: Job) -> Path:
+        return self.crew.recorder.folder / "logs" / f"{job.candidates[0].number}.log"
+
+    def _collect(self) -> None:
+        deadline = self.limits.deadline
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        done, _ = wait(self._jobs, timeout=left, return_when=FIRST_COMPLETED)
+        if not done:
+            raise TimeIsUp
+        for future in sorted(done, key=lambda one: self._jobs[one].candidates[0].number):
+            self._settle(self._jobs.pop(future), future.exception())
+        self._check_time()
+
+    def _check_time(self) -> None:
+        deadline = self.limits.deadline
+        if deadline is not None and time.monotonic() >= deadline:
+            raise TimeIsUp
+
+    def _settle(self, job: Job, error: BaseException | None) -> None:
+        """Make each candidate of a job that has ended a finished trial."""
+        if isinstance(error, StoreError | LoadError):
+            raise error
+        trials = [self._stored(candidate.number) for candidate in job.candidates]
+        unfinished = [trial for trial in trials if trial.state == "running"]
+        for trial in trials:
+            if trial.state != "running":
+                self._finish(trial)
+        if isinstance(error, BrokenExecutor):
+            self._start_again(unfinished, error)
+            return
+        self._broken = 0
+        if len(job.candidates) > 1 and unfinished:
+            # One of them broke the job. Alone, each finds its own end.
+            for trial in unfinished:
+                for again in self.crew.plan([trial.candidate]):
+                    self._submit(again)
+            return
+        for trial in unfinished:
+            self._fail(trial, job, error)
+
+    def _start_again(self, trials: Sequence[Trial], error: BaseException) -> None:
+        """The pool broke, not the job: it is submitted to a new one."""
+        self._broken += 1
+        if self._broken >= BROKEN_POOLS * self.limits.jobs:
+            raise WorkersError(
+                f"worker processes end as soon as they start: {failure_text(error)}\n"
+                'Look at what they printed above; executor="inline" runs without them'
+            ) from error
+        if trials:
+            for job in self.crew.plan([trial.candidate for trial in trials]):
+                self._submit(job)
+
+    def _fail(self, trial: Trial, job: Job, error: BaseException | None) -> None:
+        path = self._log(job)
+        output = path.read_text(errors="replace")[-4000:] if path.is_file() else ""
+        text = _explained(error, self.limits.trial_seconds)
+        if output:
+            text += f"; its output is in {path}"
+        seconds = time.time() - trial.started
+        result = Result(trial.number, None, text, output or None, seconds)
+        self.crew.store.finish(result, self.crew.recorder.session)
+        self._finish(self._stored(trial.number))
+
+    def _finish(self, trial: Trial) -> None:
+        self.finished[trial.number] = trial
+        for report in trial.reports:
+            self.crew.tell(
+                "nas_trial_reported",
+                number=trial.number,
+                step=report.step,
+                metrics=report.metrics,
+            )
+        self.crew.tell("nas_trial_finished", trial=trial)
+        if trial.state == "completed":
+            self._failures = 0
+            log.info("trial %d completed: %s", trial.number, dict(trial.metrics or {}))
+            return
+        self._failures += 1
+        log.warning("trial %d failed: %s", trial.number, trial.error)
+        if self._failures == self.limits.failures_in_a_row:
+            raise TooManyFailuresError(
+                f"{self._failures} trials in a row failed, the last of them, trial "
+                f"{trial.number}, with: {trial.error}\nIts traceback is the `details` of the "
+                "trial. The search stopped to save the rest of its budget; max_failures_in_a_row "
+                "sets how many it accepts"
+            )
+
+    def _stored(self, number: int) -> Trial:
+        trial = self.crew.store.trial(number)
+        if trial is None:
+            raise StoreError(self.crew.store.path, f"trial {number} has vanished from the store")
+        return trial
+
+
+def _explained(error: BaseException | None, limit: float | None) -> str:
+    match error:
+        case ProcessExpired():
+            return f"the worker process died: {_ending(int(error.exitcode))}"
+        case JobError():
+            return str(error)
+        case TimeoutError() if limit is not None:
+            return f"TimeoutError: stopped after the time limit of {limit:g} s per trial"
+        case None:
+            return "the job ended without a result for it"
+        case _:
+            return failure_text(error)
+
+
+def _ending(code: int) -> str:
+    if code >= 0:
+        return f"it ended itself with exit code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    hint = " (the system does this when memory runs out)" if name == "SIGKILL" else ""
+    return f"{name}{hint}"

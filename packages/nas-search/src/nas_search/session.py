@@ -1,0 +1,283 @@
+"""One run or resume: what is checked before it, and what it leaves behind however it ends."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from filelock import FileLock, Timeout
+from nas_core import Engine, Evaluator, Space
+from nas_core.errors import UnsupportedSpaceError, nearest
+from nas_core.plugins import Plugins
+from nas_core.protocols import Direction
+
+from nas_search.config import ConfigError, ExperimentConfig, differences
+from nas_search.events import Events
+from nas_search.executors import Executor, InlineExecutor, LocalExecutor
+from nas_search.executors.local import cores
+from nas_search.inputs import PicklingError, input_path, save_input
+from nas_search.recorder import StoreRecorder
+from nas_search.running import Crew, Limits, Running
+from nas_search.store import STORE, StoreError, TrialStore
+from nas_search.strategies import Strategy
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Ended", "Setup", "objectives_of", "require_existing", "require_new", "session"]
+
+log = logging.getLogger("nas_search")
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything that a session is made of."""
+
+    config: ExperimentConfig
+    folder: Path
+    base_model: torch.nn.Module
+    evaluator: Evaluator
+    strategy: Strategy
+    space: Space
+    plugins: Plugins
+    observers: Sequence[object]
+    executor: Executor | None
+    given_space: object
+
+
+@dataclass
+class Ended:
+    """Why a session has ended, in words."""
+
+    reason: str = ""
+
+
+@contextmanager
+def session(setup: Setup) -> Iterator[tuple[Running, Ended]]:
+    """A session of an experiment, ready to run trials.
+
+    At its end the workers are stopped and trials that ran are put back, so that a resume runs
+    them again. After ``kill -9`` the next session finds them as running, and does the same.
+    """
+    config, token, ended = setup.config, uuid.uuid4().hex[:12], Ended()
+    engine = _engine(setup)
+    facts = _facts(setup)
+    with _locked(setup.folder), ExitStack() as stack:
+        _require_same(setup.folder, facts)
+        shared = _keep_inputs(setup)
+        store = stack.enter_context(_store(setup.folder, facts))
+        store.begin_session(token, facts)
+        _remove_leftovers(setup.folder)
+        events = Events([*setup.observers, setup.plugins.observers])
+        tell = partial(events.tell, experiment=config.name)
+        executor = setup.executor or _executor(config)
+        recorder = StoreRecorder(setup.folder.absolute(), token, config.save_weights == "all")
+        capabilities = setup.plugins.engines[config.execution_engine].info.capabilities
+        crew = Crew(
+            plan=lambda candidates: engine.plan(setup.base_model, candidates, setup.evaluator),
+            merges="merged" in capabilities,
+            executor=executor,
+            recorder=recorder,
+            store=store,
+            tell=tell,
+            shared=shared,
+            objectives=tuple(objectives_of(config, setup.evaluator)),
+        )
+        finished = {trial.number: trial for trial in store.trials() if trial.state != "running"}
+        tell("nas_experiment_started", config=config)
+        ended.reason = "interrupted"
+        try:
+            yield Running(crew, _limits(config), finished), ended
+        except Exception as error:
+            ended.reason = str(error).partition("\n")[0]
+            raise
+        finally:
+            try:
+                executor.shutdown()
+                recorder.close()
+                store.put_back(token)
+            finally:
+                log.info("experiment %s ended: %s", config.name, ended.reason)
+                tell("nas_experiment_finished", reason=ended.reason)
+
+
+def objectives_of(config: ExperimentConfig, evaluator: Evaluator) -> dict[str, Direction]:
+    """Those of the configuration, or else of the evaluator.
+
+    Raises:
+        ConfigError: neither has any.
+    """
+    objectives: dict[str, Any] = dict(config.objectives or getattr(evaluator, "objectives", {}))
+    if not objectives:
+        raise ConfigError(
+            f"there is no objective: give {type(evaluator).__name__} `objectives`, or set them in "
+            'the configuration, as {"accuracy": "maximize"}'
+        )
+    for metric, direction in objectives.items():
+        if direction not in ("maximize", "minimize"):
+            raise ConfigError(
+                f"objective {metric!r} must be 'maximize' or 'minimize', not {direction!r}"
+                f"{nearest(str(direction), ['maximize', 'minimize'])}"
+            )
+    return objectives
+
+
+def require_new(folder: Path) -> None:
+    """Refuse to run an experiment that exists.
+
+    Raises:
+        StoreError: it does.
+    """
+    if not (folder / STORE).exists():
+        return
+    _refuse_if_locked(folder)
+    with TrialStore.open(folder / STORE, read_only=True) as store:
+        trials = len(store.trials())
+    raise StoreError(
+        folder,
+        f"the experiment exists already, with {trials} trials: go on with it by resume() "
+        f"(`nas resume {folder}`), or give this one another name",
+    )
+
+
+def require_existing(folder: Path) -> None:
+    """Refuse to resume or open what is not there.
+
+    Raises:
+        StoreError: it is not.
+    """
+    if not (folder / STORE).exists():
+        there = [path.parent.name for path in folder.parent.glob(f"*/{STORE}")]
+        raise StoreError(folder, f"there is no experiment here{nearest(folder.name, there)}")
+
+
+def _engine(setup: Setup) -> Engine:
+    engine = setup.plugins.engine(setup.config.execution_engine)
+    if problems := tuple(engine.problems(setup.base_model, setup.evaluator)):
+        raise UnsupportedSpaceError(problems)
+    return engine
+
+
+def _facts(setup: Setup) -> dict[str, str]:
+    strategy = re.sub(r" at 0x[0-9a-f]+", "", repr(setup.strategy))
+    return {
+        "config": msgspec.json.encode(setup.config).decode(),
+        "objectives": msgspec.json.encode(objectives_of(setup.config, setup.evaluator)).decode(),
+        "engine": setup.config.execution_engine,
+        "seed": str(setup.config.seed),
+        "lookahead": str(setup.config.lookahead_or_default),
+        "strategy": strategy,
+        **{f"choice {x!r}": str(choice.domain) for x, choice in setup.space.choices.items()},
+        "space": setup.space.digest,
+    }
+
+
+def _store(folder: Path, facts: Mapping[str, str]) -> TrialStore:
+    path = folder / STORE
+    return TrialStore.open(path) if path.exists() else TrialStore.create(path, facts)
+
+
+def _require_same(folder: Path, now: Mapping[str, str]) -> None:
+    if not (folder / STORE).exists():
+        return
+    with TrialStore.open(folder / STORE) as store:
+        before = store.facts()
+    variable = {"config", "session"}
+    different = differences(
+        {key: value for key, value in before.items() if key not in variable},
+        {key: value for key, value in now.items() if key not in variable},
+    )
+    if different:
+        raise StoreError(
+            folder,
+            "what is to be resumed is not the same experiment:\n  "
+            + "\n  ".join(different)
+            + "\nResume it as it was, or start this one under another name",
+        )
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    holder = folder / "running.pid"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock")
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise _runs_already(folder) from None
+    except OSError as error:
+        raise StoreError(folder, f"can't be written: {error.strerror or error}") from error
+    try:
+        holder.write_text(str(os.getpid()))
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
+
+
+def _refuse_if_locked(folder: Path) -> None:
+    with _locked(folder):
+        return
+
+
+def _runs_already(folder: Path) -> StoreError:
+    holder = folder / "running.pid"
+    pid = holder.read_text() if holder.is_file() else "unknown"
+    return StoreError(folder, f"the experiment is running already, in process {pid}")
+
+
+def _keep_inputs(setup: Setup) -> dict[int, Path]:
+    """Write what workers share; returns object id → file."""
+    shared = {}
+    parts = {
+        "base_model": setup.base_model,
+        "evaluator": setup.evaluator,
+        "strategy": setup.strategy,
+        "space": setup.given_space,
+    }
+    for name, part in parts.items():
+        if part is None:
+            continue
+        try:
+            save_input(setup.folder, name, part)
+        except PicklingError as error:
+            needed = name in ("base_model", "evaluator") and setup.config.executor == "local"
+            if needed or setup.executor is not None:
+                raise
+            log.info("%s; a resume in another process must be given it", error)
+        else:
+            shared[id(part)] = input_path(setup.folder.absolute(), name)
+    return shared
+
+
+def _remove_leftovers(folder: Path) -> None:
+    for temporary in [*folder.glob("weights/*.tmp"), *folder.glob("inputs/*.tmp")]:
+        temporary.unlink(missing_ok=True)
+
+
+def _executor(config: ExperimentConfig) -> Executor:
+    if config.executor == "inline":
+        if config.trial_time_limit is not None:
+            log.warning('trial_time_limit is not enforced with executor = "inline"')
+        return InlineExecutor(config.threads_per_trial)
+    workers = config.trial_concurrency
+    return LocalExecutor(workers, config.threads_per_trial or max(1, cores() // workers))
+
+
+def _limits(config: ExperimentConfig) -> Limits:
+    return Limits(
+        jobs=config.trial_concurrency if config.executor == "local" else 1,
+        trial_seconds=config.trial_time_limit,
+        deadline=None if config.max_seconds is None else time.monotonic() + config.max_seconds,
+        failures_in_a_row=config.max_failures_in_a_row,
+    )

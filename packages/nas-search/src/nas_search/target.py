@@ -1,0 +1,147 @@
+"""Names of Python objects in configuration files and on the command line."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import cloudpickle  # type: ignore[import-untyped]
+from nas_core.errors import NasError, nearest
+from nas_core.failure import Failed, attempt, failure_text
+
+__all__ = ["TargetError", "load_target", "made"]
+
+
+class TargetError(NasError, ImportError):
+    """What a target names can't be loaded."""
+
+
+def load_target(target: str, folder: str | Path = ".") -> Any:
+    """The object that ``module:attribute`` or ``file.py:attribute`` names.
+
+    Args:
+        target: the name; attributes may be nested (``module:Class.attribute``).
+        folder: what a file is relative to; modules are looked for there first, as Python does for
+            the modules beside a script.
+
+    >>> load_target("math:pi")
+    3.141592653589793
+    >>> load_target("math:pie")
+    Traceback (most recent call last):
+    nas_search.target.TargetError: target 'math:pie': math has no 'pie'; did you mean 'pi'?
+
+    Raises:
+        TargetError: it is malformed, there is no such file, module or attribute, or importing it
+            fails.
+    """
+    where, colon, attribute = target.rpartition(":")
+    if not colon or not where or not attribute:
+        raise TargetError(
+            f"target {target!r} is neither 'module:attribute' nor 'path/to/file.py:attribute'"
+        )
+    folder = Path(folder).absolute()
+    if where.endswith(".py"):
+        found: Any = _file(target, folder / where)
+    else:
+        found = _module(target, where, folder)
+    for name in attribute.split("."):
+        if not hasattr(found, name):
+            public = [known for known in dir(found) if not known.startswith("_")]
+            raise TargetError(
+                f"target {target!r}: {getattr(found, '__name__', where)} has no {name!r}"
+                f"{nearest(name, public)}"
+            )
+        found = getattr(found, name)
+    return found
+
+
+def made(found: Any) -> Any:
+    """The object itself; a class or function that needs no arguments is called first.
+
+    >>> made(dict), made(3)
+    ({}, 3)
+    """
+    if not (inspect.isclass(found) or inspect.isroutine(found)):
+        return found
+    try:
+        inspect.signature(found).bind()
+    except TypeError:
+        if inspect.isclass(found):
+            name = found.__qualname__
+            raise TargetError(
+                f"{name} can't be made without arguments: name an instance, or a function "
+                f"without arguments that makes one"
+            ) from None
+        return found
+    except ValueError:  # some builtins have no signature
+        pass
+    return found()
+
+
+def _module(target: str, name: str, folder: Path) -> ModuleType:
+    _look_in(folder)
+    imported = attempt(partial(importlib.import_module, name))
+    if not isinstance(imported, Failed):
+        return imported
+    error = imported.error
+    if isinstance(error, ModuleNotFoundError) and error.name and name.startswith(error.name):
+        raise TargetError(
+            f"target {target!r}: there is no module {error.name!r} (looked in {folder} and where "
+            "packages are installed)"
+        ) from None
+    raise TargetError(f"target {target!r}: importing it raised {failure_text(error)}") from error
+
+
+def _file(target: str, path: Path) -> ModuleType:
+    if not path.is_file():
+        beside = [other.name for other in path.parent.glob("*.py")]
+        raise TargetError(f"target {target!r}: there is no file {path}{nearest(path.name, beside)}")
+    _look_in(path.parent)
+    loaded = sys.modules.get(path.stem)
+    if loaded is None and path.stem.isidentifier():
+        imported = attempt(partial(importlib.import_module, path.stem))
+        if isinstance(imported, Failed):
+            raise TargetError(
+                f"target {target!r}: importing it raised {failure_text(imported.error)}"
+            ) from imported.error
+        loaded = imported
+    if loaded is not None and _same_file(loaded, path):
+        return loaded
+    return _under_another_name(target, path)
+
+
+def _under_another_name(target: str, path: Path) -> ModuleType:
+    """Load a file whose own name belongs to another module; workers are sent its source."""
+    name = f"{path.stem}_{sha256(str(path).encode()).hexdigest()[:8]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    result = attempt(partial(spec.loader.exec_module, module))
+    if isinstance(result, Failed):
+        del sys.modules[name]
+        raise TargetError(
+            f"target {target!r}: importing it raised {failure_text(result.error)}"
+        ) from result.error
+    cloudpickle.register_pickle_by_value(module)
+    return module
+
+
+def _same_file(module: ModuleType, path: Path) -> bool:
+    file = getattr(module, "__file__", None)
+    return file is not None and Path(file).exists() and path.samefile(file)
+
+
+def _look_in(folder: Path) -> None:
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))

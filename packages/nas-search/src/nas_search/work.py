@@ -1,0 +1,152 @@
+"""A job on its way to a worker and what the worker does with it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import pickle
+import traceback
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import cloudpickle  # type: ignore[import-untyped]
+from nas_core.errors import NasError
+from nas_core.failure import failure_text
+from nas_core.protocols import Job, Result
+
+from nas_search.recorder import StoreRecorder
+from nas_search.store import StoreError
+
+__all__ = ["JobError", "LoadError", "Work", "pack", "run_job"]
+
+
+class LoadError(NasError, ImportError):
+    """A worker can't load what it is to run: a matter of its environment, not of a candidate."""
+
+
+class JobError(NasError, RuntimeError):
+    """A job of several candidates broke before it had answered for all of them."""
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it is a variable to mypy
+    """Leaves out the objects that all jobs share: they lie in a file each, written once."""
+
+    def __init__(self, file: io.BytesIO, shared: Mapping[int, Path]) -> None:
+        super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
+        self._shared = shared
+
+    def persistent_id(self, obj: object) -> str | None:
+        path = self._shared.get(id(obj))
+        return None if path is None else str(path)
+
+
+class _Unpickler(pickle.Unpickler):
+    def persistent_load(self, pid: str) -> Any:
+        # A new copy for each job: an evaluator that changes itself must not change other trials.
+        return pickle.loads(_bytes(pid, Path(pid).stat().st_mtime_ns))  # noqa: S301
+
+
+@lru_cache(maxsize=2)
+def _bytes(path: str, _changed: int) -> bytes:
+    return Path(path).read_bytes()
+
+
+def pack(job: Job, shared: Mapping[int, Path]) -> bytes:
+    """A job as bytes; ``shared`` says which objects, by id, a worker finds in which file."""
+    buffer = io.BytesIO()
+    _Pickler(buffer, shared).dump(job)
+    return buffer.getvalue()
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is submitted to an executor; ``time_limit`` is for those that can enforce one."""
+
+    payload: bytes
+    recorder: StoreRecorder
+    time_limit: float | None = None
+    log: Path | None = None
+    objectives: tuple[str, ...] = field(default=())
+
+    def __call__(self) -> None:
+        """Run the job in a worker process."""
+        try:
+            with _output_to(self.log):
+                run_job(self._load(), self.recorder, self.objectives)
+        finally:
+            self.recorder.close()
+
+    def _load(self) -> Job:
+        try:
+            job: Job = _Unpickler(io.BytesIO(self.payload)).load()
+        # Unpickling runs the imports of anybody's modules.
+        except Exception as error:  # noqa: BLE001
+            raise LoadError(
+                f"a worker process can't load the job: {failure_text(error)}\n"
+                "Workers start as new processes: the modules of the model and the evaluator must "
+                "be importable there, or be defined in the main script"
+            ) from None
+        return job
+
+
+def run_job(job: Job, recorder: StoreRecorder, objectives: tuple[str, ...]) -> None:
+    """Run a job and store each of its results as it comes.
+
+    Raises:
+        StoreError: a result can't be stored.
+        JobError: the job broke; if it has only one candidate, that is its result instead.
+    """
+    waiting = {candidate.number for candidate in job.candidates}
+    problem, details = "the job ended without a result for it", ""
+    try:
+        for result in job.run(recorder):
+            if result.number in waiting:
+                waiting.discard(result.number)
+                recorder.finish(_checked(result, objectives))
+    except StoreError:
+        raise
+    # An engine may be anybody's, and so is the model that it trains.
+    except (Exception, SystemExit) as error:  # noqa: BLE001
+        problem, details = failure_text(error), traceback.format_exc()
+    if len(job.candidates) > 1 and waiting:
+        raise JobError(problem)
+    for number in waiting:
+        recorder.finish(Result(number, None, problem, details or None))
+
+
+def _checked(result: Result, objectives: tuple[str, ...]) -> Result:
+    metrics = result.metrics
+    if metrics is None or not (missing := [name for name in objectives if name not in metrics]):
+        return result
+    error = f"no metric {missing[0]!r}, which is an objective; there are: {', '.join(metrics)}"
+    return Result(result.number, None, error, result.details, result.seconds)
+
+
+@contextlib.contextmanager
+def _output_to(log: Path | None) -> Iterator[None]:
+    """What a worker prints, and what it says while it crashes, goes into the trial's log."""
+    if log is None:
+        yield
+        return
+    import faulthandler
+    import os
+    import sys
+
+    log.parent.mkdir(exist_ok=True)
+    with log.open("wb") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    faulthandler.enable(2)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(line_buffering=True)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        if log.stat().st_size == 0:
+            log.unlink()

@@ -1,0 +1,123 @@
+"""``kill -9`` at random moments: what finished stays, is not repeated, and the end is the same."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from nas_search import TrialStore
+
+SEARCHING = Path(__file__).with_name("searching.py")
+
+
+def start(folder, name):
+    return subprocess.Popen(
+        [sys.executable, str(SEARCHING), str(folder), name],
+        start_new_session=True,
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def finished(folder, name):
+    path = folder / name / "trials.sqlite"
+    if not path.exists():
+        return {}
+    with TrialStore.open(path, read_only=True) as store:
+        return {trial.number: trial for trial in store.trials() if trial.state != "running"}
+
+
+def outcome(trials):
+    return [
+        (t.number, t.architecture, t.seed, t.state, t.metrics, t.error) for t in trials.values()
+    ]
+
+
+def kill_everything(process):
+    os.killpg(process.pid, signal.SIGKILL)
+
+
+def kill_the_coordinator(process):
+    process.kill()
+
+
+def killed_often(folder, kills, kill, seed):
+    """Kill and resume; after each, check what finished. Returns how many kills hit a run."""
+    rng = random.Random(seed)
+    hits, before = 0, {}
+    for _ in range(kills):
+        process = start(folder, "killed")
+        try:
+            process.wait(timeout=1.2 + rng.random() * 1.6)
+        except subprocess.TimeoutExpired:
+            hits += 1
+        kill(process) if process.poll() is None else None
+        process.wait()
+        now = finished(folder, "killed")
+        for number, trial in before.items():
+            assert now[number] == trial, "a finished trial was lost or repeated"
+        for number, trial in now.items():
+            weights = folder / "killed" / "weights" / f"{number}.safetensors"
+            assert weights.exists() == (trial.state == "completed")
+        before = now
+    process = start(folder, "killed")
+    assert process.wait(timeout=60) == 0
+    after = finished(folder, "killed")
+    assert all(after[number] == trial for number, trial in before.items())
+    return hits
+
+
+def check(folder, kills, kill, seed):
+    whole = start(folder, "whole")
+    assert whole.wait(timeout=60) == 0
+    hits = killed_often(folder, kills, kill, seed)
+    assert hits > 0
+    expected, found = finished(folder, "whole"), finished(folder, "killed")
+    assert len(expected) == 40
+    assert outcome(found) == outcome(expected)
+    calls = Counter((folder / "killed.calls").read_text().split())
+    completed = {str(t.architecture["width"]) for t in found.values() if t.state == "completed"}
+    assert set(calls) == completed
+    # Only trials that ran at a kill are run again: at most two at each.
+    assert sum(calls.values()) - len(calls) <= 2 * hits
+    assert not list((folder / "killed" / "weights").glob("*.tmp"))
+
+
+@pytest.mark.parametrize("kill", [kill_everything, kill_the_coordinator])
+def test_three_kills(tmp_path, kill):
+    check(tmp_path, kills=3, kill=kill, seed=5)
+
+
+def test_workers_do_not_outlive_the_coordinator(tmp_path):
+    process = start(tmp_path, "killed")
+    time.sleep(2.5)
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 10
+    while members(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert members(process.pid) == []
+
+
+def members(group):
+    """The processes of a group that are alive."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, in_group = stat.read_text().rpartition(")")[2].split()[:3]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(in_group) == group and state not in "ZX":
+            found.append(stat.parent.name)
+    return found
+
+
+if __name__ == "__main__":  # python test_kill.py: twenty kills
+    import tempfile
+
+    print(check(Path(tempfile.mkdtemp()), 20, kill_everything, seed=time.time_ns()) or "as it was")

@@ -1,0 +1,159 @@
+"""Wrong configurations and targets: what the messages say."""
+
+import pytest
+from nas_search import ConfigError, Experiment, ExperimentConfig, TargetError, load_target, made
+from nas_search.strategies import GridSearch, RegularizedEvolution, StrategyError
+
+SPACE = """
+import nas_core as nas
+import nas_core.nn as nn
+from nas_search.evaluators import FunctionEvaluator
+
+@nas.model_wrapper
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(2, nn.ValueChoice([1, 2, 3], label="width"))
+
+def evaluator():
+    return FunctionEvaluator(lambda model: model.layer.out_features)
+"""
+
+
+@pytest.fixture
+def toml(tmp_path):
+    def write(text):
+        path = tmp_path / "search.toml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_a_whole_file(toml, tmp_path):
+    path = toml(
+        'name = "small"\nmodel = "space.py:Net"\nmax_trials = 4\nmax_seconds = 60\n'
+        '[objectives]\nloss = "minimize"\n'
+        '[strategy]\nname = "regularized_evolution"\npopulation_size = 5\n'
+    )
+    config = ExperimentConfig.from_toml(path)
+    assert (config.name, config.max_trials, config.max_seconds) == ("small", 4, 60.0)
+    assert config.root == str(tmp_path)
+    assert config.objectives == {"loss": "minimize"}
+    assert config.strategy.options == {"population_size": 5}
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ('name = "x"\nmax_trails = 3', 2, "unknown key 'max_trails'; did you mean 'max_trials'?"),
+        ('max_trials = "many"', 1, "max_trials: Expected `int`, got `str`"),
+        ('name = "x"\n\nmax_trials = 0', 3, "max_trials must be a whole number >= 1, not 0"),
+        ('executor = "locale"', 1, "executor must be 'local' or 'inline', not 'locale'; did you"),
+        (
+            '[objectives]\naccuracy = "maximise"',
+            2,
+            "objectives.accuracy must be 'maximize' or 'minimize', not 'maximise'; did",
+        ),
+        ("trial_time_limit = -1", 1, "must be a number of seconds above 0, not -1"),
+        ("trial_concurrency = 4\nlookahead = 2", 2, "lookahead = 2 is less than"),
+        ("name = 'a/b'", 1, "name must be usable as the name of a folder"),
+        ('name = "x"\nmax_trials = = 3', 2, "this is no TOML"),
+    ],
+)
+def test_each_mistake_is_named_with_its_line(toml, text, line, message):
+    path = toml(text)
+    with pytest.raises(ConfigError) as raised:
+        ExperimentConfig.from_toml(path)
+    assert str(raised.value).startswith(f"{path}:{line}: ")
+    assert message in str(raised.value)
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(ConfigError, match=r"none\.toml: can't be read: No such file"):
+        ExperimentConfig.from_toml(tmp_path / "none.toml")
+
+
+def test_values_given_in_python_are_checked_too():
+    with pytest.raises(ConfigError, match=r"executor must be 'local' or 'inline', not 'locale'; "):
+        ExperimentConfig(executor="locale")
+    with pytest.raises(ConfigError, match="max_trials must be a whole number >= 1, not '5'"):
+        ExperimentConfig(max_trials="5")
+
+
+def test_an_experiment_from_a_file_runs_and_resumes_from_its_folder(toml, tmp_path):
+    (tmp_path / "tiny_space_of_test_config.py").write_text(SPACE)
+    path = toml(
+        f'directory = "{tmp_path}"\nmodel = "tiny_space_of_test_config.py:Net"\nmax_trials = 2\n'
+        'evaluator = "tiny_space_of_test_config.py:evaluator"\n[strategy]\nname = "grid"\n'
+    )
+    experiment = Experiment.from_config(ExperimentConfig.from_toml(path))
+    assert experiment.run() == "all 2 trials are done"
+    opened = Experiment.open(experiment.folder)
+    assert opened.resume() == "all 2 trials are done"
+    assert opened.export_top_models(1) == [{"width": 2}]
+    [model] = opened.export_top_models(1, "instance")
+    assert model.layer.out_features == 2
+
+
+def test_strategies_by_name_and_target(toml, tmp_path):
+    (tmp_path / "my_strategies_of_test_config.py").write_text(
+        "from nas_search.strategies import GridSearch\nclass Mine(GridSearch):\n    pass\n"
+    )
+    config = ExperimentConfig.from_toml(
+        toml('[strategy]\nname = "my_strategies_of_test_config:Mine"')
+    )
+    assert isinstance(Experiment(1, 1, None, config)._input("strategy"), GridSearch)
+    config = ExperimentConfig.from_toml(
+        toml('seed = 3\n[strategy]\nname = "regularized_evolution"')
+    )
+    made_by_name = Experiment(1, 1, None, config)._input("strategy")
+    assert isinstance(made_by_name, RegularizedEvolution)
+    assert made_by_name.seed == 3
+    config = ExperimentConfig.from_toml(toml('[strategy]\nname = "evolution"'))
+    with pytest.raises(StrategyError, match="no strategy 'evolution'"):
+        Experiment(1, 1, None, config).load()
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("space", "neither 'module:attribute' nor 'path/to/file.py:attribute'"),
+        ("spaec.py:Net", r"there is no file .*spaec\.py; did you mean 'space_t\.py'"),
+        ("no_such_module_at_all:Net", "there is no module 'no_such_module_at_all'"),
+        ("space_t.py:Nte", "space_t has no 'Nte'; did you mean 'Net'"),
+        ("broken_t.py:Net", r"importing it raised ZeroDivisionError.*broken_t\.py:2"),
+        ("broken_t:Net", "importing it raised ZeroDivisionError"),
+    ],
+)
+def test_targets_that_cannot_be_loaded(tmp_path, target, message):
+    (tmp_path / "space_t.py").write_text("class Net: pass\n")
+    (tmp_path / "broken_t.py").write_text("\n1 / 0\n")
+    with pytest.raises(TargetError, match=message):
+        load_target(target, tmp_path)
+
+
+def test_two_files_of_one_name_and_one_of_the_standard_library(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "twice_t.py").write_text(f"NAME = {name!r}\n")
+    (tmp_path / "random.py").write_text("NAME = 'mine'\n")
+    assert load_target("a/twice_t.py:NAME", tmp_path) == "a"
+    assert load_target("b/twice_t.py:NAME", tmp_path) == "b"
+    assert load_target("random.py:NAME", tmp_path) == "mine"
+    assert load_target("random:randint", tmp_path)(1, 1) == 1
+
+
+def test_made_calls_what_needs_nothing():
+    class Needs:
+        def __init__(self, width):
+            pass
+
+    assert made(lambda: 3) == 3
+    with pytest.raises(TargetError, match="can't be made without arguments"):
+        made(Needs)
+
+
+def test_nothing_given_is_said(tmp_path):
+    with pytest.raises(TypeError, match="no base_model is given"):
+        Experiment(None, None, None, ExperimentConfig(directory=str(tmp_path))).run()

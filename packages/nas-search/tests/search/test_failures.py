@@ -1,0 +1,175 @@
+"""One bad candidate is one failed trial, whatever it does."""
+
+import os
+import signal
+import sys
+import threading
+import time
+
+import pytest
+from nas_core.errors import UnknownEngineError
+from nas_search import StoreError
+from nas_search.evaluators import FunctionEvaluator
+from nas_search.inputs import PicklingError
+from nas_search.strategies import GridSearch
+from nas_search.work import LoadError
+
+
+def test_every_way_to_fail_is_one_failed_trial(experiment):
+    def dangerous(width):
+        import ctypes
+        import os
+        import signal
+        import sys
+        import time
+
+        print("width", width)
+        match width:
+            case 2:
+                raise ValueError("two")
+            case 4:
+                return float("nan")
+            case 6:
+                os._exit(3)
+            case 8:
+                os.kill(os.getpid(), signal.SIGKILL)
+            case 10:
+                ctypes.string_at(0)
+            case 12:
+                raise MemoryError("too wide")
+            case 14:
+                time.sleep(60)
+            case 16:
+                sys.exit(5)
+            case 18:
+                return "wide"
+        return width
+
+    one = experiment(
+        dangerous, GridSearch(), executor="local", trial_concurrency=2, max_trials=20,
+        trial_time_limit=2,
+    )  # fmt: skip
+    started = time.monotonic()
+    assert one.run() == "all 20 trials are done"
+    assert time.monotonic() - started < 40
+    errors = {t.architecture["width"]: t.error for t in one.trials if t.state == "failed"}
+    expected = {
+        2: "ValueError: two",
+        4: "returned nan for 'value'",
+        6: "the worker process died: it ended itself with exit code 3",
+        8: "SIGKILL (the system does this when memory runs out)",
+        10: "SIGSEGV",
+        12: "MemoryError: too wide",
+        14: "stopped after the time limit of 2 s",
+        16: "SystemExit: 5",
+        18: "must return a number",
+    }
+    assert errors.keys() == expected.keys()
+    for width, text in expected.items():
+        assert text in errors[width]
+    by_width = {trial.architecture["width"]: trial for trial in one.trials}
+    assert "6.log" not in errors[2]
+    assert f"{one.folder}/logs/{by_width[8].number}.log" in errors[8].replace("/./", "/")
+    assert "Segmentation fault" in by_width[10].details
+    assert 'raise ValueError("two")' in by_width[2].details
+    assert [trial.metrics["value"] for trial in one.trials if trial.metrics] == [
+        float(width) for width in range(1, 21) if width not in expected
+    ]
+
+
+def test_an_evaluator_that_cannot_be_sent_is_refused_before_anything_starts(experiment):
+    evaluator = FunctionEvaluator(lambda model, lock: 1.0, lock=threading.Lock())
+    one = experiment(evaluator=evaluator, executor="local")
+    with pytest.raises(PicklingError, match=r"the evaluator \(FunctionEvaluator\) can't be sent"):
+        one.run()
+    assert one.trials == ()
+    inline = experiment(evaluator=evaluator, max_trials=2)
+    inline.run()
+    assert len(inline.trials) == 2
+
+
+def test_a_module_that_workers_cannot_import_stops_it_without_spending_trials(
+    experiment, tmp_path, monkeypatch
+):
+    (tmp_path / "only_here.py").write_text("def measure(model):\n    return 1.0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    import only_here
+
+    one = experiment(evaluator=FunctionEvaluator(only_here.measure), executor="local")
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p != str(tmp_path)])
+    with pytest.raises(LoadError, match=r"can't load the job: ModuleNotFoundError.*only_here"):
+        one.run()
+    assert one.trials == ()
+
+
+def test_an_idle_worker_that_is_killed_costs_nothing(experiment):
+    from nas_search.executors import LocalExecutor
+
+    executor = LocalExecutor(workers=1, threads=1)
+    worker = executor.submit(os.getpid).result()
+    os.kill(worker, signal.SIGKILL)
+    one = experiment(max_trials=3)
+    one._executor = executor
+    assert one.run() == "all 3 trials are done"
+    assert {trial.state for trial in one.trials} == {"completed"}
+
+
+def test_a_worker_ends_with_the_process_that_started_it_even_in_a_hang(tmp_path):
+    import subprocess
+
+    script = tmp_path / "main.py"
+    script.write_text(
+        "import sys, time\n"
+        "from nas_search.executors import LocalExecutor\n"
+        "note = \"open(path, 'w').write(str(__import__('os').getpid()))\"\n"
+        # A function called through PyDLL keeps Python's global lock.
+        "hang = \"__import__('ctypes').PyDLL(None).sleep(60)\"\n"
+        "executor = LocalExecutor(1, 1)\n"
+        "executor.submit(eval, f'({note}, {hang})', {'path': sys.argv[1]})\n"
+        "time.sleep(60)\n"
+    )
+    pid_file = tmp_path / "pid"
+    main = subprocess.Popen([sys.executable, str(script), str(pid_file)])
+    deadline = time.monotonic() + 30
+    while not (pid_file.exists() and pid_file.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    worker = int(pid_file.read_text())
+    time.sleep(0.3)
+    main.kill()
+    main.wait()
+    while alive(worker) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not alive(worker)
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as stat:  # noqa: PTH123
+            return stat.read().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
+def test_an_unknown_engine_is_named_before_anything_is_written(experiment):
+    one = experiment(execution_engine="pyy")
+    with pytest.raises(UnknownEngineError, match="did you mean 'py'"):
+        one.run()
+    assert not one.folder.exists()
+
+
+def test_a_missing_objective_is_a_failed_trial(experiment):
+    one = experiment(max_trials=2, objectives={"accuracy": "maximize"})
+    one.run()
+    assert "no metric 'accuracy', which is an objective" in one.trials[0].error
+
+
+def test_the_same_experiment_is_not_started_twice(experiment):
+    def starts_it_again(width):
+        with pytest.raises(StoreError, match=f"running already, in process {os.getpid()}"):
+            again.resume()
+        return width
+
+    again = experiment(max_trials=2)
+    one = experiment(starts_it_again, max_trials=2)
+    one.run()
+    assert {trial.state for trial in one.trials} == {"completed"}

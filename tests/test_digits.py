@@ -1,0 +1,73 @@
+"""The digits example: its space, and that a search over it is the same for every concurrency."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import msgspec
+import pytest
+import torch
+from nas_core import Space, build, resolve
+from nas_search import Experiment, ExperimentConfig, StrategyConfig, load_target
+
+EXAMPLE = Path(__file__).parent.parent / "examples" / "digits"
+
+
+@pytest.fixture(scope="module")
+def example() -> ModuleType:
+    net = load_target("space.py:Net", EXAMPLE)
+    return sys.modules[net.__module__]
+
+
+def test_the_space_is_nested(example: ModuleType) -> None:
+    space = Space.of(example.Net(), example.evaluator)
+    assert space.size() == 190_512
+    assert space.conditions["fine.1.kernel"] == (
+        {"fine.1.operation": ("separable",), "fine.depth": (2,)},
+    )
+    assert {"lr", "smoothing"} <= set(space.labels)
+
+
+def test_every_operation_trains(example: ModuleType) -> None:
+    space = Space.of(example.Net())
+    for seed in range(5):
+        architecture = Space.of(example.Net(), example.evaluator).sample(seed=seed)
+        model = build(example.Net(), architecture.restrict(space.labels))
+        recipe = replace(resolve(example.evaluator, architecture), steps=2)
+        metrics = recipe.evaluate(model, seed=0, report=lambda step, metrics: None)
+        assert {"accuracy", "test_accuracy", "parameters"} <= set(metrics)
+
+
+def test_the_parts_of_the_data_share_nothing(example: ModuleType) -> None:
+    parts = example.digits()
+    assert {name: len(y) for name, (_, y) in parts.items()} == {
+        "test": 360,
+        "validation": 360,
+        "train": 1077,
+    }
+    again = example.digits()
+    assert all(torch.equal(parts[name][0], again[name][0]) for name in parts)
+
+
+def search(example: ModuleType, folder: Path, concurrency: int) -> list[Any]:
+    config = msgspec.structs.replace(
+        ExperimentConfig.from_toml(EXAMPLE / "digits.toml"),
+        directory=str(folder / str(concurrency)),
+        max_trials=8,
+        trial_concurrency=concurrency,
+        strategy=StrategyConfig("regularized_evolution", {"population_size": 4}),
+    )
+    evaluator = replace(example.evaluator, epochs=1)
+    experiment = Experiment(example.Net(), evaluator, None, config)
+    experiment.run()
+    return [(t.number, t.architecture.to_json(), t.seed, t.metrics) for t in experiment.trials]
+
+
+def test_one_or_two_trials_at_once_give_the_same(example: ModuleType, tmp_path: Path) -> None:
+    one = search(example, tmp_path, 1)
+    two = search(example, tmp_path, 2)
+    assert len(one) == 8
+    assert all(metrics for *_, metrics in one)
+    assert one == two

@@ -1,0 +1,1 @@
+"""An execution engine of somebody else."""
