@@ -12,7 +12,7 @@ import torch
 from nas_engine_graph.backend.classes import Classes
 from nas_engine_graph.ir import Graph
 
-__all__ = ["instantiate", "load", "to_source", "write"]
+__all__ = ["formatted", "instantiate", "load", "to_source", "write"]
 
 _MODE = black.Mode(line_length=100)
 _COUNTER = itertools.count()
@@ -37,7 +37,12 @@ def write(graph: Graph) -> tuple[str, str]:
 
 def to_source(graph: Graph) -> str:
     """Formatted source: imports torch and the user's own modules, nothing else."""
-    return black.format_str(write(graph)[0], mode=_MODE)
+    return formatted(write(graph)[0])
+
+
+def formatted(text: str) -> str:
+    """The text as black writes it."""
+    return black.format_str(text, mode=_MODE)
 
 
 def load(graph: Graph) -> ModuleType:
