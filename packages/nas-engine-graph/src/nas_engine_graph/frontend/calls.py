@@ -43,7 +43,8 @@ def method(t: Translator, node: Any) -> None:
         name = re.sub(r"__\d+$", "", name)  # One of the overloads.
     else:
         t.world.want(owner.path, name)
-    positional, keywords = _short(getattr(type(module), name, None), inputs, skip=1)
+    python = getattr(type(module), name, None)
+    positional, keywords = _short(None if name in vars(module) else python, inputs, skip=1)
     hint = relative[-1] if relative and not relative[-1].isdigit() else name
     t.emit(node, Invoke(relative, public_method(name)), positional, keywords, hint=hint)
 
@@ -116,7 +117,7 @@ def free_function(t: Translator, name: str, python: Callable[..., Any] | None) -
         known[name] = base if base not in known.values() else f"{base}_{len(known)}"
     local = known[name]
     if local not in t.free:
-        t.free[local] = t.world.free_function(name, local, python, t.free)
+        t.free.update(t.world.free_function(name, local, python))
     return local
 
 

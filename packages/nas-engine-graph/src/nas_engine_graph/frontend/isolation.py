@@ -147,18 +147,28 @@ def _returns_anything(function: Any, tree: ast.AST) -> bool:
     return False
 
 
-def _eager_reading(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    def parse_eagerly(function: Any) -> Any:
-        parsed = parse(function)
-        if not str(getattr(function, "__module__", "")).startswith("torch."):
-            definition = parsed.ast.body[0]
-            anything = _returns_anything(function, definition)
-            owner = getattr(function, "__self__", None)
-            _Eager(_scope(function, parsed.ast), owner).visit(parsed.ast)
-            if anything:
-                definition.returns = ast.copy_location(ast.Name("Any", ast.Load()), definition.args)
-                ast.fix_missing_locations(definition)
+def _eagerly(function: Any, owner: Any, parsed: Any) -> Any:
+    """What was parsed, rewritten in place."""
+    if str(getattr(function, "__module__", "")).startswith("torch."):
         return parsed
+    definition = parsed.ast.body[0]
+    anything = _returns_anything(function, definition)
+    _Eager(_scope(function, parsed.ast), owner).visit(parsed.ast)
+    if anything:
+        definition.returns = ast.copy_location(ast.Name("Any", ast.Load()), definition.args)
+        ast.fix_missing_locations(definition)
+    return parsed
+
+
+def _eager_reading(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    known: dict[tuple[Any, type], Any] = {}
+
+    def parse_eagerly(function: Any) -> Any:
+        owner = getattr(function, "__self__", None)
+        key = (getattr(function, "__func__", function), type(owner))
+        if key not in known:
+            known[key] = _eagerly(function, owner, parse(function))
+        return known[key]
 
     return parse_eagerly
 

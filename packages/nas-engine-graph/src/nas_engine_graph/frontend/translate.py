@@ -287,7 +287,10 @@ def translate(world: World, path: Path, method: str) -> tuple[Function, dict[str
     key = f"{world.scripted(path)._type()}.{method}"
     translator = Translator(world, path, key, graph)
     module = world.module(path)
-    python = getattr(type(module), method, None)
+    bound = getattr(type(module), method, None)
+    if method in vars(module):
+        bound = getattr(vars(module)[method], "__func__", vars(module)[method])
+    python = bound
     try:
         made = translator.function(
             public_method(method), python if inspect.isfunction(python) else None, False
