@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from nas_engine_graph.frontend.encode import NotEncodable, encode, symbol_of
+from nas_engine_graph.frontend.encode import NotEncodableError, encode, symbol_of
 from nas_engine_graph.frontend.translate import Context, FunctionName, ModulePath, Translator
 from nas_engine_graph.frontend.world import public_method, torch_name, unsupported
 from nas_engine_graph.ir import Call, Const, Invoke, Local, Operand, key
@@ -79,7 +79,7 @@ def _is_default(default: Any, operand: Operand) -> bool:
         return False
     try:
         return bool(key(encode(default)) == key(operand.value))
-    except NotEncodable:
+    except NotEncodableError:
         return False
 
 
@@ -133,7 +133,7 @@ def python(t: Translator, node: Any) -> None:
         raise unsupported(node, f"a call of the ignored method {called.__name__!r}", t.owner or ())
     try:
         symbol = symbol_of(called)
-    except NotEncodable as error:
+    except NotEncodableError as error:
         raise unsupported(node, str(error), t.owner or ()) from error
     if "<locals>" in symbol.name or symbol.name.startswith("stand_ins"):
         raise unsupported(node, f"a call of the local function {called.__name__!r}", t.owner or ())

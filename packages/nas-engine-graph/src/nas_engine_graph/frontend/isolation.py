@@ -13,7 +13,7 @@ import threading
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch._jit_internal as internal
@@ -96,10 +96,8 @@ def _scope(function: Any, tree: ast.AST) -> dict[str, Any]:
     own = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     own |= {n.arg for n in ast.walk(tree) if isinstance(n, ast.arg)}
     found = dict(plain.__globals__)
-    try:
+    with suppress(ValueError):  # A cell that is still empty: nothing to read from it.
         found.update(inspect.getclosurevars(plain).nonlocals)
-    except ValueError:
-        pass  # A cell that is still empty: nothing to read from it.
     return {name: value for name, value in found.items() if name not in own}
 
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from nas_engine_graph.errors import UnsupportedModuleError
-from nas_engine_graph.frontend.encode import NotEncodable, dtype_name, encode, initial
-from nas_engine_graph.frontend.layers import Unrecoverable, recover
+from nas_engine_graph.frontend.encode import NotEncodableError, dtype_name, encode, initial
+from nas_engine_graph.frontend.layers import UnrecoverableError, recover
 from nas_engine_graph.frontend.switches import pinned
 from nas_engine_graph.frontend.world import Path, World
 from nas_engine_graph.ir import (
@@ -50,13 +50,16 @@ class _Assembly:
     def check_memory(self, tensor: Tensor, path: Path) -> None:
         """Refuses what source can't make: memory that two tensors share, and unusual layouts."""
         if tensor.layout is not torch.strided or tensor.is_quantized:
-            raise UnsupportedModuleError(f"tensor {path[-1]!r} in an unusual layout", ".".join(path[:-1]))
+            raise UnsupportedModuleError(
+                f"tensor {path[-1]!r} in an unusual layout", ".".join(path[:-1])
+            )
         if tensor.is_meta or not tensor.numel():
             return
         other = self.memory.setdefault(tensor.untyped_storage().data_ptr(), path)
         if other != path and other[:-1] + path[:-1] != self.whole * 2:
             raise UnsupportedModuleError(
-                f"tensor {path[-1]!r} shares its memory with {'.'.join(other)!r}", ".".join(path[:-1])
+                f"tensor {path[-1]!r} shares its memory with {'.'.join(other)!r}",
+                ".".join(path[:-1]),
             )
 
     def module(self, module: nn.Module, path: Path) -> Member:
@@ -114,7 +117,7 @@ class _Assembly:
         self._inner_ties(module, path)
         try:
             return replace(recover(module), evaluating=self.evaluating(module, path))
-        except Unrecoverable as error:
+        except UnrecoverableError as error:
             raise UnsupportedModuleError(
                 f"{type(module).__name__} can't be written as a constructor call: {error}",
                 ".".join(path),
@@ -165,7 +168,7 @@ class _Assembly:
                 )
             try:
                 found.append((name, Attribute(encode(value), kind)))
-            except NotEncodable as error:
+            except NotEncodableError as error:
                 raise UnsupportedModuleError(
                     f"attribute {name!r}: {error}", ".".join(path)
                 ) from error

@@ -127,19 +127,20 @@ def operator(t: Translator, node: Any) -> None:
     if schema.name in _IMPLICIT or schema.name == "has_torch_function":
         # Eager code passes the tensor itself where TorchScript converts it.
         t.alias(node, operands[0] if schema.name in _IMPLICIT else Const(False))
-        return None
+        return
     if schema.name in ("is_scripting", "is_tracing"):
         t.alias(node, Const(schema.name == "is_scripting"))
-        return None
+        return
     operation = Operator(schema.target) if schema.dispatched else _spelling(schema)
     if operation is None:
         raise unsupported(node, f"TorchScript's {node.kind()}", t.owner or ())
     if isinstance(operation, Builtin):
         _builtin(t, node, operation.name, schema, list(operands))
-        return None
+        return
     positional, keywords = arguments(schema, operands)
     if _packed(t, node):
-        return _emit_packed(t, node, operation, positional, keywords)
+        _emit_packed(t, node, operation, positional, keywords)
+        return
     t.emit(node, operation, positional, keywords, hint=_hint(schema))
 
 

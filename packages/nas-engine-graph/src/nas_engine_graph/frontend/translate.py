@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import nn
 
-from nas_engine_graph.frontend.encode import NotEncodable, encode
+from nas_engine_graph.frontend.encode import NotEncodableError, encode
 from nas_engine_graph.frontend.kinds import Kinds, decode
 from nas_engine_graph.frontend.world import Path, World, place_of, public_method, unsupported
 from nas_engine_graph.ir import (
@@ -275,7 +275,9 @@ def _defaults(python: Callable[..., Any] | None, parameters: tuple[Value, ...]) 
     given = inspect.signature(python).parameters
     found = []
     for parameter in parameters:
-        default = given[parameter.name].default if parameter.name in given else inspect.Parameter.empty
+        default = (
+            given[parameter.name].default if parameter.name in given else inspect.Parameter.empty
+        )
         if default is not inspect.Parameter.empty:
             found.append(encode(default))
     return tuple(found)
@@ -295,7 +297,7 @@ def translate(world: World, path: Path, method: str) -> tuple[Function, dict[str
         made = translator.function(
             public_method(method), python if inspect.isfunction(python) else None, False
         )
-    except NotEncodable as error:
+    except NotEncodableError as error:
         first = next(iter(graph.nodes()), graph.return_node())
         raise unsupported(first, str(error), path) from error
     return made, translator.free
