@@ -100,7 +100,8 @@ TIMM = [
     "xcit_nano_12_p16_224",
     "xception41",
 ]
-SIZES = {"inception_v3": 299, "inception_v4": 299, "crossvit_tiny_240": 240, "maxvit_rmlp_pico_rw_256": 256,
+SIZES = {"inception_v3": 299, "inception_v4": 299, "crossvit_tiny_240": 240,
+         "maxvit_rmlp_pico_rw_256": 256,
          "swin_v2_t": 256, "sequencer2d_s": 224}  # fmt: skip
 
 

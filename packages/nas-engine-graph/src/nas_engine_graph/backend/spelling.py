@@ -48,7 +48,7 @@ _PYTHON = frozenset({"einsum", "meshgrid"})
 
 @cache
 def _home(target: str) -> str:
-    """Where Python has the operator: an infix sign, ``torch``, ``F``, a method, or ``torch.ops``."""
+    """Where Python has the operator: a sign, ``torch``, ``F``, a method, or ``torch.ops``."""
     namespace, name, overload = target.split(".")
     if namespace != "aten":
         return "ops"
@@ -113,7 +113,7 @@ def operator(
 
 @cache
 def _is_only(target: str) -> bool:
-    """Whether the other overloads take out arguments or names, so that none can be mistaken for it."""
+    """Whether the other overloads take ``out`` or names: none can be mistaken for it."""
     namespace, name, overload = target.split(".")
     packet = getattr(getattr(torch.ops, namespace), name)
     names = [

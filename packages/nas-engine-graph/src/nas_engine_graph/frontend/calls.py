@@ -1,4 +1,4 @@
-"""Calls: of modules, of functions that can be imported, of functions that become part of the graph."""
+"""Calls: of modules, of importable functions, of functions that become part of the graph."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def python(t: Translator, node: Any) -> None:
 
 
 def named_tuple(t: Translator, node: Any, kind: str) -> None:
-    """A named tuple of a class of the user's, or of what an operator with several outputs returns."""
+    """A named tuple of a class of the user's."""
     name = kind.removeprefix("__torch__.")
     module, _, cls = name.rpartition(".")
     homes = [module] if module else []

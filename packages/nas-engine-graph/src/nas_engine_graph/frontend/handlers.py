@@ -1,4 +1,4 @@
-"""What each kind of TorchScript node means: a table of functions, with the operators as the default."""
+"""What each kind of TorchScript node means: a table of functions; operators are the default."""
 
 from __future__ import annotations
 

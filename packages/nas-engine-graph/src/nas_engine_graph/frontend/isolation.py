@@ -1,7 +1,8 @@
 """TorchScript without its global memory.
 
-TorchScript remembers types and functions per process: a failed script call makes the next one fail, and
-what we compile with our own reading of ``is_scripting`` must not be found by the user's own calls.
+TorchScript remembers types and functions per process: a failed script call makes the next one
+fail, and what we compile with our own reading of ``is_scripting`` must not be found by the user's
+own calls.
 """
 
 from __future__ import annotations
@@ -173,7 +174,7 @@ def _eager_reading(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 @contextmanager
 def isolated(eager: bool = True) -> Iterator[None]:
-    """Compile inside with empty caches, reading sources eagerly; everything is as before afterwards."""
+    """Compile inside with empty caches, reading sources eagerly; afterwards all is as before."""
     with _LOCK, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         kept = (
@@ -206,7 +207,7 @@ def isolated(eager: bool = True) -> Iterator[None]:
 
 
 def python_functions() -> dict[str, Callable[..., Any]]:
-    """TorchScript's name of every function that was compiled in this isolation, and the function."""
+    """TorchScript's name of every function compiled in this isolation, and the function."""
     found: dict[str, Callable[..., Any]] = {
         name: function for function, name in state._jit_caching_layer.items()
     }

@@ -1,7 +1,7 @@
-"""Modules that stay whole: the constructor call that makes such a module, recovered from the instance.
+"""Modules that stay whole: the constructor call of such a module, from the instance.
 
-Every recovered call is tried out, and what it makes is compared with the instance: a layer that can't be
-made again by its constructor is refused, not guessed.
+Every recovered call is tried out, and what it makes is compared with the instance: a layer that
+can't be made again by its constructor is refused, not guessed.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _changes_behaviour(cls: type) -> bool:
 
 
 def layer_class(module: nn.Module) -> type[nn.Module] | None:
-    """The class of ``torch.nn`` that the module behaves as, or None for a module of the user's own."""
+    """The class of ``torch.nn`` that the module behaves as; None for one of the user's own."""
     for cls in plain_class(module).__mro__:
         if not issubclass(cls, nn.Module):
             return None
@@ -142,7 +142,7 @@ def _argument(module: nn.Module, cls: type[nn.Module], name: str, default: Any) 
 
 
 def _collapsed(cls: type[nn.Module], value: Any) -> Any:
-    """``3`` for the ``(3, 3)`` that a convolution makes of it; what is made again is compared anyway."""
+    """``3`` for the ``(3, 3)`` that a convolution makes of it; the remade layer is compared."""
     if (
         cls.__module__ == "torch.nn.modules.conv"
         and isinstance(value, tuple)

@@ -76,7 +76,7 @@ def _constants(module: nn.Module, written: frozenset[str]) -> list[str]:
 
 
 def shadow(module: nn.Module, whole: Callable[[nn.Module], bool]) -> nn.Module:
-    """A copy of the tree that shares all tensors; modules for which ``whole`` holds become stand-ins."""
+    """A copy of the tree that shares all tensors; where ``whole`` holds, a stand-in."""
     written = _assigned({type(m) for m in module.modules()})
     made: dict[int, nn.Module] = {}
 
@@ -130,8 +130,11 @@ def _stand_in_class(cls: type[nn.Module], pair: bool) -> type[nn.Module]:
         declared.append(f"{parameter.name}: Type{index}{default}")
         passed.append(parameter.name)
     source = (
-        f"def forward({', '.join(declared)}) -> Result:\n    return self.whole({', '.join(passed)})\n"
-        f"@torch.jit.ignore\ndef whole({', '.join(declared)}) -> Result:\n    raise RuntimeError()\n"
+        f"def forward({', '.join(declared)}) -> Result:\n"
+        f"    return self.whole({', '.join(passed)})\n"
+        "@torch.jit.ignore\n"
+        f"def whole({', '.join(declared)}) -> Result:\n"
+        "    raise RuntimeError()\n"
     )
     file = f"<stand-in {next(_COUNTER)}>"
     linecache.cache[file] = (len(source), None, source.splitlines(True), file)

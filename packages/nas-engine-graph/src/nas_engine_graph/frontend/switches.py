@@ -1,4 +1,4 @@
-"""Overrides of ``nn.Module``'s own machinery: what TorchScript ignores silently, and eager code does not."""
+"""Overrides of ``nn.Module``'s machinery: TorchScript ignores them, eager code does not."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from nas_engine_graph.frontend.parametrizations import has_parametrization
 __all__ = ["check_machinery", "pinned"]
 
 _MACHINERY = (
-    "__call__", "_call_impl", "eval", "_apply", "requires_grad_", "state_dict", "_save_to_state_dict",
+    "__call__", "_call_impl", "eval", "_apply", "requires_grad_", "state_dict",
+    "_save_to_state_dict",
     "get_extra_state", "set_extra_state", "named_parameters", "parameters", "zero_grad",
 )  # fmt: skip
 _HOOKS = (

@@ -260,12 +260,13 @@ def _pruned(block: Block, used: frozenset[str]) -> Block:
     nodes = []
     for node in block.nodes:
         blocks = tuple(_pruned(inner, used) for inner in node.blocks)
+        outputs = node.outputs
         if isinstance(node.operation, With):
             kept = [i for i, value in enumerate(node.outputs) if value.name in used]
             (inner,) = blocks
             blocks = (replace(inner, results=tuple(inner.results[i] for i in kept)),)
-            node = replace(node, outputs=tuple(node.outputs[i] for i in kept))
-        nodes.append(replace(node, blocks=blocks))
+            outputs = tuple(node.outputs[i] for i in kept)
+        nodes.append(replace(node, outputs=outputs, blocks=blocks))
     return replace(block, nodes=tuple(nodes))
 
 

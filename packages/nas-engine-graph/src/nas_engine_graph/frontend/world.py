@@ -57,7 +57,7 @@ class World:
     def free_function(
         self, name: str, local: str, python: Callable[..., Any] | None
     ) -> dict[str, Function]:
-        """A free function under its name in the graph, after those that it calls; translated once."""
+        """A free function by its name in the graph, after those that it calls; translated once."""
         from nas_engine_graph.frontend.translate import Translator
 
         if name not in self._free:
@@ -157,7 +157,7 @@ def unsupported(node: Any, construct: str, path: Path) -> UnsupportedModuleError
 
 
 def public_method(name: str) -> str:
-    """The name of a method in the graph: Python would mangle those that start with two underscores."""
+    """The name of a method in the graph: Python mangles two leading underscores."""
     return f"_{name.strip('_')}" if name.startswith("__") else name
 
 
