@@ -18,7 +18,8 @@ _SIGNS = {
     "gt.Scalar": ">", "gt.Tensor": ">", "lt.Scalar": "<", "lt.Tensor": "<", "ge.Scalar": ">=",
     "ge.Tensor": ">=", "le.Scalar": "<=", "le.Tensor": "<=", "eq.Scalar": "==", "eq.Tensor": "==",
     "ne.Scalar": "!=", "ne.Tensor": "!=", "pow.Tensor_Scalar": "**", "pow.Tensor_Tensor": "**",
-    "__and__.Tensor": "&", "__or__.Tensor": "|", "__xor__.Tensor": "^", "__and__.Scalar": "&",
+    "__lshift__.Scalar": "<<", "__lshift__.Tensor": "<<", "__rshift__.Scalar": ">>",
+    "__rshift__.Tensor": ">>", "__and__.Tensor": "&", "__or__.Tensor": "|", "__xor__.Tensor": "^", "__and__.Scalar": "&",
     "__or__.Scalar": "|", "__xor__.Scalar": "^",
 }  # fmt: skip
 _AUGMENTED = {

@@ -22,6 +22,7 @@ _CONTEXTS = {
     "enable_grad": "torch.enable_grad",
     "set_grad_enabled": "torch.set_grad_enabled",
     "inference_mode": "torch.inference_mode",
+    "autocast": "torch.autocast",
 }
 
 
@@ -32,6 +33,8 @@ def method(t: Translator, node: Any) -> None:
         if name != "__init__":
             raise unsupported(node, f"method {name!r} of a context manager", t.owner or ())
         owner.arguments = t.operands(node, 1)
+        if owner.target == "torch.autocast" and any(_is_number(o) for o in owner.arguments):
+            raise unsupported(node, "torch.autocast with a dtype", t.owner or ())
         return
     if not isinstance(owner, ModulePath):
         kind = next(iter(node.inputs())).type().annotation_str
@@ -47,6 +50,11 @@ def method(t: Translator, node: Any) -> None:
     positional, keywords = _short(None if name in vars(module) else python, inputs, skip=1)
     hint = relative[-1] if relative and not relative[-1].isdigit() else name
     t.emit(node, Invoke(relative, public_method(name)), positional, keywords, hint=hint)
+
+
+def _is_number(operand: Operand) -> bool:
+    """Whether the operand may be a dtype, which TorchScript writes as an integer."""
+    return not (isinstance(operand, Const) and isinstance(operand.value, str | bool | None))
 
 
 def _short(

@@ -44,8 +44,14 @@ class _Eager(ast.NodeTransformer):
     Numbers and texts that are global variables become constants, which TorchScript would refuse.
     """
 
-    def __init__(self, scope: Mapping[str, Any], owner: Any) -> None:
+    def __init__(self, scope: Mapping[str, Any], owner: Any, tree: ast.AST) -> None:
         self.scope, self.owner = scope, owner
+        self.stored = {
+            node.attr
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+        }
+        self.local = _local_integers(tree)
 
     def visit_Return(self, node: ast.Return) -> Any:
         """A method marked as unused has the types of scripted code: write its body in place."""
@@ -82,11 +88,38 @@ class _Eager(ast.NodeTransformer):
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         self.generic_visit(node)
         # TorchScript computes 2 ** 3 as 8.0.
+        if isinstance(node.op, ast.Pow):
+            base, power = self.integer(node.left), self.integer(node.right)
+            if base is not None and power is not None and 0 <= power < 64:
+                return ast.copy_location(ast.Constant(value=base**power), node)
+        return node
+
+    def integer(self, node: ast.expr) -> int | None:
+        """The value of an expression that TorchScript knows to be a constant integer."""
         match node:
-            case ast.BinOp(ast.Constant(int(a)), ast.Pow(), ast.Constant(int(b))) if 0 <= b < 64:
-                return ast.copy_location(ast.Constant(value=a**b), node)
-            case _:
-                return node
+            case ast.Constant(value) if type(value) is int:
+                return value
+            case ast.Name(name):
+                return self.local.get(name)
+            case ast.Attribute(ast.Name("self"), name):
+                value = getattr(self.owner, name, None)
+                return value if type(value) is int and name not in self.stored else None
+        return None
+
+
+def _local_integers(tree: ast.AST) -> dict[str, int]:
+    """The variables that are assigned once, and that an integer."""
+    stores = [
+        n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+    ]
+    arguments = {n.arg for n in ast.walk(tree) if isinstance(n, ast.arg)}
+    found = {}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Assign([ast.Name(name)], ast.Constant(value)) if type(value) is int:
+                if stores.count(name) == 1 and name not in arguments:
+                    found[name] = value
+    return found
 
 
 def _scope(function: Any, tree: ast.AST) -> dict[str, Any]:
@@ -152,7 +185,7 @@ def _eagerly(function: Any, owner: Any, parsed: Any) -> Any:
         return parsed
     definition = parsed.ast.body[0]
     anything = _returns_anything(function, definition)
-    _Eager(_scope(function, parsed.ast), owner).visit(parsed.ast)
+    _Eager(_scope(function, parsed.ast), owner, parsed.ast).visit(parsed.ast)
     if anything:
         definition.returns = ast.copy_location(ast.Name("Any", ast.Load()), definition.args)
         ast.fix_missing_locations(definition)

@@ -90,6 +90,16 @@ _SPECIAL: dict[tuple[str, str], Callable[[Any], Any]] = {
     ("TransformerDecoder", "decoder_layer"): lambda m: m.layers[0],
     ("Softmax", "dim"): lambda m: m.dim,
 }
+_SPECIAL |= {
+    ("Transformer", "num_encoder_layers"): lambda m: len(m.encoder.layers),
+    ("Transformer", "num_decoder_layers"): lambda m: len(m.decoder.layers),
+    ("Transformer", "dim_feedforward"): lambda m: m.encoder.layers[0].linear1.out_features,
+    ("Transformer", "dropout"): lambda m: m.encoder.layers[0].dropout.p,
+    ("Transformer", "activation"): lambda m: m.encoder.layers[0].activation,
+    ("Transformer", "layer_norm_eps"): lambda m: m.encoder.layers[0].norm1.eps,
+    ("Transformer", "norm_first"): lambda m: m.encoder.layers[0].norm_first,
+    ("Transformer", "bias"): lambda m: m.encoder.layers[0].linear1.bias is not None,
+}
 for _kind in ("TransformerEncoderLayer", "TransformerDecoderLayer"):
     _SPECIAL |= {
         (_kind, "d_model"): lambda m: m.self_attn.embed_dim,

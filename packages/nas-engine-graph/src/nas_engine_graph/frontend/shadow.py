@@ -23,7 +23,7 @@ __all__ = ["has_simple_signature", "shadow"]
 _COUNTER = itertools.count()
 _FLAGS = (bool, str)
 _READABLE = (bool, int, float, str, tuple)
-_SIMPLE = (Tensor, Tensor | None, bool, int, list[int] | None)
+_SIMPLE = (Tensor, Tensor | None, bool, bool | None, int, int | None, float, list[int] | None)
 _RESULTS = (Tensor, tuple[Tensor, Tensor | None])
 _PAIR = tuple[Tensor, Tensor]
 
