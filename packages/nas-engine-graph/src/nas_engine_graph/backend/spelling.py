@@ -19,7 +19,8 @@ _SIGNS = {
     "ge.Tensor": ">=", "le.Scalar": "<=", "le.Tensor": "<=", "eq.Scalar": "==", "eq.Tensor": "==",
     "ne.Scalar": "!=", "ne.Tensor": "!=", "pow.Tensor_Scalar": "**", "pow.Tensor_Tensor": "**",
     "__lshift__.Scalar": "<<", "__lshift__.Tensor": "<<", "__rshift__.Scalar": ">>",
-    "__rshift__.Tensor": ">>", "__and__.Tensor": "&", "__or__.Tensor": "|", "__xor__.Tensor": "^", "__and__.Scalar": "&",
+    "__rshift__.Tensor": ">>",
+    "__and__.Tensor": "&", "__or__.Tensor": "|", "__xor__.Tensor": "^", "__and__.Scalar": "&",
     "__or__.Scalar": "|", "__xor__.Scalar": "^",
 }  # fmt: skip
 _AUGMENTED = {

@@ -71,7 +71,7 @@ class Node:
         return (*self.inputs, *(operand for _, operand in self.keywords))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Function:
     """A method or a free function; ``defaults`` belong to the last parameters."""
 
@@ -80,6 +80,11 @@ class Function:
     returns: str = "Tensor"
     defaults: tuple[Any, ...] = ()
     free: bool = False
+
+    @cached_property
+    def digests(self) -> dict[frozenset[str], str]:
+        """Filled by ``digest``: edits share functions, so only what changed is digested anew."""
+        return {}
 
 
 @dataclass(frozen=True, slots=True)
