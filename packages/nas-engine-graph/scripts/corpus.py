@@ -21,9 +21,87 @@ from torch import nn
 from nas_engine_graph import UnsupportedModuleError, convert
 from nas_engine_graph.testing import assert_same_behaviour
 
-TORCHVISION = ["alexnet", "convnext_tiny", "densenet121", "efficientnet_b0", "efficientnet_v2_s", "googlenet", "inception_v3", "maxvit_t", "mnasnet0_5", "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small", "regnet_x_400mf", "regnet_y_400mf", "resnet18", "resnet50", "resnext50_32x4d", "shufflenet_v2_x0_5", "squeezenet1_0", "squeezenet1_1", "swin_t", "swin_v2_t", "vgg11", "vgg11_bn", "vit_b_16", "wide_resnet50_2"]
-TIMM = ["beit_base_patch16_224", "cait_xxs24_224", "coat_tiny", "convmixer_768_32", "convnext_atto", "crossvit_tiny_240", "cspresnet50", "deit_tiny_patch16_224", "densenet121", "dla34", "dpn48b", "edgenext_xx_small", "efficientformer_l1", "efficientnet_b0", "fastvit_t8", "focalnet_tiny_srf", "gcvit_xxtiny", "ghostnet_100", "gmixer_24_224", "hardcorenas_a", "hrnet_w18_small", "inception_v4", "levit_128s", "maxvit_rmlp_pico_rw_256", "mixer_s32_224", "mobilenetv3_small_100", "mobilevit_xxs", "mvitv2_tiny", "nf_regnet_b0", "pit_ti_224", "poolformer_s12", "pvt_v2_b0", "regnety_002", "repvgg_a0", "resnet18", "resnetv2_50", "rexnet_100", "selecsls42", "sequencer2d_s", "skresnet18", "swin_tiny_patch4_window7_224", "tnt_s_patch16_224", "twins_svt_small", "vgg11", "visformer_tiny", "vit_tiny_patch16_224", "volo_d1_224", "xcit_nano_12_p16_224", "xception41"]
-SIZES = {"inception_v3": 299, "inception_v4": 299, "crossvit_tiny_240": 240, "maxvit_rmlp_pico_rw_256": 256,
+TORCHVISION = [
+    "alexnet",
+    "convnext_tiny",
+    "densenet121",
+    "efficientnet_b0",
+    "efficientnet_v2_s",
+    "googlenet",
+    "inception_v3",
+    "maxvit_t",
+    "mnasnet0_5",
+    "mobilenet_v2",
+    "mobilenet_v3_large",
+    "mobilenet_v3_small",
+    "regnet_x_400mf",
+    "regnet_y_400mf",
+    "resnet18",
+    "resnet50",
+    "resnext50_32x4d",
+    "shufflenet_v2_x0_5",
+    "squeezenet1_0",
+    "squeezenet1_1",
+    "swin_t",
+    "swin_v2_t",
+    "vgg11",
+    "vgg11_bn",
+    "vit_b_16",
+    "wide_resnet50_2",
+]
+TIMM = [
+    "beit_base_patch16_224",
+    "cait_xxs24_224",
+    "coat_tiny",
+    "convmixer_768_32",
+    "convnext_atto",
+    "crossvit_tiny_240",
+    "cspresnet50",
+    "deit_tiny_patch16_224",
+    "densenet121",
+    "dla34",
+    "dpn48b",
+    "edgenext_xx_small",
+    "efficientformer_l1",
+    "efficientnet_b0",
+    "fastvit_t8",
+    "focalnet_tiny_srf",
+    "gcvit_xxtiny",
+    "ghostnet_100",
+    "gmixer_24_224",
+    "hardcorenas_a",
+    "hrnet_w18_small",
+    "inception_v4",
+    "levit_128s",
+    "maxvit_rmlp_pico_rw_256",
+    "mixer_s32_224",
+    "mobilenetv3_small_100",
+    "mobilevit_xxs",
+    "mvitv2_tiny",
+    "nf_regnet_b0",
+    "pit_ti_224",
+    "poolformer_s12",
+    "pvt_v2_b0",
+    "regnety_002",
+    "repvgg_a0",
+    "resnet18",
+    "resnetv2_50",
+    "rexnet_100",
+    "selecsls42",
+    "sequencer2d_s",
+    "skresnet18",
+    "swin_tiny_patch4_window7_224",
+    "tnt_s_patch16_224",
+    "twins_svt_small",
+    "vgg11",
+    "visformer_tiny",
+    "vit_tiny_patch16_224",
+    "volo_d1_224",
+    "xcit_nano_12_p16_224",
+    "xception41",
+]
+SIZES = {"inception_v3": 299, "inception_v4": 299, "crossvit_tiny_240": 240,
+         "maxvit_rmlp_pico_rw_256": 256,
          "swin_v2_t": 256, "sequencer2d_s": 224}  # fmt: skip
 
 
@@ -88,6 +166,7 @@ def try_model(name: str, source: str) -> tuple[str, str]:
 
 
 def chosen(arguments: list[str]) -> Iterator[tuple[str, str]]:
+    """The names that were asked for, and where each model comes from."""
     for argument in arguments or ["torchvision", "timm"]:
         if argument in ("torchvision", "timm"):
             names = TORCHVISION if argument == "torchvision" else TIMM
@@ -97,6 +176,7 @@ def chosen(arguments: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def main() -> None:
+    """Tries every model and prints the table."""
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     declare_detection()

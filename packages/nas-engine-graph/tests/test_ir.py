@@ -1,5 +1,7 @@
 """The IR on its own: text, digest, verification, edits."""
 
+import subprocess
+import sys
 from dataclasses import FrozenInstanceError, replace
 
 import pytest
@@ -162,6 +164,19 @@ def test_drop_unused_keeps_effects() -> None:
     assert Operator("aten.exp.default") not in kept and Operator("aten.add_.Scalar") in kept
     assert drop_unused(graph) is graph
     assert Builtin("print") not in kept
+
+
+def test_source_runs_without_this_project(tmp_path) -> None:
+    file = tmp_path / "model.py"
+    file.write_text(convert(Net()).to_source())
+    program = (
+        "import sys; sys.modules['nas_core'] = sys.modules['nas_engine_graph'] = None\n"
+        "import model, torch; print(model.Net()(torch.ones(1, 3, 6, 6)).shape)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert "torch.Size([1, 2])" in done.stdout, done.stderr
 
 
 def test_source_is_deterministic_and_stands_alone() -> None:

@@ -88,6 +88,19 @@ class Unit(nn.Module):
         return total * self.weight + self.offset
 
 
+def with_replaced_forward() -> nn.Module:
+    made = Holder(nn.ReLU())
+    made.child.forward = lambda x: x * 7
+    return made
+
+
+def sharing_memory() -> nn.Module:
+    made = Holder(ScaleOfOnes())
+    made.child.register_buffer("a", torch.randn(4, 4))
+    made.child.register_buffer("b", made.child.a[0])
+    return made
+
+
 def hooked() -> nn.Module:
     made = Holder(ScaleOfOnes())
     made.child.register_forward_hook(lambda module, args, output: output * 2)
@@ -101,6 +114,9 @@ def hooked() -> nn.Module:
         (lambda: Holder(OverriddenCall()), ["__call__", "'child'"]),
         (hooked, ["hook", "'child'"]),
         (lambda: Holder(UnusedMethod()), ["test_refusals.py:", "other"]),
+        (with_replaced_forward, ["forward was replaced", "'child'"]),
+        (sharing_memory, ["shares its memory", "child.a"]),
+        (lambda: Holder(torch.jit.script(ScaleOfOnes())), ["scripted module", "'child'"]),
         (TrainFreezes, ["train"]),
         (Changed, ["'conv'", "weight"]),
         (lambda: nn.Linear(3, 3), ["Linear"]),

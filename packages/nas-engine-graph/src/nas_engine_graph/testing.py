@@ -109,7 +109,7 @@ def assert_same_behaviour(
 def assert_round_trip(
     make: Callable[[], nn.Module], *inputs: Any, stable: bool = True, **keywords: Any
 ) -> Graph:
-    """Convert, write, run and compare; then convert what was written, which must give the same graph."""
+    """Convert, write, run and compare; converting what was written has to give the same graph."""
     from nas_engine_graph.frontend import convert
     from nas_engine_graph.ir.parser import parse
     from nas_engine_graph.ir.printer import to_text

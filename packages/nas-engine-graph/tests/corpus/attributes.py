@@ -235,3 +235,17 @@ class ChildTensors(nn.Module):
 
     def forward(self, x):
         return x * self.inner.w + self.inner.b + self.norm.running_mean + self.norm.weight
+
+
+@case(x(2, 4))
+class ForwardOnInstance(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.w = nn.Parameter(torch.ones(4))
+        self.forward = self.forward_fast
+
+    def forward_fast(self, x, scale: float = 3.0):
+        return x * self.w * scale
+
+    def forward(self, x):
+        return x

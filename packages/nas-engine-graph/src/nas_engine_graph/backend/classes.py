@@ -92,9 +92,9 @@ class Classes:
     def _body(self, graph: Graph) -> Iterator[str]:
         for name, member in graph.members:
             if isinstance(member, Attribute) and name.isidentifier():
-                if kind := annotation(member.type, self.imports):
-                    if kind not in ("int", "float", "bool", "str"):
-                        yield f"{_INDENT}{name}: {kind}"
+                kind = annotation(member.type, self.imports)
+                if kind not in ("", "int", "float", "bool", "str"):
+                    yield f"{_INDENT}{name}: {kind}"
         yield f"{_INDENT}def __init__(self) -> None:"
         for line in self._constructor(graph):
             yield f"{_INDENT * 2}{line}"
@@ -169,9 +169,11 @@ class Classes:
         """Whether one expression makes the whole container."""
         kind = _CONTAINERS.get(graph.kind)
         names = [name for name, _ in graph.members]
-        if kind is None or (kind == "list" and names != [str(i) for i in range(len(names))]):
-            if graph.kind != "torch.nn.Sequential":
-                return False
+        numbered = names == [str(i) for i in range(len(names))]
+        if kind is None:
+            return False
+        if kind == "list" and not numbered and graph.kind != "torch.nn.Sequential":
+            return False
         if graph.kind in _PARAMETERS:
             return all(isinstance(member, Parameter) for _, member in graph.members)
         for _, member in graph.members:

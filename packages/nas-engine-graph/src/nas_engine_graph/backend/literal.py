@@ -57,7 +57,7 @@ class Imports:
         return self._imported(name)
 
     def _imported(self, name: str) -> str:
-        """A name of the user's own modules: ``from module import name``, so that nothing can hide it."""
+        """A name of the user's modules: ``from module import name``, so that nothing hides it."""
         parts = name.split(".")
         end = next(
             (i for i in range(len(parts) - 1, 0, -1) if ".".join(parts[:i]) in sys.modules), 1

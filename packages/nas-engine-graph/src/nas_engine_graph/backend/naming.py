@@ -1,7 +1,8 @@
 """Variables for values: values that are never needed at the same time may share one.
 
-Liveness is exact on structured code. Values that meet at a branch or a loop share a variable where they
-can, so that most copies disappear and the source reads as a person would have written it.
+Liveness is exact on structured code. Values that meet at a branch or a loop share a variable
+where they can, so that most copies disappear and the source reads as a person would have written
+it.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class Names:
         return self._variable[self._root(name)]
 
     def is_read(self, name: str) -> bool:
-        """Whether assigning the value can matter: the variables of loops are read by later trips."""
+        """Whether assigning it can matter: the variables of loops are read by later trips."""
         return name in self.used or self._carried.get(name, name) in self.used or "@" in name
 
     # ------------------------------------------------------------------ groups

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import linecache
+import weakref
 from types import ModuleType
 
 import black
@@ -58,6 +59,8 @@ def _load(graph: Graph) -> tuple[ModuleType, str]:
     linecache.cache[file] = (len(text), None, text.splitlines(True), file)
     module.__file__ = file
     exec(compile(text, file, "exec", dont_inherit=True), module.__dict__)
+    # Readable for tracebacks as long as there are models of it, and no longer.
+    weakref.finalize(getattr(module, name), linecache.cache.pop, file, None)
     return module, name
 
 

@@ -18,6 +18,8 @@ _SIGNS = {
     "gt.Scalar": ">", "gt.Tensor": ">", "lt.Scalar": "<", "lt.Tensor": "<", "ge.Scalar": ">=",
     "ge.Tensor": ">=", "le.Scalar": "<=", "le.Tensor": "<=", "eq.Scalar": "==", "eq.Tensor": "==",
     "ne.Scalar": "!=", "ne.Tensor": "!=", "pow.Tensor_Scalar": "**", "pow.Tensor_Tensor": "**",
+    "__lshift__.Scalar": "<<", "__lshift__.Tensor": "<<", "__rshift__.Scalar": ">>",
+    "__rshift__.Tensor": ">>",
     "__and__.Tensor": "&", "__or__.Tensor": "|", "__xor__.Tensor": "^", "__and__.Scalar": "&",
     "__or__.Scalar": "|", "__xor__.Scalar": "^",
 }  # fmt: skip
@@ -48,7 +50,7 @@ _PYTHON = frozenset({"einsum", "meshgrid"})
 
 @cache
 def _home(target: str) -> str:
-    """Where Python has the operator: an infix sign, ``torch``, ``F``, a method, or ``torch.ops``."""
+    """Where Python has the operator: a sign, ``torch``, ``F``, a method, or ``torch.ops``."""
     namespace, name, overload = target.split(".")
     if namespace != "aten":
         return "ops"
@@ -113,7 +115,7 @@ def operator(
 
 @cache
 def _is_only(target: str) -> bool:
-    """Whether the other overloads take out arguments or names, so that none can be mistaken for it."""
+    """Whether the other overloads take ``out`` or names: none can be mistaken for it."""
     namespace, name, overload = target.split(".")
     packet = getattr(getattr(torch.ops, namespace), name)
     names = [

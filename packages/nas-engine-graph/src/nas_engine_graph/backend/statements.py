@@ -283,31 +283,29 @@ class Writer:
     def _range(self, trips: Operand, block: Block) -> tuple[str, str, Node | None]:
         """What to count over, the name of the number, and the node that the counting stands for."""
         index = block.parameters[0].name
-        length = self.inlined.get(trips.name) if isinstance(trips, Ref) else None
         users = [node for node in walk(block) if Ref(index) in node.operands]
-        if length is not None and length.operation == Builtin("range_length") and len(users) == 1:
-            (derive,) = users
-            start, _, step = length.inputs
-            if derive.operation == Builtin("derive_index") and derive in block.nodes:
-                if derive.inputs[1:] == (start, step) and not self.is_inlined(derive):
-                    bounds = ", ".join(map(self.text, length.inputs))
-                    return f"range({bounds})", self.names[derive.outputs[0].name], derive
-        if isinstance(trips, Const) and isinstance(trips.value, int) and len(users) == 1:
-            (derive,) = users
-            bounds = _bounds(trips.value, derive)
-            if bounds and derive in block.nodes:
-                return f"range({bounds})", self.names[derive.outputs[0].name], derive
+        first = next((node for node in block.nodes if not self.is_inlined(node)), None)
+        # Only the first node may be the head of the loop: nothing runs between the two.
+        if first is not None and users == [first] and Ref(index) not in block.results:
+            bounds = self._bounds(trips, first)
+            if bounds:
+                return f"range({bounds})", self.names[first.outputs[0].name], first
         name = self.names[index] if index in self.names.used else "_"
         return f"range({self.text(trips)})", name, None
 
-
-def _bounds(trips: int, derive: Node) -> str:
-    """The arguments of ``range``, if the node derives a number from the trip by constants."""
-    constants = [o.value for o in derive.inputs[1:] if isinstance(o, Const)]
-    match derive.operation, constants:
-        case Builtin("derive_index"), [int(first), int(step)]:
-            return f"{first}, {first + trips * step}, {step}"
-    return ""
+    def _bounds(self, trips: Operand, derive: Node) -> str:
+        """The arguments of ``range``, if the node derives its number from the trip."""
+        if derive.operation != Builtin("derive_index"):
+            return ""
+        _, start, step = derive.inputs
+        length = self.inlined.get(trips.name) if isinstance(trips, Ref) else None
+        if length is not None and length.operation == Builtin("range_length"):
+            same = (length.inputs[0], length.inputs[2]) == (start, step)
+            return ", ".join(map(self.text, length.inputs)) if same else ""
+        match trips, start, step:
+            case Const(int(count)), Const(int(first)), Const(int(by)):
+                return f"{first}, {first + count * by}, {by}"
+        return ""
 
 
 def _indented(lines: Iterable[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Calls: of modules, of functions that can be imported, of functions that become part of the graph."""
+"""Calls: of modules, of importable functions, of functions that become part of the graph."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from nas_engine_graph.frontend.encode import NotEncodable, encode, symbol_of
+from nas_engine_graph.frontend.encode import NotEncodableError, encode, symbol_of
 from nas_engine_graph.frontend.translate import Context, FunctionName, ModulePath, Translator
 from nas_engine_graph.frontend.world import public_method, torch_name, unsupported
 from nas_engine_graph.ir import Call, Const, Invoke, Local, Operand, key
@@ -22,6 +22,7 @@ _CONTEXTS = {
     "enable_grad": "torch.enable_grad",
     "set_grad_enabled": "torch.set_grad_enabled",
     "inference_mode": "torch.inference_mode",
+    "autocast": "torch.autocast",
 }
 
 
@@ -32,6 +33,8 @@ def method(t: Translator, node: Any) -> None:
         if name != "__init__":
             raise unsupported(node, f"method {name!r} of a context manager", t.owner or ())
         owner.arguments = t.operands(node, 1)
+        if owner.target == "torch.autocast" and any(_is_number(o) for o in owner.arguments):
+            raise unsupported(node, "torch.autocast with a dtype", t.owner or ())
         return
     if not isinstance(owner, ModulePath):
         kind = next(iter(node.inputs())).type().annotation_str
@@ -43,9 +46,15 @@ def method(t: Translator, node: Any) -> None:
         name = re.sub(r"__\d+$", "", name)  # One of the overloads.
     else:
         t.world.want(owner.path, name)
-    positional, keywords = _short(getattr(type(module), name, None), inputs, skip=1)
+    python = getattr(type(module), name, None)
+    positional, keywords = _short(None if name in vars(module) else python, inputs, skip=1)
     hint = relative[-1] if relative and not relative[-1].isdigit() else name
     t.emit(node, Invoke(relative, public_method(name)), positional, keywords, hint=hint)
+
+
+def _is_number(operand: Operand) -> bool:
+    """Whether the operand may be a dtype, which TorchScript writes as an integer."""
+    return not (isinstance(operand, Const) and isinstance(operand.value, str | bool | None))
 
 
 def _short(
@@ -78,7 +87,7 @@ def _is_default(default: Any, operand: Operand) -> bool:
         return False
     try:
         return bool(key(encode(default)) == key(operand.value))
-    except NotEncodable:
+    except NotEncodableError:
         return False
 
 
@@ -116,7 +125,7 @@ def free_function(t: Translator, name: str, python: Callable[..., Any] | None) -
         known[name] = base if base not in known.values() else f"{base}_{len(known)}"
     local = known[name]
     if local not in t.free:
-        t.free[local] = t.world.free_function(name, local, python, t.free)
+        t.free.update(t.world.free_function(name, local, python))
     return local
 
 
@@ -132,7 +141,7 @@ def python(t: Translator, node: Any) -> None:
         raise unsupported(node, f"a call of the ignored method {called.__name__!r}", t.owner or ())
     try:
         symbol = symbol_of(called)
-    except NotEncodable as error:
+    except NotEncodableError as error:
         raise unsupported(node, str(error), t.owner or ()) from error
     if "<locals>" in symbol.name or symbol.name.startswith("stand_ins"):
         raise unsupported(node, f"a call of the local function {called.__name__!r}", t.owner or ())
@@ -140,7 +149,7 @@ def python(t: Translator, node: Any) -> None:
 
 
 def named_tuple(t: Translator, node: Any, kind: str) -> None:
-    """A named tuple of a class of the user's, or of what an operator with several outputs returns."""
+    """A named tuple of a class of the user's."""
     name = kind.removeprefix("__torch__.")
     module, _, cls = name.rpartition(".")
     homes = [module] if module else []

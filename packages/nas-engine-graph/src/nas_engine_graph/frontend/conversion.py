@@ -43,21 +43,22 @@ def convert(
 ) -> Graph:
     """The graph of a module; the module itself is not touched.
 
-        Args:
-            module: any module that TorchScript can parse.
-            on_unsupported: what to do with a module inside it that can't be converted: refuse the whole,
-                or keep that module as one node and warn.
+    Args:
+        module: any module that TorchScript can parse.
+        on_unsupported: what to do with a module inside it that can't be converted: refuse the
+        whole,
+            or keep that module as one node and warn.
 
-        Raises:
-            UnsupportedModuleError: conversion would change what the module means; with file and line.
+    Raises:
+        UnsupportedModuleError: conversion would change what the module means; with file and line.
 
-        >>> from torch import nn
-        >>> graph = convert(nn.Sequential(nn.Linear(4, 2), nn.ReLU()))
-        >>> graph.instantiate()
-        Sequential(
-          (0): Linear(in_features=4, out_features=2, bias=True)
-          (1): ReLU()
-        )
+    >>> from torch import nn
+    >>> graph = convert(nn.Sequential(nn.Linear(4, 2), nn.ReLU()))
+    >>> graph.instantiate()
+    Sequential(
+      (0): Linear(in_features=4, out_features=2, bias=True)
+      (1): ReLU()
+    )
     """
     if on_unsupported not in ("error", "basic_unit"):
         raise ValueError(f"on_unsupported is 'error' or 'basic_unit', not {on_unsupported!r}")

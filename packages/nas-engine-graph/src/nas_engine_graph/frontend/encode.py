@@ -28,11 +28,12 @@ _SMALL = 64
 _NUMPY_LESS = {torch.bfloat16: torch.int16}
 
 
-class NotEncodable(ValueError):
+class NotEncodableError(ValueError):
     """The value can't be written as source."""
 
 
 def dtype_name(dtype: torch.dtype) -> str:
+    """The name of a dtype without ``torch.``."""
     return str(dtype).removeprefix("torch.")
 
 
@@ -83,7 +84,7 @@ def symbol_of(obj: Any) -> Symbol:
     for part in (name or "").split("."):
         found = getattr(found, part, None)
     if found is None or inspect.unwrap(found) is not inspect.unwrap(obj):
-        raise NotEncodable(f"{obj!r} can't be imported by name")
+        raise NotEncodableError(f"{obj!r} can't be imported by name")
     return Symbol(f"{module}.{name}")
 
 
@@ -91,7 +92,7 @@ def encode(value: Any) -> Any:
     """A Python value as a constant, or as tuples, lists and dicts of constants.
 
     Raises:
-        NotEncodable: there is no way to write it as source.
+        NotEncodableError: there is no way to write it as source.
     """
     match value:
         case enum.Enum():
@@ -121,4 +122,4 @@ def encode(value: Any) -> Any:
         case _ if callable(value):
             return symbol_of(value)
         case _:
-            raise NotEncodable(f"a value of type {type(value).__name__}: {value!r:.80}")
+            raise NotEncodableError(f"a value of type {type(value).__name__}: {value!r:.80}")

@@ -1,4 +1,4 @@
-"""What each kind of TorchScript node means: a table of functions, with the operators as the default."""
+"""What each kind of TorchScript node means: a table of functions; operators are the default."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nas_engine_graph.frontend import calls, control, operators
-from nas_engine_graph.frontend.encode import NotEncodable, encode
+from nas_engine_graph.frontend.encode import NotEncodableError, encode
 from nas_engine_graph.frontend.translate import Context, FunctionName, ModulePath, Translator
 from nas_engine_graph.frontend.world import unsupported
 from nas_engine_graph.ir import Builtin, Const, Read, Symbol, Write
@@ -42,7 +42,7 @@ def _constant(t: Translator, node: Any) -> None:
         return
     try:
         t.meaning[value.unique()] = Const(encode(content))
-    except NotEncodable as error:
+    except NotEncodableError as error:
         raise unsupported(node, str(error), t.owner or ()) from error
 
 

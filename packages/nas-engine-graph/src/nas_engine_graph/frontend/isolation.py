@@ -1,7 +1,8 @@
 """TorchScript without its global memory.
 
-TorchScript remembers types and functions per process: a failed script call makes the next one fail, and
-what we compile with our own reading of ``is_scripting`` must not be found by the user's own calls.
+TorchScript remembers types and functions per process: a failed script call makes the next one
+fail, and what we compile with our own reading of ``is_scripting`` must not be found by the user's
+own calls.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import threading
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch._jit_internal as internal
@@ -43,8 +44,14 @@ class _Eager(ast.NodeTransformer):
     Numbers and texts that are global variables become constants, which TorchScript would refuse.
     """
 
-    def __init__(self, scope: Mapping[str, Any], owner: Any) -> None:
+    def __init__(self, scope: Mapping[str, Any], owner: Any, tree: ast.AST) -> None:
         self.scope, self.owner = scope, owner
+        self.stored = {
+            node.attr
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+        }
+        self.local = _local_integers(tree)
 
     def visit_Return(self, node: ast.Return) -> Any:
         """A method marked as unused has the types of scripted code: write its body in place."""
@@ -81,11 +88,38 @@ class _Eager(ast.NodeTransformer):
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         self.generic_visit(node)
         # TorchScript computes 2 ** 3 as 8.0.
+        if isinstance(node.op, ast.Pow):
+            base, power = self.integer(node.left), self.integer(node.right)
+            if base is not None and power is not None and 0 <= power < 64:
+                return ast.copy_location(ast.Constant(value=base**power), node)
+        return node
+
+    def integer(self, node: ast.expr) -> int | None:
+        """The value of an expression that TorchScript knows to be a constant integer."""
         match node:
-            case ast.BinOp(ast.Constant(int(a)), ast.Pow(), ast.Constant(int(b))) if 0 <= b < 64:
-                return ast.copy_location(ast.Constant(value=a**b), node)
-            case _:
-                return node
+            case ast.Constant(value) if type(value) is int:
+                return value
+            case ast.Name(name):
+                return self.local.get(name)
+            case ast.Attribute(ast.Name("self"), name):
+                value = getattr(self.owner, name, None)
+                return value if type(value) is int and name not in self.stored else None
+        return None
+
+
+def _local_integers(tree: ast.AST) -> dict[str, int]:
+    """The variables that are assigned once, and that an integer."""
+    stores = [
+        n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+    ]
+    arguments = {n.arg for n in ast.walk(tree) if isinstance(n, ast.arg)}
+    found = {}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Assign([ast.Name(name)], ast.Constant(value)) if type(value) is int:
+                if stores.count(name) == 1 and name not in arguments:
+                    found[name] = value
+    return found
 
 
 def _scope(function: Any, tree: ast.AST) -> dict[str, Any]:
@@ -96,10 +130,8 @@ def _scope(function: Any, tree: ast.AST) -> dict[str, Any]:
     own = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     own |= {n.arg for n in ast.walk(tree) if isinstance(n, ast.arg)}
     found = dict(plain.__globals__)
-    try:
+    with suppress(ValueError):  # A cell that is still empty: nothing to read from it.
         found.update(inspect.getclosurevars(plain).nonlocals)
-    except ValueError:
-        pass  # A cell that is still empty: nothing to read from it.
     return {name: value for name, value in found.items() if name not in own}
 
 
@@ -147,25 +179,35 @@ def _returns_anything(function: Any, tree: ast.AST) -> bool:
     return False
 
 
-def _eager_reading(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    def parse_eagerly(function: Any) -> Any:
-        parsed = parse(function)
-        if not str(getattr(function, "__module__", "")).startswith("torch."):
-            definition = parsed.ast.body[0]
-            anything = _returns_anything(function, definition)
-            owner = getattr(function, "__self__", None)
-            _Eager(_scope(function, parsed.ast), owner).visit(parsed.ast)
-            if anything:
-                definition.returns = ast.copy_location(ast.Name("Any", ast.Load()), definition.args)
-                ast.fix_missing_locations(definition)
+def _eagerly(function: Any, owner: Any, parsed: Any) -> Any:
+    """What was parsed, rewritten in place."""
+    if str(getattr(function, "__module__", "")).startswith("torch."):
         return parsed
+    definition = parsed.ast.body[0]
+    anything = _returns_anything(function, definition)
+    _Eager(_scope(function, parsed.ast), owner, parsed.ast).visit(parsed.ast)
+    if anything:
+        definition.returns = ast.copy_location(ast.Name("Any", ast.Load()), definition.args)
+        ast.fix_missing_locations(definition)
+    return parsed
+
+
+def _eager_reading(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    known: dict[tuple[Any, type], Any] = {}
+
+    def parse_eagerly(function: Any) -> Any:
+        owner = getattr(function, "__self__", None)
+        key = (getattr(function, "__func__", function), type(owner))
+        if key not in known:
+            known[key] = _eagerly(function, owner, parse(function))
+        return known[key]
 
     return parse_eagerly
 
 
 @contextmanager
 def isolated(eager: bool = True) -> Iterator[None]:
-    """Compile inside with empty caches, reading sources eagerly; everything is as before afterwards."""
+    """Compile inside with empty caches, reading sources eagerly; afterwards all is as before."""
     with _LOCK, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         kept = (
@@ -198,7 +240,7 @@ def isolated(eager: bool = True) -> Iterator[None]:
 
 
 def python_functions() -> dict[str, Callable[..., Any]]:
-    """TorchScript's name of every function that was compiled in this isolation, and the function."""
+    """TorchScript's name of every function compiled in this isolation, and the function."""
     found: dict[str, Callable[..., Any]] = {
         name: function for function, name in state._jit_caching_layer.items()
     }

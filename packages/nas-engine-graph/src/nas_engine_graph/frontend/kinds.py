@@ -1,4 +1,4 @@
-"""Which integers are really dtypes, layouts or memory formats: TorchScript writes them all as ``int``."""
+"""Which integers are really dtypes, layouts or memory formats: to TorchScript all are ``int``."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _walk(block: Any) -> Iterator[Any]:
 
 
 class Kinds:
-    """The kinds of the values of one TorchScript graph, found by following them forwards and back."""
+    """The kinds of the values of one graph, found by following them forwards and back."""
 
     def __init__(self, graph: Any, callee: Callable[[Any], Kinds | None]) -> None:
         self._parent: dict[int, int] = {}

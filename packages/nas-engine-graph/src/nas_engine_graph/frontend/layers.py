@@ -1,7 +1,7 @@
-"""Modules that stay whole: the constructor call that makes such a module, recovered from the instance.
+"""Modules that stay whole: the constructor call of such a module, from the instance.
 
-Every recovered call is tried out, and what it makes is compared with the instance: a layer that can't be
-made again by its constructor is refused, not guessed.
+Every recovered call is tried out, and what it makes is compared with the instance: a layer that
+can't be made again by its constructor is refused, not guessed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from nas_core.model import arguments_of, is_basic_unit
 from torch import Tensor, nn
 
-from nas_engine_graph.frontend.encode import NotEncodable, encode, symbol_of
+from nas_engine_graph.frontend.encode import NotEncodableError, encode, symbol_of
 from nas_engine_graph.frontend.parametrizations import (
     apply_parametrizations,
     parametrizations_of,
@@ -22,11 +22,21 @@ from nas_engine_graph.frontend.parametrizations import (
 )
 from nas_engine_graph.ir import Layer
 
-__all__ = ["Unrecoverable", "is_layer", "layer_class", "recover"]
+__all__ = ["UnrecoverableError", "is_layer", "layer_class", "recover"]
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
 _COSMETIC = frozenset({"__init__", "__repr__", "extra_repr", "reset_parameters", "_get_name"})
-_RECURRENT = ["input_size", "hidden_size", "num_layers", "nonlinearity", "bias", "batch_first", "dropout", "bidirectional", "proj_size"]
+_RECURRENT = [
+    "input_size",
+    "hidden_size",
+    "num_layers",
+    "nonlinearity",
+    "bias",
+    "batch_first",
+    "dropout",
+    "bidirectional",
+    "proj_size",
+]
 _DEFAULTS: dict[str, Any] = {
     "num_layers": 1, "nonlinearity": "tanh", "bias": True, "batch_first": False, "dropout": 0.0,
     "bidirectional": False, "proj_size": 0,
@@ -34,7 +44,7 @@ _DEFAULTS: dict[str, Any] = {
 _MISSING = object()
 
 
-class Unrecoverable(ValueError):
+class UnrecoverableError(ValueError):
     """The constructor call can't be recovered from the instance."""
 
 
@@ -47,7 +57,7 @@ def _changes_behaviour(cls: type) -> bool:
 
 
 def layer_class(module: nn.Module) -> type[nn.Module] | None:
-    """The class of ``torch.nn`` that the module behaves as, or None for a module of the user's own."""
+    """The class of ``torch.nn`` that the module behaves as; None for one of the user's own."""
     for cls in plain_class(module).__mro__:
         if not issubclass(cls, nn.Module):
             return None
@@ -79,6 +89,16 @@ _SPECIAL: dict[tuple[str, str], Callable[[Any], Any]] = {
     ("TransformerEncoder", "encoder_layer"): lambda m: m.layers[0],
     ("TransformerDecoder", "decoder_layer"): lambda m: m.layers[0],
     ("Softmax", "dim"): lambda m: m.dim,
+}
+_SPECIAL |= {
+    ("Transformer", "num_encoder_layers"): lambda m: len(m.encoder.layers),
+    ("Transformer", "num_decoder_layers"): lambda m: len(m.decoder.layers),
+    ("Transformer", "dim_feedforward"): lambda m: m.encoder.layers[0].linear1.out_features,
+    ("Transformer", "dropout"): lambda m: m.encoder.layers[0].dropout.p,
+    ("Transformer", "activation"): lambda m: m.encoder.layers[0].activation,
+    ("Transformer", "layer_norm_eps"): lambda m: m.encoder.layers[0].norm1.eps,
+    ("Transformer", "norm_first"): lambda m: m.encoder.layers[0].norm_first,
+    ("Transformer", "bias"): lambda m: m.encoder.layers[0].linear1.bias is not None,
 }
 for _kind in ("TransformerEncoderLayer", "TransformerDecoderLayer"):
     _SPECIAL |= {
@@ -132,7 +152,7 @@ def _argument(module: nn.Module, cls: type[nn.Module], name: str, default: Any) 
 
 
 def _collapsed(cls: type[nn.Module], value: Any) -> Any:
-    """``3`` for the ``(3, 3)`` that a convolution makes of it; what is made again is compared anyway."""
+    """``3`` for the ``(3, 3)`` that a convolution makes of it; the remade layer is compared."""
     if (
         cls.__module__ == "torch.nn.modules.conv"
         and isinstance(value, tuple)
@@ -156,7 +176,7 @@ def _call(module: nn.Module, cls: type[nn.Module]) -> tuple[list[Any], dict[str,
     for name, default in _parameters(cls):
         value = _collapsed(cls, _argument(module, cls, name, default))
         if value is _MISSING:
-            raise Unrecoverable(
+            raise UnrecoverableError(
                 f"the constructor of {cls.__qualname__} needs {name!r}, and the instance has no "
                 "attribute of this name to recover it from"
             )
@@ -183,7 +203,7 @@ def _remake(module: nn.Module, cls: type, args: list[Any], kwargs: dict[str, Any
             twin = cls(*args, **kwargs)
         return apply_parametrizations(module, twin)
     except (TypeError, ValueError, RuntimeError, AttributeError, AssertionError) as error:
-        raise Unrecoverable(f"{cls.__qualname__} can't be made again: {error}") from error
+        raise UnrecoverableError(f"{cls.__qualname__} can't be made again: {error}") from error
     finally:
         torch.set_rng_state(state)
 
@@ -206,7 +226,7 @@ def _settings(module: nn.Module, twin: nn.Module) -> Iterator[tuple[str, Any]]:
         if isinstance(theirs, Tensor | nn.Module) or _equal(ours, theirs):
             continue
         if name.startswith("_") or theirs is _MISSING:
-            raise Unrecoverable(
+            raise UnrecoverableError(
                 f"its attribute {name!r} is {theirs!r}, its constructor makes {ours!r}"
             )
         yield name, encode(theirs)
@@ -220,7 +240,7 @@ def recover(module: nn.Module, cls: type[nn.Module] | None = None) -> Layer:
     """The constructor call of a module that stays whole.
 
     Raises:
-        Unrecoverable: the call can't be known, or does not make such a module.
+        UnrecoverableError: the call can't be known, or does not make such a module.
     """
     if is_basic_unit(module):
         cls = cls or type(module)
@@ -230,15 +250,17 @@ def recover(module: nn.Module, cls: type[nn.Module] | None = None) -> Layer:
         twin = _remake(module, cls, args, kwargs)
         if (ours := _tensors(twin)) != (theirs := _tensors(module)):
             odd = [t for t in theirs if t not in ours] or [t for t in ours if t not in theirs]
-            raise Unrecoverable(f"{cls.__qualname__} made again differs in {(odd or theirs)[0]}")
+            raise UnrecoverableError(
+                f"{cls.__qualname__} made again differs in {(odd or theirs)[0]}"
+            )
         settings = tuple(_settings(module, twin))
         for (name, a), (_, b) in zip(module.named_modules(), twin.named_modules(), strict=True):
             if name.startswith("parametrizations"):
                 continue
             if name and plain_class(a).__qualname__ != plain_class(b).__qualname__:
-                raise Unrecoverable(f"its {name!r} is a {type(a).__name__}")
+                raise UnrecoverableError(f"its {name!r} is a {type(a).__name__}")
             if name and tuple(_settings(a, b)):
-                raise Unrecoverable(f"{name!r} was changed after it was made")
+                raise UnrecoverableError(f"{name!r} was changed after it was made")
         return Layer(
             _public(cls),
             tuple(map(_encoded, args)),
@@ -247,8 +269,8 @@ def recover(module: nn.Module, cls: type[nn.Module] | None = None) -> Layer:
             parametrizations=parametrizations_of(module),
             frozen=tuple(n for n, p in module.named_parameters() if not p.requires_grad),
         )
-    except NotEncodable as error:
-        raise Unrecoverable(str(error)) from error
+    except NotEncodableError as error:
+        raise UnrecoverableError(str(error)) from error
 
 
 def _public(cls: type) -> str:

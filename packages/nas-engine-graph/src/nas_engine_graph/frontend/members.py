@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from nas_engine_graph.errors import UnsupportedModuleError
-from nas_engine_graph.frontend.encode import NotEncodable, dtype_name, encode, initial
-from nas_engine_graph.frontend.layers import Unrecoverable, recover
+from nas_engine_graph.frontend.encode import NotEncodableError, dtype_name, encode, initial
+from nas_engine_graph.frontend.layers import UnrecoverableError, recover
 from nas_engine_graph.frontend.switches import pinned
 from nas_engine_graph.frontend.world import Path, World
 from nas_engine_graph.ir import (
@@ -35,13 +35,32 @@ class _Assembly:
         self.world = world
         self.places: dict[int, Path] = {}
         self.ties: list[Tie] = []
+        self.memory: dict[int, Path] = {}
+        self.whole: Path = ("",)
 
     def first(self, obj: Any, path: Path) -> bool:
         """Whether this is the first place of the object; a tie otherwise."""
         if (source := self.places.setdefault(id(obj), path)) == path:
+            if isinstance(obj, Tensor):
+                self.check_memory(obj, path)
             return True
         self.ties.append(Tie(path, source))
         return False
+
+    def check_memory(self, tensor: Tensor, path: Path) -> None:
+        """Refuses what source can't make: memory that two tensors share, and unusual layouts."""
+        if tensor.layout is not torch.strided or tensor.is_quantized:
+            raise UnsupportedModuleError(
+                f"tensor {path[-1]!r} in an unusual layout", ".".join(path[:-1])
+            )
+        if tensor.is_meta or not tensor.numel():
+            return
+        other = self.memory.setdefault(tensor.untyped_storage().data_ptr(), path)
+        if other != path and other[:-1] + path[:-1] != self.whole * 2:
+            raise UnsupportedModuleError(
+                f"tensor {path[-1]!r} shares its memory with {'.'.join(other)!r}",
+                ".".join(path[:-1]),
+            )
 
     def module(self, module: nn.Module, path: Path) -> Member:
         if self.world.layer(module):
@@ -92,12 +111,13 @@ class _Assembly:
         return parent and not module.training
 
     def layer(self, module: nn.Module, path: Path) -> Layer:
+        self.whole = path
         for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
             self.first(tensor, (*path, *name.split(".")))
         self._inner_ties(module, path)
         try:
             return replace(recover(module), evaluating=self.evaluating(module, path))
-        except Unrecoverable as error:
+        except UnrecoverableError as error:
             raise UnsupportedModuleError(
                 f"{type(module).__name__} can't be written as a constructor call: {error}",
                 ".".join(path),
@@ -148,7 +168,7 @@ class _Assembly:
                 )
             try:
                 found.append((name, Attribute(encode(value), kind)))
-            except NotEncodable as error:
+            except NotEncodableError as error:
                 raise UnsupportedModuleError(
                     f"attribute {name!r}: {error}", ".".join(path)
                 ) from error

@@ -1,4 +1,4 @@
-"""Operators, by their schema: those of the dispatcher as they are, TorchScript's own as Python's."""
+"""Operators, by schema: the dispatcher's as they are, TorchScript's own as Python's."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ _NAMES = {
     "all": "all", "ord": "ord", "chr": "chr", "hex": "hex", "oct": "oct", "bin": "bin",
     "format": "format", "percentFormat": "percent", "divmod": "divmod", "hash": "hash",
     "range": "range", "rangelist": "rangelist", "__range_length": "range_length",
-    "__derive_index": "derive_index", "StringIndex": "getitem", "__round_to_zero_floordiv": "truncdiv",
+    "__derive_index": "derive_index", "StringIndex": "getitem",
+    "__round_to_zero_floordiv": "truncdiv",
     "slice": "slice", "add_": "iadd", "mul_": "imul", "warn": "warn",
 }  # fmt: skip
 _IMPLICIT = frozenset({"IntImplicit", "FloatImplicit", "ScalarImplicit", "ComplexImplicit"})
@@ -39,7 +40,8 @@ _FOLDED: dict[str, Callable[..., Any]] = {
     "eq": python.eq, "ne": python.ne, "lt": python.lt, "le": python.le, "gt": python.gt,
     "ge": python.ge, "and": python.and_, "or": python.or_, "xor": python.xor, "not": python.not_,
     "is": python.is_, "is_not": python.is_not, "int": int, "float": float, "bool": bool,
-    "abs": abs, "min": min, "max": max, "getitem": python.getitem, "len": len, "contains": python.contains,
+    "abs": abs, "min": min, "max": max, "getitem": python.getitem, "len": len,
+    "contains": python.contains,
 }  # fmt: skip
 _LISTS = frozenset({"eq", "ne", "add"})
 _NUMBERS = frozenset({"int", "float", "number", "bool", "complex"})
@@ -127,19 +129,20 @@ def operator(t: Translator, node: Any) -> None:
     if schema.name in _IMPLICIT or schema.name == "has_torch_function":
         # Eager code passes the tensor itself where TorchScript converts it.
         t.alias(node, operands[0] if schema.name in _IMPLICIT else Const(False))
-        return None
+        return
     if schema.name in ("is_scripting", "is_tracing"):
         t.alias(node, Const(schema.name == "is_scripting"))
-        return None
+        return
     operation = Operator(schema.target) if schema.dispatched else _spelling(schema)
     if operation is None:
         raise unsupported(node, f"TorchScript's {node.kind()}", t.owner or ())
     if isinstance(operation, Builtin):
         _builtin(t, node, operation.name, schema, list(operands))
-        return None
+        return
     positional, keywords = arguments(schema, operands)
-    if _packed(t, node):
-        return _emit_packed(t, node, operation, positional, keywords)
+    if _packed(node):
+        _emit_packed(t, node, operation, positional, keywords)
+        return
     t.emit(node, operation, positional, keywords, hint=_hint(schema))
 
 
@@ -152,10 +155,10 @@ def _builtin(t: Translator, node: Any, name: str, schema: Schema, operands: list
         t.alias(node, folded)
         return
     source = next(iter(node.inputs()), None)
-    if name == "list_of" and source is not None and source.node().kind() in _LISTED:
-        if len(source.uses()) == 1:
-            t.alias(node, operands[0])  # The views of a dict are lists already.
-            return
+    listed = source is not None and source.node().kind() in _LISTED and len(source.uses()) == 1
+    if name == "list_of" and listed:
+        t.alias(node, operands[0])  # The views of a dict are lists already.
+        return
     if name == "not" and all(u.user.kind() == "prim::If" for u in node.output().uses()):
         # A branch turns its arms around instead: one form for "if not a" and for the assert of a.
         made = t.bind(node.output())
@@ -184,7 +187,7 @@ def _as_list(t: Translator, node: Any, schema: Schema, index: int, operand: Oper
     return Ref(made.name)
 
 
-def _packed(t: Translator, node: Any) -> bool:
+def _packed(node: Any) -> bool:
     """Whether what the operator returns is used as one named tuple."""
     if node.outputsSize() < 2:
         return False

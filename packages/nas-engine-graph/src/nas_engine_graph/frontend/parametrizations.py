@@ -33,7 +33,7 @@ def plain_class(module: nn.Module) -> type[nn.Module]:
 
 
 def has_parametrization(module: nn.Module) -> bool:
-    """Whether the layer computes a tensor before each call: by parametrization or by an old hook."""
+    """Whether the layer computes a tensor first: by parametrization or by an old hook."""
     return parametrize.is_parametrized(module) or any(
         isinstance(hook, _LEGACY) for hook in module._forward_pre_hooks.values()
     )

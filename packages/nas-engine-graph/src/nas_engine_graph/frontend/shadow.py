@@ -23,7 +23,7 @@ __all__ = ["has_simple_signature", "shadow"]
 _COUNTER = itertools.count()
 _FLAGS = (bool, str)
 _READABLE = (bool, int, float, str, tuple)
-_SIMPLE = (Tensor, Tensor | None, bool, int, list[int] | None)
+_SIMPLE = (Tensor, Tensor | None, bool, bool | None, int, int | None, float, list[int] | None)
 _RESULTS = (Tensor, tuple[Tensor, Tensor | None])
 _PAIR = tuple[Tensor, Tensor]
 
@@ -83,7 +83,7 @@ def _annotations(cls: Any) -> Mapping[str, Any]:
 
 
 def shadow(module: nn.Module, whole: Callable[[nn.Module], bool]) -> nn.Module:
-    """A copy of the tree that shares all tensors; modules for which ``whole`` holds become stand-ins."""
+    """A copy of the tree that shares all tensors; where ``whole`` holds, a stand-in."""
     written = _assigned({type(m) for m in module.modules()})
     made: dict[int, nn.Module] = {}
 
@@ -138,8 +138,11 @@ def _stand_in_class(cls: type[nn.Module], pair: bool) -> type[nn.Module]:
         declared.append(f"{parameter.name}: Type{index}{default}")
         passed.append(parameter.name)
     source = (
-        f"def forward({', '.join(declared)}) -> Result:\n    return self.whole({', '.join(passed)})\n"
-        f"@torch.jit.ignore\ndef whole({', '.join(declared)}) -> Result:\n    raise RuntimeError()\n"
+        f"def forward({', '.join(declared)}) -> Result:\n"
+        f"    return self.whole({', '.join(passed)})\n"
+        "@torch.jit.ignore\n"
+        f"def whole({', '.join(declared)}) -> Result:\n"
+        "    raise RuntimeError()\n"
     )
     file = f"<stand-in {next(_COUNTER)}>"
     linecache.cache[file] = (len(source), None, source.splitlines(True), file)

@@ -1,19 +1,23 @@
-"""Overrides of ``nn.Module``'s own machinery: what TorchScript ignores silently, and eager code does not."""
+"""Overrides of ``nn.Module``'s machinery: TorchScript ignores them, eager code does not."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
 
+import torch
+import torch.jit
 from torch import nn
 
 from nas_engine_graph.errors import UnsupportedModuleError
+from nas_engine_graph.frontend.layers import is_layer
 from nas_engine_graph.frontend.parametrizations import has_parametrization
 
 __all__ = ["check_machinery", "pinned"]
 
 _MACHINERY = (
-    "__call__", "_call_impl", "eval", "_apply", "requires_grad_", "state_dict", "_save_to_state_dict",
+    "__call__", "_call_impl", "eval", "_apply", "requires_grad_", "state_dict",
+    "_save_to_state_dict",
     "get_extra_state", "set_extra_state", "named_parameters", "parameters", "zero_grad",
 )  # fmt: skip
 _HOOKS = (
@@ -25,6 +29,10 @@ _HOOKS = (
 def check_machinery(module: nn.Module, path: str) -> None:
     """Refuses a module whose class or hooks change what calling or saving it does."""
     cls = type(module)
+    if isinstance(module, torch.jit.ScriptModule):
+        raise UnsupportedModuleError(f"a scripted module ({module.original_name})", path)
+    if "forward" in vars(module) and is_layer(module):
+        raise UnsupportedModuleError(f"a {cls.__name__} whose forward was replaced", path)
     for name in _MACHINERY:
         member = getattr(cls, name, None)
         if member is not getattr(nn.Module, name, None) and not _of_torch(cls, name):

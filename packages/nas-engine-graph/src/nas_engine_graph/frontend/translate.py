@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import nn
 
-from nas_engine_graph.frontend.encode import NotEncodable, encode
+from nas_engine_graph.frontend.encode import NotEncodableError, encode
 from nas_engine_graph.frontend.kinds import Kinds, decode
 from nas_engine_graph.frontend.world import Path, World, place_of, public_method, unsupported
 from nas_engine_graph.ir import (
@@ -260,12 +260,13 @@ def _pruned(block: Block, used: frozenset[str]) -> Block:
     nodes = []
     for node in block.nodes:
         blocks = tuple(_pruned(inner, used) for inner in node.blocks)
+        outputs = node.outputs
         if isinstance(node.operation, With):
             kept = [i for i, value in enumerate(node.outputs) if value.name in used]
             (inner,) = blocks
             blocks = (replace(inner, results=tuple(inner.results[i] for i in kept)),)
-            node = replace(node, outputs=tuple(node.outputs[i] for i in kept))
-        nodes.append(replace(node, blocks=blocks))
+            outputs = tuple(node.outputs[i] for i in kept)
+        nodes.append(replace(node, outputs=outputs, blocks=blocks))
     return replace(block, nodes=tuple(nodes))
 
 
@@ -275,7 +276,9 @@ def _defaults(python: Callable[..., Any] | None, parameters: tuple[Value, ...]) 
     given = inspect.signature(python).parameters
     found = []
     for parameter in parameters:
-        default = given[parameter.name].default if parameter.name in given else inspect.Parameter.empty
+        default = (
+            given[parameter.name].default if parameter.name in given else inspect.Parameter.empty
+        )
         if default is not inspect.Parameter.empty:
             found.append(encode(default))
     return tuple(found)
@@ -287,12 +290,15 @@ def translate(world: World, path: Path, method: str) -> tuple[Function, dict[str
     key = f"{world.scripted(path)._type()}.{method}"
     translator = Translator(world, path, key, graph)
     module = world.module(path)
-    python = getattr(type(module), method, None)
+    bound = getattr(type(module), method, None)
+    if method in vars(module):
+        bound = getattr(vars(module)[method], "__func__", vars(module)[method])
+    python = bound
     try:
         made = translator.function(
             public_method(method), python if inspect.isfunction(python) else None, False
         )
-    except NotEncodable as error:
+    except NotEncodableError as error:
         first = next(iter(graph.nodes()), graph.return_node())
         raise unsupported(first, str(error), path) from error
     return made, translator.free

@@ -39,6 +39,7 @@ class World:
         self.attributes: dict[Path, dict[str, str]] = {}
         self.wanted: list[tuple[Path, str]] = []
         self.python = python_functions()
+        self._free: dict[str, dict[str, Function]] = {}
         self.local_names: dict[str, str] = {}
         self._scripted: dict[Path, Any] = {(): scripted._c}
         self._first: dict[int, Path] = {}
@@ -54,18 +55,16 @@ class World:
         return self.whole(module) or is_layer(module)
 
     def free_function(
-        self,
-        name: str,
-        local: str,
-        python: Callable[..., Any] | None,
-        free: dict[str, Function],
-    ) -> Function:
-        """Translate a free function; those that it calls are added to ``free``."""
+        self, name: str, local: str, python: Callable[..., Any] | None
+    ) -> dict[str, Function]:
+        """A free function by its name in the graph, after those that it calls; translated once."""
         from nas_engine_graph.frontend.translate import Translator
 
-        translator = Translator(self, None, name, self.function_graph(name))
-        translator.free = free
-        return translator.function(local, python, True)
+        if name not in self._free:
+            translator = Translator(self, None, name, self.function_graph(name))
+            made = translator.function(local, python, True)
+            self._free[name] = {**translator.free, local: made}
+        return self._free[name]
 
     def module(self, path: Path) -> nn.Module:
         found: Any = self.root
@@ -158,7 +157,7 @@ def unsupported(node: Any, construct: str, path: Path) -> UnsupportedModuleError
 
 
 def public_method(name: str) -> str:
-    """The name of a method in the graph: Python would mangle those that start with two underscores."""
+    """The name of a method in the graph: Python mangles two leading underscores."""
     return f"_{name.strip('_')}" if name.startswith("__") else name
 
 

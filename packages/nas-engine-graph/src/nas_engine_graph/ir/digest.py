@@ -67,7 +67,14 @@ def _block(block: Block, numbers: _Numbers) -> Any:
     return (parameters, nodes, tuple(_operand(o, numbers) for o in block.results))
 
 
-def _function(function: Function, names_written: frozenset[str]) -> Any:
+def _function(function: Function, names_written: frozenset[str]) -> str:
+    if names_written not in function.digests:
+        content = repr(_content(function, names_written))
+        function.digests[names_written] = hashlib.sha256(content.encode()).hexdigest()
+    return function.digests[names_written]
+
+
+def _content(function: Function, names_written: frozenset[str]) -> Any:
     numbers = _Numbers(placeless(function, names_written))
     names = tuple(value.name for value in function.body.parameters)
     defaults = tuple(map(_value, function.defaults))

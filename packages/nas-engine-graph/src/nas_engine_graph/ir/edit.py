@@ -75,7 +75,7 @@ def at(graph: Graph, path: str | Sequence[str]) -> Member:
 def layers(
     graph: Graph, *, kind: str | None = None, label: str | None = None
 ) -> Iterator[tuple[Path, Layer]]:
-    """All layers with their paths, in order of registration; by class name (``Conv2d``) or label."""
+    """All layers with their paths, as registered; by class name (``Conv2d``) or label."""
     for name, member in graph.members:
         if isinstance(member, Graph):
             for path, layer in layers(member, kind=kind, label=label):
@@ -97,7 +97,8 @@ def find(
     """Nodes in program order, in the graph and all graphs inside it.
 
     Args:
-        name: what the node calls: ``aten.add.Tensor``, ``torch.nn.functional.relu``, or the path of a
+        name: what the node calls: ``aten.add.Tensor``, ``torch.nn.functional.relu``, or the path
+        of a
             module as its caller writes it.
         kind: the class of the called layer or graph, ``Conv2d``.
         label: the label of the node, or of the called layer or graph.

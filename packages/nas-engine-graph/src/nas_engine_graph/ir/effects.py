@@ -28,8 +28,8 @@ _STATEFUL = frozenset({"batch_norm", "native_batch_norm", "instance_norm", "embe
 def is_pure(node: Node) -> bool:
     """Whether leaving the node out changes nothing but its outputs.
 
-    In-place operators end in an underscore, random ones advance the generator, and called modules and
-    functions are not looked into: none of these is pure.
+    In-place operators end in an underscore, random ones advance the generator, and called modules
+    and functions are not looked into: none of these is pure.
     """
     match node.operation:
         case Operator(target):

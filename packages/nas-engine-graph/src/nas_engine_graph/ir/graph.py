@@ -1,7 +1,7 @@
 """The graph of one module instance: its members, and its methods as nodes in program order.
 
-Everything is frozen. A graph holds the graphs of its child modules, so an edit deep inside makes new
-graphs along one path and shares all others.
+Everything is frozen. A graph holds the graphs of its child modules, so an edit deep inside makes
+new graphs along one path and shares all others.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Node:
         return (*self.inputs, *(operand for _, operand in self.keywords))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Function:
     """A method or a free function; ``defaults`` belong to the last parameters."""
 
@@ -80,6 +80,11 @@ class Function:
     returns: str = "Tensor"
     defaults: tuple[Any, ...] = ()
     free: bool = False
+
+    @cached_property
+    def digests(self) -> dict[frozenset[str], str]:
+        """Filled by ``digest``: edits share functions, so only what changed is digested anew."""
+        return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +130,7 @@ class Absent:
 
 @dataclass(frozen=True, slots=True)
 class Parametrization:
-    """A parametrization of one tensor of a layer: ``function(layer, tensor, *args)`` registers it."""
+    """A parametrization of a tensor, registered by ``function(layer, tensor, *args)``."""
 
     function: str
     tensor: str
@@ -149,7 +154,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Tie:
-    """``target`` is the very object that ``source`` is; both are paths from the graph that holds the tie."""
+    """``target`` is the very object that ``source`` is; both paths start at the tie's graph."""
 
     target: tuple[str, ...]
     source: tuple[str, ...]

@@ -30,7 +30,7 @@ class Operator:
 
 @dataclass(frozen=True, slots=True)
 class Builtin:
-    """Something that Python does itself: ``add`` on numbers, ``getitem``, ``len``, ``method.append``."""
+    """Something that Python does itself: ``add`` on numbers, ``getitem``, ``method.append``."""
 
     name: str
 

@@ -50,8 +50,9 @@ def types(function: Function) -> dict[str, str]:
 def placeless(function: Function, written: frozenset[str]) -> dict[str, Node]:
     """The nodes that may be written in place, by the name of their value.
 
-    Reads of what is never set, new lists and tuples that are used once in the same block, and arithmetic
-    on plain numbers that is used once: none can notice, or change, what happens in between.
+    Reads of what is never set, new lists and tuples that are used once in the same block, and
+    arithmetic on plain numbers that is used once: none can notice, or change, what happens in
+    between.
     """
     counts: dict[str, int] = {}
     for name in references(function.body):

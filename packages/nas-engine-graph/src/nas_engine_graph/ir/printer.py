@@ -186,7 +186,8 @@ def _node(node: Node, depth: int) -> Iterator[str]:
     pad = _INDENT * depth
     outputs = ", ".join(map(_value, node.outputs))
     words = [*map(_operand, node.inputs), *(f"{n}={_operand(o)}" for n, o in node.keywords)]
-    line = f"{pad}{outputs}{' = ' if outputs else ''}{operation_text(node.operation)}({', '.join(words)})"
+    assigned = f"{outputs} = " if outputs else ""
+    line = f"{pad}{assigned}{operation_text(node.operation)}({', '.join(words)})"
     if node.label is not None:
         line += f" label {json.dumps(node.label)}"
     for block in node.blocks:

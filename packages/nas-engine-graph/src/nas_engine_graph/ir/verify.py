@@ -15,8 +15,8 @@ __all__ = ["problems", "verify"]
 def verify(graph: Graph) -> Graph:
     """The graph itself, if it keeps the rules.
 
-    Every value is defined once and before its use; blocks have the shape that their operation asks for;
-    every path that a method names exists.
+    Every value is defined once and before its use; blocks have the shape that their operation
+    asks for; every path that a method names exists.
 
     Raises:
         InvalidGraphError: it does not.

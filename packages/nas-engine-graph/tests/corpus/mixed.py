@@ -1,0 +1,108 @@
+import math
+from typing import List
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from corpus.case import case, x
+
+
+@case(x(2, 4))
+class IntegerPowers(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.k = 3
+
+    def forward(self, x):
+        n = 2
+        return x.long() * n**3, self.k**2, n**3, round(2.6), x * 2**0.5, x.shape[0] ** 2
+
+
+@case(x(2, 4))
+class SizesJoined(nn.Module):
+    def forward(self, x):
+        shape = x.shape[:1] + (2, 2)
+        return x.view(shape), x.reshape(x.shape[:-1] + (-1, 1)), x.new_zeros(x.shape + (1,))
+
+
+@case(x(2, 4))
+class SkipConnections(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(4, 4) for _ in range(3)])
+        self.skip = [0, 2]
+
+    def forward(self, x, last_only: bool = False):
+        outs: List[Tensor] = []
+        for i, layer in enumerate(self.layers):
+            x = layer(x)
+            if i in self.skip:
+                outs.append(x)
+        if last_only:
+            return x
+        return torch.cat(outs, 1)
+
+
+@case(x(4, 4).long().detach())
+class IntegerTensors(nn.Module):
+    def forward(self, x):
+        return x // 2, x / 2, x % 3, -x // 2, x**2, x << 1, torch.div(x, 2, rounding_mode="floor")
+
+
+@case(x(2, 4))
+class MaskedAttention(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mask", torch.tril(torch.ones(4, 4)).view(1, 4, 4))
+
+    def forward(self, x):
+        rows, width = x.shape
+        q, k, v = x.repeat(1, 3).split(width, dim=1)
+        att = (q @ k.t()) * (1.0 / math.sqrt(width))
+        att = att.masked_fill(self.mask[0, :rows, :rows] == 0, float("-inf"))
+        return F.softmax(att, -1) @ v
+
+
+@case(x(2, 4))
+class NoAutocast(nn.Module):
+    def forward(self, x):
+        with torch.autocast("cpu", enabled=False):
+            y = x * 2
+        return y
+
+
+@case(x(2, 3, 4))
+class WholeTransformer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.model = nn.Transformer(4, 2, 1, 1, 8, batch_first=True)
+        self.decoder = nn.TransformerDecoder(nn.TransformerDecoderLayer(4, 2, 8), 1)
+
+    def forward(self, x):
+        return self.decoder(self.model(x, x), x)
+
+
+@case(x(2, 4))
+class BuffersSwapped(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("a", torch.zeros(4))
+        self.register_buffer("b", torch.ones(4))
+
+    def forward(self, x):
+        kept = self.a
+        self.a = self.b
+        self.b = kept
+        return x + self.a - self.b * 2
+
+
+@case(x(3, 4))
+class LoopVariableAfterwards(nn.Module):
+    def forward(self, x):
+        n = 0
+        for i in range(1, 6, 2):
+            n = n + i
+            n = len([x, x])
+            n = max(n - 1, 0)
+        return x * n, n
