@@ -233,11 +233,11 @@ def cell_101_by_hand(arch, x, cell):
     for v in range(1, last):
         total = sum(out[i][:, : channels[v]] for i in inputs[v] if i)
         if 0 in inputs[v]:
-            total = total + cell.projections[str(v)](x)
-        out[v] = cell.ops[str(v)](total)
+            total = total + cell.projections[cell.fed_by[v - 1]](x)
+        out[v] = cell.ops[v - 1](total)
     ends = [out[i] for i in inputs[last] if i]
     result = torch.cat(ends, 1) if ends else 0
-    return result + cell.projections[str(last)](x) if 0 in inputs[last] else result
+    return result + cell.projections[cell.fed_by[last - 1]](x) if 0 in inputs[last] else result
 
 
 def test_a_built_nas_bench_101_cell_computes_its_definition():

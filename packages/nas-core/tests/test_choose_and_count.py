@@ -162,6 +162,19 @@ def test_counting_stops_at_its_limit() -> None:
     assert space.constrain(lambda a: a["op3"] > 1, labels=["op3"]) is not space
 
 
+def test_a_part_is_counted_apart_with_and_without_a_constraint() -> None:
+    def block(i: int) -> torch.nn.Module:
+        if i == 0:
+            return nn.LayerChoice([nn.Linear(2, 2), nn.ReLU()], label="first")
+        return nn.Linear(2, nn.ValueChoice([1, 2], label="width"))
+
+    space = nas.Space.of(nn.Repeat(block, (1, 2), label="depth"))
+    wide = space.constrain(lambda arch: arch.get("width") == 2, labels=["width"])
+    assert wide.size() == len(list(wide.enumerate())) == 2
+    either = space.constrain(lambda arch: arch.get("width", 2) == 2, labels=["width"])
+    assert either.size() == len(list(either.enumerate())) == 4
+
+
 def test_constraints_that_allow_nothing() -> None:
     space = nas.Space.of(ops(0)).constrain(lambda arch: False, name="never")
     assert space.size() == 0

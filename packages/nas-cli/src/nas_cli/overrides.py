@@ -58,6 +58,7 @@ def changed(config: ExperimentConfig, overrides: Mapping[str, Any]) -> Experimen
     """
     import msgspec
     from nas_search import ConfigError, ExperimentConfig
+    from nas_search.config import in_words
 
     if not overrides:
         return config
@@ -69,7 +70,7 @@ def changed(config: ExperimentConfig, overrides: Mapping[str, Any]) -> Experimen
     try:
         return msgspec.convert(values, ExperimentConfig)
     except (msgspec.ValidationError, ConfigError) as error:
-        raise click.BadParameter(str(error).replace("$.", ""), param_hint="'--set'") from None
+        raise click.BadParameter(in_words(error), param_hint="'--set'") from None
 
 
 def _put(values: dict[str, Any], key: str, value: Any) -> None:

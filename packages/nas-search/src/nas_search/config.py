@@ -107,7 +107,7 @@ class ExperimentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             _require_one_of(key, getattr(self, key), accepted)
         for metric, direction in self.objectives.items():
             _require_one_of(f"objectives.{metric}", direction, ("maximize", "minimize"))
-        if not self.name or Path(self.name).name != self.name:
+        if self.name in ("", "..") or Path(self.name).name != self.name:
             raise ConfigError(f"name must be usable as the name of a folder, not {self.name!r}")
         if self.lookahead_or_default < self.trial_concurrency:
             raise ConfigError(
@@ -161,10 +161,20 @@ def _converted(path: Path, text: str, values: dict[str, Any]) -> ExperimentConfi
             {**values, "root": str(path.parent.absolute())}, ExperimentConfig, strict=True
         )
     except (msgspec.ValidationError, ConfigError) as error:
-        message, _, where = str(error).partition(" - at `$.")
+        message, _, where = in_words(error).partition(" - at `")
         key = where.rstrip("`") or message.split(" ")[0]
         shown = f"{key}: {message}" if where else message
         raise ConfigError(shown, _line(path, text, key.split(".")[-1])) from None
+
+
+def in_words(error: Exception) -> str:
+    """What a value is not, in the words of TOML: msgspec names the types of JSON.
+
+    >>> in_words(ValueError("Expected `object | null`, got `array` - at `$.objectives[...]`"))
+    'Expected `table`, got `array` - at `objectives`'
+    """
+    text = str(error).replace(" | null", "").replace("`object`", "`table`")
+    return text.replace("`$.", "`").replace("[...]", "")
 
 
 def _line(path: Path, text: str, key: str) -> Place | None:
@@ -187,8 +197,12 @@ def _require_count(key: str, value: object) -> None:
 
 def _require_positive(key: str, value: object) -> None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if value is not None and not (number and value > 0):  # type: ignore[operator]
-        raise ConfigError(f"{key} must be a number of seconds above 0, not {value!r}")
+    # Longer than that, and waiting for it overflows.
+    if value is not None and not (number and 0 < value <= 1e9):  # type: ignore[operator]
+        raise ConfigError(
+            f"{key} must be a number of seconds above 0 and at most 1e9, not {value!r}; "
+            "without it there is no limit"
+        )
 
 
 def _require_one_of(key: str, value: object, accepted: tuple[str, ...]) -> None:

@@ -22,7 +22,7 @@ from nas_core.protocols import Direction
 from nas_search.config import ExperimentConfig
 from nas_search.executors import Executor
 from nas_search.export import load_weights, ranked, require_format
-from nas_search.inputs import load_input
+from nas_search.inputs import load_input, require_usable
 from nas_search.proposals import Proposals
 from nas_search.running import Running, TimeIsUp
 from nas_search.session import Setup, objectives_of, require_existing, require_new, session
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = ["Experiment", "ReplayError", "seed_of"]
+
+REQUIRED = ("base_model", "evaluator", "strategy")
 
 
 class ReplayError(NasError, RuntimeError):
@@ -196,6 +198,7 @@ class Experiment:
             StoreError: there is nothing to resume, it still runs, or it was another experiment.
         """
         require_existing(self.folder)
+        self.load()
         return self._run()
 
     def _run(self) -> str:
@@ -279,8 +282,9 @@ class Experiment:
 
     def load(self) -> None:
         """Load what was named and not given: the model, the evaluator and the strategy."""
-        for name in ("base_model", "evaluator", "strategy"):
+        for name in REQUIRED:
             self._input(name)
+        require_usable(**{name: self._given[name] for name in REQUIRED})
 
     def _input(self, name: str) -> Any:
         if self._given[name] is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 from functools import partial
+from inspect import isroutine
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,50 @@ import cloudpickle  # type: ignore[import-untyped]
 from nas_core.errors import NasError
 from nas_core.failure import Failed, attempt, failure_text
 
+from nas_search.config import ConfigError
 from nas_search.store import StoreError
+from nas_search.strategies import Strategy, StrategyError
 
-__all__ = ["PicklingError", "input_path", "load_input", "save_input"]
+__all__ = ["PicklingError", "input_path", "load_input", "require_usable", "save_input"]
 
 
 class PicklingError(NasError, TypeError):
     """An object can't be sent to worker processes."""
+
+
+def require_usable(base_model: object, evaluator: object, strategy: object) -> None:
+    """Refuse what can't be the model, the evaluator or the strategy of any experiment.
+
+    Raises:
+        ConfigError: the model is no module, or the evaluator does not evaluate.
+        StrategyError: the strategy lacks a method of ``Strategy``.
+    """
+    import torch
+
+    if not isinstance(base_model, torch.nn.Module):
+        raise ConfigError(f"the model must be a torch.nn.Module, not {_kind(base_model)}")
+    if isinstance(evaluator, type) or not callable(getattr(evaluator, "evaluate", None)):
+        raise ConfigError(
+            "the evaluator must have a method evaluate(model, *, seed, report), "
+            f"not be {_kind(evaluator)}"
+        )
+    if isinstance(strategy, type) or not isinstance(strategy, Strategy):
+        raise StrategyError(
+            f"the strategy must have the methods start, propose and tell, not be {_kind(strategy)}"
+        )
+
+
+def _kind(found: object) -> str:
+    """Say what was given instead.
+
+    >>> _kind(int), _kind(3), _kind(len)
+    ('the class int itself', 'an object of the class int', 'the function len')
+    """
+    if isinstance(found, type):
+        return f"the class {found.__name__} itself"
+    if isroutine(found):
+        return f"the function {found.__name__}"
+    return f"an object of the class {type(found).__name__}"
 
 
 def input_path(folder: Path, name: str) -> Path:

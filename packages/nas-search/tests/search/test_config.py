@@ -55,9 +55,14 @@ def test_a_whole_file(toml, tmp_path):
             2,
             "objectives.accuracy must be 'maximize' or 'minimize', not 'maximise'; did",
         ),
-        ("trial_time_limit = -1", 1, "must be a number of seconds above 0, not -1"),
+        ("trial_time_limit = -1", 1, "must be a number of seconds above 0 and at most 1e9, not -1"),
+        ("max_seconds = inf", 1, "at most 1e9, not inf; without it there is no limit"),
+        ("max_seconds = '1'", 1, "max_seconds: Expected `float`, got `str`"),
+        ("seed = 1\n[objectives]\nloss = 1", 2, "objectives: Expected `str`, got `int`"),
+        ("strategy = 'grid'", 1, "strategy: Expected `table`, got `str`"),
         ("trial_concurrency = 4\nlookahead = 2", 2, "lookahead = 2 is less than"),
         ("name = 'a/b'", 1, "name must be usable as the name of a folder"),
+        ("name = '..'", 1, "name must be usable as the name of a folder, not '..'"),
         ('name = "x"\nmax_trials = = 3', 2, "this is no TOML"),
     ],
 )
@@ -157,3 +162,28 @@ def test_made_calls_what_needs_nothing():
 def test_nothing_given_is_said(tmp_path):
     with pytest.raises(TypeError, match="no base_model is given"):
         Experiment(None, None, None, ExperimentConfig(directory=str(tmp_path))).run()
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"base_model": "Net"}, ConfigError, "must be a torch.nn.Module, not the class Net itself"),
+        ({"base_model": "evaluator"}, ConfigError, "torch.nn.Module, not the function evaluator"),
+        (
+            {"evaluator": "Net()"},
+            ConfigError,
+            "the evaluator must have a method evaluate(model, *, seed, report), not be an object",
+        ),
+        ({"strategy": "Net()"}, StrategyError, "the methods start, propose and tell, not be an"),
+        ({"strategy": "GridSearch"}, StrategyError, "not be the class GridSearch itself"),
+    ],
+)
+def test_what_can_not_be_run_is_refused_before_anything_starts(given, error, message, tmp_path):
+    names = {"GridSearch": GridSearch}
+    exec(SPACE, names)
+    usable = {"base_model": "Net()", "evaluator": "evaluator()", "strategy": "GridSearch()"}
+    inputs = {name: eval(code, names) for name, code in (usable | given).items()}
+    with pytest.raises(error) as raised:
+        Experiment(**inputs, config=ExperimentConfig(directory=str(tmp_path / "none"))).run()
+    assert message in str(raised.value)
+    assert not (tmp_path / "none").exists()

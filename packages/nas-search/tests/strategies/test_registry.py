@@ -62,6 +62,13 @@ def test_options_reach_the_constructor_and_may_name_the_seed() -> None:
             "crossover_probability, seed); did you mean 'population_size'?",
         ),
         ("tpe", {"n_ei": 3}, "strategy 'tpe' has no option 'n_ei'"),
+        ("tpe", {"seed": "x"}, "tpe: seed must be a whole number, not 'x'"),
+        ("random", {"seed": 1.0}, "random: seed must be a whole number, not 1.0"),
+        (
+            "nsga2",
+            {"population_size": -1},
+            "strategy 'nsga2' does not take {'population_size': -1}: ValueError: ",
+        ),
         (
             "regularized_evolution",
             {"sample_size": "5"},

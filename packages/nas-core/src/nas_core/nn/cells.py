@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
-import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, TypeAlias
 
@@ -102,33 +100,41 @@ class Cell(torch.nn.Module):
             self.ops.append(torch.nn.ModuleList(edge.operation() for edge in edges))
             self.inputs.append([edge.index for edge in edges])
             used |= {edge.chosen for edge in edges}
+        loose = {i for indices in self.inputs for i in indices} if merge_op == "loose_end" else ()
+        nodes = range(num_predecessors, num_predecessors + num_nodes)
+        self.merged = [node for node in nodes if node not in loose]
         if isinstance(session := current(), Fixed):
             for name, operation in operations.items():
                 if name not in used and isinstance(operation, torch.nn.Module):
                     session.drop(operation)
 
-    def forward(self, *inputs: Any) -> Any:
+    def __call__(self, *inputs: Any) -> Any:
         """Run the cell on its inputs, given one by one or as a list."""
-        given = inputs[0] if len(inputs) == 1 and isinstance(inputs[0], (list, tuple)) else inputs
-        if len(given) != self.num_predecessors:
-            raise ChoiceError(
-                f"a Cell of {self.num_predecessors} predecessors was given {len(given)} inputs"
-            )
-        states = list(given if self.preprocessor is None else self.preprocessor(list(given)))
-        for ops, indices in zip(self.ops, self.inputs, strict=True):
-            terms = [op(states[i]) for op, i in zip(ops.children(), indices, strict=True)]
-            states.append(total(terms))
-        first = states[: self.num_predecessors]
-        output = torch.cat([states[i] for i in self.merged_nodes()], self.concat_dim)
-        return output if self.postprocessor is None else self.postprocessor(output, first)
+        several = len(inputs) != 1 or not isinstance(inputs[0], (list, tuple))
+        return super().__call__(list(inputs if several else inputs[0]))
 
-    def merged_nodes(self) -> list[int]:
-        """The nodes whose concatenation is the output."""
-        nodes = range(self.num_predecessors, self.num_predecessors + len(self.inputs))
-        used = (
-            {i for indices in self.inputs for i in indices} if self.merge_op == "loose_end" else ()
-        )
-        return [node for node in nodes if node not in used]
+    __call__.packs_arguments = True  # type: ignore[attr-defined]  # forward does the rest
+
+    # TorchScript reads what follows: nothing but plain loops.
+    def forward(self, inputs: list[torch.Tensor]) -> torch.Tensor:
+        """Run the cell on the list of its inputs."""
+        if len(inputs) != self.num_predecessors:
+            raise ValueError(
+                f"a Cell of {self.num_predecessors} predecessors was given {len(inputs)} inputs"
+            )
+        states = list(inputs)
+        if self.preprocessor is not None:
+            states = self.preprocessor(states)
+        first = list(states)
+        for node, ops in enumerate(self.ops):
+            terms: list[torch.Tensor] = []
+            for k, op in enumerate(ops.children()):
+                terms.append(op(states[self.inputs[node][k]]))
+            states.append(total(terms))
+        output = torch.cat([states[i] for i in self.merged], self.concat_dim)
+        if self.postprocessor is not None:
+            output = self.postprocessor(output, first)
+        return output
 
 
 class _Edge(torch.nn.Module):
@@ -204,9 +210,12 @@ class _Edge(torch.nn.Module):
         return self._tables[0][self.op_choice.domain.default](x)
 
 
-def total(terms: list[Any]) -> Any:
+def total(terms: list[torch.Tensor]) -> torch.Tensor:
     """The sum from left to right; a single term as it is."""
-    return functools.reduce(operator.add, terms)
+    result = terms[0]
+    for term in terms[1:]:
+        result = result + term
+    return result
 
 
 def _checked(module: object, name: object) -> torch.nn.Module:

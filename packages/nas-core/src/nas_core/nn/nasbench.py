@@ -71,11 +71,14 @@ class NasBench201Cell(torch.nn.Module):
                 edges.append(_operation(operations, (features, out_features), name, session))
             self.layers.append(edges)
 
-    def forward(self, x: Any) -> Any:
+    # TorchScript reads what follows: nothing but plain loops.
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Run the cell on its input."""
         tensors = [x]
         for edges in self.layers:
-            terms = [edge(x) for edge, x in zip(edges.children(), tensors, strict=True)]
+            terms: list[torch.Tensor] = []
+            for i, edge in enumerate(edges.children()):
+                terms.append(edge(tensors[i]))
             tensors.append(total(terms))
         return tensors[-1]
 
@@ -168,27 +171,28 @@ class NasBench101Cell(torch.nn.Module):
             with session.within((*key, vertex, list(operations).index(name))):
                 return operations[name](features)
 
-        self.ops = torch.nn.ModuleDict()
-        self.projections = torch.nn.ModuleDict()
+        self.ops = torch.nn.ModuleList()
+        self.projections = torch.nn.ModuleList()
+        # For vertex v + 1: the vertices that it sums up, and which projection feeds it, or -1.
+        self.inputs: list[list[int]] = [[0]]
+        self.fed_by: list[int] = []
         if isinstance(session, Fixed):
-            self._vertices = session.value(choices.num_nodes)
-            last = self._vertices - 1
-            self._inputs = [session.value(choices.inputs[v]) for v in range(1, last + 1)]
-            self._channels = _channels(self._inputs, in_features, out_features)
-            for v in range(1, last):
-                name = session.value(choices.ops[v])
-                self.ops[str(v)] = make(v, name, self._channels[v])
+            vertices = session.value(choices.num_nodes)
+            self.inputs = [session.value(choices.inputs[v]) for v in range(1, vertices)]
+            self.channels = _channels(self.inputs, in_features, out_features)
+            for v in range(1, vertices - 1):
+                self.ops.append(make(v, session.value(choices.ops[v]), self.channels[v]))
         else:
             self._choices = choices
             self._constraint = _constraint(choices, max_num_edges)
-            self._vertices, self._inputs = 2, [[0]]
-            self._channels = [in_features, out_features]
+            self.channels = [in_features, out_features]
             for v in range(1, max_num_nodes - 1):
                 options = {name: make(v, name, out_features) for name in operations}
-                self.ops[str(v)] = LayerChoice.of(choices.ops[v], options)
-        for v in range(1, self._vertices):
-            if 0 in self._inputs[v - 1]:
-                self.projections[str(v)] = projection(in_features, self._channels[v])
+                self.ops.append(LayerChoice.of(choices.ops[v], options))
+        for v, sources in enumerate(self.inputs):
+            self.fed_by.append(len(self.projections) if 0 in sources else -1)
+            if 0 in sources:
+                self.projections.append(projection(in_features, self.channels[v + 1]))
 
     def nas_items(self, scanner: Scanner, path: str) -> Iterator[Item]:
         """The number of vertices, and for as many of them the inputs and the operation."""
@@ -199,7 +203,8 @@ class NasBench101Cell(torch.nn.Module):
             scanner.see(choice, path)
             vertices[v] = (Decision(choice, {}),)
         ops = {
-            int(v): tuple(scanner.visit(op, join(path, f"ops.{v}"))) for v, op in self.ops.items()
+            v: tuple(scanner.visit(op, join(path, f"ops.{v - 1}")))
+            for v, op in enumerate(self.ops, start=1)
         }
         scanner.constrain(self._constraint)
         yield Decision(
@@ -214,21 +219,39 @@ class NasBench101Cell(torch.nn.Module):
             },
         )
 
-    def forward(self, x: Any) -> Any:
+    # TorchScript reads what follows: nothing but plain loops.
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Run the cell on its input."""
-        tensors: list[Any] = [x]
-        last = self._vertices - 1
-        for v in range(1, last):
-            width = self._channels[v]
-            terms = [tensors[i][:, :width] for i in self._inputs[v - 1] if i > 0]
-            if str(v) in self.projections:
-                terms.append(self.projections[str(v)](x))
-            tensors.append(self.ops[str(v)](total(terms)))
-        ends = [tensors[i] for i in self._inputs[-1] if i > 0]
-        merged = [torch.cat(ends, dim=1)] if ends else []
-        if str(last) in self.projections:
-            merged.append(self.projections[str(last)](x))
+        fed: list[torch.Tensor] = []
+        for projection in self.projections:
+            fed.append(projection(x))  # noqa: PERF401
+        tensors = [x]
+        last = len(self.inputs) - 1
+        for v, op in enumerate(self.ops):
+            if v < last:
+                tensors.append(op(total(self.terms(v, tensors, fed))))
+        ends: list[torch.Tensor] = []
+        for i in self.inputs[last]:
+            if i > 0:
+                ends.append(tensors[i])  # noqa: PERF401
+        merged: list[torch.Tensor] = []
+        if len(ends) > 0:
+            merged.append(torch.cat(ends, dim=1))
+        if self.fed_by[last] >= 0:
+            merged.append(fed[self.fed_by[last]])
         return total(merged)
+
+    def terms(
+        self, v: int, tensors: list[torch.Tensor], fed: list[torch.Tensor]
+    ) -> list[torch.Tensor]:
+        """What vertex ``v + 1`` sums up: its inputs as wide as it is, and the cell's own input."""
+        terms: list[torch.Tensor] = []
+        for i in self.inputs[v]:
+            if i > 0:
+                terms.append(tensors[i][:, : self.channels[v + 1]])  # noqa: PERF401
+        if self.fed_by[v] >= 0:
+            terms.append(fed[self.fed_by[v]])
+        return terms
 
 
 class _Choices:

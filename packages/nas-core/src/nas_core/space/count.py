@@ -73,7 +73,9 @@ class _Counter:
     ) -> int:
         if not constraints and all(_asks_only(item, choice) for item in items):
             return choice.domain.size
-        key = (tuple(map(id, items)), _relevant(items, values, constraints))
+        # The constraints too: the same items may be counted with and without one.
+        parts = tuple(map(id, (*items, *constraints)))
+        key = (parts, _relevant(items, values, constraints))
         if key in self._memo:
             return self._memo[key]
         total = 0

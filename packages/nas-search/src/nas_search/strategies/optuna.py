@@ -8,14 +8,21 @@ from dataclasses import dataclass, field
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
+from warnings import catch_warnings
 
 from nas_core import Architecture, Space
 from nas_core.architecture import Value
 from nas_core.choice import Choice
+from nas_core.failure import Failed, attempt, failure_text
 from nas_core.protocols import Direction
 
 from nas_search.strategies.encoding import parameters, suggest
-from nas_search.strategies.protocol import MissingExtraError, Outcome, unknown_option
+from nas_search.strategies.protocol import (
+    MissingExtraError,
+    Outcome,
+    StrategyError,
+    unknown_option,
+)
 from nas_search.strategies.unseen import Unseen
 
 if TYPE_CHECKING:
@@ -55,7 +62,7 @@ class OptunaStrategy:
             self._rng = Random(self.seed)
             self._pending: dict[Architecture, list[optuna.Trial]] = defaultdict(list)
             self._study = module.create_study(
-                directions=list(directions), sampler=self.sampler(self.seed)
+                directions=list(directions), sampler=self.sampler(self.seed % 2**32)
             )
 
     def propose(self, n: int) -> Sequence[Architecture]:
@@ -129,12 +136,19 @@ class NamedSampler:
             return sampler
 
     def check(self, strategy: str) -> "NamedSampler":
-        """Return itself if the installed Optuna knows all options, else raise ``StrategyError``."""
+        """Return itself if the installed Optuna takes all options, else raise ``StrategyError``."""
         with _optuna() as module:
             known = [*inspect.signature(getattr(module.samplers, self.name)).parameters]
         for option in self.options:
             if option not in known:
                 raise unknown_option(strategy, option, known)
+        with catch_warnings(action="ignore"):  # they come when the search makes it
+            made = attempt(partial(self, 0))
+        if isinstance(made, Failed):
+            raise StrategyError(
+                f"strategy {strategy!r} does not take {dict(self.options)}: "
+                f"{failure_text(made.error)}"
+            ) from made.error
         return self
 
     def __repr__(self) -> str:

@@ -104,6 +104,17 @@ def require_count(strategy: str, option: str, value: object, at_least: int = 1) 
         )
 
 
+def require_seed(strategy: str, seed: object) -> None:
+    """Refuse a seed that is no whole number: another type would be taken, and mean something else.
+
+    >>> require_seed("mine", "7")
+    Traceback (most recent call last):
+    nas_search.strategies.protocol.StrategyError: mine: seed must be a whole number, not '7'
+    """
+    if not isinstance(seed, int) or isinstance(seed, bool):
+        raise StrategyError(f"{strategy}: seed must be a whole number, not {seed!r}")
+
+
 def unknown_option(strategy: str, option: str, known: Iterable[str]) -> StrategyError:
     """Make the error for an option that a strategy does not have.
 

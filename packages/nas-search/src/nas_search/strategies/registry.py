@@ -9,7 +9,12 @@ from nas_core.errors import nearest
 from nas_search.strategies.evolution import RegularizedEvolution
 from nas_search.strategies.grid import GridSearch
 from nas_search.strategies.optuna import nsga2, tpe
-from nas_search.strategies.protocol import Strategy, StrategyError, unknown_option
+from nas_search.strategies.protocol import (
+    Strategy,
+    StrategyError,
+    require_seed,
+    unknown_option,
+)
 from nas_search.strategies.random import RandomSearch
 
 STRATEGIES: Mapping[str, Callable[..., Strategy]] = {
@@ -62,4 +67,5 @@ regularized_evolution, tpe, nsga2); did you mean 'random'?
             raise unknown_option(name, option, parameters)
     if "seed" in parameters:
         options.setdefault("seed", seed)
+        require_seed(name, options["seed"])
     return factory(**options)
