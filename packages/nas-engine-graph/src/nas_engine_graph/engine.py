@@ -25,7 +25,7 @@ from nas_core.expression import Expression
 from nas_core.formats import format_refused
 from nas_core.model import Recipe
 
-from nas_engine_graph.backend.generated import Source, source_of
+from nas_engine_graph.backend import Source, source_of
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend import convert
 from nas_engine_graph.known import Known

@@ -69,7 +69,11 @@ class DtypeOfTensor(nn.Module):
     def forward(self, x):
         dt = x.dtype
         y = x.double()
-        return y.to(dt) + torch.arange(4, dtype=dt), torch.ones(2, dtype=y.dtype), x.float().dtype == dt
+        return (
+            y.to(dt) + torch.arange(4, dtype=dt),
+            torch.ones(2, dtype=y.dtype),
+            x.float().dtype == dt,
+        )
 
 
 def cast(x, dtype: torch.dtype = torch.float64):
@@ -79,7 +83,12 @@ def cast(x, dtype: torch.dtype = torch.float64):
 @case(x(2, 4))
 class DtypeArgument(nn.Module):
     def forward(self, x):
-        return cast(x), cast(x, torch.float16), cast(x, x.dtype), F.softmax(x, -1, dtype=torch.float64)
+        return (
+            cast(x),
+            cast(x, torch.float16),
+            cast(x, x.dtype),
+            F.softmax(x, -1, dtype=torch.float64),
+        )
 
 
 @case(x(2, 4))
@@ -124,7 +133,9 @@ class LargeBuffers(nn.Module):
         self.register_buffer("ints", torch.randint(0, 9, (200,)), persistent=False)
         self.register_buffer("halves", torch.randn(80).half(), persistent=False)
         self.register_buffer("flags", torch.rand(200) > 0.5, persistent=False)
-        self.register_buffer("odd", torch.tensor([float("nan"), -0.0, float("inf")]), persistent=False)
+        self.register_buffer(
+            "odd", torch.tensor([float("nan"), -0.0, float("inf")]), persistent=False
+        )
         self.register_buffer("waves", torch.randn(70, dtype=torch.complex64), persistent=False)
 
     def forward(self, x):

@@ -64,7 +64,9 @@ class ZippedLists(nn.Module):
 class DictOfModules(nn.Module):
     def __init__(self):
         super().__init__()
-        self.ops = nn.ModuleDict({"a-b": nn.Linear(4, 4), "skip": nn.Identity(), "class": nn.ReLU()})
+        self.ops = nn.ModuleDict(
+            {"a-b": nn.Linear(4, 4), "skip": nn.Identity(), "class": nn.ReLU()}
+        )
 
     def forward(self, x):
         y = self.ops["a-b"](x)

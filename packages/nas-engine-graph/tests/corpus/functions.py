@@ -268,9 +268,19 @@ class Creation(nn.Module):
     def forward(self, x):
         a = torch.zeros(3, 4) + torch.ones([4]) + torch.full((3, 1), 2.0) + torch.eye(3, 4)
         b = torch.arange(4) + torch.arange(1, 9, 2) + torch.linspace(0, 1, 4)
-        c = torch.zeros_like(x) + torch.empty_like(x).fill_(1) + x.new_ones(3, 4) + x.new_full((4,), 2)
+        c = (
+            torch.zeros_like(x)
+            + torch.empty_like(x).fill_(1)
+            + x.new_ones(3, 4)
+            + x.new_full((4,), 2)
+        )
         d = torch.tensor([1, 2, 3, 4]) + torch.tensor(1.5) + torch.as_tensor(2)
-        e = torch.randint(0, 5, (4,)) + torch.randperm(4) + torch.rand(3, 4) + torch.normal(0.0, 1.0, (4,))
+        e = (
+            torch.randint(0, 5, (4,))
+            + torch.randperm(4)
+            + torch.rand(3, 4)
+            + torch.normal(0.0, 1.0, (4,))
+        )
         f = torch.zeros(4, dtype=torch.float64, device=x.device) + torch.ones(4, dtype=x.dtype)
         return a + b + c + d + e + f
 
@@ -288,7 +298,13 @@ class KeywordCalls(nn.Module):
         self.helper = Helper()
         self.linear = nn.Linear(4, 4)
 
-    def forward(self, x, scale: float = 1.0, bias: Optional[Tensor] = None, flags: Tuple[int, bool] = (1, True)):
+    def forward(
+        self,
+        x,
+        scale: float = 1.0,
+        bias: Optional[Tensor] = None,
+        flags: Tuple[int, bool] = (1, True),
+    ):
         y = self.linear(input=x)
         y = affine(scale=scale, x=y, shift=bias)
         return self.helper.encode(times=flags[0], x=y)

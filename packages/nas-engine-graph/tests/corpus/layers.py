@@ -156,7 +156,9 @@ class AttentionWithoutWeights(nn.Module):
 class Transformer(nn.Module):
     def __init__(self):
         super().__init__()
-        layer = nn.TransformerEncoderLayer(4, 2, 8, dropout=0.1, activation="gelu", batch_first=True)
+        layer = nn.TransformerEncoderLayer(
+            4, 2, 8, dropout=0.1, activation="gelu", batch_first=True
+        )
         self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
         self.layer = nn.TransformerEncoderLayer(4, 2, 8, norm_first=True, batch_first=True)
 

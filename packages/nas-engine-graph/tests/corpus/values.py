@@ -81,7 +81,9 @@ class TakesScalars(nn.Module):
 
 @case(x(2, 4), None)
 class TakesOptional(nn.Module):
-    def forward(self, x, y: Optional[Tensor], n: Optional[int] = None, sizes: Optional[List[int]] = None):
+    def forward(
+        self, x, y: Optional[Tensor], n: Optional[int] = None, sizes: Optional[List[int]] = None
+    ):
         if y is None:
             y = torch.zeros_like(x)
         if n is None:
@@ -113,7 +115,22 @@ class ListOperations(nn.Module):
         d = [0] * 3
         d[1] = 9
         del d[0]
-        return a, b, c, d, last, sum(a), max(c), min(c), len(b), 7 in b, b.index(7), b.count(8), c[-1], b[1:3]
+        return (
+            a,
+            b,
+            c,
+            d,
+            last,
+            sum(a),
+            max(c),
+            min(c),
+            len(b),
+            7 in b,
+            b.index(7),
+            b.count(8),
+            c[-1],
+            b[1:3],
+        )
 
 
 @case(x(2, 4))
@@ -138,7 +155,17 @@ class StringOperations(nn.Module):
         parts = s.split("-")
         t = "/".join(parts)
         n = f"{len(s)}:{s}"
-        return parts, t, n, s.replace("a", "z"), s.startswith("a"), s[0], s[1:], "b" in s, "{} {}".format(1, s)
+        return (
+            parts,
+            t,
+            n,
+            s.replace("a", "z"),
+            s.startswith("a"),
+            s[0],
+            s[1:],
+            "b" in s,
+            "{} {}".format(1, s),
+        )
 
 
 @case(x(2, 4))
@@ -199,7 +226,13 @@ class TensorToScalar(nn.Module):
 class ScalarTensors(nn.Module):
     def forward(self, x):
         n = torch.tensor(3)
-        return x * n, x[: int(n)], torch.zeros(int(n)), torch.tensor([n, 4]), torch.tensor([[1.0, 2], [3, 4]])
+        return (
+            x * n,
+            x[: int(n)],
+            torch.zeros(int(n)),
+            torch.tensor([n, 4]),
+            torch.tensor([[1.0, 2], [3, 4]]),
+        )
 
 
 @case(x(2, 4))

@@ -1,5 +1,5 @@
 """Source out: deterministic, readable, importable on its own."""
 
-from nas_engine_graph.backend.source import instantiate, load, to_source
+from nas_engine_graph.backend.source import Source, instantiate, load, source_of, to_source
 
-__all__ = ["instantiate", "load", "to_source"]
+__all__ = ["Source", "instantiate", "load", "source_of", "to_source"]

@@ -75,8 +75,7 @@ def _constants(module: nn.Module, written: frozenset[str]) -> list[str]:
     return [*declared, *(f for f in flags if f not in written and f not in declared)]
 
 
-@lru_cache(maxsize=4096)
-def _annotations(cls: Any) -> Mapping[str, Any]:
+def _annotations(cls: type) -> Mapping[str, Any]:
     """The annotations of a class, also where its file has them as text."""
     hints = _hints(cls)
     return {name: hints.get(name, raw) for name, raw in getattr(cls, "__annotations__", {}).items()}
@@ -102,7 +101,7 @@ def shadow(module: nn.Module, whole: Callable[[nn.Module], bool]) -> nn.Module:
             twin.__dict__[name] = dict(original.__dict__[name])
         if not type(original).__module__.startswith("torch."):
             twin.__dict__["__constants__"] = _constants(original, written)
-            twin.__dict__["__annotations__"] = _annotations(type(original))
+            twin.__dict__.update(__annotations__=_annotations(type(original)))
         twin.__dict__["_modules"] = {
             name: None if child is None else copy(child)
             for name, child in original._modules.items()

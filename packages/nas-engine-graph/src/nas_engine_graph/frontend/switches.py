@@ -35,7 +35,9 @@ def check_machinery(module: nn.Module, path: str) -> None:
         raise UnsupportedModuleError(f"a {cls.__name__} whose forward was replaced", path)
     for name in _MACHINERY:
         member = getattr(cls, name, None)
-        if member is not getattr(nn.Module, name, None) and not _of_torch(cls, name):
+        # A library cell takes its inputs one by one, too, and hands forward their list.
+        packs = getattr(member, "packs_arguments", False)
+        if member is not getattr(nn.Module, name, None) and not packs and not _of_torch(cls, name):
             raise UnsupportedModuleError(f"{cls.__name__} overrides nn.Module.{name}", path)
     if has_parametrization(module):
         return

@@ -1,0 +1,78 @@
+"""The cells of nas-core in this engine: the candidates of the py engine, to the bit."""
+
+from __future__ import annotations
+
+import nas_core as nas
+import nas_core.nn as nn
+import pytest
+import torch
+from nas_engine_graph.engine import GraphEngine
+from torch import Tensor
+
+OPERATIONS = {
+    "skip": lambda a, b: nn.Identity(),
+    "conv": lambda a, b: nn.Conv2d(a, b, 3, padding=1),
+    "pool": lambda a, b: nn.AvgPool2d(3, 1, 1),
+}
+
+
+@nas.model_wrapper
+class NasBench201(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell = nn.NasBench201Cell(OPERATIONS, 4, 4, label="cell")
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.cell(x)
+
+
+@nas.model_wrapper
+class NasBench101(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        operations = {name: lambda f, make=make: make(f, f) for name, make in OPERATIONS.items()}
+        self.cell = nn.NasBench101Cell(
+            operations, 4, 8, lambda a, b: nn.Conv2d(a, b, 1), max_num_nodes=6, label="cell"
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.cell(x)
+
+
+@nas.model_wrapper
+class Darts(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        operations = {
+            name: lambda n, k, i, make=make: make(4, 4) for name, make in OPERATIONS.items()
+        }
+        self.cell = nn.Cell(operations, 3, 2, 2, merge_op="loose_end", label="cell")
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.cell([x, x * 2])
+
+
+@nas.model_wrapper
+class Activated(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.act = nn.AutoActivation(2, label="act")
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(x)
+
+
+@pytest.mark.parametrize("kind", [NasBench201, NasBench101, Darts, Activated])
+def test_a_candidate_is_that_of_the_py_engine(kind: type[torch.nn.Module]) -> None:
+    net, engine = kind(), GraphEngine()
+    space = nas.Space.of(net)
+    x = torch.randn(2, 4, 5, 5)
+    for seed in range(12):
+        architecture = space.sample(seed=seed)
+        torch.manual_seed(seed)
+        expected = nas.build(net, architecture)
+        torch.manual_seed(seed)
+        built = engine.build(net, architecture)
+        assert list(built.state_dict()) == list(expected.state_dict())
+        assert torch.equal(built(x), expected(x))
+        assert "nas_core" not in engine.export(net, architecture, "code")
