@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,29 @@ def test_interrupted_killed_and_resumed_it_finds_what_an_undisturbed_run_finds(
     found = architectures(nas, "sizes")
     assert found == architectures(nas, "calm")
     assert kept.items() <= found.items()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("seconds", [0.3, 1.5])
+def test_stopped_while_the_workers_start_it_says_only_how_to_go_on(
+    search: Any, running: Any, folder: Path, number: signal.Signals, seconds: float
+) -> None:
+    search(seconds=30, executor="local", trial_concurrency=2)
+    command = running("run", "search.toml")
+    end = time.monotonic() + 30
+    while not (folder / "nas-experiments/sizes/trials.sqlite").exists():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    time.sleep(seconds)
+    if number == signal.SIGINT:
+        code, messages = command.stop(number)  # a terminal tells the whole group
+    else:
+        command.process.send_signal(number)
+        _, messages = command.process.communicate(timeout=30)
+        code = command.process.returncode
+    assert code == 130
+    assert messages.startswith("Interrupted: 0 of ")
+    assert messages.endswith(" trials have ended and are kept. To go on:\n  nas resume sizes\n")
 
 
 def test_sigterm_stops_it_as_cleanly(search: Any, running: Any) -> None:

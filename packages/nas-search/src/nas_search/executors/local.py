@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import multiprocessing.spawn
 import os
+import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -47,8 +48,10 @@ class LocalExecutor:
         """Send a function to the next free worker; its ``time_limit`` counts from its start."""
         if self._pool is None or not self._pool.active:
             self.shutdown()
+            context = _context()
+            _wait_for_server(context)
             self._pool = ProcessPool(
-                self.workers, initializer=initialize, initargs=(self.threads,), context=_context()
+                self.workers, initializer=initialize, initargs=(self.threads,), context=context
             )
         future: Future[Any] = self._pool.schedule(
             fn, args=args, timeout=getattr(fn, "time_limit", None)
@@ -78,7 +81,27 @@ def _context() -> BaseContext:
     return context
 
 
+def _wait_for_server(context: BaseContext) -> None:
+    """Start the fork server and wait until it has torch, so that Ctrl-C meanwhile is quiet.
+
+    A terminal sends it to the server, too, which would print where in its imports it was; workers
+    that the server starts after the interruption would print that their queues are gone.
+    """
+    if context.get_start_method() != "forkserver":
+        return
+    resource_tracker.ensure_running()  # it starts with the server else, and unblocks the signal
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    first = context.Process(target=os.getpid)  # type: ignore[attr-defined]
+    first.start()
+    first.join()
+
+
 if "forkserver" in multiprocessing.get_all_start_methods():
+    from multiprocessing import forkserver, resource_tracker
     from multiprocessing.context import ForkServerContext, ForkServerProcess
 
     _starting = threading.Lock()

@@ -17,6 +17,9 @@ def initialize(threads: int) -> None:
     torch.set_num_threads(threads)
     with contextlib.suppress(RuntimeError):  # once its threads have run, torch refuses
         torch.set_num_interop_threads(threads)
+    # The fork server has it blocked; what the evaluator starts is not to inherit that.
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     _end_with_parent()
 
 
