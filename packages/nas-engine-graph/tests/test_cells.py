@@ -6,8 +6,9 @@ import nas_core as nas
 import nas_core.nn as nn
 import pytest
 import torch
-from nas_engine_graph.engine import GraphEngine
 from torch import Tensor
+
+from nas_engine_graph.engine import GraphEngine
 
 OPERATIONS = {
     "skip": lambda a, b: nn.Identity(),

@@ -13,6 +13,10 @@ for _module in pkgutil.iter_modules(corpus.__path__):
     importlib.import_module(f"corpus.{_module.name}")
 
 
+# People write what is deprecated, too.
+@pytest.mark.filterwarnings(
+    "ignore::UserWarning", "ignore::DeprecationWarning", "ignore::FutureWarning"
+)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_conversion_changes_nothing(case: Case) -> None:
     assert_round_trip(case.make, *case.inputs, stable=case.stable, **case.keywords)

@@ -14,8 +14,9 @@ import pytest
 import torch
 from nas_core import Candidate
 from nas_core.testing import CountParameters, Recording
-from nas_engine_graph.engine import GraphEngine
 from torch import Tensor
+
+from nas_engine_graph.engine import GraphEngine
 
 
 class Residual(nn.Module):

@@ -1,4 +1,5 @@
 import math
+import warnings
 from typing import List, NamedTuple, Optional, Tuple
 
 import torch
@@ -41,9 +42,13 @@ def ignored(x: Tensor) -> Tensor:
     return x * 5
 
 
-@torch.jit.script
-def scripted(x: Tensor, n: int):
+def times(x: Tensor, n: int):
     return x * n
+
+
+with warnings.catch_warnings():  # TorchScript says that it is deprecated.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    scripted = torch.jit.script(times)
 
 
 @case(x(2, 4))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import keyword
 import math
 import re
 import sys
@@ -11,6 +12,7 @@ from typing import Any, assert_never
 
 import torch
 
+from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.ir import (
     Data,
     Device,
@@ -59,6 +61,10 @@ class Imports:
     def _imported(self, name: str) -> str:
         """A name of the user's modules: ``from module import name``, so that nothing hides it."""
         parts = name.split(".")
+        if not all(part.isidentifier() and not keyword.iskeyword(part) for part in parts):
+            raise UnsupportedModuleError(
+                f"no import statement can name {name}: put it into a module of its own"
+            )
         end = next(
             (i for i in range(len(parts) - 1, 0, -1) if ".".join(parts[:i]) in sys.modules), 1
         )
