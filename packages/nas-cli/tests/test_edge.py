@@ -202,3 +202,16 @@ def test_a_closed_pipe_is_quiet(folder: Path) -> None:
     )
     assert done.stdout.startswith("Usage: nas")
     assert done.stderr == ""
+
+
+def test_a_pipe_that_is_closed_below_a_table_is_quiet(folder: Path) -> None:
+    nas = Path(sys.executable).with_name("nas")
+    done = subprocess.run(
+        f"{nas} list-engines | true",
+        shell=True,
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        check=False,
+    )
+    assert done.stderr == ""

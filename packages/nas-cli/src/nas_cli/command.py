@@ -85,6 +85,8 @@ class NasGroup(click.Group):
         except (click.exceptions.Exit, click.ClickException, BrokenPipeError):
             raise  # click shows usage errors and ends quietly on a closed pipe
         except (Exception, KeyboardInterrupt, SystemExit) as error:  # noqa: BLE001  the edge
+            if isinstance(error, SystemExit) and isinstance(error.__context__, BrokenPipeError):
+                raise error.__context__ from None  # Rich turns a closed pipe into an exit
             if ctx.meta.get(_DEBUG):
                 import traceback
 
