@@ -51,10 +51,11 @@ def test_the_parts_of_the_data_share_nothing(example: ModuleType) -> None:
     assert all(torch.equal(parts[name][0], again[name][0]) for name in parts)
 
 
-def search(example: ModuleType, folder: Path, concurrency: int) -> list[Any]:
+def search(example: ModuleType, folder: Path, concurrency: int, engine: str = "py") -> list[Any]:
     config = msgspec.structs.replace(
         ExperimentConfig.from_toml(EXAMPLE / "digits.toml"),
-        directory=str(folder / str(concurrency)),
+        directory=str(folder / f"{engine}-{concurrency}"),
+        execution_engine=engine,
         max_trials=8,
         trial_concurrency=concurrency,
         strategy=StrategyConfig("regularized_evolution", {"population_size": 4}),
@@ -71,3 +72,9 @@ def test_one_or_two_trials_at_once_give_the_same(example: ModuleType, tmp_path: 
     assert len(one) == 8
     assert all(metrics for *_, metrics in one)
     assert one == two
+
+
+def test_the_engines_give_the_same(example: ModuleType, tmp_path: Path) -> None:
+    by_constructor = search(example, tmp_path, 2, "py")
+    by_source = search(example, tmp_path, 2, "graph")
+    assert by_constructor == by_source
