@@ -80,6 +80,15 @@ def test_export_goes_beside_the_trials_unless_told(nas: Any, experiment: Path) -
     assert len(list((experiment / "export").glob("trial-*.json"))) == 1
 
 
+def test_export_to_where_no_folder_can_be_names_the_option(nas: Any, experiment: Path) -> None:
+    Path("file").touch()
+    result = nas("export", "sizes", "--output", "file/best")
+    assert result.exit_code == 3
+    assert result.stderr == (
+        "Error: file/best: can't be made: Not a directory; --output names another folder\n"
+    )
+
+
 def test_export_of_an_instance(nas: Any, experiment: Path) -> None:
     import torch
 

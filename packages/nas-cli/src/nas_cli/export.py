@@ -62,12 +62,22 @@ def export(folder: Path, count: int, formatter: str, output: Path | None) -> Non
     exported = _exported(experiment, count, formatter)
     if not exported:
         raise NoExperimentError(f"experiment {experiment.config.name!r} has no completed trial yet")
-    target = folder / "export" if output is None else output
-    target.mkdir(parents=True, exist_ok=True)
+    target = _made(folder / "export" if output is None else output)
     out = console()
     for trial, model in exported:
         for path in _written(experiment, trial, model, target):
             out.print(printable(path))
+
+
+def _made(target: Path) -> Path:
+    from nas_search import StoreError
+
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = f"can't be made: {error.strerror}; --output names another folder"
+        raise StoreError(target, reason) from error
+    return target
 
 
 def _exported(experiment: Experiment, count: int, formatter: str) -> list[tuple[Trial, Any]]:
