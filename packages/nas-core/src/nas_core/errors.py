@@ -116,15 +116,21 @@ class PluginError(NasError, ImportError):
 
 
 class UnknownEngineError(NasError, LookupError):
-    """No installed plugin offers an engine of this name."""
+    """No installed plugin offers an engine of this name.
+
+    >>> print(UnknownEngineError("pyy", ["py"]))
+    no engine 'pyy' is installed (installed: py); did you mean 'py'? `nas list-engines` shows what \
+is there
+    """
 
     def __init__(self, name: str, known: Iterable[str]) -> None:
         self.name = name
         self.known = tuple(known)
+        near = nearest(name, self.known)
+        hint = near or f". Engines are plugins: `pip install nas-engine-{name}` may bring it,"
         super().__init__(
             f"no engine {name!r} is installed (installed: {', '.join(self.known) or 'none'})"
-            f"{nearest(name, self.known)}. Engines are plugins: "
-            f"`pip install nas-engine-{name}` may bring it, `nas list-engines` shows what is there"
+            f"{hint} `nas list-engines` shows what is there"
         )
 
     def __reduce__(
