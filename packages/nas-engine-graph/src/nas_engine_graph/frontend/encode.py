@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import enum
 import inspect
 import sys
@@ -39,8 +40,9 @@ def dtype_name(dtype: torch.dtype) -> str:
 
 def tensor_data(tensor: Tensor) -> Data:
     """The elements of a tensor as bytes."""
-    flat = tensor.detach().cpu().contiguous().reshape(-1)
-    content = flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""
+    flat = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous().reshape(-1)
+    # Not through numpy, which torch works without.
+    content = ctypes.string_at(flat.data_ptr(), flat.nbytes) if flat.numel() else b""
     return Data(dtype_name(tensor.dtype), tuple(tensor.shape), content)
 
 
