@@ -186,3 +186,8 @@ def test_choices_inside_tuples_and_keywords() -> None:
 
 def test_skip_init_works_with_the_class() -> None:
     assert type(torch.nn.utils.skip_init(nn.Linear, 2, 3)) is torch.nn.Linear
+
+
+def test_a_misspelt_name_gets_the_nearest() -> None:
+    with pytest.raises(AttributeError, match="has 'LayerChoise'; did you mean 'LayerChoice'"):
+        _ = nn.LayerChoise

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from nas_core.errors import nearest
 from nas_core.nn.activation import AutoActivation
 from nas_core.nn.cells import Cell
 from nas_core.nn.choices import ChosenInputs, ChosenList, InputChoice, LayerChoice, Repeat
@@ -40,8 +41,10 @@ __all__ = [  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:
-    if name.startswith("__"):
-        raise AttributeError(name)
+    if not hasattr(torch.nn, name):
+        raise AttributeError(
+            f"neither torch.nn nor nas_core.nn has {name!r}{nearest(name, __all__)}"
+        )
     found = getattr(torch.nn, name)
     if isinstance(found, type) and issubclass(found, torch.nn.Module):
         found = layer_class(found)
