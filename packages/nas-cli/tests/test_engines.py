@@ -10,6 +10,7 @@ import sys
 from typing import Any
 
 import pytest
+from nas_core import engines
 
 BROKEN = {
     "importless": ("import no_such_module_at_all\n", "no_such_module_at_all"),
@@ -114,7 +115,8 @@ def test_plugins_are_disabled_by_the_environment(shell: Any) -> None:
     result = shell("list-engines", "--json", NAS_DISABLE_PLUGINS=" py ,other")
     assert result.returncode == 0
     assert rows(result.stdout)["py"]["state"] == "disabled"
-    shown = shell("list-engines", NAS_DISABLE_PLUGINS="nas-engine-py").stdout
+    names = ",".join(record.distribution for record in engines().values())
+    shown = shell("list-engines", NAS_DISABLE_PLUGINS=names).stdout
     assert "No engine is ready" in shown
     assert "Disabled by NAS_DISABLE_PLUGINS." in shown
 
