@@ -58,7 +58,12 @@ def _chosen_layer(
 ) -> torch.nn.Module:
     layers = candidates if isinstance(candidates, Mapping) else dict(enumerate(candidates))
     value = session.find(label, session.take_key())
-    chosen = next(iter(layers.values())) if value is None else layers[value]
+    return _keep(layers, next(iter(layers)) if value is None else value, session)
+
+
+def _keep(layers: Mapping[Any, torch.nn.Module], value: Value, session: Fixed) -> torch.nn.Module:
+    """The chosen layer; the others are dropped."""
+    chosen = layers[value]
     for layer in layers.values():
         if layer is not chosen:
             session.drop(layer)
@@ -139,12 +144,7 @@ class LayerChoice(torch.nn.Module, metaclass=_ChoiceType):
 
     def chosen(self, session: Fixed) -> torch.nn.Module:
         """The layer that the running constructor gets."""
-        candidates = self.candidates()
-        layer = candidates[session.value(self.choice)]
-        for other in candidates.values():
-            if other is not layer:
-                session.drop(other)
-        return layer
+        return _keep(self.candidates(), session.value(self.choice), session)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         return self.candidates()[self.choice.domain.default](*args, **kwargs)

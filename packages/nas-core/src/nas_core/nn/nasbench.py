@@ -159,8 +159,6 @@ class NasBench101Cell(torch.nn.Module):
         ):
             if type(count) is not int or count < least:
                 raise ChoiceError(f"{name} must be an integer of at least {least}, not {count!r}")
-        self.in_features = in_features
-        self.out_features = out_features
         operations = operation_table(op_candidates)
         choices = _Choices(operations, max_num_nodes, label or "cell101")
         session, key = current(), take_key()

@@ -23,10 +23,6 @@ _SIGNS = {
     "__and__.Tensor": "&", "__or__.Tensor": "|", "__xor__.Tensor": "^", "__and__.Scalar": "&",
     "__or__.Scalar": "|", "__xor__.Scalar": "^",
 }  # fmt: skip
-_AUGMENTED = {
-    "add_.Tensor": "+=", "add_.Scalar": "+=", "sub_.Tensor": "-=", "sub_.Scalar": "-=",
-    "mul_.Tensor": "*=", "mul_.Scalar": "*=", "div_.Tensor": "/=", "div_.Scalar": "/=",
-}  # fmt: skip
 INFIX = {
     "add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "pow": "**",
     "eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "and": "&", "or": "|",
@@ -74,12 +70,6 @@ def _home(target: str) -> str:
     if type(getattr(torch.Tensor, name, None)).__name__ == "method_descriptor":
         return "method"
     return "ops"
-
-
-def augmented(target: str) -> str | None:
-    """The sign of an in-place operator."""
-    namespace, _, rest = target.partition(".")
-    return _AUGMENTED.get(rest) if namespace == "aten" else None
 
 
 def operator(

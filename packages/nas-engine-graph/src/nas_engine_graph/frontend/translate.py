@@ -8,9 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
-import torch
-from torch import nn
-
 from nas_engine_graph.frontend.encode import NotEncodableError, encode
 from nas_engine_graph.frontend.kinds import Kinds, decode
 from nas_engine_graph.frontend.world import Path, World, place_of, public_method, unsupported
@@ -302,7 +299,3 @@ def translate(world: World, path: Path, method: str) -> tuple[Function, dict[str
         first = next(iter(graph.nodes()), graph.return_node())
         raise unsupported(first, str(error), path) from error
     return made, translator.free
-
-
-def is_tensor(value: Any) -> bool:
-    return isinstance(value, torch.Tensor | nn.Parameter)
