@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "nas_core": set(),
     "nas_engine_py": {"nas_core"},
     "nas_engine_graph": {"nas_core"},
-    "nas_engine_cgo": {"nas_core", "nas_engine_graph"},
+    "nas_engine_cgo": {"nas_core", "nas_engine_graph", "nas_search"},
     "nas_search": {"nas_core"},
     "nas_cli": {"nas_core", "nas_search"},
 }

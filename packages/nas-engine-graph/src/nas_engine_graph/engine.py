@@ -169,13 +169,18 @@ class GraphJob:
     recipe: Recipe
     evaluator: Evaluator
 
+    def build(self) -> torch.nn.Module:
+        """The model, with the initial weights that the random state gives it.
+
+        Raises:
+            UnsupportedModuleError: there is no source.
+        """
+        (candidate,) = self.candidates
+        if isinstance(self.source, UnsupportedModuleError):
+            raise self.source
+        return _from_source(self.source, build(self.recipe, candidate.architecture))
+
     def run(self, recorder: Recorder) -> Iterator[Result]:
         """Build, evaluate, and yield the one result."""
         (candidate,) = self.candidates
-
-        def make() -> torch.nn.Module:
-            if isinstance(self.source, UnsupportedModuleError):
-                raise self.source
-            return _from_source(self.source, build(self.recipe, candidate.architecture))
-
-        yield run_candidate(candidate, make, self.evaluator, recorder)
+        yield run_candidate(candidate, self.build, self.evaluator, recorder)

@@ -31,8 +31,8 @@ def train(
         FloatingPointError: the training loss is no longer finite.
         ValueError, TypeError: a part of the recipe is not what it should be.
     """
-    _check_numbers(recipe)
-    _check_objectives(recipe)
+    check_numbers(recipe)
+    check_objectives(recipe)
     device = pick_device(recipe.device)
     with _surroundings(model, device, seed, recipe.threads):
         model.to(device)
@@ -41,7 +41,7 @@ def train(
         for prefix, feed in measured.items():
             if prefix or not metrics:
                 metrics |= measure(recipe, model, feed, prefix)
-        return metrics | _model_metrics(recipe, model, measured[""])
+        return metrics | model_metrics(recipe, model, measured[""])
 
 
 def pick_device(name: str) -> torch.device:
@@ -76,7 +76,7 @@ class Learner:
             model,
             recipe.loss_function(),
             optimizer,
-            recipe.make_schedule(optimizer, _moves(recipe, training)) if recipe.schedule else None,
+            recipe.make_schedule(optimizer, moves_of(recipe, training)) if recipe.schedule else None,
             torch.amp.GradScaler(training.device.type, enabled=recipe.precision == "float16"),
             recipe,
         )
@@ -183,11 +183,16 @@ def _epoch(learner: Learner, training: Feed, limit: int | None, epoch: int) -> t
     )
     mean = total / sum(sizes)
     if not math.isfinite(mean):
-        raise FloatingPointError(f"the training loss became {mean} in epoch {epoch}")
+        raise diverged(mean, epoch)
     return len(losses), mean
 
 
-def _moves(recipe: "SupervisedEvaluator", training: Feed) -> int:
+def diverged(loss: float, epoch: int) -> FloatingPointError:
+    """Say that a model can't be trained on."""
+    return FloatingPointError(f"the training loss became {loss} in epoch {epoch}")
+
+
+def moves_of(recipe: "SupervisedEvaluator", training: Feed) -> int:
     """Count how often the schedule will move on."""
     by_step = recipe.schedule_every == "step"
     if recipe.steps is None and not by_step:
@@ -205,9 +210,10 @@ def _moves(recipe: "SupervisedEvaluator", training: Feed) -> int:
     )
 
 
-def _model_metrics(
+def model_metrics(
     recipe: "SupervisedEvaluator", model: torch.nn.Module, feed: Feed
 ) -> dict[str, float]:
+    """Give the metrics of the model itself that the recipe asks for."""
     named = set(map(str, recipe.metrics)) & set(MODEL_METRICS)
     metrics: dict[str, float] = {}
     if "parameters" in named:
@@ -218,7 +224,8 @@ def _model_metrics(
     return metrics
 
 
-def _check_numbers(recipe: "SupervisedEvaluator") -> None:
+def check_numbers(recipe: "SupervisedEvaluator") -> None:
+    """Refuse numbers with which nothing can be trained."""
     for name, least in (("batch_size", 1), ("epochs", 0), ("validate_every", 1)):
         value = getattr(recipe, name)
         if not isinstance(value, int) or value < least:
@@ -227,7 +234,8 @@ def _check_numbers(recipe: "SupervisedEvaluator") -> None:
         raise ValueError(f"schedule_every must be 'epoch' or 'step', not {recipe.schedule_every!r}")
 
 
-def _check_objectives(recipe: "SupervisedEvaluator") -> None:
+def check_objectives(recipe: "SupervisedEvaluator") -> None:
+    """Refuse an objective that is none of the metrics."""
     functions = list(recipe.metric_functions())
     names = [
         f"{prefix}{name}"

@@ -1,0 +1,132 @@
+"""Jobs that answer for several candidates, and stay right when one of them breaks the rest."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from nas_core import Recorder, Result, resolve
+from nas_core.candidate import seed_all
+from nas_core.protocols import Candidate
+from nas_engine_graph.engine import GraphJob
+from nas_search.evaluators import SupervisedEvaluator
+from nas_search.evaluators.training import check_numbers, check_objectives, pick_device
+
+from nas_engine_cgo.train import (
+    Member,
+    MemberError,
+    Options,
+    cohort_key,
+    train_together,
+    why_alone,
+)
+
+__all__ = ["MergedJob"]
+
+log = logging.getLogger("nas_engine_cgo")
+
+
+@dataclass(frozen=True)
+class MergedJob:
+    """Several candidates, trained as one merged graph where that can be.
+
+    Attributes:
+        jobs: what would run each of them alone.
+        options: how they are run together.
+    """
+
+    jobs: tuple[GraphJob, ...]
+    options: Options = field(default_factory=Options)
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """Whom it answers for."""
+        return tuple(candidate for job in self.jobs for candidate in job.candidates)
+
+    def run(self, recorder: Recorder) -> Iterator[Result]:
+        """Train all, and yield each result as soon as it is known."""
+        once = _Once(recorder)
+        jobs = {job.candidates[0].number: job for job in self.jobs}
+        cohorts: dict[Any, list[Member]] = defaultdict(list)
+        for job in self.jobs:
+            member = _member(job)
+            if member is None:
+                yield from job.run(once)
+            else:
+                cohorts[cohort_key(member)].append(member)
+        for members in cohorts.values():
+            numbers = [member.candidate.number for member in members]
+            yield from self._together(members, [jobs[number] for number in numbers], once)
+
+    def _together(
+        self, members: Sequence[Member], jobs: Sequence[GraphJob], recorder: _Once
+    ) -> Iterator[Result]:
+        """Train members as one; if that raises, without those that may be the cause."""
+        if len(members) == 1:
+            yield from jobs[0].run(recorder)
+            return
+        answered: set[int] = set()
+        try:
+            for result in train_together(members, [range(len(members))], recorder, self.options):
+                answered.add(result.number)
+                yield result
+            return
+        except MemberError as error:
+            suspects = {members[i].candidate.number for i in error.members}
+            log.info("members %s raised: %s", sorted(suspects), error.__cause__)
+        left = [job for job in jobs if job.candidates[0].number not in answered]
+        for part in _divided(left, suspects):
+            yield from MergedJob(tuple(part), self.options).run(recorder)
+
+
+def _divided(jobs: Sequence[GraphJob], suspects: set[int]) -> list[list[GraphJob]]:
+    """Those that are not suspected, and the others in two halves: each begins anew."""
+    culprits = [job for job in jobs if job.candidates[0].number in suspects] or list(jobs)
+    sound = [job for job in jobs if job not in culprits]
+    half = (len(culprits) + 1) // 2
+    return [part for part in (sound, culprits[:half], culprits[half:]) if part]
+
+
+def _member(job: GraphJob) -> Member | None:
+    """The candidate of a job, ready to be trained with others; None if it runs alone."""
+    (candidate,) = job.candidates
+    try:
+        recipe: Any = resolve(job.evaluator, candidate.architecture)
+        check_numbers(recipe)
+        check_objectives(recipe)
+        device = pick_device(recipe.device)
+        seed_all(candidate.seed)
+        module = job.build().to(device)
+        if (reason := why_alone(recipe, module)) is not None:
+            log.info("trial %d runs alone: %s", candidate.number, reason)
+            return None
+    # The model and the recipe are anybody's: alone, it finds its own end.
+    except Exception:  # noqa: BLE001
+        return None
+    stream = torch.Generator(device).manual_seed(candidate.seed)
+    return Member(candidate, module, recipe, stream)
+
+
+class _Once:
+    """A recorder that passes each report on once, also of a member that began anew."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._told: dict[int, int] = {}
+
+    def report(self, number: int, step: int, metrics: Mapping[str, float]) -> None:
+        if step > self._told.get(number, -1):
+            self._recorder.report(number, step, metrics)
+            self._told[number] = step
+
+    def trained(self, number: int, model: torch.nn.Module) -> None:
+        self._recorder.trained(number, model)
+
+
+def mergeable(evaluator: object) -> bool:
+    """Whether an evaluator is a recipe that can be followed for several models at once."""
+    return getattr(type(evaluator), "evaluate", None) is SupervisedEvaluator.evaluate

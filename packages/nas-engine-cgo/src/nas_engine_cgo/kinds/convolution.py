@@ -1,0 +1,48 @@
+"""Convolutions of several members as one grouped convolution.
+
+Members whose input is the same share it: that is one dense convolution with more output channels.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nas_engine_cgo.kinds.fused import Fused, Operand, bound
+
+__all__ = ["convolution", "transposed_convolution"]
+
+
+def convolution(step: Fused) -> None:
+    """Write ``conv1d``, ``conv2d`` or ``conv3d``."""
+    given = bound(
+        step.args, step.kwargs, input=None, weight=None, bias=None, stride=1, padding=0,
+        dilation=1, groups=1,
+    )  # fmt: skip
+    names = ("stride", "padding", "dilation")
+    _write(step, given, [given[name] for name in names], dense=given["groups"] == 1)
+
+
+def transposed_convolution(step: Fused) -> None:
+    """Write ``conv_transpose1d``, ``conv_transpose2d`` or ``conv_transpose3d``."""
+    given = bound(
+        step.args, step.kwargs, input=None, weight=None, bias=None, stride=1, padding=0,
+        output_padding=0, groups=1, dilation=1,
+    )  # fmt: skip
+    names = ("stride", "padding", "output_padding", "dilation")
+    _write(step, given, [given[name] for name in names], dense=False)
+
+
+def _write(step: Fused, given: dict[str, Any], geometry: list[Any], dense: bool) -> None:
+    x: Operand = given["input"]
+    dense = dense and step.shared(x)
+    name = step.own(x) if dense else step.channel(x)
+    groups = given["groups"] * (1 if dense else step.n)
+    weight = step.tensor(given["weight"], "rows")
+    bias = None if given["bias"] is None else step.tensor(given["bias"], "rows")
+    *middle, dilation = map(repr, geometry)
+    order = (dilation, groups) if len(geometry) == 3 else (groups, dilation)
+    function = step.packs.text.function(step.call.function)  # type: ignore[arg-type]
+    step.results(
+        f"{function}({name}, {weight}, {bias}, {', '.join(middle)}, {order[0]}, {order[1]})",
+        "channel",
+    )

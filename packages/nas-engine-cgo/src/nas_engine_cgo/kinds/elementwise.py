@@ -1,0 +1,59 @@
+"""Elementwise functions: packed operands in, packed result out, whatever the layout."""
+
+from __future__ import annotations
+
+from nas_engine_cgo.kinds.fused import Fused, Operand
+from nas_engine_cgo.packs import Layout
+
+__all__ = ["elementwise"]
+
+
+def elementwise(step: Fused) -> None:
+    """Write a call that computes one element from one of each operand, with broadcasting."""
+    layout: Layout = "stack"
+    if step.layout(*step.operands) == "channel" and all(_fits(step, x) for x in step.operands):
+        layout = "channel"
+    spelled = {
+        id(x): _in_channel(step, x) if layout == "channel" else _in_stack(step, x)
+        for x in step.operands
+    }
+    text = step.packs.text
+    assert step.call.function is not None
+    function = text.function(step.call.function)
+    if step.call.name == "__get__":
+        raise AssertionError("a property that computes")
+    call = text.called(function, step.args, step.kwargs, step.spell(spelled))
+    step.results(call, layout)
+
+
+def _rank(step: Fused) -> int:
+    return max(x.rank for x in step.operands)
+
+
+def _fits(step: Fused, x: Operand) -> bool:
+    """Whether the operand can be laid out by channels."""
+    rank, channels = _rank(step), step.result.shape[1] if len(step.result.shape) > 1 else 0
+    if rank < 2 or not channels:
+        return False
+    if step.shared(x) and (x.rank < rank - 1 or x.facts.shape[1 - (rank - x.rank)] == 1):
+        return True
+    if x.rank == rank:
+        return x.facts.shape[1] == channels
+    return x.rank == rank - 1 and x.facts.shape[0] == channels
+
+
+def _in_channel(step: Fused, x: Operand) -> str:
+    rank = _rank(step)
+    if step.shared(x) and (x.rank < rank - 1 or x.facts.shape[1 - (rank - x.rank)] == 1):
+        return step.own(x)  # Broadcasting does it.
+    if x.rank == rank:
+        return step.channel(x)
+    return step.line(f"{step.stack(x)}.flatten(0, 1)")
+
+
+def _in_stack(step: Fused, x: Operand) -> str:
+    if step.shared(x) and not all(step.shared(other) for other in step.operands):
+        return step.own(x)
+    missing = _rank(step) - x.rank
+    name = step.stack(x)
+    return step.line(f"{name}[{', '.join([':', *['None'] * missing])}]") if missing else name

@@ -1,0 +1,47 @@
+"""Matrix products of several members as one batched product."""
+
+from __future__ import annotations
+
+from nas_engine_cgo.kinds.fused import Fused, Operand, bound
+
+__all__ = ["linear", "matmul"]
+
+
+def linear(step: Fused) -> None:
+    """Write ``linear`` as ``baddbmm`` over stacked weights."""
+    given = bound(step.args, step.kwargs, input=None, weight=None, bias=None)
+    x: Operand = given["input"]
+    weight = step.tensor(given["weight"], "matrix")
+    bias = None if given["bias"] is None else step.tensor(given["bias"], "bias")
+    name = step.stack(x)
+    match x.rank:
+        case 1:
+            flat = step.line(f"{name}[:, None]")
+        case 2:
+            flat = name
+        case _:
+            flat = step.line(f"{name}.flatten(1, -2)")
+    product = f"torch.bmm({flat}, {weight})"
+    if bias is not None:
+        product = f"torch.baddbmm({bias}, {flat}, {weight})"
+    match x.rank:
+        case 1:
+            product += "[:, 0]"
+        case 2:
+            pass
+        case _:
+            product += f".unflatten(1, {name}.shape[1:-1])"
+    step.results(product, "stack")
+
+
+def matmul(step: Fused) -> None:
+    """Write ``matmul`` of matrices or stacks of such."""
+    a, b = step.operands
+    rank = max(a.rank, b.rank)
+
+    def padded(x: Operand) -> str:
+        name, missing = step.stack(x), rank - x.rank
+        return f"{name}[{', '.join([':', *['None'] * missing])}]" if missing else name
+
+    first, second = (b, a) if step.call.name == "__rmatmul__" else (a, b)
+    step.results(f"torch.matmul({padded(first)}, {padded(second)})", "stack")

@@ -1,0 +1,70 @@
+"""Losses of several members: one value for each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nas_engine_cgo.kinds.fused import Fused, Operand, bound
+
+__all__ = ["class_loss", "elementwise_loss"]
+
+
+def _reduced(reduction: str, rank: int) -> str:
+    """What makes a value for each member of its elements; they lie in a stack of this rank."""
+    if reduction == "none":
+        return ""
+    dimensions = tuple(range(1, rank + 1))
+    return f".{reduction}({dimensions!r})"
+
+
+def elementwise_loss(step: Fused) -> None:
+    """Write ``mse_loss`` and others that average over all elements."""
+    reduction = step.kwargs.get("reduction", "mean")
+    rank = max(x.rank for x in step.operands)
+    spelled = {
+        id(x): step.own(x) if step.shared(x) and i else step.stack(x)
+        for i, x in enumerate(step.operands)
+    }
+    function = step.packs.text.function(step.call.function)  # type: ignore[arg-type]
+    kwargs = {**step.kwargs, "reduction": "none"}
+    expanded = _expanded(step, spelled)
+    call = step.packs.text.called(function, step.args, kwargs, step.spell(expanded))
+    step.results(call + _reduced(reduction, rank), "stack")
+
+
+def _expanded(step: Fused, spelled: dict[int, str]) -> dict[int, str]:
+    """The target in the shape of the outputs: torch warns where it has to broadcast."""
+    first = spelled[id(step.operands[0])]
+    return {
+        key: name if key == id(step.operands[0]) else f"{name}.expand_as({first})"
+        for key, name in spelled.items()
+    }
+
+
+def class_loss(step: Fused) -> None:
+    """Write ``cross_entropy`` and ``nll_loss`` over the samples of all members."""
+    given: dict[str, Any] = bound(
+        step.args, step.kwargs, input=None, target=None, weight=None, size_average=None,
+        ignore_index=-100, reduce=None, reduction="mean", label_smoothing=0.0,
+    )  # fmt: skip
+    x: Operand = given["input"]
+    target: Operand = given["target"]
+    name = step.line(f"{step.stack(x)}.flatten(0, 1)")
+    wanted = step.line(f"{step.stack(target)}.flatten(0, 1)")
+    more = f", ignore_index={given['ignore_index']}"
+    if step.call.name == "cross_entropy":
+        more += f", label_smoothing={given['label_smoothing']!r}"
+    losses = f"F.{step.call.name}({name}, {wanted}{more}, reduction='none')"
+    if given["reduction"] == "none":
+        step.results(f"{losses}.unflatten(0, ({step.n}, -1))", "stack")
+        return
+    total = step.line(f"{losses}.view({step.n}, -1).sum(1)")
+    if given["reduction"] == "sum":
+        step.done(total, "stack")
+        return
+    counted = "numel()" if target.facts.dtype.is_floating_point else ""
+    if counted:  # Targets are probabilities: the mean is over the samples.
+        step.results(f"{total} / {step.stack(target)}.shape[1]", "stack")
+    else:
+        known = f"({wanted} != {given['ignore_index']}).view({step.n}, -1).sum(1)"
+        step.results(f"{total} / {known}", "stack")

@@ -1,0 +1,75 @@
+"""Normalisation of several members: by channels side by side, or by features in a stack."""
+
+from __future__ import annotations
+
+from nas_engine_cgo.kinds.fused import Fused, Operand, bound
+
+__all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm"]
+
+
+def _rows(step: Fused, operand: Operand | None) -> str:
+    return "None" if operand is None else step.tensor(operand, "rows")
+
+
+def batch_norm(step: Fused) -> None:
+    """Write ``batch_norm``: the statistics are by channel, and so by member."""
+    given = bound(
+        step.args, step.kwargs, input=None, running_mean=None, running_var=None, weight=None,
+        bias=None, training=False, momentum=0.1, eps=1e-5,
+    )  # fmt: skip
+    x = step.channel(given["input"])
+    tensors = [
+        _rows(step, given[name]) for name in ("running_mean", "running_var", "weight", "bias")
+    ]
+    rest = [repr(given[name]) for name in ("training", "momentum", "eps")]
+    step.results(f"F.batch_norm({', '.join([x, *tensors, *rest])})", "channel")
+
+
+def instance_norm(step: Fused) -> None:
+    """Write ``instance_norm``."""
+    given = bound(
+        step.args, step.kwargs, input=None, running_mean=None, running_var=None, weight=None,
+        bias=None, use_input_stats=True, momentum=0.1, eps=1e-5,
+    )  # fmt: skip
+    x = step.channel(given["input"])
+    tensors = [
+        _rows(step, given[name]) for name in ("running_mean", "running_var", "weight", "bias")
+    ]
+    rest = [repr(given[name]) for name in ("use_input_stats", "momentum", "eps")]
+    step.results(f"F.instance_norm({', '.join([x, *tensors, *rest])})", "channel")
+
+
+def group_norm(step: Fused) -> None:
+    """Write ``group_norm``: members are more groups."""
+    given = bound(
+        step.args, step.kwargs, input=None, num_groups=None, weight=None, bias=None, eps=1e-5
+    )
+    x = step.channel(given["input"])
+    weight, bias = _rows(step, given["weight"]), _rows(step, given["bias"])
+    groups = given["num_groups"] * step.n
+    step.results(f"F.group_norm({x}, {groups}, {weight}, {bias}, {given['eps']!r})", "channel")
+
+
+def layer_norm(step: Fused) -> None:
+    """Write ``layer_norm``; weight and bias differ by member, so they are applied afterwards."""
+    given = bound(
+        step.args, step.kwargs, input=None, normalized_shape=None, weight=None, bias=None, eps=1e-5
+    )
+    x: Operand = given["input"]
+    shape = tuple(given["normalized_shape"])
+    name = f"F.layer_norm({step.stack(x)}, {shape!r}, None, None, {given['eps']!r})"
+    between = ", ".join([":", *["None"] * (x.rank - len(shape))])
+    weight, bias = (
+        None if given[name] is None else f"{step.stack(given[name])}[{between}]"
+        for name in ("weight", "bias")
+    )
+    match weight, bias:
+        case None, None:
+            pass
+        case _, None:
+            name = f"{name} * {weight}"
+        case None, _:
+            name = f"{name} + {bias}"
+        case _:
+            name = f"torch.addcmul({bias}, {name}, {weight})"
+    step.results(name, "stack")

@@ -1,0 +1,35 @@
+"""Members: the models that are merged, each as the list of calls that its forward makes."""
+
+from nas_engine_cgo.members.functions import ELEMENTWISE, PURE
+from nas_engine_cgo.members.program import (
+    Call,
+    Facts,
+    Program,
+    Ref,
+    Source,
+    frozen,
+    frozen_program,
+    hashable,
+    refs_in,
+    replaced,
+)
+from nas_engine_cgo.members.prune import prune
+from nas_engine_cgo.members.trace import UntraceableError, trace
+
+__all__ = [
+    "ELEMENTWISE",
+    "PURE",
+    "Call",
+    "Facts",
+    "Program",
+    "Ref",
+    "Source",
+    "UntraceableError",
+    "frozen",
+    "frozen_program",
+    "hashable",
+    "prune",
+    "refs_in",
+    "replaced",
+    "trace",
+]

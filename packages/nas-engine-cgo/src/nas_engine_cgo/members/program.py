@@ -1,0 +1,194 @@
+"""What one member of a merged graph does in a forward pass: a list of calls, no control flow left.
+
+A program holds for one shape of the inputs and one mode. Values are numbered, and each is defined
+once. What a forward reads besides (inputs, parameters, buffers, constants) are *sources*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+
+__all__ = [
+    "Call",
+    "Facts",
+    "Program",
+    "Ref",
+    "Source",
+    "frozen",
+    "frozen_program",
+    "hashable",
+    "refs_in",
+    "replaced",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A value of the program, by its number."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a tensor before it is computed."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    stride: tuple[int, ...] = field(compare=False, default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A value that no call computes.
+
+    Attributes:
+        kind: where it is found.
+        path: the name of a parameter or buffer in the member, or the position of an input.
+        constant: the tensor itself, if it is neither.
+        trained: whether the parameter takes a gradient.
+    """
+
+    kind: Literal["input", "parameter", "buffer", "constant"]
+    path: str | int = ""
+    constant: torch.Tensor | None = field(default=None, compare=False)
+    trained: bool = False
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Call:
+    """One call of a function of torch, or of a submodule as a whole.
+
+    Attributes:
+        name: the function's name, without the underscore of its in-place form.
+        function: what is called; None for a submodule.
+        args, kwargs: its arguments; a ``Ref`` stands for a value.
+        result: the structure of what it returns; a ``Ref`` stands for a new value.
+        effects: it may draw random numbers or change something, so that it keeps its place among
+            other calls of which that is true.
+        writes: sources that it changes in place.
+        after: earlier calls that must have run, since they read what it changes.
+        grad: whether gradients were recorded.
+        module: the path of the submodule.
+    """
+
+    name: str
+    function: Callable[..., Any] | None
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    result: Any
+    effects: bool = False
+    writes: tuple[int, ...] = ()
+    after: tuple[int, ...] = ()
+    grad: bool = True
+    module: str | None = None
+
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        """The values that it takes."""
+        return tuple(refs_in((self.args, self.kwargs)))
+
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        """The values that it defines."""
+        return tuple(refs_in(self.result))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Program:
+    """The calls of one member, in the order in which they ran.
+
+    Attributes:
+        calls: what is done.
+        sources: number → value that is given.
+        facts: number → what is known of every value.
+        output: the structure of the result.
+    """
+
+    calls: tuple[Call, ...]
+    sources: Mapping[int, Source]
+    facts: Mapping[int, Facts]
+    output: Any
+
+
+def refs_in(structure: Any) -> Iterator[int]:
+    """The numbers of the values in a structure of tuples, lists, dictionaries and slices.
+
+    >>> list(refs_in((Ref(3), [1, {"dim": Ref(5)}])))
+    [3, 5]
+    """
+    match structure:
+        case Ref(id=number):
+            yield number
+        case tuple() | list():
+            for item in structure:
+                yield from refs_in(item)
+        case dict():
+            for item in structure.values():
+                yield from refs_in(item)
+        case slice():
+            yield from refs_in((structure.start, structure.stop, structure.step))
+
+
+def replaced(structure: Any, change: Callable[[Any], Any]) -> Any:
+    """The structure with every leaf changed.
+
+    >>> replaced((1, [2], {"a": slice(3)}), str)
+    ('1', ['2'], {'a': slice('None', '3', 'None')})
+    """
+    match structure:
+        case tuple() if hasattr(structure, "_fields"):
+            return type(structure)(*(replaced(item, change) for item in structure))
+        case tuple():
+            return tuple(replaced(item, change) for item in structure)
+        case list():
+            return [replaced(item, change) for item in structure]
+        case dict():
+            return {key: replaced(item, change) for key, item in structure.items()}
+        case slice(start=start, stop=stop, step=step):
+            return slice(*(replaced(item, change) for item in (start, stop, step)))
+        case _:
+            return change(structure)
+
+
+def frozen_program(program: Program) -> Any:
+    """What is equal for programs that make the same calls, whatever the shapes of their values."""
+
+    def leaf(value: Any) -> Any:
+        return ("value", value.id) if isinstance(value, Ref) else hashable(value)
+
+    return tuple(
+        (call.name, call.function, call.module, call.grad, frozen(replaced(call.args, leaf)),
+         frozen(replaced(dict(call.kwargs), leaf)), call.outputs, call.writes)
+        for call in program.calls
+    ), tuple(program.sources.items())  # fmt: skip
+
+
+def hashable(value: Any) -> Any:
+    """Constants compare by type and value; what can't be compared is only equal to itself.
+
+    >>> hashable(2) == hashable(2.0), hashable("a") == hashable("a")
+    (False, True)
+    """
+    try:
+        hash(value)
+    except TypeError:
+        return id(value)
+    return (type(value).__name__, value)
+
+
+def frozen(structure: Any) -> Any:
+    """A structure as tuples, which can be compared and be keys."""
+    match structure:
+        case list() | tuple():
+            return (type(structure).__name__, *map(frozen, structure))
+        case Mapping():
+            return tuple((key, frozen(value)) for key, value in structure.items())
+        case slice():
+            return ("slice", frozen((structure.start, structure.stop, structure.step)))
+        case _:
+            return structure

@@ -1,0 +1,41 @@
+"""Leave out what a member computes in vain, and gradients that nothing asks for.
+
+Alone, a parameter that the loss does not depend on has no gradient, and no optimiser touches it.
+Packed with parameters of other members it would get a gradient of zeros, and so decay.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from nas_engine_cgo.members.program import Call, Program, refs_in
+
+__all__ = ["prune"]
+
+
+def prune(program: Program) -> Program:
+    """The program without calls that change nothing and whose results reach no result.
+
+    Of the calls that stay, those through which no gradient comes back record none.
+    """
+    wanted = set(refs_in(program.output))
+    felt = set(wanted)  # Values whose gradient the output asks for.
+    kept: dict[int, Call] = {}  # by position
+    for position in reversed(range(len(program.calls))):
+        call = program.calls[position]
+        if not (call.effects or call.writes or wanted & set(call.outputs)):
+            continue
+        wanted |= set(call.inputs)
+        grad = call.grad and any(
+            number in felt and program.facts[number].dtype.is_floating_point
+            for number in call.outputs
+        )
+        if grad and call.name != "detach":
+            felt |= set(call.inputs)
+        kept[position] = call if grad == call.grad else replace(call, grad=grad)
+    new = {position: i for i, position in enumerate(sorted(kept))}
+    calls = [
+        replace(kept[position], after=tuple(new[i] for i in kept[position].after if i in new))
+        for position in new
+    ]
+    return replace(program, calls=tuple(calls))

@@ -1,0 +1,56 @@
+"""Compute once what several members compute alike: equal calls of equal values that train nothing.
+
+Values are numbered across members: two have the same number if they are bound to be equal. The
+inputs of one data stream are, and so are frozen parameters with equal contents, hence all that is
+computed from them by calls without effects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+from nas_engine_cgo.members import PURE, Call, Program, Ref, frozen, hashable, replaced
+
+__all__ = ["Slot", "deduplicate"]
+
+Slot = tuple[int, int]
+"""A member, and the number of one of its values (or calls)."""
+
+
+def deduplicate(
+    programs: Sequence[Program], content: Callable[[int, int], Hashable | None]
+) -> dict[Slot, Slot]:
+    """For every value the first one that is equal to it, by (member, value).
+
+    Args:
+        programs: the members'.
+        content: for a member's source what is equal for equal contents; None if it is its own.
+    """
+    first: dict[Hashable, Slot] = {}
+    canonical: dict[Slot, Slot] = {}
+    for member, program in enumerate(programs):
+        for number in program.sources:
+            known = content(member, number)
+            slot = (member, number)
+            canonical[slot] = slot if known is None else first.setdefault(known, slot)
+        for call in program.calls:
+            _number(member, call, canonical, first)
+    return canonical
+
+
+def _number(
+    member: int, call: Call, canonical: dict[Slot, Slot], first: dict[Hashable, Slot]
+) -> None:
+    outputs = call.outputs
+    if call.name not in PURE or call.effects or call.writes:
+        canonical |= {(member, number): (member, number) for number in outputs}
+        return
+
+    def value(leaf: Any) -> Any:
+        return canonical[member, leaf.id] if isinstance(leaf, Ref) else hashable(leaf)
+
+    given = frozen(replaced((call.args, dict(call.kwargs)), value))
+    for position, number in enumerate(outputs):
+        key = (call.name, call.function, call.grad, given, position)
+        canonical[member, number] = first.setdefault(key, (member, number))

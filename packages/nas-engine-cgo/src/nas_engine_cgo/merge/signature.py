@@ -1,0 +1,48 @@
+"""When calls of different members are the same call: what has to be equal for them to be fused."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from nas_engine_cgo.members import Call, Program, Ref, frozen, hashable, replaced
+
+__all__ = ["Signature", "signatures"]
+
+Signature = Hashable
+
+
+def signatures(
+    program: Program, fits: Callable[[Call, Program], bool]
+) -> tuple[Signature | None, ...]:
+    """For each call what equal calls of other members share; None for a call that runs alone.
+
+    Args:
+        program: the member's.
+        fits: whether a call can be fused at all.
+    """
+    uses = Counter(number for call in program.calls for number in call.inputs)
+    made: list[Signature | None] = []
+    for call in program.calls:
+        # A buffer that is changed lies in one place: no other call may want it elsewhere.
+        shared = any(uses[number] > 1 for number in call.writes)
+        made.append(None if shared or not fits(call, program) else _signature(call, program))
+    return tuple(made)
+
+
+def _signature(call: Call, program: Program) -> Signature:
+    def facts(value: Any) -> Any:
+        if not isinstance(value, Ref):
+            return hashable(value)
+        known = program.facts[value.id]
+        source = program.sources.get(value.id)
+        role = ("value",) if source is None else (source.kind, source.trained)
+        return (known.shape, known.dtype, role)
+
+    return (
+        call.name,
+        call.grad,
+        frozen(replaced(call.args, facts)),
+        frozen(replaced(dict(call.kwargs), facts)),
+    )

@@ -1,0 +1,235 @@
+"""Steps and measurements of several members at once.
+
+What ``nas_search.evaluators.training`` does for one model is done here for each member, in the same
+order, with the same numbers from the same random streams.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from nas_search.evaluators import SupervisedEvaluator
+from nas_search.evaluators.data import Batch, Feed
+from nas_search.evaluators.training import autocast, moves_of
+from torch import Tensor
+
+from nas_engine_cgo.members import Program
+from nas_engine_cgo.train.members import Member, Tutor, tutors_of
+from nas_engine_cgo.train.merged import Merged
+from nas_engine_cgo.train.optimizer import StackedOptimizer
+
+__all__ = ["Loop", "MemberError", "Options"]
+
+
+class MemberError(Exception):
+    """Something was raised while members ran together; ``members`` are those that it may be."""
+
+    def __init__(self, members: Sequence[int]) -> None:
+        super().__init__(*members)
+        self.members = tuple(members)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How members are run together.
+
+    Attributes:
+        memory_format: of the weights of convolutions.
+        fused: whether torch's fused optimisers may be used.
+    """
+
+    memory_format: torch.memory_format = torch.contiguous_format
+    fused: bool = True
+
+
+class Loop:
+    """Members with all that their training needs."""
+
+    def __init__(
+        self, members: Sequence[Member], clusters: Sequence[Sequence[int]], options: Options
+    ) -> None:
+        self.members, self.options = list(members), options
+        self.recipe: SupervisedEvaluator = members[0].recipe
+        self.device = next(members[0].module.parameters()).device
+        self._feeds = _opened(members, self.device)
+        self._programs: dict[Any, Program] = {}
+        self.merged = self._merge(clusters)
+        self.tutors: list[Tutor] = []
+        self._optimizer: StackedOptimizer | None = None
+        self._states: Mapping[Any, Any] = {}
+
+    # ------------------------------------------------------------------ training
+
+    def batches(self) -> Iterator[tuple[Batch, ...]]:
+        """One epoch of the training data: a batch of each stream."""
+        return zip(*(feeds.training.epoch() for feeds in self._feeds), strict=True)
+
+    def step(self, batches: Sequence[Batch]) -> Tensor:
+        """One step of all members; gives back their losses before it, shape ``(members,)``.
+
+        Raises:
+            MemberError: one of them raised.
+        """
+        with self._blame():
+            with autocast(self.recipe, self.device):
+                outcomes = self.merged.losses(batches)
+            optimizer = self._optimizer or self._begin()
+            losses = [loss for loss, _ in outcomes if loss.requires_grad]
+            if losses:
+                torch.autograd.backward(losses, [torch.ones_like(loss) for loss in losses])
+            if any(member.recipe.clip_norm is not None for member in self.members):
+                optimizer.clip(self._largest_norms())
+            optimizer.step()
+            optimizer.zero_grad()
+        if self.recipe.schedule_every == "step":
+            self._move(lambda _: math.nan)
+        made = torch.empty(len(self.members), device=self.device, dtype=outcomes[0][0].dtype)
+        for loss, members in outcomes:
+            made[list(members)] = loss.detach().to(made.dtype)
+        return made
+
+    def end_epoch(self, metric: Callable[[int], float]) -> None:
+        """Let schedules by epoch move on; some want to know a metric of a member."""
+        if self.recipe.schedule_every == "epoch":
+            self._move(metric)
+
+    def _move(self, metric: Callable[[int], float]) -> None:
+        moved = [tutor for tutor in self.tutors if tutor.schedule is not None and tutor.members]
+        for tutor in moved:
+            tutor.move(partial(metric, tutor.members[0]))
+        if moved and self._optimizer is not None:
+            self._optimizer.refresh()
+
+    def _begin(self) -> StackedOptimizer:
+        """Make the optimiser: the first pass has laid out what it changes."""
+        if not self.tutors:
+            training = self._feeds[0].training
+            moves = moves_of(self.recipe, training) if self.recipe.schedule else None
+            self.tutors = tutors_of(self.members, moves)
+        tutor_of = {member: tutor for tutor in self.tutors for member in tutor.members}
+        entries = list(self.merged.store.entries())
+        groups = [
+            [
+                tutor_of[member].group(self.members[member].module.get_parameter(path))
+                for member, path in entry.slots
+            ]
+            for entry in entries
+        ]
+        self._optimizer = StackedOptimizer(
+            type(self.tutors[0].optimizer), entries, groups, self.options.fused, self._states
+        )
+        return self._optimizer
+
+    def _largest_norms(self) -> Tensor:
+        norms = [math.inf if (n := m.recipe.clip_norm) is None else n for m in self.members]
+        return torch.tensor(norms, device=self.device, dtype=torch.float64)
+
+    # ------------------------------------------------------------------ measuring
+
+    def outputs(self, which: str) -> tuple[list[Tensor], list[Tensor]]:
+        """All members' outputs on some data in evaluation mode, and the targets.
+
+        Raises:
+            MemberError: one of them raised.
+            ValueError: there is no data.
+        """
+        outputs: list[list[Tensor]] = [[] for _ in self.members]
+        targets: list[list[Tensor]] = [[] for _ in self._feeds]
+        low = self.recipe.precision != "float32"
+        streams = (feeds.measured[which].epoch() for feeds in self._feeds)
+        with torch.no_grad(), self._blame():
+            for batches in zip(*streams, strict=True):
+                with autocast(self.recipe, self.device):
+                    outcomes = self.merged.outputs(batches)
+                for tensor, members in outcomes:
+                    parts = tensor.unbind(0) if len(members) > 1 else (tensor,)
+                    for member, part in zip(members, parts, strict=True):
+                        outputs[member].append(part.float() if low else part)
+                for stream, batch in enumerate(batches):
+                    targets[stream].append(batch[-1])
+        if not targets[0]:
+            raise ValueError(f"there is no data to measure {which or 'validation '}metrics on")
+        joined = [torch.cat(parts) for parts in targets]
+        streams_of = self._stream_numbers()
+        return [torch.cat(parts) for parts in outputs], [joined[s] for s in streams_of]
+
+    def feed(self, member: int) -> Feed:
+        """The data that a member is validated on."""
+        return self._feeds[self._stream_numbers()[member]].measured[""]
+
+    def measured(self) -> list[str]:
+        """The names of the data to measure on."""
+        return list(self._feeds[0].measured)
+
+    # ------------------------------------------------------------------ members
+
+    def keep(self, members: Sequence[int]) -> None:
+        """Go on with these members only, at once and without a trace of the others."""
+        for member in members:
+            self.merged.store.write_back(member)
+        number = {old: new for new, old in enumerate(members)}
+        if self._optimizer is not None:
+            self._states = {
+                (number[member], path): state
+                for (member, path), state in self._optimizer.states().items()
+                if member in number
+            }
+        for tutor in self.tutors:
+            tutor.members = [number[member] for member in tutor.members if member in number]
+        if len(self._feeds) > 1:
+            self._feeds = [self._feeds[member] for member in members]
+        self.members = [self.members[member] for member in members]
+        clusters = [[number[m] for m in cluster if m in number] for cluster in self.merged.clusters]
+        self.merged, self._optimizer = self._merge([c for c in clusters if c]), None
+
+    def finished(self, member: int) -> torch.nn.Module:
+        """The module of a member, brought up to date."""
+        self.merged.store.write_back(member)
+        return self.members[member].module
+
+    def _merge(self, clusters: Sequence[Sequence[int]]) -> Merged:
+        return Merged(
+            [member.module for member in self.members],
+            [member.loss() for member in self.members],
+            [member.stream for member in self.members],
+            self._stream_numbers(),
+            clusters,
+            self._programs,
+            self.options.memory_format,
+        )
+
+    def _stream_numbers(self) -> list[int]:
+        one = len(self._feeds) == 1
+        return [0 if one else number for number in range(len(self.members))]
+
+    @contextmanager
+    def _blame(self) -> Iterator[None]:
+        try:
+            yield
+        # The members are anybody's code.
+        except Exception as error:
+            suspects = self.merged.suspects(error) or tuple(range(len(self.members)))
+            raise MemberError(suspects) from error
+
+
+@dataclass(frozen=True)
+class _Feeds:
+    """One data stream: to train on, and by name to measure on."""
+
+    training: Feed
+    measured: Mapping[str, Feed]
+
+
+def _opened(members: Sequence[Member], device: torch.device) -> list[_Feeds]:
+    """One stream for all, if the order of the data is the same for all candidates."""
+    shared = members[0].recipe.data_seed is not None
+    return [
+        _Feeds(*member.recipe.feeds(member.candidate.seed, device))
+        for member in (members[:1] if shared else members)
+    ]

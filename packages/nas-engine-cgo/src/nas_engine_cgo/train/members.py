@@ -1,0 +1,143 @@
+"""The members of one training loop: what each is told, and what has to be equal for all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from nas_core.protocols import Candidate
+from nas_search.evaluators import SupervisedEvaluator
+from nas_search.evaluators.parts import Scheduler
+from nas_search.evaluators.training import DTYPES
+from torch import Generator, Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from nas_engine_cgo.train.optimizer import flags_of
+from nas_engine_cgo.train.updates import UPDATES
+
+__all__ = ["Member", "Tutor", "cohort_key", "tutors_of", "why_alone"]
+
+Recipe = SupervisedEvaluator
+
+OWN = ("loss", "loss_options", "optimizer", "optimizer_options", "schedule", "schedule_options",
+       "clip_norm", "metrics")  # fmt: skip
+"""Fields of a recipe that may differ between the members of one loop."""
+
+
+@dataclass(eq=False)
+class Member:
+    """A candidate that is trained with others.
+
+    Attributes:
+        candidate: which one.
+        module: its model.
+        recipe: how it is trained, without open choices.
+        stream: what its model draws.
+    """
+
+    candidate: Candidate
+    module: nn.Module
+    recipe: Recipe
+    stream: Generator
+
+    def loss(self) -> Callable[..., Tensor]:
+        """What is done with a batch in training."""
+        function = self.recipe.loss_function()
+
+        def forward(module: nn.Module, *batch: Tensor) -> Tensor:
+            *inputs, target = batch
+            return function(module(*inputs), target)
+
+        return forward
+
+
+@dataclass(eq=False)
+class Tutor:
+    """An optimiser and a schedule that say which hyperparameters hold for some members."""
+
+    optimizer: torch.optim.Optimizer
+    schedule: Scheduler | None
+    members: list[int] = field(default_factory=list)
+
+    def group(self, parameter: nn.Parameter) -> dict[str, Any]:
+        """The group of the optimiser that the parameter of a member is in."""
+        if len(self.optimizer.param_groups) == 1:
+            return self.optimizer.param_groups[0]
+        for group in self.optimizer.param_groups:
+            if any(each is parameter for each in group["params"]):
+                return group
+        raise KeyError("a parameter that the optimiser does not know")
+
+    def move(self, metric: Callable[[], float]) -> None:
+        """Let the schedule move on."""
+        if isinstance(self.schedule, ReduceLROnPlateau):
+            self.schedule.step(metric())
+        elif self.schedule is not None:
+            self.schedule.step()
+
+
+def why_alone(recipe: Recipe, module: nn.Module) -> str | None:
+    """Why a candidate can't be trained in one loop with others; None if it can."""
+    if recipe.precision in DTYPES and recipe.precision == "float16":
+        return "float16 scales the gradients of each model by itself"
+    optimizer = recipe.make_optimizer(module)
+    if type(optimizer) not in UPDATES:
+        names = ", ".join(kind.__name__ for kind in UPDATES)
+        return f"{type(optimizer).__name__} is none of {names}"
+    for group in optimizer.param_groups:
+        if group.get("capturable") or group.get("differentiable"):
+            return "the optimiser is capturable or differentiable"
+    known = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    if any(id(p) not in known for p in module.parameters() if p.requires_grad):
+        return "the optimiser is given only some of the parameters"
+    return None
+
+
+def cohort_key(member: Member) -> Any:
+    """What is equal for members that can be trained in one loop."""
+    recipe = member.recipe
+    fields = {name: value for name, value in vars(recipe).items() if name not in OWN}
+    optimizer = recipe.make_optimizer(member.module)
+    shared = tuple((name, _comparable(value)) for name, value in fields.items())
+    moves = (recipe.schedule is None, recipe.schedule_every)
+    devices = tuple(sorted({str(p.device) for p in member.module.parameters()}))
+    return shared, flags_of(optimizer), moves, devices
+
+
+def _comparable(value: Any) -> Any:
+    """Data is the same if it is the same object; settings if they are equal."""
+    match value:
+        case bool() | int() | float() | str() | None:
+            return (type(value).__name__, value)
+        case dict():
+            return tuple((key, _comparable(item)) for key, item in value.items())
+        case list() | tuple():
+            return tuple(map(_comparable, value))
+        case _:
+            return id(value)
+
+
+def tutors_of(members: Sequence[Member], moves: int | None) -> list[Tutor]:
+    """The optimisers and schedules of members; those that are told the same share one."""
+    tutors: dict[Any, Tutor] = {}
+    for number, member in enumerate(members):
+        recipe = member.recipe
+        optimizer = recipe.make_optimizer(member.module)
+        key: Any = (
+            _comparable(recipe.optimizer), _comparable(recipe.optimizer_options),
+            _comparable(recipe.schedule), _comparable(recipe.schedule_options),
+        )  # fmt: skip
+        if len(optimizer.param_groups) > 1:
+            key = number
+        if key not in tutors or isinstance(tutors[key].schedule, ReduceLROnPlateau):
+            schedule = None
+            if recipe.schedule is not None and moves is not None:
+                schedule = recipe.make_schedule(optimizer, moves)
+                # It warns where no step of the optimiser comes first: ours are taken elsewhere.
+                optimizer._opt_called = True  # type: ignore[attr-defined]  # noqa: SLF001
+            key = number if isinstance(schedule, ReduceLROnPlateau) else key
+            tutors[key] = Tutor(optimizer, schedule)
+        tutors[key].members.append(number)
+    return list(tutors.values())

@@ -1,0 +1,239 @@
+"""One optimiser over the parameters of all members, each with its own hyperparameters.
+
+Every member, or every set of members that are told the same, has a real optimiser of torch and a
+real schedule. They never take a step: they say which learning rate, momentum and so on hold now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nas_engine_cgo.train.store import Entry, Place, joined
+from nas_engine_cgo.train.updates import UPDATES, Each, Hyper, State
+
+__all__ = ["FLAGS", "StackedOptimizer", "flags_of"]
+
+FLAGS = (
+    "nesterov", "maximize", "amsgrad", "decoupled_weight_decay", "centered", "foreach", "fused",
+    "capturable", "differentiable",
+)  # fmt: skip
+_NUMBERS = ("lr", "momentum", "dampening", "weight_decay", "alpha", "eps", "beta1", "beta2")
+
+Group = Mapping[str, Any]
+
+
+def flags_of(optimizer: torch.optim.Optimizer) -> tuple[Any, ...]:
+    """What has to be equal for two optimisers to be stacked."""
+    groups = optimizer.param_groups
+    return type(optimizer), *(tuple(group.get(flag) for flag in FLAGS) for group in groups[:1])
+
+
+class StackedOptimizer:
+    """Takes the steps of several optimisers of one class.
+
+    Args:
+        kind: that class, one of ``UPDATES``.
+        entries: what is trained.
+        groups: for each slot of each entry the group of its member's optimiser that it is in.
+        fused: whether torch's fused kernels may be used, whose last bits differ.
+        states: what ``states()`` gave of parameters that were trained before.
+    """
+
+    def __init__(
+        self,
+        kind: type[torch.optim.Optimizer],
+        entries: Sequence[Entry],
+        groups: Sequence[Sequence[Group]],
+        fused: bool,
+        states: Mapping[Place, State] | None = None,
+    ) -> None:
+        self.entries = tuple(entries)
+        self._groups = [tuple(each) for each in groups]
+        self._kind, self._update, self._fused = kind, UPDATES[kind], fused
+        self._states = [_joined(entry, states or {}) for entry in entries]
+        self._hypers: list[Hyper] = []
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Look up the hyperparameters: a schedule has changed them."""
+        known: dict[tuple[int, ...], dict[str, list[float]]] = {}
+        self._hypers = []
+        for entry, groups in zip(self.entries, self._groups, strict=True):
+            key = tuple(map(id, groups))
+            if key not in known:
+                known[key] = _numbers(groups)
+            flags = {flag: groups[0].get(flag) for flag in FLAGS}
+            self._hypers.append(flags | _merged(known[key], entry))
+
+    def states(self) -> dict[Place, State]:
+        """The state of each parameter of each member, by itself."""
+        return {
+            place: {
+                name: entry.part(value, i).clone() if isinstance(value, Tensor) else value
+                for name, value in state.items()
+            }
+            for entry, state in zip(self.entries, self._states, strict=True)
+            for i, place in enumerate(entry.slots)
+        }
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Change what has a gradient."""
+        with_grad = [i for i, entry in enumerate(self.entries) if entry.tensor.grad is not None]
+        if self._fused and self._take_fused(with_grad):
+            return
+        for i in with_grad:
+            tensor = self.entries[i].tensor
+            assert tensor.grad is not None
+            self._update(tensor, tensor.grad, self._states[i], self._hypers[i])
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for entry in self.entries:
+            entry.tensor.grad = None
+
+    @torch.no_grad()
+    def clip(self, largest: Tensor) -> None:
+        """Scale the gradients of each member down to this norm, as ``clip_grad_norm_`` does.
+
+        Args:
+            largest: for each member, shape ``(members,)``.
+        """
+        total = torch.zeros_like(largest)
+        present = [entry for entry in self.entries if entry.tensor.grad is not None]
+        where = [torch.tensor([member for member, _ in entry.slots]) for entry in present]
+        for entry, members in zip(present, where, strict=True):
+            norms = torch.linalg.vector_norm(entry.parts(entry.tensor.grad), dim=1)  # type: ignore[arg-type]
+            total.index_add_(0, members.to(total.device), norms.to(total.dtype) ** 2)
+        scale = (largest / (total.sqrt() + 1e-6)).clamp(max=1.0)
+        for entry, members in zip(present, where, strict=True):
+            assert entry.tensor.grad is not None
+            factor = scale[members.to(scale.device)].to(entry.tensor.dtype)
+            entry.tensor.grad.mul_(entry.spread(factor))
+
+    # ------------------------------------------------------------------ torch's fused kernels
+
+    def _take_fused(self, indices: Sequence[int]) -> bool:
+        """Take the step by one kernel, if all hyperparameters are equal and there is one."""
+        if not indices:
+            return True
+        first = self._hypers[indices[0]]
+        equal = all(
+            hyper is first or not _differ(hyper, first)
+            for hyper in (self._hypers[i] for i in indices)
+        )
+        floats = all(self.entries[i].tensor.dtype in _FUSED_TYPES for i in indices)
+        kernel = _FUSED.get(self._kind)
+        if kernel is None or not equal or not floats:
+            return False
+        kernel([self.entries[i].tensor for i in indices], [self._states[i] for i in indices], first)
+        return True
+
+
+def _joined(entry: Entry, states: Mapping[Place, State]) -> State:
+    """The state of an entry from those of its parts."""
+    parts = [states.get(place, {}) for place in entry.slots]
+    return {
+        name: _laid_out(joined([part[name] for part in parts], entry.form), entry.tensor)
+        if isinstance(value, Tensor)
+        else value
+        for name, value in parts[0].items()
+    }
+
+
+def _laid_out(tensor: Tensor, like: Tensor) -> Tensor:
+    return torch.empty_like(like).copy_(tensor)
+
+
+def _differ(a: Hyper, b: Hyper) -> bool:
+    return any(isinstance(a[name], Each) or a[name] != b[name] for name in a)
+
+
+def _numbers(groups: Sequence[Group]) -> dict[str, list[float]]:
+    """Name → the number for each slot."""
+    found: dict[str, list[float]] = {}
+    for name in _NUMBERS:
+        if name.startswith("beta"):
+            if "betas" in groups[0]:
+                found[name] = [float(group["betas"][name == "beta2"]) for group in groups]
+        elif name in groups[0]:
+            found[name] = [float(group[name]) for group in groups]
+    return found
+
+
+def _merged(numbers: Mapping[str, list[float]], entry: Entry) -> dict[str, Any]:
+    return {
+        name: values[0]
+        if len(set(values)) == 1
+        else Each(torch.tensor(values, dtype=torch.float64), entry)
+        for name, values in numbers.items()
+    }
+
+
+def _fused_sgd(tensors: list[Tensor], states: list[State], hyper: Hyper) -> None:
+    momentum = hyper["momentum"]
+    if momentum:
+        started = ["momentum_buffer" in state for state in states]
+        for i, there in enumerate(started):
+            if not there:
+                states[i]["momentum_buffer"] = torch.empty_like(tensors[i])
+    else:
+        started = [True] * len(tensors)
+    for there in sorted(set(started)):
+        chosen = [i for i, each in enumerate(started) if each == there]
+        torch._fused_sgd_(
+            [tensors[i] for i in chosen],
+            [_like(tensors[i].grad, tensors[i]) for i in chosen],
+            [states[i]["momentum_buffer"] for i in chosen] if momentum else [],
+            weight_decay=hyper["weight_decay"],
+            momentum=momentum,
+            lr=hyper["lr"],
+            dampening=hyper["dampening"],
+            nesterov=bool(hyper["nesterov"]),
+            maximize=bool(hyper["maximize"]),
+            is_first_step=not there,
+        )
+
+
+def _fused_adam(tensors: list[Tensor], states: list[State], hyper: Hyper) -> None:
+    names = ("exp_avg", "exp_avg_sq", *(("max_exp_avg_sq",) if hyper["amsgrad"] else ()))
+    for tensor, state in zip(tensors, states, strict=True):
+        if not state:
+            state |= {"step": 0, **{name: torch.zeros_like(tensor) for name in names}}
+        state["step"] += 1
+    counts = {state["step"] for state in states}
+    steps = {count: torch.tensor(float(count), device=tensors[0].device) for count in counts}
+    kernel = torch._fused_adamw_ if hyper["decoupled_weight_decay"] else torch._fused_adam_
+    kernel(
+        tensors,
+        [_like(tensor.grad, tensor) for tensor in tensors],
+        [state["exp_avg"] for state in states],
+        [state["exp_avg_sq"] for state in states],
+        [state["max_exp_avg_sq"] for state in states] if hyper["amsgrad"] else [],
+        [steps[state["step"]] for state in states],
+        lr=hyper["lr"],
+        beta1=hyper["beta1"],
+        beta2=hyper["beta2"],
+        weight_decay=hyper["weight_decay"],
+        eps=hyper["eps"],
+        amsgrad=bool(hyper["amsgrad"]),
+        maximize=bool(hyper["maximize"]),
+    )
+
+
+def _like(grad: Tensor | None, tensor: Tensor) -> Tensor:
+    """The gradient in the order in memory that the tensor has: the kernels go by address."""
+    assert grad is not None
+    return grad if grad.stride() == tensor.stride() else _laid_out(grad, tensor)
+
+
+_FUSED = {
+    torch.optim.SGD: _fused_sgd,
+    torch.optim.Adam: _fused_adam,
+    torch.optim.AdamW: _fused_adam,
+}
+_FUSED_TYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)

@@ -1,0 +1,141 @@
+"""The parameters and buffers of all members, in the tensors that the merged code trains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from nas_engine_cgo.packs import Form, Need
+
+__all__ = ["Entry", "Place", "Store", "joined"]
+
+Place = tuple[int, str]
+"""A member, and the name of a parameter or buffer in it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One tensor that is trained, of one member or of several."""
+
+    tensor: Tensor
+    form: Form
+    slots: tuple[Place, ...]
+
+    def spread(self, values: Tensor) -> Tensor:
+        """One number for each slot, in a shape that broadcasts over the tensor."""
+        ones = (1,) * (self.tensor.dim() - 1)
+        if self.form == "rows":
+            values = values.repeat_interleave(self.tensor.shape[0] // len(self.slots))
+        return values.view(-1, *ones) if self.form != "own" else values.view(())
+
+    def parts(self, tensor: Tensor) -> Tensor:
+        """A tensor like this one as one row for each slot."""
+        return tensor.reshape(len(self.slots), -1)
+
+    def part(self, tensor: Tensor, position: int) -> Tensor:
+        """The view of a tensor like this one that is one slot's, in the shape that it has there."""
+        match self.form:
+            case "own":
+                return tensor
+            case "rows":
+                size = tensor.shape[0] // len(self.slots)
+                return tensor.narrow(0, position * size, size)
+            case "matrix":
+                return tensor[position].transpose(0, 1)
+            case "bias":
+                return tensor[position, 0]
+            case _:
+                return tensor[position]
+
+
+class Store:
+    """Where each parameter and buffer of each member lies.
+
+    Args:
+        modules: the members.
+        memory_format: that of weights of two-dimensional convolutions.
+    """
+
+    def __init__(
+        self,
+        modules: Sequence[nn.Module],
+        memory_format: torch.memory_format = torch.contiguous_format,
+    ) -> None:
+        self.modules = tuple(modules)
+        self._memory_format = memory_format
+        self._entries: dict[Need, Entry] = {}
+        self._home: dict[Place, tuple[Entry, int]] = {}
+        self._own: list[dict[str, Tensor]] = [
+            {**dict(m.named_parameters()), **dict(m.named_buffers())} for m in modules
+        ]
+
+    def claim(self, need: Need) -> Tensor:
+        """The tensor of a need of the training code, which is trained in it from now on."""
+        if need not in self._entries:
+            if any(place in self._home for place in need.slots):
+                return self.gather(need)
+            entry = Entry(self._made(need), need.form, need.slots)
+            self._entries[need] = entry
+            self._home |= {place: (entry, i) for i, place in enumerate(need.slots)}
+        return self._entries[need].tensor
+
+    def gather(self, need: Need) -> Tensor:
+        """The tensor of a need, wherever its parts lie; gradients reach them."""
+        if need in self._entries:
+            return self._entries[need].tensor
+        return joined([self.view(place) for place in need.slots], need.form)
+
+    def view(self, place: Place) -> Tensor:
+        """A parameter or buffer of a member, where it lies now."""
+        if (home := self._home.get(place)) is None:
+            return self._own[place[0]][place[1]]
+        entry, position = home
+        return entry.part(entry.tensor, position)
+
+    def entries(self) -> Iterator[Entry]:
+        """What is trained: each parameter of each member once."""
+        yield from (e for e in self._entries.values() if e.tensor.requires_grad)
+        for member, module in enumerate(self.modules):
+            for path, parameter in module.named_parameters():
+                if (member, path) not in self._home and parameter.requires_grad:
+                    yield Entry(parameter, "own", ((member, path),))
+
+    def write_back(self, member: int) -> None:
+        """Bring a member's module up to date."""
+        with torch.no_grad():
+            for path, tensor in self._own[member].items():
+                home = self._home.get((member, path))
+                if home is not None and home[0].form != "own":
+                    tensor.copy_(self.view((member, path)))
+
+    def _made(self, need: Need) -> Tensor:
+        parts = [self._own[member][path] for member, path in need.slots]
+        if need.form == "own":
+            return parts[0]
+        with torch.no_grad():
+            tensor = joined(parts, need.form).detach()
+            if tensor.dim() == 4 and need.form == "rows":
+                tensor = tensor.contiguous(memory_format=self._memory_format)
+        return tensor.requires_grad_(parts[0].requires_grad)
+
+
+def joined(parts: Sequence[Tensor], form: Form) -> Tensor:
+    """Tensors of members as one.
+
+    >>> joined([torch.zeros(3, 4), torch.ones(3, 4)], "matrix").shape
+    torch.Size([2, 4, 3])
+    """
+    match form:
+        case "own":
+            return parts[0]
+        case "rows":
+            return torch.cat(list(parts))
+        case "matrix":
+            return torch.stack(list(parts)).transpose(1, 2)
+        case "bias":
+            return torch.stack(list(parts)).unsqueeze(1)
+        case _:
+            return torch.stack(list(parts))

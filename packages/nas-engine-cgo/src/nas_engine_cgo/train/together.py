@@ -1,0 +1,205 @@
+"""Train members to their ends: reports, divergence, metrics, each member by itself."""
+
+from __future__ import annotations
+
+import math
+import time
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+
+import torch
+from nas_core.candidate import checked_metrics
+from nas_core.failure import failure_text
+from nas_core.protocols import Recorder, Result
+from nas_search.evaluators.training import diverged, model_metrics
+
+from nas_engine_cgo.train.loop import Loop, Options
+from nas_engine_cgo.train.members import Member
+
+__all__ = ["train_together"]
+
+
+def train_together(
+    members: Sequence[Member],
+    clusters: Sequence[Sequence[int]],
+    recorder: Recorder,
+    options: Options,
+) -> Iterator[Result]:
+    """Train and measure members as their recipes say; one result for each, as soon as it is there.
+
+    Args:
+        members: their recipes differ at most in what a loop can tell apart.
+        clusters: which of them are merged with each other.
+        recorder: is told of intermediate metrics, and of trained models.
+        options: how they run.
+
+    Raises:
+        MemberError: one of them raised while they ran together.
+    """
+    with _surroundings(members):
+        yield from _Course(members, clusters, recorder, options).run()
+
+
+@dataclass
+class _Progress:
+    """What is known of a member so far."""
+
+    metrics: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    error: str | None = None
+    details: str | None = None
+
+    def fail(self, error: BaseException) -> None:
+        self.error = failure_text(error)
+        self.details = "".join(traceback.format_exception(error))
+
+
+class _Course:
+    """The way of some members through the epochs."""
+
+    def __init__(
+        self,
+        members: Sequence[Member],
+        clusters: Sequence[Sequence[int]],
+        recorder: Recorder,
+        options: Options,
+    ) -> None:
+        self._loop = Loop(members, clusters, options)
+        self._recorder = recorder
+        self._progress = {member: _Progress() for member in members}
+        self._since = time.perf_counter()
+
+    def run(self) -> Iterator[Result]:
+        recipe = self._loop.recipe
+        left = recipe.epochs if recipe.steps is None else recipe.steps
+        for epoch in count(1):
+            if left <= 0 or not self._loop.members:
+                break
+            steps, losses = self._epoch(None if recipe.steps is None else left)
+            left -= 1 if recipe.steps is None else steps
+            for member, loss in losses.items():
+                with self._alone(member):
+                    if not math.isfinite(loss):
+                        raise diverged(loss, epoch)
+            yield from self._drop_failed()
+            if self._loop.members and (left <= 0 or epoch % recipe.validate_every == 0):
+                self._measure("")
+            self._end_epoch(epoch, losses)
+            yield from self._drop_failed()
+        yield from self._conclude()
+
+    def _epoch(self, limit: int | None) -> tuple[int, dict[Member, float]]:
+        """Train for an epoch, at most ``limit`` steps; the steps and the mean losses."""
+        rows, sizes = [], []
+        for batches in self._loop.batches():
+            rows.append(self._loop.step(batches))
+            sizes.append(len(batches[0][-1]))
+            if len(rows) == limit:
+                break
+        if not rows:
+            raise ValueError("the training data gave no batch: it must be readable in every epoch")
+        means = [
+            math.fsum(loss * size for loss, size in zip(losses, sizes, strict=True)) / sum(sizes)
+            for losses in torch.stack(rows, 1).tolist()
+        ]
+        return len(rows), dict(zip(self._loop.members, means, strict=True))
+
+    def _measure(self, which: str) -> None:
+        """Measure all members on some data; a metric that raises fails its member alone."""
+        outputs, targets = self._loop.outputs(which)
+        for member, output, target in zip(self._loop.members, outputs, targets, strict=True):
+            with self._alone(member):
+                self._progress[member].metrics |= {
+                    f"{which}{name}": float(metric(output, target))
+                    for name, metric in member.recipe.metric_functions().items()
+                }
+
+    def _end_epoch(self, epoch: int, losses: Mapping[Member, float]) -> None:
+        main = next(iter(self._loop.recipe.objectives))
+        for member in self._loop.members:
+            self._progress[member].metrics["train_loss"] = losses[member]
+
+        def metric(number: int) -> float:
+            member = self._loop.members[number]
+            return self._progress[member].metrics.get(main, losses[member])
+
+        self._loop.end_epoch(metric)
+        for member in self._loop.members:
+            with self._alone(member):
+                metrics = dict(self._progress[member].metrics)
+                self._recorder.report(member.candidate.number, epoch, metrics)
+
+    def _conclude(self) -> Iterator[Result]:
+        """The last measurements, and the results of those that came so far."""
+        for which in self._loop.measured() if self._loop.members else ():
+            if which or not any("train_loss" in p.metrics for p in self._progress.values()):
+                self._measure(which)
+        for number, member in enumerate(self._loop.members):
+            with self._alone(member):
+                progress, module = self._progress[member], self._loop.finished(number)
+                progress.metrics |= model_metrics(member.recipe, module, self._loop.feed(number))
+                progress.metrics = checked_metrics(progress.metrics, member.recipe.objectives)
+                self._recorder.trained(member.candidate.number, module)
+        self._charge()
+        for member in self._loop.members:
+            yield self._result(member)
+
+    # ------------------------------------------------------------------ members
+
+    @contextmanager
+    def _alone(self, member: Member) -> Iterator[None]:
+        """What is raised in the block fails this member, unless it has failed before."""
+        progress = self._progress[member]
+        try:
+            yield
+        # Metrics and recorders are anybody's code.
+        except Exception as error:  # noqa: BLE001
+            if progress.error is None:
+                progress.fail(error)
+
+    def _drop_failed(self) -> Iterator[Result]:
+        """The results of members that have failed, who take no further part."""
+        members = self._loop.members
+        failed = [member for member in members if self._progress[member].error is not None]
+        if not failed:
+            return
+        self._charge()
+        kept = [number for number, member in enumerate(members) if member not in failed]
+        if kept:
+            self._loop.keep(kept)
+        else:
+            self._loop.members = []
+        for member in failed:
+            yield self._result(member)
+
+    def _charge(self) -> None:
+        """Share out the time since the last call among those that used it."""
+        now = time.perf_counter()
+        for member in self._loop.members:
+            self._progress[member].seconds += (now - self._since) / len(self._loop.members)
+        self._since = now
+
+    def _result(self, member: Member) -> Result:
+        found = self._progress[member]
+        metrics = found.metrics if found.error is None else None
+        return Result(member.candidate.number, metrics, found.error, found.details, found.seconds)
+
+
+@contextmanager
+def _surroundings(members: Sequence[Member]) -> Iterator[None]:
+    """Leave the global generator, the threads and the mode of every module as they were."""
+    threads = members[0].recipe.threads
+    outer = torch.get_num_threads()
+    modes = [(m, m.training) for member in members for m in member.module.modules()]
+    with torch.random.fork_rng(devices=[]):
+        try:
+            if threads is not None:
+                torch.set_num_threads(threads)
+            yield
+        finally:
+            torch.set_num_threads(outer)
+            for module, training in modes:
+                module.training = training

@@ -1,0 +1,212 @@
+"""The merged forward pass as the text of one function."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nas_engine_cgo.kinds import Fused, write
+from nas_engine_cgo.members import Program, Ref, replaced
+from nas_engine_cgo.merge import Arrangement, Slot, Step, arrange, deduplicate, schedule, signatures
+from nas_engine_cgo.packs import Need, Packs, Text
+
+__all__ = ["Function", "write_function"]
+
+
+@dataclass(frozen=True, eq=False)
+class Function:
+    """A merged forward pass that has been written.
+
+    Attributes:
+        source: the text; it defines ``forward(inputs, tensors, streams)``.
+        inputs: (data stream, position) of the inputs that it is given.
+        needs: the parameters and buffers that it is given.
+        members: the members whose random numbers it is given.
+        results: for each tensor that it returns the members whose outputs it stacks; one member's
+            is not stacked.
+        constants: name → object that the text mentions.
+        origin: for each line of the text the members whose calls it makes.
+        steps: what is fused.
+    """
+
+    source: str
+    inputs: tuple[tuple[int, int], ...]
+    needs: tuple[Need, ...]
+    members: tuple[int, ...]
+    results: tuple[tuple[int, ...], ...]
+    constants: Mapping[str, Any]
+    origin: tuple[tuple[int, ...], ...]
+    steps: tuple[Step, ...]
+
+
+def write_function(
+    programs: Sequence[Program],
+    streams: Sequence[int],
+    contents: Mapping[tuple[int, int], Any],
+    fits: Any,
+) -> Function:
+    """Merge programs whose output is one tensor.
+
+    Args:
+        programs: the members'.
+        streams: for each member the number of its data stream.
+        contents: (member, source) → what is equal for sources with equal contents.
+        fits: whether a call of a program can be fused.
+    """
+
+    def content(member: int, number: int) -> Any:
+        source = programs[member].sources[number]
+        if source.kind == "input":
+            return ("input", streams[member], source.path)
+        if source.kind == "constant":
+            return ("constant", id(source.constant))
+        return contents.get((member, number))
+
+    canonical = deduplicate(programs, content)
+    marked = [signatures(program, fits) for program in programs]
+    steps = schedule(programs, marked, canonical)
+    groups = _output_groups(programs, steps, canonical)
+    arrangement = arrange(programs, steps, canonical, groups)
+    writer = _Writer(programs, arrangement, canonical, streams)
+    return writer.function(groups)
+
+
+def _output_groups(
+    programs: Sequence[Program], steps: Sequence[Step], canonical: Mapping[Slot, Slot]
+) -> list[list[Slot]]:
+    """The outputs by the step that computes them."""
+    makers: dict[Slot, int] = {}
+    for index, step in enumerate(steps):
+        for member, call in step.calls:
+            makers |= {(member, n): index for n in programs[member].calls[call].outputs}
+    groups: dict[int, list[Slot]] = defaultdict(list)
+    for member, program in enumerate(programs):
+        slot = (member, program.output.id)
+        groups[makers.get(canonical[slot], -1 - member)].append(slot)
+    return list(groups.values())
+
+
+class _Writer:
+    """Writes step after step."""
+
+    def __init__(
+        self,
+        programs: Sequence[Program],
+        arrangement: Arrangement,
+        canonical: Mapping[Slot, Slot],
+        streams: Sequence[int],
+    ) -> None:
+        self.programs, self.arrangement, self.canonical = programs, arrangement, canonical
+        self.text = Text(tuple(streams))
+        uses = [Counter(n for call in p.calls for n in call.inputs) for p in programs]
+        self.packs = Packs(programs, arrangement, canonical, self.text, uses)
+
+    def function(self, groups: Sequence[Sequence[Slot]]) -> Function:
+        for index, step in enumerate(self.arrangement.steps):
+            self.text.members = tuple(member for member, _ in step.calls)
+            if step.signature is not None and len(step.calls) > 1:
+                self._fused(index, step)
+            else:
+                self._alone(index, step)
+        results, returned = [], []
+        for group in groups:
+            ordered = sorted(group, key=self._position)
+            one = len(ordered) == 1
+            name = self.packs.own(ordered[0]) if one else self.packs.pack(ordered, "stack")
+            returned.append(name)
+            results.append(tuple(member for member, _ in ordered))
+        self.text.put(f"return ({', '.join(returned)},)")
+        return self._finished(tuple(results))
+
+    def _position(self, slot: Slot) -> int:
+        place = self.arrangement.places.get(self.canonical[slot])
+        return 0 if place is None else place.position
+
+    def _fused(self, index: int, step: Step) -> None:
+        fused = Fused(self.packs, step, index)
+        with self.text.within(*([] if fused.call.grad else ["torch.no_grad()"])):
+            write(fused)
+
+    def _alone(self, index: int, step: Step) -> None:
+        ((member, number),) = step.calls
+        call = self.programs[member].calls[number]
+
+        def spell(value: Any) -> str | None:
+            return self.packs.own((member, value.id)) if isinstance(value, Ref) else None
+
+        # Before the contexts: what an operand needs may be read outside of them.
+        args, kwargs = (replaced(part, lambda x: _Spelled.of(x, spell)) for part in _parts(call))
+        contexts = [] if call.grad else ["torch.no_grad()"]
+        if call.effects and not call.writes:
+            contexts.append(f"drawing(r{member})")
+        with self.text.within(*contexts):
+            function = (
+                f"m{member}({call.module!r})"
+                if call.function is None
+                else self.text.function(call.function)
+            )
+            name = self.text.line(self.text.called(function, args, kwargs, _Spelled.text))
+        self._unpacked(index, name, call.result)
+
+    def _unpacked(self, index: int, name: str, result: Any) -> None:
+        """Define the outputs in a result, which may be a structure of tensors."""
+        output = 0
+
+        def visit(part: Any, expression: str) -> None:
+            nonlocal output
+            match part:
+                case Ref():
+                    self.packs.define(index, output, expression, None)
+                    output += 1
+                case tuple() | list():
+                    for i, item in enumerate(part):
+                        visit(item, f"{expression}[{i}]")
+                case dict():
+                    for key, item in part.items():
+                        visit(item, f"{expression}[{key!r}]")
+
+        visit(result, name)
+
+    def _finished(self, results: tuple[tuple[int, ...], ...]) -> Function:
+        text, packs = self.text, self.packs
+        members = tuple(range(len(self.programs)))
+        head = ["def forward(inputs, tensors, streams):"]
+        for names, given in (
+            (list(text.inputs.values()), "inputs"),
+            (list(packs.needs.values()), "tensors"),
+            ([f"r{m}" for m in members], "streams"),
+        ):
+            if names:
+                head.append(f"    ({', '.join(names)},) = {given}")
+        return Function(
+            "\n".join([*head, *text.source]) + "\n",
+            tuple(text.inputs),
+            tuple(packs.needs),
+            members,
+            results,
+            text.constants,
+            (*[()] * len(head), *text.origin),
+            self.arrangement.steps,
+        )
+
+
+def _parts(call: Any) -> tuple[Any, Any]:
+    return call.args, dict(call.kwargs)
+
+
+@dataclass(frozen=True)
+class _Spelled:
+    """A value that is known as an expression already."""
+
+    expression: str
+
+    @classmethod
+    def of(cls, value: Any, spell: Any) -> Any:
+        text = spell(value)
+        return value if text is None else cls(text)
+
+    @staticmethod
+    def text(value: Any) -> str | None:
+        return value.expression if isinstance(value, _Spelled) else None
