@@ -6,7 +6,7 @@ once. What a forward reads besides (inputs, parameters, buffers, constants) are 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -18,9 +18,7 @@ __all__ = [
     "Program",
     "Ref",
     "Source",
-    "frozen",
     "frozen_program",
-    "hashable",
     "refs_in",
     "replaced",
 ]
@@ -74,6 +72,9 @@ class Call:
         after: earlier calls that must have run, since they read what it changes.
         grad: whether gradients were recorded.
         module: the path of the submodule.
+        inputs: the values that it takes.
+        outputs: the values that it defines.
+        template: the arguments without the values, which compares and hashes.
     """
 
     name: str
@@ -86,16 +87,15 @@ class Call:
     after: tuple[int, ...] = ()
     grad: bool = True
     module: str | None = None
+    inputs: tuple[int, ...] = field(init=False)
+    outputs: tuple[int, ...] = field(init=False)
+    template: Hashable = field(init=False)
 
-    @property
-    def inputs(self) -> tuple[int, ...]:
-        """The values that it takes."""
-        return tuple(refs_in((self.args, self.kwargs)))
-
-    @property
-    def outputs(self) -> tuple[int, ...]:
-        """The values that it defines."""
-        return tuple(refs_in(self.result))
+    def __post_init__(self) -> None:
+        given = (self.args, self.kwargs)
+        object.__setattr__(self, "inputs", tuple(refs_in(given)))
+        object.__setattr__(self, "outputs", tuple(refs_in(self.result)))
+        object.__setattr__(self, "template", _template(given))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -155,20 +155,16 @@ def replaced(structure: Any, change: Callable[[Any], Any]) -> Any:
             return change(structure)
 
 
-def frozen_program(program: Program) -> Any:
+def frozen_program(program: Program) -> Hashable:
     """What is equal for programs that make the same calls, whatever the shapes of their values."""
-
-    def leaf(value: Any) -> Any:
-        return ("value", value.id) if isinstance(value, Ref) else hashable(value)
-
     return tuple(
-        (call.name, call.function, call.module, call.grad, frozen(replaced(call.args, leaf)),
-         frozen(replaced(dict(call.kwargs), leaf)), call.outputs, call.writes)
+        (call.name, call.function, call.module, call.grad, call.template, call.inputs,
+         call.outputs, call.writes)
         for call in program.calls
     ), tuple(program.sources.items())  # fmt: skip
 
 
-def hashable(value: Any) -> Any:
+def hashable(value: Any) -> Hashable:
     """Constants compare by type and value; what can't be compared is only equal to itself.
 
     >>> hashable(2) == hashable(2.0), hashable("a") == hashable("a")
@@ -181,14 +177,16 @@ def hashable(value: Any) -> Any:
     return (type(value).__name__, value)
 
 
-def frozen(structure: Any) -> Any:
-    """A structure as tuples, which can be compared and be keys."""
+def _template(structure: Any) -> Hashable:
+    """A structure as tuples, with the same mark for every value."""
     match structure:
+        case Ref():
+            return Ref
         case list() | tuple():
-            return (type(structure).__name__, *map(frozen, structure))
-        case Mapping():
-            return tuple((key, frozen(value)) for key, value in structure.items())
+            return (type(structure).__name__, *map(_template, structure))
+        case dict():
+            return tuple((key, _template(value)) for key, value in structure.items())
         case slice():
-            return ("slice", frozen((structure.start, structure.stop, structure.step)))
+            return ("slice", _template((structure.start, structure.stop, structure.step)))
         case _:
-            return structure
+            return hashable(structure)

@@ -6,10 +6,9 @@ elements of tensors has no answer on the meta device, and is refused.
 
 from __future__ import annotations
 
-import copy
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import cache, partial
 from typing import Any
@@ -20,7 +19,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from nas_engine_cgo.members.functions import ELEMENTWISE, PURE
-from nas_engine_cgo.members.program import Call, Facts, Program, Ref, Source, replaced
+from nas_engine_cgo.members.program import Call, Facts, Program, Ref, Source, hashable, replaced
 
 __all__ = ["UntraceableError", "trace"]
 
@@ -37,14 +36,16 @@ def trace(
     module: nn.Module,
     forward: Callable[..., Any],
     inputs: Sequence[Tensor],
+    known: dict[Hashable, Any] | None = None,
     whole: frozenset[str] = frozenset(),
 ) -> Program:
     """The program of ``forward(module, *inputs)``, for the shapes of the inputs.
 
     Args:
-        module: it is not touched; its mode decides between training and evaluation.
+        module: its tensors are not touched; its mode decides between training and evaluation.
         forward: what is done with it.
         inputs: only their shapes and types count.
+        known: results that were seen before, for traces of similar modules.
         whole: submodules that are one call each.
 
     Raises:
@@ -54,7 +55,8 @@ def trace(
     >>> [call.name for call in program.calls]
     ['linear', 'relu']
     """
-    tracer = _Tracer(module)
+    known = {} if known is None else known
+    tracer = _Tracer(module, known)
     try:
         return tracer.run(forward, inputs, whole)
     # The module is anybody's code, and the meta device refuses in many ways.
@@ -63,15 +65,16 @@ def trace(
         if not culprit or culprit in whole:
             reason = str(error) if isinstance(error, UntraceableError) else failure_text(error)
             raise UntraceableError(reason) from error
-    return trace(module, forward, inputs, whole | {culprit})
+    return trace(module, forward, inputs, known, whole | {culprit})
 
 
 class _Tracer(TorchFunctionMode):
     """Writes down the calls of functions while it is active."""
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: nn.Module, known: dict[Hashable, Any]) -> None:
         super().__init__()
         self.inside = ""
+        self._known, self._module = known, module
         self._paused = False
         self._calls: list[Call] = []
         self._sources: dict[int, Source] = {}
@@ -81,7 +84,7 @@ class _Tracer(TorchFunctionMode):
         self._aliases: dict[int, set[int]] = defaultdict(set)  # storage → values in it
         self._readers: dict[int, list[int]] = defaultdict(list)  # storage → calls
         self._stale: set[int] = set()
-        self._ghost = self._ghost_of(module)
+        self._ghosts = self._ghosts_of(module)
         self._recording = True
 
     # ------------------------------------------------------------------ the run
@@ -94,11 +97,12 @@ class _Tracer(TorchFunctionMode):
         for position, tensor in enumerate(given):
             self._define(tensor, Source("input", position))
         with ExitStack() as stack:
-            for path, child in self._ghost.named_modules():
-                stack.enter_context(_wrapped(child, partial(self._called, path, path in whole)))
+            for path, child in list(self._module.named_modules()):
+                around = partial(self._called, path, path in whole, child.forward)
+                stack.enter_context(_without_storage(child, self._ghosts, around))
             stack.enter_context(torch.device("meta"))
             stack.enter_context(self)
-            output = forward(self._ghost, *given)
+            output = forward(self._module, *given)
             return Program(
                 tuple(self._calls), self._sources, self._facts, replaced(output, self._number)
             )
@@ -130,15 +134,33 @@ class _Tracer(TorchFunctionMode):
         if self._paused:
             return func(*args, **kwargs)
         name = _name_of(func)
-        before = [(tensor, _version(tensor)) for tensor in _tensors((args, kwargs))]
         if name in _NORMS:
             return self._normalise(name, func, args, kwargs)
-        result = func(*args, **kwargs)
+        before = [(tensor, _version(tensor)) for tensor in _tensors((args, kwargs))]
+        result = self._result(name, func, args, kwargs)
         changed = [tensor for tensor, version in before if _version(tensor) != version]
         if changed:
             self._write(name, func, args, kwargs, result, changed)
-        elif any(True for _ in _tensors(result)) and not self._known(result):
+        elif any(True for _ in _tensors(result)) and not self._all_known(result):
             self._record(name, func, args, kwargs, result, effects=name not in PURE)
+        return result
+
+    def _result(
+        self, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """What the function returns; remembered where that takes long and says only a shape."""
+        if name not in PURE:
+            return func(*args, **kwargs)
+        key = (func, _shapes(args), _shapes(kwargs))
+        if (found := self._known.get(key)) is not None:
+            shape, stride, dtype = found
+            return torch.empty_strided(shape, stride, dtype=dtype, device="meta")
+        versions = sum(map(_version, _tensors((args, kwargs))))
+        result = func(*args, **kwargs)
+        if isinstance(result, Tensor) and versions == sum(map(_version, _tensors((args, kwargs)))):
+            inputs = {_storage(tensor) for tensor in _tensors((args, kwargs))}
+            if inputs and _storage(result) not in inputs:  # No view of one of them.
+                self._known[key] = tuple(result.shape), tuple(result.stride()), result.dtype
         return result
 
     # ------------------------------------------------------------------ recording
@@ -256,30 +278,28 @@ class _Tracer(TorchFunctionMode):
             raise UntraceableError("a tensor is read through a view after it was written in place")
         return Ref(number)
 
-    def _known(self, result: Any) -> bool:
+    def _all_known(self, result: Any) -> bool:
         return all(id(tensor) in self._numbers for tensor in _tensors(result))
 
     def _pause(self) -> _Pause:
         return _Pause(self)
 
-    def _ghost_of(self, module: nn.Module) -> nn.Module:
-        """The module without storage; its tensors are sources."""
-        memo: dict[int, Any] = {}
-        named: dict[int, Source] = {}
+    def _ghosts_of(self, module: nn.Module) -> dict[int, Tensor]:
+        """The tensors of the module by identity → the same without storage; they are sources."""
+        sources: dict[int, tuple[Tensor, Source]] = {}
         for path, parameter in module.named_parameters():
-            named[id(parameter)] = Source("parameter", path, trained=parameter.requires_grad)
+            source = Source("parameter", path, trained=parameter.requires_grad)
+            sources[id(parameter)] = parameter, source
         for path, buffer in module.named_buffers():
-            named[id(buffer)] = Source("buffer", path)
+            sources[id(buffer)] = buffer, Source("buffer", path)
         for child in module.modules():
             for value in vars(child).values():
                 if isinstance(value, Tensor):
-                    named.setdefault(id(value), Source("constant", constant=value))
-        tensors = {id(t): t for t in (*module.parameters(), *module.buffers())}
-        for key, source in named.items():
-            tensor = tensors[key] if source.constant is None else source.constant
-            memo[key] = ghost = _ghostly(tensor)
-            self._define(ghost, source)
-        return copy.deepcopy(module, memo)
+                    sources.setdefault(id(value), (value, Source("constant", constant=value)))
+        ghosts = {key: _ghostly(tensor) for key, (tensor, _) in sources.items()}
+        for key, (_, source) in sources.items():
+            self._define(ghosts[key], source)
+        return ghosts
 
 
 class _Pause:
@@ -295,17 +315,30 @@ class _Pause:
         self._tracer._paused = False  # noqa: SLF001
 
 
-class _wrapped:  # noqa: N801  A context manager.
-    """Lets a call of the module go through ``around(original, ...)``."""
+@contextmanager
+def _without_storage(
+    module: nn.Module, ghosts: Mapping[int, Tensor], forward: Callable[..., Any]
+) -> Iterator[None]:
+    """Let the attributes of a module be without storage, and its ``forward`` this function.
 
-    def __init__(self, module: nn.Module, around: Callable[..., Any]) -> None:
-        self._module, self._around = module, around
+    What ``forward`` does to attributes is forgotten afterwards.
+    """
 
-    def __enter__(self) -> None:
-        self._module.__dict__["forward"] = partial(self._around, self._module.forward)
+    def ghost(value: Any) -> Any:
+        return ghosts.get(id(value), value) if isinstance(value, Tensor) else value
 
-    def __exit__(self, *_: object) -> None:
-        del self._module.__dict__["forward"]
+    before = module.__dict__
+    attributes = {
+        name: replaced(value, ghost)
+        if value and type(value) in (Tensor, nn.Parameter, dict, list, tuple)
+        else value
+        for name, value in before.items()
+    }
+    object.__setattr__(module, "__dict__", {**attributes, "forward": forward})
+    try:
+        yield
+    finally:
+        object.__setattr__(module, "__dict__", before)
 
 
 @cache
@@ -345,6 +378,19 @@ def _tensors(structure: Any) -> Iterator[Tensor]:
         case dict():
             for item in structure.values():
                 yield from _tensors(item)
+
+
+def _shapes(structure: Any) -> Hashable:
+    """Arguments with no more of the tensors than their shapes, to compare."""
+    match structure:
+        case Tensor():
+            return tuple(structure.shape), structure.stride(), structure.dtype
+        case tuple() | list():
+            return (type(structure).__name__, *map(_shapes, structure))
+        case dict():
+            return tuple((key, _shapes(value)) for key, value in structure.items())
+        case _:
+            return hashable(structure)
 
 
 def _version(tensor: Tensor) -> int:

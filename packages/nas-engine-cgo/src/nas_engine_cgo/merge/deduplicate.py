@@ -8,9 +8,8 @@ computed from them by calls without effects.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any
 
-from nas_engine_cgo.members import PURE, Call, Program, Ref, frozen, hashable, replaced
+from nas_engine_cgo.members import PURE, Call, Program
 
 __all__ = ["Slot", "deduplicate"]
 
@@ -47,10 +46,7 @@ def _number(
         canonical |= {(member, number): (member, number) for number in outputs}
         return
 
-    def value(leaf: Any) -> Any:
-        return canonical[member, leaf.id] if isinstance(leaf, Ref) else hashable(leaf)
-
-    given = frozen(replaced((call.args, dict(call.kwargs)), value))
+    given = tuple(canonical[member, number] for number in call.inputs)
     for position, number in enumerate(outputs):
-        key = (call.name, call.function, call.grad, given, position)
+        key = (call.name, call.function, call.grad, call.template, given, position)
         canonical[member, number] = first.setdefault(key, (member, number))

@@ -114,7 +114,7 @@ def _prepared(
             }
     followers: dict[Slot, list[Slot]] = defaultdict(list)
     for slot, needs in waiting.items():
-        needs.intersection_update(waiting)
+        needs.difference_update([needed for needed in needs if needed not in waiting])
         for needed in needs:
             followers[needed].append(slot)
     return _State(

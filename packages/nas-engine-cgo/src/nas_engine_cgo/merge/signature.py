@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable
-from typing import Any
 
-from nas_engine_cgo.members import Call, Program, Ref, frozen, hashable, replaced
+from nas_engine_cgo.members import Call, Program
 
 __all__ = ["Signature", "signatures"]
 
@@ -32,17 +31,9 @@ def signatures(
 
 
 def _signature(call: Call, program: Program) -> Signature:
-    def facts(value: Any) -> Any:
-        if not isinstance(value, Ref):
-            return hashable(value)
-        known = program.facts[value.id]
-        source = program.sources.get(value.id)
-        role = ("value",) if source is None else (source.kind, source.trained)
-        return (known.shape, known.dtype, role)
+    def role(number: int) -> Hashable:
+        source = program.sources.get(number)
+        return None if source is None else (source.kind, source.trained)
 
-    return (
-        call.name,
-        call.grad,
-        frozen(replaced(call.args, facts)),
-        frozen(replaced(dict(call.kwargs), facts)),
-    )
+    facts = tuple((program.facts[number], role(number)) for number in call.inputs)
+    return call.name, call.grad, call.template, facts

@@ -68,6 +68,7 @@ class Merged:
         self._forwards, self._streams, self._feeds = forwards, streams, feeds
         self.programs: dict[Any, Program] = {} if programs is None else programs
         self._compiled: dict[Any, _Compiled] = {}
+        self._known: dict[Any, Any] = {}
         self._files: dict[str, _Compiled] = {}
         self._shapes: dict[Any, Any] = {}
 
@@ -157,10 +158,10 @@ class Merged:
         if key not in self.programs:
             module.train(training)
             if training:
-                program = trace(module, self._forwards[member], batch)
+                program = trace(module, self._forwards[member], batch, self._known)
             else:
                 with torch.no_grad():
-                    program = trace(module, lambda model, *inputs: model(*inputs), batch[:-1])
+                    program = trace(module, _outputs, batch[:-1], self._known)
             if not isinstance(program.output, Ref):
                 raise UntraceableError("forward gives back something else than one tensor")
             self.programs[key] = prune(program)
@@ -180,6 +181,10 @@ class Merged:
             if (made := self._files.get(frame.f_code.co_filename)) is not None:
                 return tuple(made.members[m] for m in made.function.origin[line - 1])
         return ()
+
+
+def _outputs(module: nn.Module, *inputs: Tensor) -> Any:
+    return module(*inputs)
 
 
 def _numbered(function: Function, members: tuple[int, ...]) -> list[Need]:
