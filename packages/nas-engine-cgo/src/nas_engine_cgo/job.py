@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +16,9 @@ from nas_core.protocols import Candidate
 from nas_engine_graph.engine import GraphJob
 from nas_search.evaluators import SupervisedEvaluator
 from nas_search.evaluators.training import check_numbers, check_objectives, pick_device
+from platformdirs import user_cache_path
 
+from nas_engine_cgo.cost import Memory, choose
 from nas_engine_cgo.train import (
     Member,
     MemberError,
@@ -26,6 +29,8 @@ from nas_engine_cgo.train import (
 )
 
 __all__ = ["MergedJob"]
+
+_CACHE = user_cache_path("nas") / "cgo.json"
 
 log = logging.getLogger("nas_engine_cgo")
 
@@ -71,7 +76,12 @@ class MergedJob:
             return
         answered: set[int] = set()
         try:
-            for result in train_together(members, [range(len(members))], recorder, self.options):
+            with _threads(members[0]):
+                choice = choose(members, self.options, Memory(_CACHE))
+            log.info("%d candidates together: %s", len(members), choice.why)
+            for result in train_together(
+                members, choice.clusters, recorder, choice.options, choice.programs
+            ):
                 answered.add(result.number)
                 yield result
             return
@@ -109,6 +119,17 @@ def _member(job: GraphJob) -> Member | None:
         return None
     stream = torch.Generator(device).manual_seed(candidate.seed)
     return Member(candidate, module, recipe, stream)
+
+
+@contextmanager
+def _threads(member: Member) -> Iterator[None]:
+    """Use as many threads as the training will."""
+    outer = torch.get_num_threads()
+    torch.set_num_threads(member.recipe.threads or outer)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(outer)
 
 
 class _Once:

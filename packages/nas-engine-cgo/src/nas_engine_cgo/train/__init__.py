@@ -1,7 +1,15 @@
 """Training of several members at once: parameters, optimisers, random numbers, the loop."""
 
-from nas_engine_cgo.train.loop import MemberError, Options
+from nas_engine_cgo.train.loop import Loop, MemberError, Options
 from nas_engine_cgo.train.members import Member, cohort_key, why_alone
 from nas_engine_cgo.train.together import train_together
 
-__all__ = ["Member", "MemberError", "Options", "cohort_key", "train_together", "why_alone"]
+__all__ = [
+    "Loop",
+    "Member",
+    "MemberError",
+    "Options",
+    "cohort_key",
+    "train_together",
+    "why_alone",
+]

@@ -42,23 +42,31 @@ class Options:
     Attributes:
         memory_format: of the weights of convolutions.
         fused: whether torch's fused optimisers may be used.
+        cluster_size: how many members are merged with each other; None to find out.
+        memory: bytes that members may take together; None for half of what there is.
     """
 
     memory_format: torch.memory_format = torch.contiguous_format
     fused: bool = True
+    cluster_size: int | None = None
+    memory: int | None = None
 
 
 class Loop:
     """Members with all that their training needs."""
 
     def __init__(
-        self, members: Sequence[Member], clusters: Sequence[Sequence[int]], options: Options
+        self,
+        members: Sequence[Member],
+        clusters: Sequence[Sequence[int]],
+        options: Options,
+        programs: dict[Any, Program] | None = None,
     ) -> None:
         self.members, self.options = list(members), options
         self.recipe: SupervisedEvaluator = members[0].recipe
         self.device = next(members[0].module.parameters()).device
         self._feeds = _opened(members, self.device)
-        self._programs: dict[Any, Program] = {}
+        self.programs: dict[Any, Program] = {} if programs is None else programs
         self.merged = self._merge(clusters)
         self.tutors: list[Tutor] = []
         self._optimizer: StackedOptimizer | None = None
@@ -76,23 +84,28 @@ class Loop:
         Raises:
             MemberError: one of them raised.
         """
+        made = torch.zeros(len(self.members), device=self.device)
         with self._blame():
-            with autocast(self.recipe, self.device):
-                outcomes = self.merged.losses(batches)
-            optimizer = self._optimizer or self._begin()
-            losses = [loss for loss, _ in outcomes if loss.requires_grad]
-            if losses:
-                torch.autograd.backward(losses, [torch.ones_like(loss) for loss in losses])
-            if any(member.recipe.clip_norm is not None for member in self.members):
-                optimizer.clip(self._largest_norms())
-            optimizer.step()
-            optimizer.zero_grad()
+            for cluster in self.merged.clusters:
+                with autocast(self.recipe, self.device):
+                    outcomes = self.merged.losses(cluster, batches)
+                # At once: so only one cluster's activations are kept.
+                felt = [loss for loss, _ in outcomes if loss.requires_grad]
+                if felt:
+                    torch.autograd.backward(felt, [torch.ones_like(loss) for loss in felt])
+                made = made.to(outcomes[0][0].dtype)
+                for loss, members in outcomes:
+                    made[list(members)] = loss.detach()
+            self._update(self._optimizer or self._begin())
+        return made
+
+    def _update(self, optimizer: StackedOptimizer) -> None:
+        if any(member.recipe.clip_norm is not None for member in self.members):
+            optimizer.clip(self._largest_norms())
+        optimizer.step()
+        optimizer.zero_grad()
         if self.recipe.schedule_every == "step":
             self._move(lambda _: math.nan)
-        made = torch.empty(len(self.members), device=self.device, dtype=outcomes[0][0].dtype)
-        for loss, members in outcomes:
-            made[list(members)] = loss.detach().to(made.dtype)
-        return made
 
     def end_epoch(self, metric: Callable[[int], float]) -> None:
         """Let schedules by epoch move on; some want to know a metric of a member."""
@@ -146,7 +159,11 @@ class Loop:
         with torch.no_grad(), self._blame():
             for batches in zip(*streams, strict=True):
                 with autocast(self.recipe, self.device):
-                    outcomes = self.merged.outputs(batches)
+                    outcomes = [
+                        outcome
+                        for cluster in self.merged.clusters
+                        for outcome in self.merged.outputs(cluster, batches)
+                    ]
                 for tensor, members in outcomes:
                     parts = tensor.unbind(0) if len(members) > 1 else (tensor,)
                     for member, part in zip(members, parts, strict=True):
@@ -191,16 +208,15 @@ class Loop:
     def finished(self, member: int) -> torch.nn.Module:
         """The module of a member, brought up to date."""
         self.merged.store.write_back(member)
+        self.merged.store.restore_layout(member)
         return self.members[member].module
 
     def _merge(self, clusters: Sequence[Sequence[int]]) -> Merged:
         return Merged(
-            [member.module for member in self.members],
-            [member.loss() for member in self.members],
-            [member.stream for member in self.members],
+            self.members,
             self._stream_numbers(),
             clusters,
-            self._programs,
+            self.programs,
             self.options.memory_format,
         )
 

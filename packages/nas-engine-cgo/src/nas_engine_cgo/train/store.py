@@ -66,6 +66,8 @@ class Store:
     ) -> None:
         self.modules = tuple(modules)
         self._memory_format = memory_format
+        if memory_format is not torch.contiguous_format:
+            self._lay_out(memory_format)
         self._entries: dict[Need, Entry] = {}
         self._home: dict[Place, tuple[Entry, int]] = {}
         self._own: list[dict[str, Tensor]] = [
@@ -81,6 +83,10 @@ class Store:
             self._entries[need] = entry
             self._home |= {place: (entry, i) for i, place in enumerate(need.slots)}
         return self._entries[need].tensor
+
+    def holds(self, needs: Sequence[Need]) -> bool:
+        """Whether each of the needs is one tensor that stays where it is."""
+        return all(need in self._entries for need in needs)
 
     def gather(self, need: Need) -> Tensor:
         """The tensor of a need, wherever its parts lie; gradients reach them."""
@@ -110,6 +116,17 @@ class Store:
                 home = self._home.get((member, path))
                 if home is not None and home[0].form != "own":
                     tensor.copy_(self.view((member, path)))
+
+    def restore_layout(self, member: int) -> None:
+        """Lay a member's weights out as a module does that nobody has touched."""
+        for parameter in self.modules[member].parameters():
+            parameter.data = parameter.data.contiguous()
+
+    def _lay_out(self, memory_format: torch.memory_format) -> None:
+        for module in self.modules:
+            for parameter in module.parameters():
+                if parameter.dim() == 4:
+                    parameter.data = parameter.data.contiguous(memory_format=memory_format)
 
     def _made(self, need: Need) -> Tensor:
         parts = [self._own[member][path] for member, path in need.slots]

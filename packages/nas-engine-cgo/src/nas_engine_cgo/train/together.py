@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
+from typing import Any
 
 import torch
 from nas_core.candidate import checked_metrics
@@ -16,6 +17,7 @@ from nas_core.failure import failure_text
 from nas_core.protocols import Recorder, Result
 from nas_search.evaluators.training import diverged, model_metrics
 
+from nas_engine_cgo.members import Program
 from nas_engine_cgo.train.loop import Loop, Options
 from nas_engine_cgo.train.members import Member
 
@@ -27,6 +29,7 @@ def train_together(
     clusters: Sequence[Sequence[int]],
     recorder: Recorder,
     options: Options,
+    programs: dict[Any, Program] | None = None,
 ) -> Iterator[Result]:
     """Train and measure members as their recipes say; one result for each, as soon as it is there.
 
@@ -35,12 +38,13 @@ def train_together(
         clusters: which of them are merged with each other.
         recorder: is told of intermediate metrics, and of trained models.
         options: how they run.
+        programs: what was traced before.
 
     Raises:
         MemberError: one of them raised while they ran together.
     """
     with _surroundings(members):
-        yield from _Course(members, clusters, recorder, options).run()
+        yield from _Course(Loop(members, clusters, options, programs), recorder).run()
 
 
 @dataclass
@@ -60,16 +64,9 @@ class _Progress:
 class _Course:
     """The way of some members through the epochs."""
 
-    def __init__(
-        self,
-        members: Sequence[Member],
-        clusters: Sequence[Sequence[int]],
-        recorder: Recorder,
-        options: Options,
-    ) -> None:
-        self._loop = Loop(members, clusters, options)
-        self._recorder = recorder
-        self._progress = {member: _Progress() for member in members}
+    def __init__(self, loop: Loop, recorder: Recorder) -> None:
+        self._loop, self._recorder = loop, recorder
+        self._progress = {member: _Progress() for member in loop.members}
         self._since = time.perf_counter()
 
     def run(self) -> Iterator[Result]:

@@ -1,0 +1,6 @@
+"""Cost: how many members are merged with each other, so that it pays."""
+
+from nas_engine_cgo.cost.choose import Choice, choose
+from nas_engine_cgo.cost.remember import Memory
+
+__all__ = ["Choice", "Memory", "choose"]
