@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nas_engine_cgo.kinds import Fused, write
-from nas_engine_cgo.members import Program, Ref, replaced
+from nas_engine_cgo.members import Call, Program, Ref, replaced
 from nas_engine_cgo.merge import Arrangement, Slot, Step, arrange, deduplicate, schedule, signatures
 from nas_engine_cgo.packs import Need, Packs, Text
 
@@ -21,6 +21,7 @@ class Function:
 
     Attributes:
         source: the text; it defines ``forward(inputs, tensors, streams)``.
+        streams: for each member the number of its data stream.
         inputs: (data stream, position) of the inputs that it is given.
         needs: the parameters and buffers that it is given.
         members: the members whose random numbers it is given.
@@ -29,9 +30,11 @@ class Function:
         constants: name → object that the text mentions.
         origin: for each line of the text the members whose calls it makes.
         steps: what is fused.
+        canonical: value → the value that is computed in its place.
     """
 
     source: str
+    streams: tuple[int, ...]
     inputs: tuple[tuple[int, int], ...]
     needs: tuple[Need, ...]
     members: tuple[int, ...]
@@ -39,13 +42,17 @@ class Function:
     constants: Mapping[str, Any]
     origin: tuple[tuple[int, ...], ...]
     steps: tuple[Step, ...]
+    canonical: Mapping[Slot, Slot]
 
 
 def write_function(
     programs: Sequence[Program],
     streams: Sequence[int],
-    contents: Mapping[tuple[int, int], Any],
-    fits: Any,
+    contents: Mapping[Slot, Any],
+    fits: Callable[[Call, Program], bool],
+    refused: frozenset[Hashable] = frozenset(),
+    looped: Mapping[tuple[Hashable, int], tuple[bool, bool]] | None = None,
+    exact: bool = False,
 ) -> Function:
     """Merge programs whose output is one tensor.
 
@@ -54,6 +61,10 @@ def write_function(
         streams: for each member the number of its data stream.
         contents: (member, source) → what is equal for sources with equal contents.
         fits: whether a call of a program can be fused.
+        refused: signatures of calls that are not fused.
+        looped: (signature, members) → which gradients are computed member by member.
+        exact: whether bits count: the readers of a value keep their order, so that gradients add up
+            as they do alone, and what is cut or joined is brought into order in memory.
     """
 
     def content(member: int, number: int) -> Any:
@@ -65,11 +76,14 @@ def write_function(
         return contents.get((member, number))
 
     canonical = deduplicate(programs, content)
-    marked = [signatures(program, fits) for program in programs]
-    steps = schedule(programs, marked, canonical)
+    marked = [
+        tuple(None if each in refused else each for each in signatures(program, fits))
+        for program in programs
+    ]
+    steps = schedule(programs, marked, canonical, exact)
     groups = _output_groups(programs, steps, canonical)
     arrangement = arrange(programs, steps, canonical, groups)
-    writer = _Writer(programs, arrangement, canonical, streams)
+    writer = _Writer(programs, arrangement, canonical, streams, looped or {}, exact)
     return writer.function(groups)
 
 
@@ -97,11 +111,13 @@ class _Writer:
         arrangement: Arrangement,
         canonical: Mapping[Slot, Slot],
         streams: Sequence[int],
+        looped: Mapping[tuple[Hashable, int], tuple[bool, bool]],
+        exact: bool,
     ) -> None:
         self.programs, self.arrangement, self.canonical = programs, arrangement, canonical
         self.text = Text(tuple(streams))
         uses = [Counter(n for call in p.calls for n in call.inputs) for p in programs]
-        self.packs = Packs(programs, arrangement, canonical, self.text, uses)
+        self.packs = Packs(programs, arrangement, canonical, self.text, uses, looped, exact)
 
     def function(self, groups: Sequence[Sequence[Slot]]) -> Function:
         for index, step in enumerate(self.arrangement.steps):
@@ -182,6 +198,7 @@ class _Writer:
                 head.append(f"    ({', '.join(names)},) = {given}")
         return Function(
             "\n".join([*head, *text.source]) + "\n",
+            text.streams,
             tuple(text.inputs),
             tuple(packs.needs),
             members,
@@ -189,6 +206,7 @@ class _Writer:
             text.constants,
             (*[()] * len(head), *text.origin),
             self.arrangement.steps,
+            self.canonical,
         )
 
 

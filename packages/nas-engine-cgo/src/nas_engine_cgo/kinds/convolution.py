@@ -5,21 +5,42 @@ Members whose input is the same share it: that is one dense convolution with mor
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from nas_engine_cgo.kinds.fused import Fused, Operand, bound
 
-__all__ = ["convolution", "transposed_convolution"]
+__all__ = ["arguments", "convolution", "transposed_convolution"]
+
+
+def arguments(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a convolution by name."""
+    return bound(
+        args, kwargs, input=None, weight=None, bias=None, stride=1, padding=0, dilation=1, groups=1
+    )
 
 
 def convolution(step: Fused) -> None:
     """Write ``conv1d``, ``conv2d`` or ``conv3d``."""
-    given = bound(
-        step.args, step.kwargs, input=None, weight=None, bias=None, stride=1, padding=0,
-        dilation=1, groups=1,
-    )  # fmt: skip
-    names = ("stride", "padding", "dilation")
-    _write(step, given, [given[name] for name in names], dense=given["groups"] == 1)
+    given = arguments(step.args, step.kwargs)
+    geometry = [given[name] for name in ("stride", "padding", "dilation")]
+    if (looped := step.looped) is None:
+        _write(step, given, geometry, dense=given["groups"] == 1)
+        return
+    x: Operand = given["input"]
+    name = step.own(x) if step.shared(x) and given["groups"] == 1 else step.channel(x)
+    weight, bias = step.tensor(given["weight"], "rows"), given["bias"]
+    bias = None if bias is None else step.tensor(bias, "rows")
+    sizes = [_spread(size, x.rank - 2) for size in geometry]
+    step.results(
+        f"member_gradients({name}, {weight}, {bias}, {(*sizes, given['groups'])!r}, {step.n}, "
+        f"{looped!r})",
+        "channel",
+    )
+
+
+def _spread(size: Any, dimensions: int) -> list[int]:
+    return list(size) if isinstance(size, (tuple, list)) else [size] * dimensions
 
 
 def transposed_convolution(step: Fused) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nas_engine_cgo.kinds.fused import Fused, Operand
 from nas_engine_cgo.packs import Layout
 
-__all__ = ["elementwise"]
+__all__ = ["elementwise", "hand_out"]
 
 
 def elementwise(step: Fused) -> None:
@@ -24,6 +24,14 @@ def elementwise(step: Fused) -> None:
         raise AssertionError("a property that computes")
     call = text.called(function, step.args, step.kwargs, step.spell(spelled))
     step.results(call, layout)
+
+
+def hand_out(step: Fused) -> None:
+    """Write the call that hands out a value to several readers."""
+    x, count = step.args
+    layout = step.layout(x) or "stack"
+    name = step.channel(x) if layout == "channel" else step.stack(x)
+    step.results(f"fan_out({name}, {count})", layout)
 
 
 def _rank(step: Fused) -> int:

@@ -38,7 +38,7 @@ class Fused:
     """
 
     def __init__(self, packs: Packs, step: Step, index: int) -> None:
-        self.packs, self._index = packs, index
+        self.packs, self._index, self._signature = packs, index, step.signature
         self.members = tuple(member for member, _ in step.calls)
         self.n = len(step.calls)
         calls = [packs.programs[m].calls[c] for m, c in step.calls]
@@ -63,6 +63,11 @@ class Fused:
         self.args: tuple[Any, ...] = replaced(self.call.args, operand)
         self.kwargs: Mapping[str, Any] = replaced(dict(self.call.kwargs), operand)
         self.result = self.program.facts[self.call.outputs[0]]
+
+    @property
+    def looped(self) -> tuple[bool, bool] | None:
+        """Whether gradients of the input and of the weights are computed member by member."""
+        return self.packs.looped.get((self._signature, self.n))
 
     # ------------------------------------------------------------------ operands
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from nas_engine_cgo.kinds.convolution import convolution, transposed_convolution
-from nas_engine_cgo.kinds.elementwise import elementwise
+from nas_engine_cgo.kinds.elementwise import elementwise, hand_out
 from nas_engine_cgo.kinds.fused import Fused, bound
 from nas_engine_cgo.kinds.linear import linear, matmul
 from nas_engine_cgo.kinds.losses import class_loss, elementwise_loss
@@ -224,6 +224,7 @@ KINDS: dict[str, Kind] = {
     **dict.fromkeys(ELEMENTWISE, Kind(elementwise, _elementwise)),
     **{f"conv{d}d": Kind(convolution, _convolution) for d in (1, 2, 3)},
     **{f"conv_transpose{d}d": Kind(transposed_convolution, _convolution) for d in (1, 2, 3)},
+    "fan_out": Kind(hand_out, lambda _call, _program: True),
     "linear": Kind(linear, _linear),
     **dict.fromkeys(("matmul", "bmm", "mm", "__matmul__", "__rmatmul__"), Kind(matmul, _matmul)),
     "batch_norm": Kind(batch_norm, _normalization),

@@ -13,6 +13,8 @@ from nas_engine_cgo.members import PURE, Call, Program
 
 __all__ = ["Slot", "deduplicate"]
 
+_NORMS = ("batch_norm", "instance_norm")
+
 Slot = tuple[int, int]
 """A member, and the number of one of its values (or calls)."""
 
@@ -38,11 +40,16 @@ def deduplicate(
     return canonical
 
 
+def _repeats(call: Call) -> bool:
+    """Whether the call computes the same from the same, and does nothing else."""
+    return not call.effects and not call.writes and (call.name in PURE or call.name in _NORMS)
+
+
 def _number(
     member: int, call: Call, canonical: dict[Slot, Slot], first: dict[Hashable, Slot]
 ) -> None:
     outputs = call.outputs
-    if call.name not in PURE or call.effects or call.writes:
+    if not _repeats(call):
         canonical |= {(member, number): (member, number) for number in outputs}
         return
 

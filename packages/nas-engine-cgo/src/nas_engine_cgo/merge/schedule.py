@@ -56,6 +56,7 @@ def schedule(
     programs: Sequence[Program],
     signatures: Sequence[Sequence[Signature | None]],
     canonical: Mapping[Slot, Slot],
+    ordered: bool = False,
 ) -> tuple[Step, ...]:
     """All calls but those whose results are computed for another member, in an order to run them.
 
@@ -63,8 +64,9 @@ def schedule(
         programs: the members'.
         signatures: for each of their calls.
         canonical: value → the value that is computed in its place.
+        ordered: whether the calls of a member that read one value keep their order.
     """
-    state = _prepared(programs, signatures, canonical)
+    state = _prepared(programs, signatures, canonical, ordered)
     steps: list[Step] = []
     while state.ready:
         step = _next(state, len(programs))
@@ -98,6 +100,7 @@ def _prepared(
     programs: Sequence[Program],
     signatures: Sequence[Sequence[Signature | None]],
     canonical: Mapping[Slot, Slot],
+    ordered: bool,
 ) -> _State:
     makers: dict[Slot, Slot] = {}  # value → the call that computes it
     for member, program in enumerate(programs):
@@ -105,7 +108,8 @@ def _prepared(
             makers |= dict.fromkeys(((member, n) for n in call.outputs), (member, index))
     waiting: dict[Slot, set[Slot]] = {}
     for member, program in enumerate(programs):
-        for index, (call, earlier) in enumerate(zip(program.calls, _order(program), strict=True)):
+        order = _order(program, ordered)
+        for index, (call, earlier) in enumerate(zip(program.calls, order, strict=True)):
             if call.outputs and all(canonical[member, n] != (member, n) for n in call.outputs):
                 continue
             values = (canonical[member, n] for n in call.inputs)
@@ -126,7 +130,7 @@ def _prepared(
     )
 
 
-def _order(program: Program) -> list[set[int]]:
+def _order(program: Program, ordered: bool) -> list[set[int]]:
     """For each call the earlier ones that it must follow, besides those that compute its inputs."""
     writer: dict[int, int] = {}  # source → the last call that changed it
     readers: dict[int, set[int]] = defaultdict(set)
@@ -137,6 +141,8 @@ def _order(program: Program) -> list[set[int]]:
         for number in (*call.inputs, *call.writes):
             if number in writer:
                 earlier.add(writer[number])
+            if ordered:
+                earlier |= readers[number] - {index}
             readers[number].add(index)
         for number in call.writes:
             earlier |= readers[number] - {index}

@@ -7,7 +7,7 @@ others: ``(n, batch, features)``. *channel* puts the members side by side in dim
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
@@ -56,6 +56,8 @@ class Packs:
     canonical: Mapping[Slot, Slot]
     text: Text
     uses: Sequence[Mapping[int, int]]
+    looped: Mapping[tuple[Hashable, int], tuple[bool, bool]] = field(default_factory=dict)
+    exact: bool = False
     needs: dict[Need, str] = field(default_factory=dict)
     _home: dict[tuple[int, int], tuple[str, Layout | None]] = field(default_factory=dict)
     _pieces: dict[tuple[int, int], tuple[_Piece, ...]] = field(default_factory=dict)
@@ -137,7 +139,7 @@ class Packs:
         position = 0
         while position < len(slots):
             count, part = self._part(slots[position:], layout)
-            parts.append(part)
+            parts.append(self._in_order(part))
             position += count
         if len(parts) == 1:
             return parts[0]
@@ -184,6 +186,10 @@ class Packs:
         own = self.own(slots[0])
         return 1, own if layout == "channel" else f"{own}[None]"
 
+    def _in_order(self, name: str) -> str:
+        """Where bits count: the value and its gradient in the order in memory that it has alone."""
+        return f"in_order({name})" if self.exact else name
+
     def _cut(self, place: Place) -> tuple[_Piece, ...]:
         key = place.step, place.output
         if key not in self._pieces:
@@ -209,6 +215,8 @@ class Packs:
         scaled = ", ".join(str(size * width) for size in sizes)
         dimension = 0 if layout == "stack" else 1
         names = self.text.before(f"{name}.split(({scaled}), {dimension})", len(sizes))
+        if self.exact:
+            names = [self.text.before(self._in_order(each))[0] for each in names]
         return [
             _Piece(start, start + size, each, layout if size > 1 or layout == "stack" else None)
             for start, size, each in zip(bounds, sizes, names, strict=False)

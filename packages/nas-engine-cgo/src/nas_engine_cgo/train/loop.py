@@ -41,13 +41,13 @@ class Options:
 
     Attributes:
         memory_format: of the weights of convolutions.
-        fused: whether torch's fused optimisers may be used.
+        exact: whether each member gets the bits that it gets alone; only on CPU.
         cluster_size: how many members are merged with each other; None to find out.
         memory: bytes that members may take together; None for half of what there is.
     """
 
     memory_format: torch.memory_format = torch.contiguous_format
-    fused: bool = True
+    exact: bool = False
     cluster_size: int | None = None
     memory: int | None = None
 
@@ -135,7 +135,7 @@ class Loop:
             for entry in entries
         ]
         self._optimizer = StackedOptimizer(
-            type(self.tutors[0].optimizer), entries, groups, self.options.fused, self._states
+            type(self.tutors[0].optimizer), entries, groups, not self.options.exact, self._states
         )
         return self._optimizer
 
@@ -218,6 +218,7 @@ class Loop:
             clusters,
             self.programs,
             self.options.memory_format,
+            self.options.exact,
         )
 
     def _stream_numbers(self) -> list[int]:

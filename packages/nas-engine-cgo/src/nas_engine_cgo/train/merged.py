@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import linecache
 import traceback
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
@@ -14,9 +14,15 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
+from nas_engine_cgo.exact import ExactWriter
+from nas_engine_cgo.exact.convolution import member_gradients
+from nas_engine_cgo.exact.fan_out import fan_out, with_fans
+from nas_engine_cgo.exact.order import in_order
+from nas_engine_cgo.exact.verify import Subject, differing
 from nas_engine_cgo.kinds import fits
 from nas_engine_cgo.members import Program, Ref, UntraceableError, frozen_program, prune, trace
 from nas_engine_cgo.packs import Need
+from nas_engine_cgo.train.frozen import content_of, frozen_paths
 from nas_engine_cgo.train.members import Member
 from nas_engine_cgo.train.store import Store
 from nas_engine_cgo.train.streams import drawing, dropout_masks
@@ -49,6 +55,7 @@ class Merged:
         clusters: members that are merged with each other.
         programs: those that were traced before, by candidate, mode and shapes.
         memory_format: of convolutions' weights.
+        exact: whether each member gets the bits that it gets alone.
     """
 
     def __init__(
@@ -58,7 +65,9 @@ class Merged:
         clusters: Sequence[Sequence[int]],
         programs: dict[Any, Program],
         memory_format: torch.memory_format = torch.contiguous_format,
+        exact: bool = False,
     ) -> None:
+        self._exact = ExactWriter(lambda function: compiled(function, ())) if exact else None
         self.store = Store([member.module for member in members], memory_format)
         self.clusters = tuple(tuple(cluster) for cluster in clusters)
         self.alone: dict[int, str] = {}
@@ -68,6 +77,8 @@ class Merged:
         self._compiled: dict[Any, _Compiled] = {}
         self._tensors: dict[_Compiled, list[Tensor]] = {}
         self._known: dict[Any, Any] = {}
+        self._frozen: dict[int, frozenset[str]] = {}
+        self._contents: dict[int, Hashable] = {}
         self._files: dict[str, _Compiled] = {}
         self._shapes: dict[Any, Any] = {}
 
@@ -151,6 +162,8 @@ class Merged:
     ) -> tuple[_Compiled | None, tuple[int, ...]]:
         programs: dict[int, Program] = {}
         for member in cluster:
+            if member in self.alone:
+                continue
             try:
                 programs[member] = self._traced(member, batches[self._feeds[member]], training)
             except UntraceableError as error:
@@ -160,10 +173,32 @@ class Merged:
             return None, single
         members = tuple(programs)
         # Code for one size of the batch does for another, unless a number in it depends on that.
-        key = (training, members, tuple(map(frozen_program, programs.values())))
+        key: Any = (training, members, tuple(map(frozen_program, programs.values())))
+        if self._exact is not None:  # Kernels differ by size.
+            key = key, tuple(tuple(t.shape) for batch in batches for t in batch)
         if key not in self._compiled:
             self._compiled[key] = self._written(members, list(programs.values()))
+            if self._exact is not None and self._differ(self._compiled[key], batches, training):
+                return self._plan(cluster, batches, training)
         return self._compiled[key], single
+
+    def _differ(self, made: _Compiled, batches: Sequence[Sequence[Tensor]], training: bool) -> bool:
+        """Whether members of merged code get other bits than alone; from now on they run alone."""
+        for member in made.members:
+            self.store.write_back(member)
+        subjects = [
+            Subject(
+                self._members[member].module,
+                self._forwards[member],
+                self._members[member].stream,
+                batches[self._feeds[member]],
+            )
+            for member in made.members
+        ]
+        found = differing(subjects, made.function, made.call, training)
+        for number in found:
+            self.alone[made.members[number]] = "merged, the last bits would differ"
+        return bool(found)
 
     def _traced(self, member: int, batch: Sequence[Tensor], training: bool) -> Program:
         module = self._members[member].module
@@ -178,13 +213,21 @@ class Merged:
                     program = trace(module, _outputs, batch[:-1], self._known)
             if not isinstance(program.output, Ref):
                 raise UntraceableError("forward gives back something else than one tensor")
-            self._programs[key] = prune(program)
+            program = prune(program)
+            self._programs[key] = program if self._exact is None else with_fans(program)
+        if training:
+            self._frozen[member] = frozen_paths(self._programs[key])
         return self._programs[key]
 
     def _written(self, members: tuple[int, ...], programs: Sequence[Program]) -> _Compiled:
         feeds = [self._feeds[member] for member in members]
-        function = write_function(programs, feeds, {}, fits)
         modules = [self._members[member].module for member in members]
+        frozen = [self._frozen.get(member, frozenset()) for member in members]
+        contents = content_of(modules, programs, frozen, self._contents)
+        if self._exact is None:
+            function = write_function(programs, feeds, contents, fits)
+        else:
+            function = self._exact.write(programs, feeds, contents)
         needs = tuple(
             Need(need.form, tuple((members[m], path) for m, path in need.slots))
             for need in function.needs
@@ -216,6 +259,9 @@ def compiled(function: Function, modules: Sequence[nn.Module]) -> FunctionType:
         "F": functional,
         "drawing": drawing,
         "dropout_masks": dropout_masks,
+        "fan_out": fan_out,
+        "in_order": in_order,
+        "member_gradients": member_gradients,
         "device": next((p.device for m in modules for p in m.parameters()), torch.device("cpu")),
         **function.constants,
     }

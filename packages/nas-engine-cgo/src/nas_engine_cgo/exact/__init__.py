@@ -1,0 +1,5 @@
+"""Exact: merged code that gives each member the bits that it gets alone."""
+
+from nas_engine_cgo.exact.write import ExactWriter
+
+__all__ = ["ExactWriter"]

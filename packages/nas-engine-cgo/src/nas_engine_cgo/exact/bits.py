@@ -1,0 +1,26 @@
+"""Equality to the bit, and random numbers that can be drawn twice."""
+
+from __future__ import annotations
+
+from torch import Generator, Tensor
+
+__all__ = ["same_bits", "same_stream"]
+
+
+def same_bits(a: Tensor | None, b: Tensor | None) -> bool:
+    """Whether two tensors are equal, NaN included.
+
+    >>> import torch
+    >>> same_bits(torch.tensor([1.0, float("nan")]), torch.tensor([1.0, float("nan")]))
+    True
+    """
+    if a is None or b is None:
+        return a is b
+    return a.shape == b.shape and bool(((a == b) | ((a != a) & (b != b))).all())
+
+
+def same_stream(stream: Generator) -> Generator:
+    """A generator that draws what this one will draw."""
+    made = Generator()
+    made.set_state(stream.get_state())
+    return made

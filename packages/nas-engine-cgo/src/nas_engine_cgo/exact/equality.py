@@ -1,0 +1,191 @@
+"""Whether a fused step gives each member the bits that it gets alone, found out by running both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from nas_engine_cgo.exact.bits import same_bits, same_stream
+from nas_engine_cgo.members import Call, Facts, Program, Ref, Source, replaced
+from nas_engine_cgo.merge import Slot, Step
+from nas_engine_cgo.train.store import Entry, joined
+from nas_engine_cgo.train.streams import drawing
+from nas_engine_cgo.write import Function
+
+__all__ = ["Verdict", "compare"]
+
+Write = Callable[[Sequence[Program]], tuple[Function, Callable[..., Any]]]
+"""Merges programs: the function, and it compiled."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is equal to the bit: the results, and by position the gradients of the operands."""
+
+    results: bool
+    gradients: tuple[bool, ...]
+
+    @property
+    def equal(self) -> bool:
+        """Whether everything is."""
+        return self.results and all(self.gradients)
+
+
+@dataclass(eq=False)
+class _Trial:
+    """One member's call on random operands."""
+
+    call: Call
+    operands: list[Tensor]
+    sources: list[Source]
+    facts: list[Facts]
+    output: Facts
+    stream: Generator
+    results: Tensor | None = None
+    gradients: list[Tensor | None] = field(default_factory=list)
+
+    def program(self) -> Program:
+        """The program that makes this call only; its operands are sources 0, 1, ..."""
+        last = len(self.operands)
+        numbers = iter(range(last))
+        given = replaced(
+            (self.call.args, dict(self.call.kwargs)),
+            lambda leaf: Ref(next(numbers)) if isinstance(leaf, Ref) else leaf,
+        )
+        writes = tuple(i for i, n in enumerate(self.call.inputs) if n in self.call.writes)
+        call = replace(
+            self.call, args=given[0], kwargs=given[1], result=Ref(last), writes=writes, after=()
+        )
+        facts = dict(enumerate([*self.facts, self.output]))
+        return Program((call,), dict(enumerate(self.sources)), facts, Ref(last))
+
+    def fresh(self) -> list[Tensor]:
+        return [x.detach().clone().requires_grad_(x.requires_grad) for x in self.operands]
+
+    def run(self) -> tuple[Tensor, list[Tensor | None], list[Tensor]]:
+        """The result, the gradients of the operands, and the operands afterwards, alone."""
+        operands = self.fresh()
+        given = iter(operands)
+        args, kwargs = replaced(
+            (self.call.args, dict(self.call.kwargs)),
+            lambda leaf: next(given) if isinstance(leaf, Ref) else leaf,
+        )
+        assert self.call.function is not None
+        with torch.set_grad_enabled(self.call.grad), drawing(same_stream(self.stream)):
+            result: Tensor = self.call.function(*args, **kwargs)
+        if result.requires_grad:
+            result.backward(_direction(result))  # type: ignore[no-untyped-call]
+        return result.detach(), [x.grad for x in operands], [x.detach() for x in operands]
+
+
+def compare(
+    programs: Sequence[Program], step: Step, canonical: Mapping[Slot, Slot], write: Write
+) -> Verdict:
+    """Run a step on random operands, fused and one by one.
+
+    Args:
+        programs: the members'.
+        step: the calls.
+        canonical: value → the value that is computed in its place: which operands are shared.
+        write: merges programs.
+    """
+    trials = _trials(programs, step, canonical)
+    function, call = write([trial.program() for trial in trials])
+    results, gradients, operands = _fused(trials, function, call)
+    alone = [trial.run() for trial in trials]
+    right = [same_bits(a, b[0]) for a, b in zip(results, alone, strict=True)]
+    right += [
+        same_bits(a, b)
+        for after, (_, _, expected) in zip(operands, alone, strict=True)
+        for a, b in zip(after, expected, strict=True)
+    ]
+    columns = zip(*([_pairs(mine, one[1]) for mine, one in zip(gradients, alone, strict=True)]),
+                  strict=True)  # fmt: skip
+    return Verdict(all(right), tuple(all(column) for column in columns))
+
+
+def _pairs(mine: Sequence[Tensor | None], theirs: Sequence[Tensor | None]) -> list[bool]:
+    return [same_bits(a, b) for a, b in zip(mine, theirs, strict=True)]
+
+
+def _trials(
+    programs: Sequence[Program], step: Step, canonical: Mapping[Slot, Slot]
+) -> list[_Trial]:
+    trials: list[_Trial] = []
+    for position, (member, index) in enumerate(step.calls):
+        program, call = programs[member], programs[member].calls[index]
+        trial = _Trial(
+            call,
+            [],
+            [],
+            [],
+            program.facts[call.outputs[0]],
+            torch.Generator().manual_seed(position),
+        )
+        for k, number in enumerate(call.inputs):
+            one = {canonical[m, programs[m].calls[c].inputs[k]] for m, c in step.calls}
+            facts, source = program.facts[number], program.sources.get(number)
+            if len(one) == 1 and trials:
+                tensor = trials[0].operands[k]
+            else:
+                tensor = _random(facts, 100 * position + k)
+            if len(one) == 1:
+                made = Source("constant", constant=tensor)
+            elif source is not None and source.kind in ("parameter", "buffer"):
+                made = replace(source, path=f"p{k}")
+            else:
+                made = Source("input", k)
+            trained = made.trained or made.kind == "input"
+            trial.operands.append(
+                tensor.requires_grad_(trained and facts.dtype.is_floating_point and call.grad)
+            )
+            trial.sources.append(made)
+            trial.facts.append(facts)
+        trials.append(trial)
+    return trials
+
+
+def _fused(
+    trials: Sequence[_Trial], function: Function, call: Callable[..., Any]
+) -> tuple[list[Tensor], list[list[Tensor | None]], list[list[Tensor]]]:
+    """The results, gradients and operands of each trial, from the merged code."""
+    operands = [trial.fresh() for trial in trials]
+    entries = []
+    for need in function.needs:
+        parts = [operands[m][int(path[1:])] for m, path in need.slots]
+        tensor = joined(parts, need.form).detach().requires_grad_(parts[0].requires_grad)
+        entries.append(Entry(tensor, need.form, need.slots))
+    inputs = [operands[stream][position] for stream, position in function.inputs]
+    streams = [same_stream(trial.stream) for trial in trials]
+    outcomes = call(inputs, [entry.tensor for entry in entries], streams)
+    results: list[Tensor] = [torch.empty(0)] * len(trials)
+    for outcome, members in zip(outcomes, function.results, strict=True):
+        for i, member in enumerate(members):
+            results[member] = outcome[i] if len(members) > 1 else outcome
+    felt = [result for result in results if result.requires_grad]
+    if felt:
+        torch.autograd.backward(felt, [_direction(result) for result in felt])
+    gradients = [[x.grad for x in each] for each in operands]
+    for entry in entries:
+        for i, (member, path) in enumerate(entry.slots):
+            k = int(path[1:])
+            operands[member][k] = entry.part(entry.tensor, i)
+            if entry.tensor.grad is not None:
+                gradients[member][k] = entry.part(entry.tensor.grad, i)
+    return ([r.detach() for r in results], gradients, [[x.detach() for x in o] for o in operands])
+
+
+def _random(facts: Facts, seed: int) -> Tensor:
+    stream = Generator().manual_seed(seed)
+    if facts.dtype.is_floating_point:
+        return torch.randn(facts.shape, generator=stream, dtype=facts.dtype)
+    return torch.randint(0, 2, facts.shape, generator=stream).to(facts.dtype)
+
+
+def _direction(result: Tensor) -> Tensor:
+    """What is handed back as the gradient of a result."""
+    return torch.randn(result.shape, generator=Generator().manual_seed(3), dtype=result.dtype)

@@ -1,0 +1,59 @@
+"""What training does not change: frozen parameters, and buffers that no call writes."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from hashlib import sha256
+
+import torch
+from torch import Tensor, nn
+
+from nas_engine_cgo.members import Program
+
+__all__ = ["content_of", "frozen_paths"]
+
+
+def frozen_paths(program: Program) -> frozenset[str]:
+    """The parameters and buffers that a member's training reads and leaves as they are."""
+    written = {number for call in program.calls for number in call.writes}
+    return frozenset(
+        str(source.path)
+        for number, source in program.sources.items()
+        if source.kind in ("parameter", "buffer") and not source.trained and number not in written
+    )
+
+
+def content_of(
+    modules: Sequence[nn.Module],
+    programs: Sequence[Program],
+    frozen: Sequence[frozenset[str]],
+    known: dict[int, Hashable],
+) -> Mapping[tuple[int, int], Hashable]:
+    """(member, source) → what is equal for frozen tensors with equal contents.
+
+    Args:
+        modules: the members'.
+        programs: of what is asked.
+        frozen: for each member the tensors that training does not change.
+        known: the digests of tensors by identity, which is filled.
+    """
+    found: dict[tuple[int, int], Hashable] = {}
+    for member, (module, program, paths) in enumerate(zip(modules, programs, frozen, strict=True)):
+        for number, source in program.sources.items():
+            if source.kind in ("parameter", "buffer") and source.path in paths:
+                tensor = _at(module, str(source.path))
+                if id(tensor) not in known:
+                    known[id(tensor)] = _digest(tensor)
+                found[member, number] = known[id(tensor)]
+    return found
+
+
+def _at(module: nn.Module, path: str) -> Tensor:
+    owner, _, name = path.rpartition(".")
+    tensor: Tensor = getattr(module.get_submodule(owner), name)
+    return tensor
+
+
+def _digest(tensor: Tensor) -> Hashable:
+    content = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
+    return "frozen", tuple(tensor.shape), tensor.dtype, sha256(bytes(content.tolist())).hexdigest()

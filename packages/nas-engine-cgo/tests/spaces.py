@@ -1,0 +1,135 @@
+"""Model spaces whose candidates differ in everything that merging has to cope with."""
+
+from __future__ import annotations
+
+import nas_core as nas
+import nas_core.nn as nn
+import torch
+from torch import Tensor
+
+
+class Zero(torch.nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x * 0.0
+
+
+def _conv(kernel: int):
+    def make(a: int, b: int) -> torch.nn.Module:
+        return torch.nn.Sequential(
+            torch.nn.ReLU(),
+            torch.nn.Conv2d(a, b, kernel, padding=kernel // 2, bias=False),
+            torch.nn.BatchNorm2d(b),
+        )
+
+    return make
+
+
+OPERATIONS = {
+    "none": lambda a, b: Zero(),
+    "skip": lambda a, b: torch.nn.Identity(),
+    "conv1": _conv(1),
+    "conv3": _conv(3),
+    "pool": lambda a, b: torch.nn.AvgPool2d(3, 1, 1, count_include_pad=False),
+}
+
+
+@nas.model_wrapper
+class Cells(nn.Module):
+    """Two cells of NAS-Bench-201."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(2, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4))
+        self.first = nn.NasBench201Cell(OPERATIONS, 4, 4, label="cell")
+        self.down = nn.Conv2d(4, 8, 2, stride=2)
+        self.second = nn.NasBench201Cell(OPERATIONS, 8, 8, label="cell")
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.second(self.down(self.first(self.stem(x)))).mean((2, 3)))
+
+
+class Separable(nn.Module):
+    def __init__(self, width: int, label: str) -> None:
+        super().__init__()
+        kernel = nn.ValueChoice([3, 5], label=f"{label}.kernel")
+        self.layers = nn.Sequential(
+            nn.Conv2d(width, width, kernel, padding=kernel // 2, groups=width, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(width, width, 1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x)
+
+
+@nas.model_wrapper
+class Blocks(nn.Module):
+    """Depthwise-separable blocks, of unequal depth and width, with dropout."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        width = nn.ValueChoice([4, 6], label="width")
+        self.stem = nn.Conv2d(2, width, 3, padding=1)
+        self.blocks = nn.Repeat(lambda i: Separable(width, f"block{i}"), (0, 3), label="depth")
+        self.drop = nn.Dropout2d(0.2)
+        self.head = nn.Linear(width, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.drop(self.blocks(self.stem(x))).mean((2, 3)))
+
+
+@nas.model_wrapper
+class Mlp(nn.Module):
+    """Layers of several widths and activations."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        width = nn.ValueChoice([8, 16], label="width")
+        self.layers = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(2 * 6 * 6, width),
+            nn.LayerChoice({"relu": nn.ReLU(), "gelu": nn.GELU()}, label="act"),
+            nn.Dropout(0.1),
+            nn.LayerChoice({"norm": nn.LayerNorm(width), "skip": nn.Identity()}, label="norm"),
+            nn.Linear(width, 3),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)
+
+
+class Block(nn.Module):
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.up, self.down = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, length, width = x.shape
+        parts = self.qkv(self.norm1(x)).view(batch, length, 3, self.heads, width // self.heads)
+        parts = parts.permute(2, 0, 3, 1, 4)
+        mixed = torch.nn.functional.scaled_dot_product_attention(parts[0], parts[1], parts[2])
+        x = x + self.out(mixed.transpose(1, 2).reshape(batch, length, width))
+        return x + self.down(torch.nn.functional.gelu(self.up(self.norm2(x))))
+
+
+@nas.model_wrapper
+class Transformer(nn.Module):
+    """Pixels as tokens, in blocks of attention."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Linear(2, 8)
+        heads = nas.choose([2, 4], label="heads")
+        self.blocks = nn.Repeat(lambda i: Block(8, heads), (1, 2), label="depth")
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.blocks(self.embed(x.flatten(2).transpose(1, 2))).mean(1))
+
+
+SPACES = {"cells": Cells, "blocks": Blocks, "mlp": Mlp, "transformer": Transformer}

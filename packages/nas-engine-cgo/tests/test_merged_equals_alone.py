@@ -1,0 +1,119 @@
+"""Law 5: a candidate that is trained with others gets what it gets alone."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import nas_core as nas
+import nas_core.nn as nn
+import pytest
+import torch
+from nas_core import Candidate
+from nas_core.testing import Recording
+from nas_engine_cgo.engine import CgoEngine
+from nas_engine_cgo.train import Options
+from nas_engine_graph.engine import GraphEngine
+from nas_search.evaluators import SupervisedEvaluator
+
+_SPEC = importlib.util.spec_from_file_location("cgo_spaces", Path(__file__).parent / "spaces.py")
+assert _SPEC is not None
+assert _SPEC.loader is not None
+spaces = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(spaces)
+
+OPTIMIZERS: dict[str, dict[str, Any]] = {
+    "SGD": {"momentum": 0.9, "nesterov": True, "weight_decay": 1e-3},
+    "Adam": {"weight_decay": 1e-3},
+    "AdamW": {"amsgrad": True},
+    "RMSprop": {"momentum": 0.5, "centered": True},
+}
+
+
+def data(dtype: torch.dtype, size: int = 44) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(5)
+    x = torch.randn(size, 2, 6, 6, generator=generator, dtype=torch.float64).to(dtype)
+    return x, torch.randint(0, 3, (size,), generator=generator)
+
+
+def recipe(dtype: torch.dtype, optimizer: str, **changes: Any) -> SupervisedEvaluator:
+    settings: dict[str, Any] = {
+        "train": data(dtype),
+        "validation": data(dtype, 20),
+        "optimizer": optimizer,
+        "optimizer_options": {
+            "lr": nn.ValueChoice([1e-3, 5e-3], label="lr"), **OPTIMIZERS[optimizer]
+        },
+        "batch_size": 8,
+        "epochs": 2,
+        "device": "cpu",
+    }  # fmt: skip
+    return SupervisedEvaluator(**settings | changes)
+
+
+def candidates(space: nas.Space, count: int) -> list[Candidate]:
+    return [Candidate(i, space.sample(seed=i), seed=50 + i) for i in range(count)]
+
+
+def run(engine: Any, model: Any, chosen: list[Candidate], evaluator: Any) -> Recording:
+    recorder = Recording()
+    recorder.results = {  # type: ignore[attr-defined]
+        result.number: result
+        for job in engine.plan(model, chosen, evaluator)
+        for result in job.run(recorder)
+    }
+    for result in recorder.results.values():  # type: ignore[attr-defined]
+        assert result.error is None, result.details
+    return recorder
+
+
+def compare(model: Any, evaluator: Any, count: int, options: Options, tolerance: float) -> None:
+    chosen = candidates(nas.Space.of(model, evaluator), count)
+    alone = run(GraphEngine(), model, chosen, evaluator)
+    merged = run(CgoEngine(options), model, chosen, evaluator)
+    for candidate in chosen:
+        number = candidate.number
+        reports = [
+            [(step, metrics) for n, step, metrics in recorder.reports if n == number]
+            for recorder in (alone, merged)
+        ]
+        assert [step for step, _ in reports[0]] == [step for step, _ in reports[1]]
+        for (_, expected), (_, found) in zip(*reports, strict=True):
+            assert found == pytest.approx(expected, rel=tolerance, abs=tolerance)
+        metrics = [r.results[number].metrics for r in (alone, merged)]  # type: ignore[attr-defined]
+        assert metrics[1] == pytest.approx(metrics[0], rel=tolerance, abs=tolerance)
+        states = [recorder.models[number].state_dict() for recorder in (alone, merged)]
+        assert list(states[0]) == list(states[1])
+        for name, expected_tensor in states[0].items():
+            torch.testing.assert_close(
+                states[1][name], expected_tensor, rtol=tolerance, atol=tolerance, msg=name
+            )
+
+
+each_case = pytest.mark.parametrize(
+    ("space", "optimizer"),
+    [("cells", "SGD"), ("cells", "Adam"), ("blocks", "RMSprop"), ("mlp", "AdamW"), ("mlp", "SGD"),
+     ("transformer", "Adam")],
+)  # fmt: skip
+
+
+@each_case
+def test_in_double_precision_weights_and_metrics_agree(space: str, optimizer: str) -> None:
+    torch.set_default_dtype(torch.float64)
+    changes = {"schedule": "OneCycleLR", "schedule_every": "step", "clip_norm": 1.0,
+               "schedule_options": {"max_lr": 1e-2}} if optimizer == "SGD" else {}  # fmt: skip
+    evaluator = recipe(torch.float64, optimizer, **changes)
+    compare(spaces.SPACES[space](), evaluator, 5, Options(cluster_size=5), 1e-9)
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_clusters_change_nothing(size: int) -> None:
+    torch.set_default_dtype(torch.float64)
+    compare(spaces.Cells(), recipe(torch.float64, "SGD"), 4, Options(cluster_size=size), 1e-9)
+
+
+@each_case
+def test_exact_is_equal_to_the_bit(space: str, optimizer: str) -> None:
+    evaluator = recipe(torch.float32, optimizer)
+    compare(spaces.SPACES[space](), evaluator, 5, Options(cluster_size=5, exact=True), 0.0)
