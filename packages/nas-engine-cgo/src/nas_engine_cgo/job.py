@@ -80,7 +80,7 @@ class MergedJob:
                 choice = choose(members, self.options, Memory(_CACHE))
             log.info("%d candidates together: %s", len(members), choice.why)
             for result in train_together(
-                members, choice.clusters, recorder, choice.options, choice.programs
+                members, choice.clusters, recorder, choice.options, choice.prepared
             ):
                 answered.add(result.number)
                 yield result

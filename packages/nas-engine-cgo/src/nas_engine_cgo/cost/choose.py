@@ -8,19 +8,19 @@ are timed, and the fastest wins. What was found is remembered for the next batch
 from __future__ import annotations
 
 import copy
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 
 from nas_engine_cgo.cost.cache import cache_bytes
 from nas_engine_cgo.cost.clusters import clusters_of, similar
-from nas_engine_cgo.cost.memory import available, largest_activation, training_memory
+from nas_engine_cgo.cost.memory import largest_activation, training_memory
 from nas_engine_cgo.cost.remember import Memory
-from nas_engine_cgo.members import Program
-from nas_engine_cgo.train import Loop, Member, Options
+from nas_engine_cgo.train import Loop, Member, MemberError, Options, Prepared
+from nas_engine_cgo.train.available import available
 
 __all__ = ["Choice", "choose"]
 
@@ -36,13 +36,13 @@ class Choice:
         clusters: those that are merged with each other.
         options: with the layout that was chosen.
         why: what decided, in words.
-        programs: what was traced on the way.
+        prepared: what was found out on the way.
     """
 
     clusters: list[list[int]]
     options: Options
     why: str
-    programs: dict[Any, Program]
+    prepared: Prepared
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def choose(members: Sequence[Member], options: Options, memory: Memory) -> Choic
         clusters_of(probe.order, setting.size),
         replace(options, memory_format=_FORMATS[setting.layout]),
         f"clusters of {setting.size}, {setting.layout}: {why}",
-        probe.programs,
+        probe.prepared,
     )
 
 
@@ -86,9 +86,12 @@ class _Probe:
     def __init__(self, members: Sequence[Member], options: Options) -> None:
         self._members, self._options = members, options
         loop = Loop(members, [range(len(members))], options)
-        self._batches = next(loop.batches())
+        batches = next(loop.batches(), None)
+        if batches is None:
+            raise MemberError(range(len(members)))  # Each says for itself that it has no data.
+        self._batches = batches
         self._traced = loop.merged.traced(self._batches)
-        self.programs = loop.programs
+        self.prepared = loop.prepared
         self.order = similar(self._traced)
 
     def most(self) -> int:
@@ -148,15 +151,36 @@ class _Probe:
         (chosen, *_) = clusters_of(self.order, setting.size)
         copies = [_copied(self._members[i]) for i in chosen]
         options = replace(self._options, memory_format=_FORMATS[setting.layout])
-        loop = Loop(copies, [range(len(copies))], options, self.programs)
+        loop = Loop(copies, [range(len(copies))], options, self.prepared)
         batches = self._batches if len(self._batches) == 1 else [self._batches[i] for i in chosen]
-        loop.step(batches)
-        times = []
-        for _ in range(3):
-            started = time.perf_counter()
-            loop.step(batches)
-            times.append(time.perf_counter() - started)
-        return min(times) / len(copies)
+        try:
+            return _timed(lambda: loop.step(batches)) / len(copies)
+        except MemberError as error:
+            if is_out_of_memory(error.__cause__) and len(copies) > 1:
+                return math.inf
+            raise MemberError([chosen[i] for i in error.members]) from error.__cause__
+
+
+def _timed(step: Callable[[], object]) -> float:
+    """The least seconds of a few steps after a first one."""
+    step()
+    times = []
+    for _ in range(3):
+        started = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - started)
+    return min(times)
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether an error says that memory is used up.
+
+    >>> is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory"))
+    True
+    """
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
+        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    )
 
 
 def _copied(member: Member) -> Member:

@@ -1,14 +1,10 @@
-"""How much memory a member takes while it is trained, and how much there is."""
+"""How much memory a member takes while it is trained."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import torch
-
 from nas_engine_cgo.members import Program
 
-__all__ = ["available", "largest_activation", "training_memory"]
+__all__ = ["largest_activation", "training_memory"]
 
 
 def training_memory(program: Program) -> int:
@@ -32,15 +28,3 @@ def _bytes(program: Program, number: int) -> int:
     for size in facts.shape:
         count *= size
     return count
-
-
-def available(device: torch.device) -> int:
-    """Bytes that can be taken on a device."""
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    try:
-        text = Path("/proc/meminfo").read_text()
-    except OSError:
-        return 4 << 30  # Elsewhere: what most machines have.
-    (line,) = (line for line in text.splitlines() if line.startswith("MemAvailable"))
-    return int(line.split()[1]) << 10

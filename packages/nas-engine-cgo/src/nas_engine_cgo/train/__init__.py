@@ -1,6 +1,6 @@
 """Training of several members at once: parameters, optimisers, random numbers, the loop."""
 
-from nas_engine_cgo.train.loop import Loop, MemberError, Options
+from nas_engine_cgo.train.loop import Loop, MemberError, Options, Prepared
 from nas_engine_cgo.train.members import Member, cohort_key, why_alone
 from nas_engine_cgo.train.together import train_together
 
@@ -9,6 +9,7 @@ __all__ = [
     "Member",
     "MemberError",
     "Options",
+    "Prepared",
     "cohort_key",
     "train_together",
     "why_alone",

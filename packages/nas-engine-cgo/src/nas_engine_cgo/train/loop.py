@@ -20,11 +20,13 @@ from nas_search.evaluators.training import autocast, moves_of
 from torch import Tensor
 
 from nas_engine_cgo.members import Program
+from nas_engine_cgo.train.available import available
+from nas_engine_cgo.train.features import Features, can_extend, extended
 from nas_engine_cgo.train.members import Member, Tutor, tutors_of
 from nas_engine_cgo.train.merged import Merged
 from nas_engine_cgo.train.optimizer import StackedOptimizer
 
-__all__ = ["Loop", "MemberError", "Options"]
+__all__ = ["Loop", "MemberError", "Options", "Prepared"]
 
 
 class MemberError(Exception):
@@ -60,14 +62,18 @@ class Loop:
         members: Sequence[Member],
         clusters: Sequence[Sequence[int]],
         options: Options,
-        programs: dict[Any, Program] | None = None,
+        prepared: Prepared | None = None,
     ) -> None:
         self.members, self.options = list(members), options
         self.recipe: SupervisedEvaluator = members[0].recipe
         self.device = next(members[0].module.parameters()).device
         self._feeds = _opened(members, self.device)
-        self.programs: dict[Any, Program] = {} if programs is None else programs
+        self.prepared = prepared or Prepared({})
         self.merged = self._merge(clusters)
+        if prepared is None and self._repeats():
+            self._look_for_features(clusters)
+        if (data := self.prepared.data) is not None:
+            self._feeds = [_Feeds(*data.feeds(members[0].candidate.seed, self.device))]
         self.tutors: list[Tutor] = []
         self._optimizer: StackedOptimizer | None = None
         self._states: Mapping[Any, Any] = {}
@@ -169,7 +175,7 @@ class Loop:
                     for member, part in zip(members, parts, strict=True):
                         outputs[member].append(part.float() if low else part)
                 for stream, batch in enumerate(batches):
-                    targets[stream].append(batch[-1])
+                    targets[stream].append(batch[self._width(batch) - 1])
         if not targets[0]:
             raise ValueError(f"there is no data to measure {which or 'validation '}metrics on")
         joined = [torch.cat(parts) for parts in targets]
@@ -177,8 +183,8 @@ class Loop:
         return [torch.cat(parts) for parts in outputs], [joined[s] for s in streams_of]
 
     def feed(self, member: int) -> Feed:
-        """The data that a member is validated on."""
-        return self._feeds[self._stream_numbers()[member]].measured[""]
+        """The data that a member is validated on, as it is given."""
+        return _opened([self.members[member]], self.device)[0].measured[""]
 
     def measured(self) -> list[str]:
         """The names of the data to measure on."""
@@ -211,12 +217,48 @@ class Loop:
         self.merged.store.restore_layout(member)
         return self.members[member].module
 
+    # ------------------------------------------------------------------ features
+
+    def _repeats(self) -> bool:
+        """Whether the same frozen layers will see the same data again, and bits don't count."""
+        recipe, modules = self.recipe, [member.module for member in self.members]
+        again = recipe.epochs > 1 or recipe.steps is not None
+        frozen = any(not p.requires_grad for module in modules for p in module.parameters())
+        return again and frozen and not self.options.exact and can_extend(recipe)
+
+    def _look_for_features(self, clusters: Sequence[Sequence[int]]) -> None:
+        """Compute what frozen layers make of the data, if there are such."""
+        training, validation = self._feeds[0].training, self._feeds[0].measured[""]
+        batch, other = next(training.epoch()), next(validation.epoch())
+        # Reading has moved the order of the data on.
+        self._feeds = _opened(self.members, self.device)
+        found = self.merged.features(batch, other, self._samples(), self._room())
+        if found is not None:
+            data = extended(self.recipe, found, self.device)
+            self.prepared = Prepared(self.prepared.programs, found, data)
+            self.merged = self._merge(clusters)
+
+    def _samples(self) -> int:
+        data = [self.recipe.train, self.recipe.validation, *self.recipe.also_measure.values()]
+        return sum(len(part[0]) for part in data if isinstance(part, Sequence))
+
+    def _room(self) -> int:
+        return (self.options.memory or available(self.device)) // 4
+
+    def _width(self, batch: Batch) -> int:
+        """How many tensors of a batch are the recipe's own."""
+        features = self.prepared.features
+        return len(batch) if features is None else features.width
+
+    # ------------------------------------------------------------------ merging
+
     def _merge(self, clusters: Sequence[Sequence[int]]) -> Merged:
         return Merged(
             self.members,
             self._stream_numbers(),
             clusters,
-            self.programs,
+            self.prepared.programs,
+            self.prepared.features,
             self.options.memory_format,
             self.options.exact,
         )
@@ -233,6 +275,21 @@ class Loop:
         except Exception as error:
             suspects = self.merged.suspects(error) or tuple(range(len(self.members)))
             raise MemberError(suspects) from error
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What was found out about members before they are trained.
+
+    Attributes:
+        programs: those that were traced, by candidate, mode and shapes.
+        features: what frozen layers make of the data.
+        data: the recipe whose data has the features.
+    """
+
+    programs: dict[Any, Program]
+    features: Features | None = None
+    data: SupervisedEvaluator | None = None
 
 
 @dataclass(frozen=True)

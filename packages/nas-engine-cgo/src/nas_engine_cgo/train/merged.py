@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import linecache
 import traceback
@@ -20,8 +21,17 @@ from nas_engine_cgo.exact.fan_out import fan_out, with_fans
 from nas_engine_cgo.exact.order import in_order
 from nas_engine_cgo.exact.verify import Subject, differing
 from nas_engine_cgo.kinds import fits
-from nas_engine_cgo.members import Program, Ref, UntraceableError, frozen_program, prune, trace
+from nas_engine_cgo.members import (
+    Call,
+    Program,
+    Ref,
+    UntraceableError,
+    frozen_program,
+    prune,
+    trace,
+)
 from nas_engine_cgo.packs import Need
+from nas_engine_cgo.train.features import Features, find_features
 from nas_engine_cgo.train.frozen import content_of, frozen_paths
 from nas_engine_cgo.train.members import Member
 from nas_engine_cgo.train.store import Store
@@ -54,6 +64,7 @@ class Merged:
         feeds: for each member the number of its data stream.
         clusters: members that are merged with each other.
         programs: those that were traced before, by candidate, mode and shapes.
+        features: what programs read from the data instead of computing it.
         memory_format: of convolutions' weights.
         exact: whether each member gets the bits that it gets alone.
     """
@@ -64,6 +75,7 @@ class Merged:
         feeds: Sequence[int],
         clusters: Sequence[Sequence[int]],
         programs: dict[Any, Program],
+        features: Features | None = None,
         memory_format: torch.memory_format = torch.contiguous_format,
         exact: bool = False,
     ) -> None:
@@ -72,8 +84,9 @@ class Merged:
         self.clusters = tuple(tuple(cluster) for cluster in clusters)
         self.alone: dict[int, str] = {}
         self._members, self._feeds = members, feeds
+        self._device = members[0].stream.device
         self._forwards = [member.loss() for member in members]
-        self._programs = programs
+        self._programs, self._features = programs, features
         self._compiled: dict[Any, _Compiled] = {}
         self._tensors: dict[_Compiled, list[Tensor]] = {}
         self._known: dict[Any, Any] = {}
@@ -99,10 +112,36 @@ class Merged:
         found: list[Program | None] = []
         for member, feed in enumerate(self._feeds):
             try:
-                found.append(self._traced(member, batches[feed], training=True))
+                found.append(self._traced(member, self._own(batches[feed]), training=True))
             except UntraceableError:
                 found.append(None)
         return found
+
+    def features(
+        self, batch: Sequence[Tensor], other: Sequence[Tensor], samples: int, room: int
+    ) -> Features | None:
+        """What members can read from the data instead of computing it again and again.
+
+        Args:
+            batch, other: one to train on, one to measure on.
+            samples: how many there are in all.
+            room: bytes that the features may take.
+        """
+        programs: list[Program] = []
+        owners: list[int] = []
+        for member in range(len(self._members)):
+            with contextlib.suppress(UntraceableError):
+                pair = [self._traced(member, batch, True), self._traced(member, other, False)]
+                programs += pair
+                owners += [member, member]
+        modules = [self._members[member].module for member in owners]
+        frozen = [self._frozen.get(member, frozenset()) for member in owners]
+        contents = content_of(modules, programs, frozen, self._contents)
+        return find_features(programs, modules, contents, len(batch), room, samples)
+
+    def _own(self, batch: Sequence[Tensor]) -> Sequence[Tensor]:
+        """The tensors of a batch that are the recipe's own."""
+        return batch if self._features is None else batch[: self._features.width]
 
     # ------------------------------------------------------------------ running
 
@@ -132,7 +171,7 @@ class Merged:
 
     def _single(self, member: int, batches: Sequence[Sequence[Tensor]], training: bool) -> Tensor:
         """Call the module itself."""
-        module, batch = self._members[member].module, batches[self._feeds[member]]
+        module, batch = self._members[member].module, self._own(batches[self._feeds[member]])
         self.store.write_back(member)
         module.train(training)
         with drawing(self._members[member].stream):
@@ -165,7 +204,8 @@ class Merged:
             if member in self.alone:
                 continue
             try:
-                programs[member] = self._traced(member, batches[self._feeds[member]], training)
+                program = self._traced(member, self._own(batches[self._feeds[member]]), training)
+                programs[member] = self._features.read_by(program) if self._features else program
             except UntraceableError as error:
                 self.alone[member] = str(error)
         single = tuple(member for member in cluster if member not in programs)
@@ -191,7 +231,7 @@ class Merged:
                 self._members[member].module,
                 self._forwards[member],
                 self._members[member].stream,
-                batches[self._feeds[member]],
+                self._own(batches[self._feeds[member]]),
             )
             for member in made.members
         ]
@@ -225,7 +265,7 @@ class Merged:
         frozen = [self._frozen.get(member, frozenset()) for member in members]
         contents = content_of(modules, programs, frozen, self._contents)
         if self._exact is None:
-            function = write_function(programs, feeds, contents, fits)
+            function = write_function(programs, feeds, contents, self._fits)
         else:
             function = self._exact.write(programs, feeds, contents)
         needs = tuple(
@@ -235,6 +275,15 @@ class Merged:
         made = _Compiled(function, members, needs, compiled(function, modules))
         self._files[made.call.__code__.co_filename] = made
         return made
+
+    def _fits(self, call: Call, program: Program) -> bool:
+        """Whether a call can be fused on this device: dropout on GPUs draws in another way."""
+        drawn = call.name.startswith("dropout") and self._device.type != "cpu"
+        return fits(call, program) and not drawn
+
+    def sources(self) -> list[str]:
+        """The texts of the merged code that was written so far."""
+        return [made.function.source for made in self._compiled.values()]
 
     def suspects(self, error: BaseException) -> tuple[int, ...]:
         """The members whose calls may have raised an error; none if nothing tells."""

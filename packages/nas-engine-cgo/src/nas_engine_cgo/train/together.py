@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any
 
 import torch
 from nas_core.candidate import checked_metrics
@@ -17,8 +16,7 @@ from nas_core.failure import failure_text
 from nas_core.protocols import Recorder, Result
 from nas_search.evaluators.training import diverged, model_metrics
 
-from nas_engine_cgo.members import Program
-from nas_engine_cgo.train.loop import Loop, Options
+from nas_engine_cgo.train.loop import Loop, Options, Prepared
 from nas_engine_cgo.train.members import Member
 
 __all__ = ["train_together"]
@@ -29,7 +27,7 @@ def train_together(
     clusters: Sequence[Sequence[int]],
     recorder: Recorder,
     options: Options,
-    programs: dict[Any, Program] | None = None,
+    prepared: Prepared | None = None,
 ) -> Iterator[Result]:
     """Train and measure members as their recipes say; one result for each, as soon as it is there.
 
@@ -38,13 +36,13 @@ def train_together(
         clusters: which of them are merged with each other.
         recorder: is told of intermediate metrics, and of trained models.
         options: how they run.
-        programs: what was traced before.
+        prepared: what was found out about them before.
 
     Raises:
         MemberError: one of them raised while they ran together.
     """
     with _surroundings(members):
-        yield from _Course(Loop(members, clusters, options, programs), recorder).run()
+        yield from _Course(Loop(members, clusters, options, prepared), recorder).run()
 
 
 @dataclass

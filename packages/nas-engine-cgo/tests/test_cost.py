@@ -1,0 +1,108 @@
+"""How many members are merged: bounded by memory, remembered, and never a reason to fail."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from nas_core import Architecture, Candidate
+from nas_engine_cgo.cost import Memory, choose
+from nas_engine_cgo.train import Member, MemberError, Options
+from nas_search.evaluators import SupervisedEvaluator
+from torch import Tensor, nn
+
+
+def members(nets: list[nn.Module], **changes: Any) -> list[Member]:
+    generator = torch.Generator().manual_seed(1)
+    x, y = torch.randn(32, 6, generator=generator), torch.arange(32) % 3
+    settings: dict[str, Any] = {
+        "train": (x, y), "validation": (x, y), "epochs": 1, "batch_size": 8, "device": "cpu"
+    }  # fmt: skip
+    recipe = SupervisedEvaluator(**settings | changes)
+    return [
+        Member(Candidate(i, Architecture({}), i), net, recipe, torch.Generator().manual_seed(i))
+        for i, net in enumerate(nets)
+    ]
+
+
+def mlp(width: int) -> nn.Module:
+    return nn.Sequential(nn.Linear(6, width), nn.ReLU(), nn.Linear(width, 3))
+
+
+def numbers(clusters: list[list[int]]) -> list[int]:
+    return sorted(number for cluster in clusters for number in cluster)
+
+
+def test_similar_members_share_clusters() -> None:
+    made = members([mlp(width) for width in (4, 8, 4, 8)])
+    choice = choose(made, Options(cluster_size=2), Memory())
+    assert sorted(map(sorted, choice.clusters)) == [[0, 2], [1, 3]]
+
+
+def test_memory_bounds_a_cluster() -> None:
+    made = members([mlp(64) for _ in range(8)])
+    assert len(choose(made, Options(), Memory()).clusters) == 1
+    tight = choose(made, Options(memory=20_000), Memory())
+    assert len(tight.clusters) > 1
+    assert numbers(tight.clusters) == list(range(8))
+
+
+def test_a_long_training_is_timed_and_the_answer_kept(tmp_path: Path) -> None:
+    path = tmp_path / "cache" / "cgo.json"
+    long = {"epochs": 100}
+    first = choose(members([mlp(8) for _ in range(4)], **long), Options(), Memory(path))
+    assert "fastest of what was timed" in first.why
+    second = choose(members([mlp(8) for _ in range(4)], **long), Options(), Memory(path))
+    assert "before" in second.why
+    assert first.clusters == second.clusters
+    assert first.options == second.options
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"a": 3}', "{", "\x00"])
+def test_a_damaged_memory_is_no_memory(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "cgo.json"
+    path.write_text(content)
+    memory = Memory(path)
+    assert memory.recall("a") is None
+    memory.keep("a", (4, "contiguous"))
+    assert Memory(path).recall("a") == (4, "contiguous")
+
+
+def test_a_memory_that_can_not_be_written_hurts_nobody(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    memory = Memory(tmp_path / "file" / "cgo.json")
+    memory.keep("a", (4, "contiguous"))
+    assert memory.recall("a") == (4, "contiguous")
+
+
+class Broken(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(6, 3)
+        self.calls = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.sum() != 0:  # Depends on elements: no program.
+            raise ValueError("broken")
+        return self.layer(x)
+
+
+def test_what_raises_while_it_is_timed_is_named() -> None:
+    made = members([mlp(8), Broken(), mlp(8)], epochs=100)
+    with pytest.raises(MemberError) as caught:
+        choose(made, Options(), Memory())
+    assert caught.value.members == (1,)
+
+
+def test_timing_leaves_members_as_they_were() -> None:
+    nets = [nn.Sequential(mlp(8), nn.BatchNorm1d(3), nn.Dropout(0.5)) for _ in range(3)]
+    before = [{k: v.clone() for k, v in net.state_dict().items()} for net in nets]
+    made = members(nets, epochs=100)
+    states = [member.stream.get_state() for member in made]
+    choose(made, Options(), Memory())
+    for member, state, kept in zip(made, states, before, strict=True):
+        assert torch.equal(member.stream.get_state(), state)
+        for name, tensor in member.module.state_dict().items():
+            assert torch.equal(tensor, kept[name])

@@ -1,0 +1,138 @@
+"""Frozen layers run once for all members, and once for all epochs, and nobody can tell."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from nas_core import Architecture, Candidate
+from nas_engine_cgo.train import Loop, Member, Options
+from nas_search.evaluators import SupervisedEvaluator
+from torch import Tensor, nn
+
+
+class Backbone(nn.Module):
+    """Layers that stay as they are, whatever mode their owner is put into."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(2, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.AvgPool2d(2)
+        )
+        self.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> Backbone:
+        super().train(mode)
+        self.layers.eval()
+        return self
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x).flatten(1)
+
+
+class Net(nn.Module):
+    def __init__(self, backbone: nn.Module, width: int, dropout: float) -> None:
+        super().__init__()
+        self.backbone = copy.deepcopy(backbone)
+        self.head = nn.Sequential(
+            nn.Linear(36, width), nn.ReLU(), nn.Dropout(dropout), nn.Linear(width, 3)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.backbone(x))
+
+
+def recipe(**changes: Any) -> SupervisedEvaluator:
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(40, 2, 6, 6, generator=generator)
+    y = torch.randint(0, 3, (40,), generator=generator)
+    settings: dict[str, Any] = {
+        "train": (x, y), "optimizer": "SGD", "optimizer_options": {"lr": 0.1, "momentum": 0.9},
+        "epochs": 3, "batch_size": 8, "device": "cpu",
+    }  # fmt: skip
+    return SupervisedEvaluator(**settings | changes)
+
+
+def loops(changes: dict[str, Any], **options: Any) -> tuple[Loop, list[nn.Module]]:
+    """Members with one backbone, and the same modules to be trained by hand."""
+    torch.manual_seed(0)
+    backbone = Backbone()
+    nets = [Net(backbone, width, p) for width, p in [(8, 0.0), (8, 0.0), (12, 0.3), (8, 0.3)]]
+    members = [
+        Member(
+            Candidate(i, Architecture({}), seed=i),
+            copy.deepcopy(net),
+            recipe(**changes),
+            torch.Generator().manual_seed(i),
+        )
+        for i, net in enumerate(nets)
+    ]
+    return Loop(members, [range(len(members))], Options(**options)), list(nets)
+
+
+def train_by_hand(net: nn.Module, seed: int, epochs: int) -> list[float]:
+    evaluator, losses = recipe(), []
+    optimizer = evaluator.make_optimizer(net)
+    training, _ = evaluator.feeds(seed, torch.device("cpu"))
+    torch.manual_seed(seed)
+    net.train()
+    for _ in range(epochs):
+        for x, y in training.epoch():
+            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(net(x), y)
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+    return losses
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_members_are_trained_as_by_hand(epochs: int) -> None:
+    torch.set_default_dtype(torch.float64)
+    loop, nets = loops({"epochs": epochs})
+    assert (loop.prepared.features is not None) == (epochs > 1)
+    losses = [loop.step(batches) for _ in range(epochs) for batches in loop.batches()]
+    outputs, targets = loop.outputs("")
+    for number, net in enumerate(nets):
+        expected = train_by_hand(net, number, epochs)
+        assert [row[number].item() for row in losses] == pytest.approx(expected, rel=1e-9)
+        state = loop.finished(number).state_dict()
+        for name, tensor in net.state_dict().items():
+            torch.testing.assert_close(state[name], tensor, rtol=1e-9, atol=1e-9)
+        (x, y), *_ = recipe().feeds(number, torch.device("cpu"))[1][""].epoch()
+        assert torch.equal(targets[number], y)
+        torch.testing.assert_close(outputs[number], net.eval()(x).detach(), rtol=1e-9, atol=1e-9)
+
+
+def test_one_backbone_is_computed_once() -> None:
+    loop, _ = loops({"epochs": 1})
+    loop.step(next(loop.batches()))
+    (code,) = loop.merged.sources()
+    assert code.count("conv2d(") == 1
+    assert code.count("batch_norm(") == 1
+
+
+def test_features_take_its_place() -> None:
+    loop, _ = loops({})
+    loop.step(next(loop.batches()))
+    (code,) = loop.merged.sources()
+    assert "conv2d(" not in code
+
+
+@pytest.mark.parametrize(
+    ("changes", "options"),
+    [({}, {"memory": 1000}), ({}, {"exact": True}), ({"data_seed": None}, {}),
+     ({"train": lambda: iter(())}, {})],
+    ids=["too large", "bits count", "own order", "no tensors"],
+)  # fmt: skip
+def test_features_are_left_where_they_can_not_be(
+    changes: dict[str, Any], options: dict[str, Any]
+) -> None:
+    if "train" in changes:
+        x, y = recipe().train  # type: ignore[misc]
+        changes = {"train": lambda: [(x[:8], y[:8])], "validation": (x, y)}
+    loop, _ = loops(changes, **options)
+    assert loop.prepared.features is None
+    assert torch.isfinite(loop.step(next(loop.batches()))).all()
