@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from filelock import FileLock, Timeout
 from nas_core import Engine, Evaluator, Space
-from nas_core.errors import UnsupportedSpaceError, nearest
+from nas_core.errors import NasError, UnsupportedSpaceError, nearest
 from nas_core.plugins import Plugins
-from nas_core.protocols import Direction
+from nas_core.protocols import CheckedEvaluator, Direction
 
 from nas_search.config import ConfigError, ExperimentConfig, differences
 from nas_search.events import Events
@@ -34,9 +34,28 @@ from nas_search.strategies import Strategy
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Ended", "Setup", "objectives_of", "require_existing", "require_new", "session"]
+__all__ = [
+    "Ended",
+    "EvaluatorError",
+    "Setup",
+    "objectives_of",
+    "require_existing",
+    "require_new",
+    "session",
+]
 
 log = logging.getLogger("nas_search")
+
+
+class EvaluatorError(NasError, ValueError):
+    """An evaluator would fail with every candidate; ``problems`` are its reasons."""
+
+    def __init__(self, problems: Sequence[object]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("the evaluator can't be used: " + "; ".join(map(str, self.problems)))
+
+    def __reduce__(self) -> tuple[type[EvaluatorError], tuple[tuple[object, ...]]]:
+        return type(self), (self.problems,)
 
 
 @dataclass(frozen=True)
@@ -71,6 +90,7 @@ def session(setup: Setup) -> Iterator[tuple[Running, Ended]]:
     """
     config, token, ended = setup.config, uuid.uuid4().hex[:12], Ended()
     engine = _engine(setup)
+    _require_usable(setup)
     facts = _facts(setup)
     with _locked(setup.folder), ExitStack() as stack:
         _require_same(setup.folder, facts)
@@ -166,6 +186,14 @@ def _engine(setup: Setup) -> Engine:
     if problems := tuple(engine.problems(setup.base_model, setup.evaluator)):
         raise UnsupportedSpaceError(problems)
     return engine
+
+
+def _require_usable(setup: Setup) -> None:
+    if not isinstance(setup.evaluator, CheckedEvaluator):
+        return
+    objectives = tuple(objectives_of(setup.config, setup.evaluator))
+    if found := tuple(setup.evaluator.problems(setup.space, objectives)):
+        raise EvaluatorError(found)
 
 
 def _facts(setup: Setup) -> dict[str, str]:
