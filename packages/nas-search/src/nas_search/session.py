@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 import time
 import uuid
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from filelock import FileLock, Timeout
 from nas_core import Engine, Evaluator, Space
 from nas_core.errors import NasError, UnsupportedSpaceError, nearest
 from nas_core.plugins import Plugins
@@ -26,6 +24,7 @@ from nas_search.events import Events
 from nas_search.executors import Executor, InlineExecutor, LocalExecutor
 from nas_search.executors.local import cores
 from nas_search.inputs import PicklingError, input_path, save_input
+from nas_search.lock import locked, refuse_if_locked
 from nas_search.recorder import StoreRecorder
 from nas_search.running import Crew, Limits, Running
 from nas_search.store import STORE, StoreError, TrialStore
@@ -92,7 +91,7 @@ def session(setup: Setup) -> Iterator[tuple[Running, Ended]]:
     engine = _engine(setup)
     _require_usable(setup)
     facts = _facts(setup)
-    with _locked(setup.folder), ExitStack() as stack:
+    with locked(setup.folder), ExitStack() as stack:
         _require_same(setup.folder, facts)
         shared = _keep_inputs(setup)
         store = stack.enter_context(_store(setup.folder, facts))
@@ -160,7 +159,7 @@ def require_new(folder: Path) -> None:
     """
     if not (folder / STORE).exists():
         return
-    _refuse_if_locked(folder)
+    refuse_if_locked(folder)
     with TrialStore.open(folder / STORE, read_only=True) as store:
         trials = len(store.trials())
     raise StoreError(
@@ -232,36 +231,6 @@ def _require_same(folder: Path, now: Mapping[str, str]) -> None:
             + "\n  ".join(different)
             + "\nResume it as it was, or start this one under another name",
         )
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    holder = folder / "running.pid"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock")
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise _runs_already(folder) from None
-    except OSError as error:
-        raise StoreError(folder, f"can't be written: {error.strerror or error}") from error
-    try:
-        holder.write_text(str(os.getpid()))
-        yield
-    finally:
-        holder.unlink(missing_ok=True)
-        lock.release()
-
-
-def _refuse_if_locked(folder: Path) -> None:
-    with _locked(folder):
-        return
-
-
-def _runs_already(folder: Path) -> StoreError:
-    holder = folder / "running.pid"
-    pid = holder.read_text() if holder.is_file() else "unknown"
-    return StoreError(folder, f"the experiment is running already, in process {pid}")
 
 
 def _keep_inputs(setup: Setup) -> dict[int, Path]:
