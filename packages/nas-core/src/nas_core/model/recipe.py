@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import random
 import sys
 from collections.abc import Callable, Mapping
@@ -15,13 +16,14 @@ from nas_core.architecture import Value
 from nas_core.building import Building, tree
 from nas_core.choice import Choice, Key
 from nas_core.construction import Open, running
-from nas_core.errors import UnsupportedSpaceError
+from nas_core.errors import Place, UnsupportedSpaceError
 from nas_core.expression import Expression, Need, bind
 from nas_core.model.program import fresh_arguments
 from nas_core.model.scan import scan, trace_model
 from nas_core.model.uses import Uses
 from nas_core.nn.choices import InputChoice, LayerChoice, Repeat
 from nas_core.nn.layers import is_open_layer
+from nas_core.protocols import Problem
 from nas_core.space import Space
 from nas_core.structure import has_attributes, map_values
 from nas_core.wrapper import record_of
@@ -149,7 +151,7 @@ def _check_closed(module: torch.nn.Module, cls: type[torch.nn.Module]) -> None:
     """Refuse what was created open, outside of the constructor: no architecture closes it."""
     if isinstance(module, (InputChoice, LayerChoice, Repeat)) or is_open_layer(module):
         names = {"name": cls.__name__, "kind": type(module).__name__}
-        raise UnsupportedSpaceError([_OPEN_OUTSIDE.format(**names)])
+        raise UnsupportedSpaceError([Problem(_OPEN_OUTSIDE.format(**names), certain=True)])
 
 
 def _bind_attributes(module: torch.nn.Module, values: Mapping[str, Value]) -> None:
@@ -181,17 +183,27 @@ def _made(model: torch.nn.Module) -> tuple[Recipe, Space]:
     record = record_of(model)
     if record is None:
         name = type(model).__name__
-        raise UnsupportedSpaceError([_NO_RECORD.format(name=name)])
+        message = _NO_RECORD.format(name=name)
+        raise UnsupportedSpaceError([Problem(message, _place_of(type(model)), certain=True)])
     if record.made is None:
         for argument in (*record.args, *record.kwargs.values()):
             if isinstance(argument, torch.nn.Module) and Space.of(argument).labels:
                 names = {"name": record.cls.__name__, "kind": type(argument).__name__}
-                raise UnsupportedSpaceError([_OPEN_ARGUMENT.format(**names)])
+                message = _OPEN_ARGUMENT.format(**names)
+                raise UnsupportedSpaceError([Problem(message, certain=True)])
         traced = None if record.chosen else trace_model(model)
         parts = (None,) if traced is None else (traced.labels, traced.uses)
         record.made = Recipe(record.cls, record.args, record.kwargs, *parts), scan(model)
     made: tuple[Recipe, Space] = record.made
     return made
+
+
+def _place_of(cls: type) -> Place | None:
+    """Where a class is written, if it is written in a file."""
+    try:
+        return Place(inspect.getfile(cls), inspect.getsourcelines(cls)[1])
+    except (OSError, TypeError):
+        return None
 
 
 def build(model: torch.nn.Module | Recipe, architecture: Mapping[str, Value]) -> torch.nn.Module:
