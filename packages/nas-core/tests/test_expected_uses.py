@@ -166,3 +166,29 @@ def test_a_layer_that_could_not_be_made_is_no_error_where_it_is_not_used() -> No
 
     wrong: Any = dataclasses.replace(recipe(Net()), uses=Expects(WRONG["nothing"]))
     assert_equal(lambda: wrong.build({"width": 3, "body": 1}), Hand)
+
+
+@nas.basic_unit
+class Wide(nn.Linear):
+    """A unit whose class has a metaclass."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(2, width)
+
+
+@pytest.mark.parametrize("chosen", [0, 1])
+def test_units_that_inherit_from_layers_are_left_empty_too(chosen: int, runs: list[None]) -> None:
+    @nas.model_wrapper
+    class Net(plain.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = nn.LayerChoice([nn.Linear(2, 3), Wide(4)], label="body")
+
+    class Hand(plain.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = plain.Linear(2, [3, 4][chosen])
+
+    model = Net()
+    assert_equal(lambda: nas.build(model, {"body": chosen}), Hand)
+    assert len(runs) == 1

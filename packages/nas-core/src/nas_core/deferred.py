@@ -47,7 +47,7 @@ def fill(layer: torch.nn.Module) -> None:
 
 def is_empty(module: torch.nn.Module) -> bool:
     """Whether it is empty; asking is no touch."""
-    return type(type(module)) is _EmptyType
+    return isinstance(type(module), _EmptyType)
 
 
 def _make_empty_class(kind: type[torch.nn.Module]) -> type[torch.nn.Module]:
@@ -76,5 +76,6 @@ def _make_empty_class(kind: type[torch.nn.Module]) -> type[torch.nn.Module]:
         "__setattr__": set_attribute,
         "__delattr__": delete_attribute,
     }
-    made: Any = _EmptyType(kind.__name__, (kind,), attributes)
-    return made  # type: ignore[no-any-return]
+    own = type(kind)  # Such as that of a class that inherits from a layer of nas_core.nn.
+    meta: Any = _EmptyType if own is type else type(own.__name__, (_EmptyType, own), {})
+    return meta(kind.__name__, (kind,), attributes)  # type: ignore[no-any-return]
