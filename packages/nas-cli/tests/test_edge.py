@@ -22,6 +22,7 @@ from nas_core.errors import (
     UnsupportedFormatError,
     UnsupportedSpaceError,
 )
+from nas_core.protocols import Problem
 from nas_search import ReplayError, StoreError
 
 
@@ -46,6 +47,7 @@ def raised(code: str, file: Path) -> BaseException:
         (UnknownEngineError("grph", ["graph"]), ExitCode.ENGINE),
         (UnsupportedFormatError("no code"), ExitCode.ENGINE),
         (UnsupportedSpaceError(["loops"]), ExitCode.ENGINE),
+        (UnsupportedSpaceError([Problem("undecorated", certain=True)]), ExitCode.BAD_INPUT),
         (ZeroDivisionError("division by zero"), ExitCode.BUG),
         (KeyboardInterrupt(), ExitCode.INTERRUPTED),
     ],

@@ -213,3 +213,36 @@ def test_a_model_file_that_prints_and_fails_is_the_user_s(
     result = nas("run", "search.toml")
     assert result.exit_code == 2
     assert "KeyError: 'width' (net.py:2)" in result.stderr
+
+
+def test_an_undecorated_model_is_the_users_to_mend(nas: Any, search: Any) -> None:
+    search()
+    net = Path("net.py").read_text()
+    Path("net.py").write_text(net.replace("@nas.model_wrapper\n", ""))
+    refused = nas("run", "search.toml")
+    assert refused.exit_code == 2
+    line = net.partition("class Net")[0].count("\n")
+    assert f"net.py:{line}: Net can't be made again" in refused.stderr
+    assert "@nas_core.model_wrapper above `class Net`" in refused.stderr
+
+
+def test_what_no_candidate_could_be_trained_with_is_bad_input(nas: Any, search: Any) -> None:
+    search()
+    Path("measure.py").write_text(
+        "import torch\n"
+        "from nas_search.evaluators import SupervisedEvaluator\n"
+        "data = torch.zeros(9, 4), torch.zeros(9)\n"
+        "evaluator = SupervisedEvaluator(train=data, optimizer='SDG')\n"
+    )
+    refused = nas("run", "search.toml")
+    assert refused.exit_code == 2
+    assert "no optimizer 'SDG'; did you mean 'SGD'?" in refused.stderr
+
+
+def test_a_misspelt_strategy_has_the_line_of_the_file(nas: Any, search: Any) -> None:
+    config = search()
+    text = config.read_text().replace('"random"', '"randon"')
+    config.write_text(text)
+    refused = nas("run", "search.toml")
+    assert refused.exit_code == 2
+    assert f"search.toml:{text.count(chr(10))}: no strategy 'randon'" in refused.stderr

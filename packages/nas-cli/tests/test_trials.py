@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 from nas_core import engines
 from nas_core.architecture import Architecture
+from nas_core.protocols import Candidate
+from nas_search.lock import locked
+from nas_search.store import STORE, TrialStore
 
 
 @pytest.fixture
@@ -172,3 +175,22 @@ def test_a_newer_store_is_refused(nas: Any, experiment: Path) -> None:
 def test_names_complete_in_the_shell(shell: Any, experiment: Path) -> None:
     words = {"_NAS_COMPLETE": "bash_complete", "COMP_WORDS": "nas top si", "COMP_CWORD": "2"}
     assert "plain,sizes" in shell(**words).stdout.splitlines()
+
+
+def test_trials_whose_process_was_killed_are_interrupted_not_running(
+    nas: Any, experiment: Path
+) -> None:
+    with TrialStore.open(experiment / STORE) as store:
+        store.begin_session("killed")
+        store.begin(Candidate(99, Architecture({"width": 0}), seed=0), "killed")
+
+    def states() -> tuple[int, int, str]:
+        (row,) = json.loads(nas("list-experiments", "--json").stdout)
+        shown = nas("show", "sizes", "99").stdout
+        return row["running"], row["interrupted"], shown.split()[2]
+
+    with locked(experiment):
+        assert states() == (1, 0, "running")
+    (experiment / "running.pid").write_text("1")  # As kill -9 leaves it, of a number used again.
+    assert states() == (0, 1, "interrupted")
+    assert json.loads(nas("show", "sizes", "99", "--json").stdout)["state"] == "interrupted"

@@ -69,7 +69,7 @@ def _result(experiment: Experiment, reason: str) -> dict[str, Any]:
         "name": experiment.config.name,
         "folder": str(experiment.folder),
         "reason": reason,
-        **counts(experiment.trials),
+        **counts(experiment),
         "objectives": dict(experiment.objectives),
         "best": [trial_json(trial) for trial in experiment.top_trials(_BEST)],
     }

@@ -92,6 +92,8 @@ def _user_lines(error: BaseException) -> Iterator[tuple[str, int]]:
 
 
 def _code(error: NasError) -> ExitCode:
+    if isinstance(error, UnsupportedSpaceError) and error.certain:
+        return ExitCode.BAD_INPUT
     if isinstance(error, _ENGINE_ERRORS):
         return ExitCode.ENGINE
     if isinstance(error, NoExperimentError) or _is_about_state(error):

@@ -49,7 +49,7 @@ def _row(folder: Path) -> dict[str, Any]:
     row = {"name": folder.name, "folder": str(folder), "error": None, "best": None}
     try:
         experiment = Experiment.open(folder)
-        return row | counts(experiment.trials) | {"best": _best(experiment)}
+        return row | counts(experiment) | {"best": _best(experiment)}
     except NasError as error:  # one unreadable store must not hide the others
         return row | dict.fromkeys(STATES) | {"error": str(error)}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from nas_core.errors import nearest
 from nas_cli.edge import NoExperimentError
 
 if TYPE_CHECKING:
-    from nas_search import Trial
+    from nas_search import Experiment, Trial
 
 __all__ = [
     "HOME",
@@ -24,16 +23,24 @@ __all__ = [
     "experiment_argument",
     "experiment_folders",
     "find_experiment",
+    "state_of",
 ]
 
 HOME = Path("nas-experiments")
 STORE = "trials.sqlite"
-STATES = ("completed", "failed", "running")
+STATES = ("completed", "failed", "running", "interrupted")
 
 
-def counts(trials: Sequence[Trial]) -> dict[str, int]:
-    """How many trials are in each state."""
-    return {state: sum(trial.state == state for trial in trials) for state in STATES}
+def counts(experiment: Experiment) -> dict[str, int]:
+    """How many trials are in each state; those that no process runs any more are interrupted."""
+    states = [state_of(trial, experiment) for trial in experiment.trials]
+    return {state: states.count(state) for state in STATES}
+
+
+def state_of(trial: Trial, experiment: Experiment) -> str:
+    """The state of a trial in words: a store alone can't tell that its process was killed."""
+    stopped = trial.state == "running" and not experiment.is_running
+    return "interrupted" if stopped else trial.state
 
 
 def experiment_folders(directory: Path) -> list[Path]:

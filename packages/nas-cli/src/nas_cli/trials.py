@@ -11,7 +11,7 @@ from nas_cli.command import command
 from nas_cli.console import console, print_json, print_table, printable, table
 from nas_cli.display import best_table
 from nas_cli.edge import NoExperimentError
-from nas_cli.locate import counts, experiment_argument
+from nas_cli.locate import counts, experiment_argument, state_of
 from nas_cli.wording import duration_text, metrics_text, number_text, value_text
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def top(folder: Path, count: int, as_json: bool) -> None:
     elif best:
         print_table(console(), best_table(best, experiment.objectives))
     else:
-        states = ", ".join(f"{n} {state}" for state, n in counts(experiment.trials).items())
+        states = ", ".join(f"{n} {state}" for state, n in counts(experiment).items())
         console().print(f"No trial has completed yet: {states}.")
 
 
@@ -84,11 +84,14 @@ def show(folder: Path, number: int, as_json: bool) -> None:
     """
     from nas_search import Experiment
 
-    trial = _trial(Experiment.open(folder), number)
+    experiment = Experiment.open(folder)
+    trial = _trial(experiment, number)
+    state = state_of(trial, experiment)
     if as_json:
-        print_json(trial_json(trial) | {"reports": _reports(trial), "details": trial.details})
+        more = {"state": state, "reports": _reports(trial), "details": trial.details}
+        print_json(trial_json(trial) | more)
     else:
-        _print_trial(trial)
+        _print_trial(trial, state)
 
 
 def _trial(experiment: Experiment, number: int) -> Trial:
@@ -103,9 +106,9 @@ def _reports(trial: Trial) -> list[dict[str, Any]]:
     return [{"step": report.step, "metrics": dict(report.metrics)} for report in trial.reports]
 
 
-def _print_trial(trial: Trial) -> None:
+def _print_trial(trial: Trial, state: str) -> None:
     out = console()
-    out.print(f"trial {trial.number}: {trial.state} in {duration_text(trial.seconds)}")
+    out.print(f"trial {trial.number}: {state} in {duration_text(trial.seconds)}")
     out.print(f"seed {trial.seed}, digest {trial.digest}\n")
     decisions = table("label", "value")
     for label, value in trial.architecture.items():

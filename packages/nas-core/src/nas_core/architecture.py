@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, KeysView, Mapping
 from json.encoder import encode_basestring_ascii
 from typing import Any, TypeAlias
 
@@ -101,6 +101,12 @@ class Architecture(Mapping[str, Value]):
 
     def __getitem__(self, label: str) -> Value:
         return _own(self._values[label])
+
+    def __contains__(self, label: object) -> bool:
+        return label in self._values
+
+    def keys(self) -> KeysView[str]:
+        return self._values.keys()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)

@@ -11,13 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeVar
 
 from nas_core.architecture import Value
 from nas_core.choice import Choice, Key
 from nas_core.errors import OpenChoiceError
 
 __all__ = ["Fixed", "Open", "Session", "current", "relative", "running", "take_key"]
+
+T = TypeVar("T")
 
 _current: ContextVar[Session | None] = ContextVar("nas_core_session", default=None)
 
@@ -34,13 +36,12 @@ class Session:
         self._next += 1
         return key
 
-    @contextmanager
-    def within(self, scope: Key) -> Iterator[None]:
-        """Number from zero inside this scope: what happens there shifts nothing outside."""
+    def within(self, scope: Key, make: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Number from zero while this is called: what it creates shifts nothing outside."""
         outer = self._scope, self._next
         self._scope, self._next = scope, 0
         try:
-            yield
+            return make(*args, **kwargs)
         finally:
             self._scope, self._next = outer
 
@@ -88,9 +89,9 @@ class Fixed(Session):
             )
         return choice.domain.default
 
-    def find(self, label: str | None, key: Key) -> Value:
-        """The value of the choice with this label or, without one, this key; None if inactive."""
-        return self.values.get(label or self._labels.get(key, ""))
+    def name(self, label: str | None, key: Key | None) -> str:
+        """The label of the choice that was given this label or, without one, has this key."""
+        return label or ("" if key is None else self._labels.get(key, ""))
 
     def drop(self, module: Any) -> None:
         """A choice does not use this module."""

@@ -102,6 +102,11 @@ class UnsupportedSpaceError(NasError, TypeError):
     ) -> tuple[type[UnsupportedSpaceError], tuple[tuple[object, ...]]]:
         return type(self), (self.problems,)
 
+    @property
+    def certain(self) -> bool:
+        """Whether no other engine could serve it either."""
+        return any(getattr(problem, "certain", False) for problem in self.problems)
+
 
 class SpaceTooLargeError(NasError, OverflowError):
     """A question about a space would take more steps than the caller allows."""

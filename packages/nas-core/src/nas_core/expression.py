@@ -14,7 +14,7 @@ from nas_core.arithmetic import Arithmetic
 from nas_core.choice import Choice, caller
 from nas_core.construction import Fixed, current
 from nas_core.errors import InvalidArchitectureError, OpenChoiceError
-from nas_core.structure import map_values
+from nas_core.structure import ATOMS, map_values
 
 __all__ = [
     "Condition",
@@ -23,10 +23,11 @@ __all__ = [
     "Need",
     "Operation",
     "bind",
-    "bind_arguments",
     "concrete",
+    "evaluate",
     "expressions_in",
     "resolve",
+    "settled",
 ]
 
 Decide: TypeAlias = Callable[[Choice], Value]
@@ -136,7 +137,7 @@ class Operation(Expression):
         self._form = form
 
     def value_with(self, decide: Decide) -> Any:
-        return self._function(*(_evaluate(x, decide) for x in self._operands))
+        return self._function(*[evaluate(x, decide) for x in self._operands])
 
     def choices(self) -> Iterator[Choice]:
         for expression in expressions_in(self._operands):
@@ -174,7 +175,7 @@ class Condition(Expression):
 
     def value_with(self, decide: Decide) -> Any:
         predicate, if_true, if_false = self._parts
-        return _evaluate(if_true if _evaluate(predicate, decide) else if_false, decide)
+        return evaluate(if_true if evaluate(predicate, decide) else if_false, decide)
 
     def choices(self) -> Iterator[Choice]:
         for expression in expressions_in(self._parts):
@@ -233,7 +234,12 @@ def _map(obj: Any, change: Callable[[Expression], Any], attributes: bool = False
     return map_values(obj, change_leaf, attributes and not isinstance(obj, Expression))
 
 
-def _evaluate(obj: Any, decide: Decide) -> Any:
+def evaluate(obj: Any, decide: Decide) -> Any:
+    """The structure with its expressions evaluated under these decisions."""
+    if type(obj) in ATOMS:
+        return obj
+    if isinstance(obj, Expression):
+        return obj.value_with(decide)
     return _map(obj, lambda expression: expression.value_with(decide))
 
 
@@ -246,13 +252,16 @@ def bind(obj: Any, values: Mapping[str, Value], attributes: bool = False) -> Any
     return _map(obj, settle, attributes)
 
 
-def bind_arguments(obj: Any, values: Mapping[str, Value]) -> Any:
-    """As ``bind``; an inactive choice has its first option, which nothing will use."""
+def settled(leaf: Any, values: Mapping[str, Value]) -> Any:
+    """An expression that knows its value, inactive choices having their first option.
+
+    Anything else is returned as it is.
+    """
 
     def decide(choice: Choice) -> Value:
         return values.get(choice.label, choice.domain.default)
 
-    return _map(obj, lambda expression: _Known(expression.value_with(decide)))
+    return _Known(leaf.value_with(decide)) if isinstance(leaf, Expression) else leaf
 
 
 def concrete(obj: Any) -> Any:

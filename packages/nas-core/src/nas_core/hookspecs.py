@@ -102,7 +102,10 @@ def nas_trial_started(experiment: str, number: int, architecture: Architecture) 
 
 @hookspec
 def nas_trial_reported(experiment: str, number: int, step: int, metrics: Metrics) -> None:
-    """A running trial handed over intermediate metrics.
+    """A running trial handed over intermediate metrics, about half a second ago at most.
+
+    Every report is told once, those of one trial in the order in which it made them and before
+    its end. With ``executor="inline"`` they are told when the trial ends.
 
     Args:
         experiment: the name of its experiment.

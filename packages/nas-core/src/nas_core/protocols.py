@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from nas_core.architecture import Architecture
 from nas_core.errors import Place
@@ -16,10 +16,13 @@ from nas_core.errors import Place
 if TYPE_CHECKING:
     import torch
 
+    from nas_core.space import Space
+
 __all__ = [
     "CAPABILITIES",
     "FORMATS",
     "Candidate",
+    "CheckedEvaluator",
     "Direction",
     "Engine",
     "EngineInfo",
@@ -55,7 +58,12 @@ FORMATS = ("dict", "instance", "code")
 
 @dataclass(frozen=True)
 class Problem:
-    """One reason why an engine can't serve a model or an evaluator.
+    """One reason why an engine can't serve a model or an evaluator, or an evaluator any candidate.
+
+    Attributes:
+        message: what is wrong, and what would be accepted.
+        place: the line of the user's code.
+        certain: whether no engine could serve it: it is to be mended where the user wrote it.
 
     >>> print(Problem("forward() uses a generator", Place("net.py", 41)))
     net.py:41: forward() uses a generator
@@ -63,6 +71,7 @@ class Problem:
 
     message: str
     place: Place | None = None
+    certain: bool = False
 
     def __str__(self) -> str:
         return self.message if self.place is None else f"{self.place}: {self.message}"
@@ -125,6 +134,22 @@ class Evaluator(Protocol):
 
     def evaluate(self, model: torch.nn.Module, *, seed: int, report: Report) -> Metrics | float:
         """The metrics of the model, or the value of the main objective."""
+
+
+@runtime_checkable
+class CheckedEvaluator(Evaluator, Protocol):
+    """An evaluator that can tell before anything is trained that it would fail with any candidate.
+
+    The method is optional: an experiment asks those that have it once, before its first trial.
+    """
+
+    def problems(self, space: Space, objectives: Sequence[str]) -> Iterator[Problem]:
+        """What is wrong with it, whatever the candidate. Quick: it trains nothing.
+
+        Args:
+            space: that of the experiment, which holds the choices in its attributes.
+            objectives: the metrics that the experiment optimises.
+        """
 
 
 class Job(Protocol):

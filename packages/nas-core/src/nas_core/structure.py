@@ -9,10 +9,10 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["has_attributes", "map_values"]
+__all__ = ["ATOMS", "has_attributes", "map_values"]
 
 
-_ATOMS = frozenset({bool, int, float, str, type(None)})
+ATOMS = frozenset({bool, int, float, str, type(None)})
 
 
 def map_values(obj: Any, change: Callable[[Any], Any], attributes: bool = False) -> Any:
@@ -21,7 +21,7 @@ def map_values(obj: Any, change: Callable[[Any], Any], attributes: bool = False)
     Lists, tuples, dicts, dataclasses and partials are structure, and with ``attributes`` the
     object itself. Numbers, strings and None are never changed.
     """
-    if type(obj) in _ATOMS:
+    if type(obj) in ATOMS:
         return obj
     if isinstance(obj, (list, tuple)):
         items = [map_values(x, change) for x in obj]

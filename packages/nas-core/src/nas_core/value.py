@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from nas_core.architecture import Value
-from nas_core.choice import Choice, OneOf, caller
+from nas_core.choice import Choice, OneOf, caller, option
 from nas_core.construction import Fixed, current, take_key
 from nas_core.expression import Condition, Decide, Expression, Operation
 
@@ -40,23 +40,34 @@ class ValueChoice(Expression):
     def __init__(
         self, candidates: Sequence[Value] | Mapping[str, Any], label: str | None = None
     ) -> None:
-        objects = dict(candidates) if isinstance(candidates, Mapping) else None
-        self._objects = objects
-        domain = OneOf(list(candidates))
-        self.choice = Choice("ValueChoice", domain, label, caller(), take_key())
+        # The type first: Mapping takes its time to refuse a list.
+        named = type(candidates) is not list and isinstance(candidates, Mapping)
+        self._objects = dict(candidates) if named else None
+        self._options = list(candidates)
+        self._label, self._key = label, take_key()
+        self._choice: Choice | None = None
         # Fixed at creation: whatever keeps the object, the built model knows the value.
         session = current()
         self._fixed = isinstance(session, Fixed)
-        self._value = (
-            self._object(session.value(self.choice)) if isinstance(session, Fixed) else None
-        )
+        if isinstance(session, Fixed):
+            self._label = session.name(label, self._key)
+            value = session.values.get(self._label, self._options[0])
+            self._value = self._object(option(self._options, value))
+        else:
+            _ = self.choice  # Now, to know the line, and that these are options.
+
+    @property
+    def choice(self) -> Choice:
+        """The decision; what is fixed does not need it."""
+        if self._choice is None:
+            domain = OneOf(self._options)
+            self._choice = Choice("ValueChoice", domain, self._label, caller(), self._key)
+        return self._choice
 
     @property
     def candidates(self) -> list[Any]:
         """The values to choose from."""
-        return list(
-            self.choice.domain.options() if self._objects is None else self._objects.values()
-        )
+        return list(self._options if self._objects is None else self._objects.values())
 
     @property
     def label(self) -> str:
@@ -64,11 +75,12 @@ class ValueChoice(Expression):
         return self.choice.label
 
     def _object(self, value: Value) -> Any:
-        found = self.choice.domain.find(value)
-        return found if self._objects is None else self._objects[found]
+        return value if self._objects is None else self._objects[value]
 
     def value_with(self, decide: Decide) -> Any:
-        return self._value if self._fixed else self._object(decide(self.choice))
+        if self._fixed:
+            return self._value
+        return self._object(self.choice.domain.find(decide(self.choice)))
 
     def settled(self) -> bool:
         return self._fixed

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 import torch
 
 from nas_core.architecture import Value
+from nas_core.building import Building
 from nas_core.choice import Choice, Key
 from nas_core.construction import Fixed, Open, current, running, take_key
-from nas_core.deferred import Building
 from nas_core.errors import NasError
 from nas_core.expression import concrete, expressions_in
 
@@ -19,15 +19,19 @@ __all__ = [
     "Record",
     "arguments_of",
     "basic_unit",
+    "creation_of",
     "is_basic_unit",
     "model_wrapper",
     "record_of",
+    "remember_arguments",
+    "remember_creation",
 ]
 
 M = TypeVar("M", bound=type[torch.nn.Module])
 
 _RECORD = "_nas_record"
 _ARGUMENTS = "_nas_arguments"
+_CREATION = "_nas_creation"
 
 
 @dataclass
@@ -170,20 +174,21 @@ def basic_unit(cls: M) -> M:
             return
         session, key = current(), take_key()
 
-        def initialise(module: torch.nn.Module) -> None:
+        def initialise(module: torch.nn.Module, *args: Any, **kwargs: Any) -> None:
             fixed = isinstance(session, Fixed)
             given = (concrete(args), concrete(kwargs))
             module.__dict__[_ARGUMENTS] = given if fixed else (args, kwargs)
             if session is None or key is None:
                 init(module, *given[0], **given[1])
             else:
-                with session.within(key):
-                    init(module, *given[0], **given[1])
+                session.within(key, init, module, *given[0], **given[1])
 
-        if isinstance(session, Building) and type(self) is cls:
-            session.defer(self, cls, initialise, (args, kwargs))
+        if isinstance(session, Building) and key is not None and type(self) is cls:
+            session.initialise(self, key, (initialise, args, kwargs))
         else:
-            initialise(self)
+            initialise(self, *args, **kwargs)
+            if isinstance(session, Open):
+                remember_creation(self, key)
 
     unit: Any = cls
     unit.__init__ = __init__
@@ -210,6 +215,21 @@ def remember_arguments(
     """Keep arguments that hold open choices, for whoever asks what the choices are."""
     if any(True for _ in expressions_in((args, kwargs))):
         module.__dict__.setdefault(_ARGUMENTS, (args, kwargs))
+
+
+def remember_creation(module: torch.nn.Module, key: Key | None) -> None:
+    """Keep which creation of its constructor's run a part of an open model is; copies know it too.
+
+    Then it can be told which creations an architecture uses.
+    """
+    if key is not None:
+        module.__dict__.setdefault(_CREATION, key)
+
+
+def creation_of(module: torch.nn.Module) -> Key | None:
+    """Which creation a layer or basic unit of an open model is, if a constructor made it."""
+    found: Key | None = module.__dict__.get(_CREATION)
+    return found
 
 
 def _check_module_class(cls: object, decorator: str) -> None:

@@ -51,7 +51,7 @@ class PyEngine:
             for problem in error.problems:
                 yield problem if isinstance(problem, Problem) else Problem(str(problem))
         except NasError as error:  # Choices that contradict each other.
-            yield Problem(str(error))
+            yield Problem(str(error), certain=True)
 
     def build(
         self, base_model: torch.nn.Module, architecture: Mapping[str, Any]

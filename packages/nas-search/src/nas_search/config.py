@@ -66,6 +66,7 @@ class ExperimentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         evaluator: target of the evaluator, for TOML.
         strategy: the strategy, for TOML.
         root: the folder that targets are relative to; ``from_toml`` sets it to the file's.
+        file: the TOML file, for messages; ``from_toml`` sets it.
 
     >>> ExperimentConfig(max_trials=20).lookahead_or_default
     8
@@ -92,6 +93,7 @@ class ExperimentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     evaluator: str | None = None
     strategy: StrategyConfig = StrategyConfig()
     root: str = ""
+    file: str = ""
 
     def __post_init__(self) -> None:
         for key in ("max_trials", "trial_concurrency"):
@@ -145,7 +147,7 @@ class ExperimentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
 
 def _converted(path: Path, text: str, values: dict[str, Any]) -> ExperimentConfig:
-    known = [key for key in ExperimentConfig.__struct_fields__ if key != "root"]
+    known = [key for key in ExperimentConfig.__struct_fields__ if key not in ("root", "file")]
     for key in values:
         if key not in known:
             message = f"unknown key {key!r}{nearest(key, known)}"
@@ -157,9 +159,8 @@ def _converted(path: Path, text: str, values: dict[str, Any]) -> ExperimentConfi
         given = strategy.get("options", {})
         values["strategy"] = {**named, "options": {**given, **options}}
     try:
-        return msgspec.convert(
-            {**values, "root": str(path.parent.absolute())}, ExperimentConfig, strict=True
-        )
+        places = {"root": str(path.parent.absolute()), "file": str(path)}
+        return msgspec.convert({**values, **places}, ExperimentConfig, strict=True)
     except (msgspec.ValidationError, ConfigError) as error:
         message, _, where = in_words(error).partition(" - at `")
         key = where.rstrip("`") or message.split(" ")[0]

@@ -23,6 +23,8 @@ from nas_search.config import ExperimentConfig
 from nas_search.executors import Executor
 from nas_search.export import load_weights, ranked, require_format
 from nas_search.inputs import load_input, require_usable
+from nas_search.located import located
+from nas_search.lock import runs
 from nas_search.proposals import Proposals
 from nas_search.running import Running, TimeIsUp
 from nas_search.session import Setup, objectives_of, require_existing, require_new, session
@@ -241,6 +243,11 @@ class Experiment:
             return store.trials()
 
     @property
+    def is_running(self) -> bool:
+        """Whether a process runs it now; trials that run in none were interrupted by its end."""
+        return runs(self.folder)
+
+    @property
     def objectives(self) -> Mapping[str, Direction]:
         """Metric → direction, the main one first."""
         if (self.folder / STORE).exists():
@@ -316,6 +323,7 @@ class MissingInputError(NasError, TypeError):
 def _strategy(config: ExperimentConfig) -> Strategy:
     name, options = config.strategy.name, config.strategy.options
     if ":" not in name:
-        return make_strategy(name, options, seed=config.seed)
+        with located(config):
+            return make_strategy(name, options, seed=config.seed)
     strategy: Strategy = load_target(name, config.root)
     return strategy(**options) if callable(strategy) else strategy

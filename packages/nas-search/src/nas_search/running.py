@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +28,8 @@ __all__ = ["Crew", "Limits", "Running", "TimeIsUp", "TooManyFailuresError", "Wor
 log = logging.getLogger("nas_search")
 
 BROKEN_POOLS = 3
+POLL_SECONDS = 0.5
+"""How long a report may wait before it is told."""
 
 
 class TooManyFailuresError(NasError, RuntimeError):
@@ -76,6 +79,10 @@ class Running:
     _jobs: dict[Future[Any], Job] = field(default_factory=dict)
     _failures: int = 0
     _broken: int = 0
+    _told: int = 0
+
+    def __post_init__(self) -> None:
+        self._told = self.crew.store.last_report()  # Those are of earlier sessions.
 
     def start(self, candidate: Candidate) -> None:
         """Start a candidate, now if there is a free slot.
@@ -137,11 +144,11 @@ class Running:
         return self.crew.recorder.folder / "logs" / f"{job.candidates[0].number}.log"
 
     def _collect(self) -> None:
+        """Wait for a moment, tell what has been reported, and settle the jobs that have ended."""
         deadline = self.limits.deadline
-        left = None if deadline is None else max(0.0, deadline - time.monotonic())
-        done, _ = wait(self._jobs, timeout=left, return_when=FIRST_COMPLETED)
-        if not done:
-            raise TimeIsUp
+        left = math.inf if deadline is None else max(0.0, deadline - time.monotonic())
+        done, _ = wait(self._jobs, min(left, POLL_SECONDS), return_when=FIRST_COMPLETED)
+        self._tell_reports()
         for future in sorted(done, key=lambda one: self._jobs[one].candidates[0].number):
             self._settle(self._jobs.pop(future), future.exception())
         self._check_time()
@@ -196,15 +203,17 @@ class Running:
         self.crew.store.finish(result, self.crew.recorder.session)
         self._finish(self._stored(trial.number))
 
+    def _tell_reports(self) -> None:
+        """Tell each report once, in the order in which its trial has made them."""
+        for ordinal, number, report in self.crew.store.reports_after(self._told):
+            self._told = ordinal
+            self.crew.tell(
+                "nas_trial_reported", number=number, step=report.step, metrics=report.metrics
+            )
+
     def _finish(self, trial: Trial) -> None:
         self.finished[trial.number] = trial
-        for report in trial.reports:
-            self.crew.tell(
-                "nas_trial_reported",
-                number=trial.number,
-                step=report.step,
-                metrics=report.metrics,
-            )
+        self._tell_reports()
         self.crew.tell("nas_trial_finished", trial=trial)
         if trial.state == "completed":
             self._failures = 0

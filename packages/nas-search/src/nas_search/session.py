@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 import time
 import uuid
@@ -15,17 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from filelock import FileLock, Timeout
 from nas_core import Engine, Evaluator, Space
-from nas_core.errors import UnsupportedSpaceError, nearest
+from nas_core.errors import NasError, UnsupportedSpaceError, nearest
 from nas_core.plugins import Plugins
-from nas_core.protocols import Direction
+from nas_core.protocols import CheckedEvaluator, Direction
 
 from nas_search.config import ConfigError, ExperimentConfig, differences
 from nas_search.events import Events
 from nas_search.executors import Executor, InlineExecutor, LocalExecutor
 from nas_search.executors.local import cores
 from nas_search.inputs import PicklingError, input_path, save_input
+from nas_search.lock import locked, refuse_if_locked
 from nas_search.recorder import StoreRecorder
 from nas_search.running import Crew, Limits, Running
 from nas_search.store import STORE, StoreError, TrialStore
@@ -34,9 +33,28 @@ from nas_search.strategies import Strategy
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Ended", "Setup", "objectives_of", "require_existing", "require_new", "session"]
+__all__ = [
+    "Ended",
+    "EvaluatorError",
+    "Setup",
+    "objectives_of",
+    "require_existing",
+    "require_new",
+    "session",
+]
 
 log = logging.getLogger("nas_search")
+
+
+class EvaluatorError(NasError, ValueError):
+    """An evaluator would fail with every candidate; ``problems`` are its reasons."""
+
+    def __init__(self, problems: Sequence[object]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("the evaluator can't be used: " + "; ".join(map(str, self.problems)))
+
+    def __reduce__(self) -> tuple[type[EvaluatorError], tuple[tuple[object, ...]]]:
+        return type(self), (self.problems,)
 
 
 @dataclass(frozen=True)
@@ -71,8 +89,9 @@ def session(setup: Setup) -> Iterator[tuple[Running, Ended]]:
     """
     config, token, ended = setup.config, uuid.uuid4().hex[:12], Ended()
     engine = _engine(setup)
+    _require_usable(setup)
     facts = _facts(setup)
-    with _locked(setup.folder), ExitStack() as stack:
+    with locked(setup.folder), ExitStack() as stack:
         _require_same(setup.folder, facts)
         shared = _keep_inputs(setup)
         store = stack.enter_context(_store(setup.folder, facts))
@@ -140,7 +159,7 @@ def require_new(folder: Path) -> None:
     """
     if not (folder / STORE).exists():
         return
-    _refuse_if_locked(folder)
+    refuse_if_locked(folder)
     with TrialStore.open(folder / STORE, read_only=True) as store:
         trials = len(store.trials())
     raise StoreError(
@@ -166,6 +185,14 @@ def _engine(setup: Setup) -> Engine:
     if problems := tuple(engine.problems(setup.base_model, setup.evaluator)):
         raise UnsupportedSpaceError(problems)
     return engine
+
+
+def _require_usable(setup: Setup) -> None:
+    if not isinstance(setup.evaluator, CheckedEvaluator):
+        return
+    objectives = tuple(objectives_of(setup.config, setup.evaluator))
+    if found := tuple(setup.evaluator.problems(setup.space, objectives)):
+        raise EvaluatorError(found)
 
 
 def _facts(setup: Setup) -> dict[str, str]:
@@ -204,36 +231,6 @@ def _require_same(folder: Path, now: Mapping[str, str]) -> None:
             + "\n  ".join(different)
             + "\nResume it as it was, or start this one under another name",
         )
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    holder = folder / "running.pid"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock")
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise _runs_already(folder) from None
-    except OSError as error:
-        raise StoreError(folder, f"can't be written: {error.strerror or error}") from error
-    try:
-        holder.write_text(str(os.getpid()))
-        yield
-    finally:
-        holder.unlink(missing_ok=True)
-        lock.release()
-
-
-def _refuse_if_locked(folder: Path) -> None:
-    with _locked(folder):
-        return
-
-
-def _runs_already(folder: Path) -> StoreError:
-    holder = folder / "running.pid"
-    pid = holder.read_text() if holder.is_file() else "unknown"
-    return StoreError(folder, f"the experiment is running already, in process {pid}")
 
 
 def _keep_inputs(setup: Setup) -> dict[int, Path]:

@@ -53,11 +53,12 @@ CREATE TABLE trials (
     finished REAL
 );
 CREATE TABLE reports (
+    ordinal INTEGER PRIMARY KEY AUTOINCREMENT,
     trial INTEGER NOT NULL,
     step INTEGER NOT NULL,
-    metrics TEXT NOT NULL,
-    PRIMARY KEY (trial, step)
-) WITHOUT ROWID;
+    metrics TEXT NOT NULL
+);
+CREATE INDEX reports_of_trial ON reports (trial);
 PRAGMA application_id = {APPLICATION};
 PRAGMA user_version = {VERSION};
 """
@@ -245,11 +246,14 @@ class TrialStore:
             db.execute("DELETE FROM reports WHERE trial = ?", (candidate.number,))
 
     def report(self, number: int, step: int, metrics: Mapping[str, float], session: str) -> None:
-        """Store intermediate metrics; a second report of the same step replaces the first."""
+        """Store intermediate metrics; of several of one step the last one counts."""
         with self._transaction() as db:
             if _may_write(db, number, session):
                 text = msgspec.json.encode(dict(metrics)).decode()
-                db.execute("INSERT OR REPLACE INTO reports VALUES (?, ?, ?)", (number, step, text))
+                db.execute(
+                    "INSERT INTO reports (trial, step, metrics) VALUES (?, ?, ?)",
+                    (number, step, text),
+                )
 
     def finish(self, result: Result, session: str, keep: Callable[[], None] = lambda: None) -> bool:
         """Store a result once, and say whether it was this call that did.
@@ -272,22 +276,39 @@ class TrialStore:
             )
         return True
 
+    def last_report(self) -> int:
+        """The ordinal of the report that was stored last, 0 if there has been none."""
+        with _explained(self.path):
+            query = "SELECT seq FROM sqlite_sequence WHERE name = 'reports'"
+            found = self._db.execute(query).fetchone()
+        return 0 if found is None else int(found[0])
+
+    def reports_after(self, ordinal: int) -> list[tuple[int, int, Report]]:
+        """The reports that were stored later, as they came: ordinal, trial and report."""
+        query = "SELECT ordinal, trial, step, metrics FROM reports WHERE ordinal > ? ORDER BY 1"
+        with _explained(self.path):
+            rows = self._db.execute(query, (ordinal,)).fetchall()
+        return [
+            (now, trial, Report(step, msgspec.json.decode(metrics)))
+            for now, trial, step, metrics in rows
+        ]
+
     def trial(self, number: int) -> Trial | None:
         """One trial with its reports."""
         return next(iter(self._select("WHERE number = ?", "WHERE trial = ?", (number,))), None)
 
     def trials(self) -> tuple[Trial, ...]:
         """All trials with their reports, by number."""
-        return self._select("ORDER BY number", "ORDER BY trial, step", ())
+        return self._select("ORDER BY number", "", ())
 
     def _select(self, which: str, whose: str, values: tuple[int, ...]) -> tuple[Trial, ...]:
-        reports: dict[int, list[Report]] = {}
+        reports: dict[int, dict[int, Report]] = {}
         with _explained(self.path):
             rows = self._db.execute(f"SELECT {COLUMNS} FROM trials {which}", values).fetchall()  # noqa: S608
-            query = f"SELECT trial, step, metrics FROM reports {whose}"  # noqa: S608
+            query = f"SELECT trial, step, metrics FROM reports {whose} ORDER BY ordinal"  # noqa: S608
             for trial, step, metrics in self._db.execute(query, values):
-                reports.setdefault(trial, []).append(Report(step, msgspec.json.decode(metrics)))
-        return tuple(_trial(row, tuple(reports.get(row[0], ()))) for row in rows)
+                reports.setdefault(trial, {})[step] = Report(step, msgspec.json.decode(metrics))
+        return tuple(_trial(row, _in_order(reports.get(row[0], {}))) for row in rows)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -300,6 +321,10 @@ class TrialStore:
                 if self._db.in_transaction:  # SQLite has ended it itself if the disk is full
                     self._db.execute("ROLLBACK")
                 raise
+
+
+def _in_order(reports: Mapping[int, Report]) -> tuple[Report, ...]:
+    return tuple(reports[step] for step in sorted(reports))
 
 
 def _trial(row: tuple[Any, ...], reports: tuple[Report, ...]) -> Trial:

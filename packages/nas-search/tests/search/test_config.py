@@ -1,7 +1,11 @@
 """Wrong configurations and targets: what the messages say."""
 
+import pickle
+
+import msgspec
 import pytest
 from nas_search import ConfigError, Experiment, ExperimentConfig, TargetError, load_target, made
+from nas_search.config import StrategyConfig
 from nas_search.strategies import GridSearch, RegularizedEvolution, StrategyError
 
 SPACE = """
@@ -187,3 +191,34 @@ def test_what_can_not_be_run_is_refused_before_anything_starts(given, error, mes
         Experiment(**inputs, config=ExperimentConfig(directory=str(tmp_path / "none"))).run()
     assert message in str(raised.value)
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ('name = "x"\n[strategy]\nname = "randon"', 3, "no strategy 'randon'"),
+        ('[strategy]\nname = "regularized_evolution"\n\npopulaton_size = 5', 4, "'populaton_size'"),
+        (
+            '[strategy]\nname = "regularized_evolution"\n[strategy.options]\npopulation_size = 0',
+            4,
+            "population_size",
+        ),
+        ('strategy.name = "random"\nstrategy.sead = 1', 2, "'sead'"),
+        ('max_trials = 3\nstrategy = {name = "grit"}', 2, "no strategy 'grit'"),
+    ],
+)
+def test_what_is_wrong_with_a_strategy_has_the_line_of_the_file(toml, text, line, message):
+    path = toml(text)
+    with pytest.raises(StrategyError, match=message) as caught:
+        Experiment(1, 1, None, ExperimentConfig.from_toml(path))._input("strategy")
+    assert str(caught.value).startswith(f"{path}:{line}: ")
+    assert pickle.loads(pickle.dumps(caught.value)).place == caught.value.place
+
+
+def test_what_the_file_does_not_say_has_no_line(toml):
+    config = ExperimentConfig.from_toml(toml('[strategy]\nname = "random"'))
+    changed = msgspec.structs.replace(config, strategy=StrategyConfig("randon"))
+    for wrong in (changed, ExperimentConfig(strategy=StrategyConfig("randon"))):
+        with pytest.raises(StrategyError) as caught:
+            Experiment(1, 1, None, wrong)._input("strategy")
+        assert caught.value.place is None

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -115,8 +116,6 @@ def test_an_idle_worker_that_is_killed_costs_nothing(experiment):
 
 
 def test_a_worker_ends_with_the_process_that_started_it_even_in_a_hang(tmp_path):
-    import subprocess
-
     script = tmp_path / "main.py"
     script.write_text(
         "import sys, time\n"
@@ -130,7 +129,7 @@ def test_a_worker_ends_with_the_process_that_started_it_even_in_a_hang(tmp_path)
     )
     pid_file = tmp_path / "pid"
     main = subprocess.Popen([sys.executable, str(script), str(pid_file)])
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not (pid_file.exists() and pid_file.read_text()) and time.monotonic() < deadline:
         time.sleep(0.05)
     worker = int(pid_file.read_text())
@@ -173,3 +172,47 @@ def test_the_same_experiment_is_not_started_twice(experiment):
     one = experiment(starts_it_again, max_trials=2)
     one.run()
     assert {trial.state for trial in one.trials} == {"completed"}
+
+
+def test_what_a_trial_has_started_ends_with_its_time_limit(experiment, tmp_path):
+    pids = tmp_path / "pids"
+
+    def starts_and_hangs(width):
+        started = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
+        with pids.open("a") as file:
+            file.write(f"{started.pid}\n")
+        time.sleep(300)
+
+    one = experiment(starts_and_hangs, executor="local", max_trials=2, trial_time_limit=2)
+    one.run()
+    assert ["time limit" in trial.error for trial in one.trials] == [True, True]
+    started = [int(pid) for pid in pids.read_text().split()]
+    assert len(started) == 2
+    deadline = time.monotonic() + 120
+    while any(map(alive, started)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(alive, started))
+
+
+def test_what_a_trial_has_started_ends_with_the_coordinator(tmp_path):
+    script, pid_file = tmp_path / "main.py", tmp_path / "pid"
+    script.write_text(
+        "import sys, time\n"
+        "from nas_search.executors import LocalExecutor\n"
+        "start = \"__import__('subprocess').Popen(['sleep', '300']).pid\"\n"
+        "note = f\"open(path, 'w').write(str({start}))\"\n"
+        "hang = \"__import__('time').sleep(300)\"\n"
+        "executor = LocalExecutor(1, 1)\n"
+        "executor.submit(eval, f'({note}, {hang})', {'path': sys.argv[1]})\n"
+        "time.sleep(300)\n"
+    )
+    main = subprocess.Popen([sys.executable, str(script), str(pid_file)])
+    deadline = time.monotonic() + 120
+    while not (pid_file.exists() and pid_file.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    main.kill()
+    main.wait()
+    started = int(pid_file.read_text())
+    while alive(started) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not alive(started)

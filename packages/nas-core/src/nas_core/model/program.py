@@ -11,6 +11,8 @@ import torch
 from nas_core.architecture import Value, canonical
 from nas_core.choice import Choice, Key
 from nas_core.construction import Open, running
+from nas_core.expression import settled
+from nas_core.model.uses import Uses
 from nas_core.space import Constraint, Item
 from nas_core.structure import map_values
 from nas_core.wrapper import Record
@@ -20,11 +22,17 @@ __all__ = ["Program", "Traced", "fresh_arguments"]
 
 @dataclass(frozen=True)
 class Traced:
-    """What one run of a constructor leaves open, and the labels of it by creation key."""
+    """What one run of a constructor leaves open.
+
+    Attributes:
+        labels: creation key → label of the choices that were given none.
+        uses: which creations the architectures use.
+    """
 
     items: Sequence[Item]
     constraints: Sequence[Constraint]
     labels: Mapping[Key, str]
+    uses: Uses
 
 
 @dataclass
@@ -113,14 +121,20 @@ class Program:
 
 
 def fresh_arguments(
-    args: tuple[object, ...], kwargs: Mapping[str, object]
+    args: tuple[object, ...],
+    kwargs: Mapping[str, object],
+    values: Mapping[str, Value] | None = None,
 ) -> tuple[tuple[object, ...], dict[str, object]]:
-    """The arguments with modules and tensors copied: models made of them share no weights."""
+    """The arguments with modules and tensors copied: models made of them share no weights.
+
+    With the values of an architecture, choices among the arguments know theirs; an inactive one has
+    its first option, which nothing will use.
+    """
     memo: dict[int, object] = {}
 
     def fresh(value: object) -> object:
         if isinstance(value, (torch.nn.Module, torch.Tensor)):
             return copy.deepcopy(value, memo)
-        return value
+        return value if values is None else settled(value, values)
 
     return map_values((args, dict(kwargs)), fresh)  # type: ignore[no-any-return]

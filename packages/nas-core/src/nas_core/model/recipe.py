@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import random
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 from nas_core.architecture import Value
+from nas_core.building import Building, tree
 from nas_core.choice import Choice, Key
 from nas_core.construction import Open, running
-from nas_core.deferred import Building, tree
-from nas_core.errors import UnsupportedSpaceError
-from nas_core.expression import Need, bind, bind_arguments
+from nas_core.errors import Place, UnsupportedSpaceError
+from nas_core.expression import Expression, Need, bind
 from nas_core.model.program import fresh_arguments
 from nas_core.model.scan import scan, trace_model
+from nas_core.model.uses import Uses
 from nas_core.nn.choices import InputChoice, LayerChoice, Repeat
 from nas_core.nn.layers import is_open_layer
+from nas_core.protocols import Problem
 from nas_core.space import Space
-from nas_core.structure import has_attributes
+from nas_core.structure import has_attributes, map_values
 from nas_core.wrapper import record_of
 
 __all__ = ["Recipe", "build", "recipe"]
@@ -53,12 +57,14 @@ class Recipe:
     Attributes:
         labels: creation key → label of the choices without a label of their own; None if the
             model decides while it is built, so that only a run of the constructor tells.
+        uses: which creations the architectures use, as far as that is known.
     """
 
     cls: type[torch.nn.Module]
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
     labels: Mapping[Key, str] | None
+    uses: Uses = field(default_factory=Uses)
 
     def build(self, values: Mapping[str, Value]) -> torch.nn.Module:
         """The plain model of an architecture that is valid for the space.
@@ -69,42 +75,67 @@ class Recipe:
         Raises:
             Exception: whatever the constructor raises.
         """
-        labels = self._traced_labels(values) if self.labels is None else self.labels
+        values = dict(values)
+        labels, uses = self._traced(values) if self.labels is None else (self.labels, self.uses)
+        expected = uses.unused(values)
+        session = Building(values, labels, expected)
         rewind = _random_states()
-        session = Building(values, labels)
         try:
-            model = self._construct(session, values)
-            unused = session.finish(model)
-            disturbed = session.disturbed
+            modules = self._construct(session)
+            unused = session.unused(modules)
+            right = unused == session.left
         except Exception:  # noqa: BLE001  It runs again, to raise from the user's line.
-            unused, disturbed = frozenset(), True
-        if disturbed:
             rewind()
-            session = Building(values, labels, unused)
-            model = self._construct(session, values)
-            session.finish(model)
-        for module in tree(model):
-            _check_closed(module, self.cls)
-            _bind_attributes(module, values)
-        return model
+            unused, right = self._rehearsed(values, labels) or expected, False
+        if not right:
+            rewind()
+            modules = self._construct(Building(values, labels, unused))
+        for module in modules.values():
+            if not type(module).__module__.startswith("torch.nn."):
+                _check_closed(module, self.cls)
+                _bind_attributes(module, values)
+        return next(iter(modules.values()))
 
-    def _construct(self, session: Building, values: Mapping[str, Value]) -> torch.nn.Module:
-        args, kwargs = fresh_arguments(self.args, self.kwargs)
+    def _rehearsed(self, values: dict[str, Value], labels: Mapping[Key, str]) -> set[Key]:
+        """What is not used, without making what raises; nothing if the constructor itself does."""
+        session = Building(values, labels, unused=None)
+        try:
+            return session.unused(self._construct(session))
+        except Exception:  # noqa: BLE001  As above.
+            return set()
+
+    def _construct(self, session: Building) -> dict[int, torch.nn.Module]:
+        args, kwargs = self.args, self.kwargs
+        if self._varying:
+            args, kwargs = fresh_arguments(args, kwargs, session.values)
         with running(session):
-            return self.cls(*bind_arguments(args, values), **bind_arguments(kwargs, values))
+            return tree(self.cls(*args, **kwargs))
 
-    def _traced_labels(self, values: Mapping[str, Value]) -> Mapping[Key, str]:
+    @functools.cached_property
+    def _varying(self) -> bool:
+        """Whether an argument is not the same for all candidates."""
+        found = []
+
+        def look(leaf: object) -> object:
+            found.append(isinstance(leaf, (torch.nn.Module, torch.Tensor, Expression)))
+            return leaf
+
+        map_values((self.args, dict(self.kwargs)), look)
+        return any(found)
+
+    def _traced(self, values: Mapping[str, Value]) -> tuple[Mapping[Key, str], Uses]:
         def decide(choice: Choice) -> Value:
             return choice.domain.find(values[choice.label])
 
         args, kwargs = fresh_arguments(self.args, self.kwargs)
         with torch.random.fork_rng(devices=[]), running(Open(decide)):
-            return trace_model(self.cls(*args, **kwargs)).labels
+            traced = trace_model(self.cls(*args, **kwargs))
+        return traced.labels, traced.uses
 
 
 def _random_states() -> Callable[[], None]:
     """Set the global generators back to where they are now."""
-    numpy = getattr(sys.modules.get("numpy"), "random", None)
+    numpy = sys.modules.get("numpy.random")  # Whoever loads it later seeds it later.
     states = torch.get_rng_state(), random.getstate(), numpy and numpy.get_state()
 
     def rewind() -> None:
@@ -120,12 +151,12 @@ def _check_closed(module: torch.nn.Module, cls: type[torch.nn.Module]) -> None:
     """Refuse what was created open, outside of the constructor: no architecture closes it."""
     if isinstance(module, (InputChoice, LayerChoice, Repeat)) or is_open_layer(module):
         names = {"name": cls.__name__, "kind": type(module).__name__}
-        raise UnsupportedSpaceError([_OPEN_OUTSIDE.format(**names)])
+        raise UnsupportedSpaceError([Problem(_OPEN_OUTSIDE.format(**names), certain=True)])
 
 
 def _bind_attributes(module: torch.nn.Module, values: Mapping[str, Value]) -> None:
     """Let choices that were created outside of the constructor know their value."""
-    if type(module).__module__.startswith("torch.nn."):
+    if module.__dict__.keys() <= _TORCH_OWN:
         return
     for name in module.__dict__.keys() - _TORCH_OWN:
         value = module.__dict__[name]
@@ -152,16 +183,27 @@ def _made(model: torch.nn.Module) -> tuple[Recipe, Space]:
     record = record_of(model)
     if record is None:
         name = type(model).__name__
-        raise UnsupportedSpaceError([_NO_RECORD.format(name=name)])
+        message = _NO_RECORD.format(name=name)
+        raise UnsupportedSpaceError([Problem(message, _place_of(type(model)), certain=True)])
     if record.made is None:
         for argument in (*record.args, *record.kwargs.values()):
             if isinstance(argument, torch.nn.Module) and Space.of(argument).labels:
                 names = {"name": record.cls.__name__, "kind": type(argument).__name__}
-                raise UnsupportedSpaceError([_OPEN_ARGUMENT.format(**names)])
-        labels = None if record.chosen else trace_model(model).labels
-        record.made = Recipe(record.cls, record.args, record.kwargs, labels), scan(model)
+                message = _OPEN_ARGUMENT.format(**names)
+                raise UnsupportedSpaceError([Problem(message, certain=True)])
+        traced = None if record.chosen else trace_model(model)
+        parts = (None,) if traced is None else (traced.labels, traced.uses)
+        record.made = Recipe(record.cls, record.args, record.kwargs, *parts), scan(model)
     made: tuple[Recipe, Space] = record.made
     return made
+
+
+def _place_of(cls: type) -> Place | None:
+    """Where a class is written, if it is written in a file."""
+    try:
+        return Place(inspect.getfile(cls), inspect.getsourcelines(cls)[1])
+    except (OSError, TypeError):
+        return None
 
 
 def build(model: torch.nn.Module | Recipe, architecture: Mapping[str, Value]) -> torch.nn.Module:

@@ -9,15 +9,16 @@ from typing import Any
 
 import torch
 
-from nas_core.choice import Choice
+from nas_core.choice import Choice, Key
 from nas_core.conditional import Conditional, join
 from nas_core.construction import relative
 from nas_core.errors import LabelConflictError
 from nas_core.expression import expressions_in
 from nas_core.model.program import Program, Traced
-from nas_core.space import Constraint, Item, Space, items_of
+from nas_core.model.uses import Uses, uses
+from nas_core.space import Constraint, Item, Space, distinct, items_of
 from nas_core.structure import has_attributes
-from nas_core.wrapper import Record, arguments_of, record_of
+from nas_core.wrapper import arguments_of, record_of
 
 __all__ = ["name_choices", "scan"]
 
@@ -43,12 +44,17 @@ def name_choices(model: torch.nn.Module) -> None:
 
 
 def trace_model(model: torch.nn.Module) -> Traced:
-    """What a constructed model asks for, and the labels of its choices by creation key."""
+    """What a constructed model asks for; names its choices."""
     scanner = _Scanner()
     items = tuple(scanner.visit(model, ""))
     scanner.name()
     scanner.check()
-    return Traced(items, tuple(scanner.constraints), scanner.labels(record_of(model)))
+    items = distinct(items)
+    record = record_of(model)
+    if record is None:
+        return Traced(items, tuple(scanner.constraints), {}, Uses())
+    labels = scanner.labels(record.start)
+    return Traced(items, tuple(scanner.constraints), labels, uses(model, record.start))
 
 
 @dataclass
@@ -115,11 +121,9 @@ class _Scanner:
             if first.setdefault(choice.label, choice).domain != choice.domain:
                 raise LabelConflictError(choice.label, repr(first[choice.label]), repr(choice))
 
-    def labels(self, record: Record | None) -> dict[tuple[int, ...], str]:
-        if record is None:
-            return {}
+    def labels(self, start: Key) -> dict[Key, str]:
         keys = {
-            choice.label: relative(choice.key, record.start)
+            choice.label: relative(choice.key, start)
             for choice, _ in self.found.values()
             if choice.key is not None and not choice.given_label
         }

@@ -161,8 +161,8 @@ class _Edge(torch.nn.Module):
                 return copy.deepcopy(operation)
             if key is None or session is None:
                 return _checked(operation(node, position, index), name)
-            with session.within((*key, index, list(operations).index(name))):
-                return _checked(operation(node, position, index), name)
+            scope = (*key, index, list(operations).index(name))
+            return _checked(session.within(scope, operation, node, position, index), name)
 
         self.built: torch.nn.Module | None = None
         self.index = 0

@@ -46,8 +46,9 @@ class _ChoiceType(type):
         session = current()
         if not isinstance(session, Fixed):
             return super().__call__(*args, **kwargs)
-        if cls is LayerChoice:  # The most frequent one, without a detour over the open choice.
-            return _chosen_layer(session, *args, **kwargs)
+        # The frequent ones without a detour over the open choice.
+        if (chosen := _CHOSEN.get(cls)) is not None:
+            return chosen(session, *args, **kwargs)
         return super().__call__(*args, **kwargs).chosen(session)
 
 
@@ -56,9 +57,10 @@ def _chosen_layer(
     candidates: Mapping[Any, torch.nn.Module] | Iterable[torch.nn.Module],
     label: str | None = None,
 ) -> torch.nn.Module:
-    layers = candidates if isinstance(candidates, Mapping) else dict(enumerate(candidates))
-    value = session.find(label, session.take_key())
-    return _keep(layers, next(iter(layers)) if value is None else value, session)
+    layers: Mapping[Any, torch.nn.Module]
+    layers = candidates if isinstance(candidates, (dict, Mapping)) else dict(enumerate(candidates))
+    name = session.name(label, session.take_key())
+    return _keep(layers, session.values.get(name, next(iter(layers))), session)
 
 
 def _keep(layers: Mapping[Any, torch.nn.Module], value: Value, session: Fixed) -> torch.nn.Module:
@@ -286,21 +288,11 @@ class Repeat(torch.nn.Module, metaclass=_ChoiceType):
         label: str | None = None,
     ) -> None:
         super().__init__()
-        self.depth = _depth(depth, label)
-        key, session = take_key(), current()
-        for i in range(_count(self.depth, session)):
-            if isinstance(block, torch.nn.Module):
-                made = block if i == 0 else copy.deepcopy(block)
-            elif session is None or key is None:
-                made = block(i)
-            else:
-                with session.within((*key, i)):
-                    made = block(i)
-            if not isinstance(made, torch.nn.Module):
-                raise ChoiceError(f"block {i} of a Repeat must be a torch.nn.Module, not {made!r}")
+        self.depth = count = _depth(depth, label)
+        if isinstance(count, Expression):
+            count = count.known() if isinstance(current(), Fixed) else max(count.possible())
+        for i, made in enumerate(_blocks(block, count)):
             self._modules[str(i)] = made
-        if isinstance(session, Fixed) and isinstance(block, torch.nn.Module) and not self._modules:
-            session.drop(block)
 
     def nas_items(self, scanner: Scanner, path: str) -> Iterator[Item]:
         """The depth, and what each block asks for."""
@@ -345,7 +337,41 @@ def _depth(depth: int | tuple[int, int] | Expression, label: str | None) -> int 
     return depth
 
 
-def _count(depth: int | Expression, session: object) -> int:
-    if not isinstance(depth, Expression):
-        return depth
-    return int(depth.known()) if isinstance(session, Fixed) else max(depth.possible())
+def _blocks(
+    block: torch.nn.Module | Callable[[int], torch.nn.Module], count: int
+) -> Iterator[torch.nn.Module]:
+    key, session = take_key(), current()
+    for i in range(count):
+        if isinstance(block, torch.nn.Module):
+            made = block if i == 0 else copy.deepcopy(block)
+        elif session is None or key is None:
+            made = block(i)
+        else:
+            made = session.within((*key, i), block, i)
+        if not isinstance(made, torch.nn.Module):
+            raise ChoiceError(f"block {i} of a Repeat must be a torch.nn.Module, not {made!r}")
+        yield made
+    if count == 0 and isinstance(session, Fixed):
+        session.drop(block)
+
+
+def _chosen_chain(
+    session: Fixed,
+    block: torch.nn.Module | Callable[[int], torch.nn.Module],
+    depth: int | tuple[int, int] | Expression,
+    label: str | None = None,
+) -> torch.nn.Sequential:
+    if isinstance(depth, Expression):
+        count = depth.known()
+    elif isinstance(depth, (tuple, list)):
+        name = session.name(label, session.take_key())
+        count = session.values.get(name, depth[0])
+    else:
+        count = depth
+    return torch.nn.Sequential(*_blocks(block, count))
+
+
+_CHOSEN: Mapping[type, Callable[..., torch.nn.Module]] = {
+    LayerChoice: _chosen_layer,
+    Repeat: _chosen_chain,
+}

@@ -11,10 +11,10 @@ from typing import Any
 
 import torch
 
+from nas_core.building import Building
 from nas_core.construction import current
-from nas_core.deferred import Building
 from nas_core.expression import concrete, expressions_in
-from nas_core.wrapper import remember_arguments
+from nas_core.wrapper import remember_arguments, remember_creation
 
 __all__ = ["is_open_layer", "layer_class"]
 
@@ -37,10 +37,12 @@ class _LayerType(type):
             return super().__call__(*args, **kwargs)
         session = current()
         if isinstance(session, Building):
-            return _deferred(session, plain, args, kwargs)
-        if any(True for _ in expressions_in((args, kwargs))):
-            return super().__call__(*args, **kwargs)
-        return plain(*args, **kwargs)
+            return session.layer(plain, args, kwargs)
+        key = None if session is None else session.take_key()
+        is_open = any(True for _ in expressions_in((args, kwargs)))
+        layer = super().__call__(*args, **kwargs) if is_open else plain(*args, **kwargs)
+        remember_creation(layer, key)
+        return layer
 
     @property
     def __signature__(cls) -> inspect.Signature:
@@ -63,24 +65,6 @@ class _LayerType(type):
         return issubclass(
             subclass, cls.__dict__.get("_nas_plain", ())
         ) or super().__subclasscheck__(subclass)
-
-
-def _deferred(
-    session: Building,
-    plain: type[torch.nn.Module],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-) -> torch.nn.Module:
-    layer = plain.__new__(plain)
-    # Lists as they are now, whatever happens to them before the layer is initialised.
-    if any(type(x) is list for x in args):
-        args = tuple(list(x) if type(x) is list else x for x in args)
-
-    def initialise(module: torch.nn.Module) -> None:
-        plain.__init__(module, *concrete(args), **(concrete(kwargs) if kwargs else kwargs))
-
-    session.defer(layer, plain, initialise, (args, kwargs))
-    return layer
 
 
 def is_open_layer(module: torch.nn.Module) -> bool:

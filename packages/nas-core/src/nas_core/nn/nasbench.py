@@ -10,7 +10,7 @@ import torch
 from nas_core.architecture import Value, canonical
 from nas_core.choice import Choice, OneOf, Subset, caller
 from nas_core.conditional import Scanner, join
-from nas_core.construction import Fixed, current, take_key
+from nas_core.construction import Fixed, Session, current, take_key
 from nas_core.nn.cells import operation_table, total
 from nas_core.nn.choices import ChoiceError, LayerChoice
 from nas_core.space import Constraint, Decision, Item
@@ -87,7 +87,7 @@ def _operation(
     operations: Mapping[Any, Callable[..., torch.nn.Module]],
     arguments: tuple[int, ...],
     label: str | None,
-    session: Any,
+    session: Session | None,
 ) -> torch.nn.Module:
     """A choice of operations; while a candidate is built, only the chosen one is made."""
     choice = Choice("LayerChoice", OneOf(list(operations)), label, caller(), take_key())
@@ -96,8 +96,8 @@ def _operation(
     def make(name: Any) -> torch.nn.Module:
         if key is None or session is None:
             return operations[name](*arguments)
-        with session.within((*key, list(operations).index(name))):
-            return operations[name](*arguments)
+        scope = (*key, list(operations).index(name))
+        return session.within(scope, operations[name], *arguments)
 
     if isinstance(session, Fixed):
         return make(session.value(choice))
@@ -166,8 +166,8 @@ class NasBench101Cell(torch.nn.Module):
         def make(vertex: int, name: Any, features: int) -> torch.nn.Module:
             if key is None or session is None:
                 return operations[name](features)
-            with session.within((*key, vertex, list(operations).index(name))):
-                return operations[name](features)
+            scope = (*key, vertex, list(operations).index(name))
+            return session.within(scope, operations[name], features)
 
         self.ops = torch.nn.ModuleList()
         self.projections = torch.nn.ModuleList()

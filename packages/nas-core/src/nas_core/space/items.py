@@ -6,16 +6,16 @@ far, so that a choice inside a candidate that was not chosen is never asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
-from nas_core.architecture import Architecture, Value, canonical
+from nas_core.architecture import Value, canonical
 from nas_core.choice import Choice
 from nas_core.expression import Expression, Need
 
-__all__ = ["Blocks", "Decision", "Evaluation", "Item", "items_of", "trace"]
+__all__ = ["Blocks", "Decision", "Evaluation", "Item", "distinct", "items_of", "trace"]
 
 
 class Item(Protocol):
@@ -118,7 +118,27 @@ def items_of(expression: Expression) -> list[Item]:
     return [Decision(choice, {}) for choice in expression.choices()]
 
 
-def trace(items: Sequence[Item], decide: Callable[[Choice], Value]) -> Architecture:
+def distinct(items: Iterable[Item], decided: frozenset[str] = frozenset()) -> tuple[Item, ...]:
+    """The items without decisions that an earlier one has always made already."""
+    kept: list[Item] = []
+    for item in items:
+        match item:
+            case Decision(choice, branches):
+                repeated = choice.label in decided
+                decided |= {choice.label}
+                if not repeated or any(branches.values()):
+                    inner = {text: distinct(branch, decided) for text, branch in branches.items()}
+                    kept.append(Decision(choice, inner))
+            case Blocks(depth, blocks):
+                if not depth.conditional():
+                    decided |= {choice.label for choice in depth.choices()}
+                kept.append(Blocks(depth, [distinct(block, decided) for block in blocks]))
+            case _:
+                kept.append(item)
+    return tuple(kept)
+
+
+def trace(items: Sequence[Item], decide: Callable[[Choice], Value]) -> dict[str, Value]:
     """Walk the items in program order and ask for each active decision exactly once."""
     values: dict[str, Value] = {}
     pending = list(reversed(items))
@@ -128,5 +148,6 @@ def trace(items: Sequence[Item], decide: Callable[[Choice], Value]) -> Architect
             values[following.label] = decide(following)
         else:
             pending.pop()
-            pending.extend(reversed(following))
-    return Architecture(values)
+            if following:
+                pending.extend(reversed(following))
+    return values

@@ -25,6 +25,7 @@ from nas_core.space.conditions import Condition, Reached, condition_text, condit
 from nas_core.space.constraint import Constraint
 from nas_core.space.count import count
 from nas_core.space.items import Item, items_of, trace
+from nas_core.structure import ATOMS
 
 __all__ = ["Space"]
 
@@ -153,7 +154,7 @@ class Space:
 
         All other ways to get an architecture are made of this one. Constraints are not checked.
         """
-        return trace(self.items, decide)
+        return Architecture(trace(self.items, decide))
 
     def allows(self, architecture: Mapping[str, Value]) -> bool:
         """Whether it satisfies the constraints."""
@@ -228,12 +229,13 @@ class Space:
                 problems.append(f"no value for {choice.label!r} ({choice})")
                 return choice.domain.default
             value = architecture[choice.label]
-            if not choice.domain.contains(value):
+            try:
+                return choice.domain.find(value)
+            except KeyError:
                 problems.append(f"{choice.label!r} is {value!r}, which is not an option ({choice})")
                 return choice.domain.default
-            return choice.domain.find(value)
 
-        traced = self.trace(decide)
+        traced = trace(self.items, decide)
         superfluous = [label for label in architecture if label not in traced]
         if problems:  # What is inactive may only be so for a default that stands in.
             superfluous = [label for label in superfluous if label not in self.choices]
@@ -243,7 +245,7 @@ class Space:
             problems += [f"constraint {name!r} does not hold" for name in broken]
         if problems:
             raise InvalidArchitectureError(problems)
-        return traced
+        return _same(architecture, traced) or Architecture(traced)
 
     def part_of(self, architecture: Mapping[str, Value]) -> Architecture:
         """The decisions that are this space's, of an architecture that decides more.
@@ -331,6 +333,16 @@ class Space:
 
     def _repr_html_(self) -> str:
         return render.html(self)
+
+
+def _same(given: Mapping[str, Value], valid: Mapping[str, Value]) -> Architecture | None:
+    """The given one, if it is an architecture with just these values in this order."""
+    if not isinstance(given, Architecture) or list(given) != list(valid):
+        return None
+    same = (
+        type(value) in ATOMS and type(given[label]) is type(value) for label, value in valid.items()
+    )
+    return given if all(same) else None
 
 
 def _check_labels(items: Sequence[Item]) -> None:

@@ -78,9 +78,35 @@ def open_feed(
         return Feed(*_collated(data, batch_size, shuffled, drop_last), stream, device)
     if callable(data):
         return Feed(*_made(data, order, stream), stream, device)
-    raise TypeError(
+    raise _no_data(data)
+
+
+def require_data(data: Data) -> None:
+    """Refuse what is no data, or has nothing in it; nothing is read.
+
+    >>> require_data((torch.zeros(0, 4), torch.zeros(0)))
+    Traceback (most recent call last):
+    ValueError: there is no data: the length is 0
+    """
+    if not (is_tensors(data) or isinstance(data, Dataset) or callable(data)):
+        raise _no_data(data)
+    if isinstance(data, Dataset) and not isinstance(data, Sized):
+        raise _no_length(data)
+    size = len(data[0]) if is_tensors(data) else len(data) if isinstance(data, Sized) else None
+    if size == 0:
+        raise ValueError("there is no data: the length is 0")
+
+
+def _no_data(data: object) -> TypeError:
+    return TypeError(
         "data must be tensors, a Dataset or a function that makes a DataLoader, "
         f"not {type(data).__name__}"
+    )
+
+
+def _no_length(data: object) -> TypeError:
+    return TypeError(
+        f"{type(data).__name__} has no length: give a function that makes its DataLoader"
     )
 
 
@@ -91,22 +117,26 @@ def split(data: Data, share: float, seed: int = 0) -> tuple[Data, Data]:
     >>> len(train[1]), len(validation[1])
     (7, 3)
     """
+    count = require_divisible(data, share)
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(derive(seed, "split")))
+    kept = count - max(1, round(count * share))
+    return _pick(data, order[:kept]), _pick(data, order[kept:])
+
+
+def require_divisible(data: Data, share: float) -> int:
+    """Refuse a share that is none, or data that can't be divided; gives back its length."""
     if not 0 < share < 1:
         raise ValueError(
             "validation must be data, or a share of the training data between 0 and 1, "
             f"not {share!r}"
         )
     if is_tensors(data):
-        count = len(data[0])
-    elif isinstance(data, Dataset) and isinstance(data, Sized):
-        count = len(data)
-    else:
-        raise TypeError(
-            "only tensors and a Dataset with a length can be divided: give validation its own data"
-        )
-    order = torch.randperm(count, generator=torch.Generator().manual_seed(derive(seed, "split")))
-    kept = count - max(1, round(count * share))
-    return _pick(data, order[:kept]), _pick(data, order[kept:])
+        return len(data[0])
+    if isinstance(data, Dataset) and isinstance(data, Sized):
+        return len(data)
+    raise TypeError(
+        "only tensors and a Dataset with a length can be divided: give validation its own data"
+    )
 
 
 def is_tensors(data: Data) -> TypeGuard[Sequence[torch.Tensor]]:
@@ -163,9 +193,7 @@ def _collated(
     dataset: Dataset[Any], batch_size: int, order: torch.Generator | bool, drop_last: bool
 ) -> tuple[Loader, int]:
     if not isinstance(dataset, Sized):
-        raise TypeError(
-            f"{type(dataset).__name__} has no length: give a function that makes its DataLoader"
-        )
+        raise _no_length(dataset)
     size = len(dataset)
 
     def loader() -> Iterable[Sequence[torch.Tensor]]:

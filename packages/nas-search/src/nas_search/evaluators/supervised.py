@@ -1,11 +1,12 @@
 """Supervised training as a recipe: data, so that an engine may do it for many models at once."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
-from nas_core.protocols import Direction, Report
+from nas_core import Space
+from nas_core.protocols import Direction, Problem, Report
 
 from nas_search.evaluators.data import Data, Feed, open_feed, split
 from nas_search.evaluators.parts import (
@@ -17,6 +18,7 @@ from nas_search.evaluators.parts import (
     make_schedule,
     metric_functions,
 )
+from nas_search.evaluators.problems import problems
 from nas_search.evaluators.streams import derive
 from nas_search.evaluators.training import train
 
@@ -63,6 +65,8 @@ class SupervisedEvaluator:
     schedule_every: Literal["epoch", "step"] = "epoch"
     """When the schedule moves on."""
     epochs: int = 1
+    """0 trains nothing: the model is measured as it is initialised, as in a search without
+    training."""
     steps: int | None = None
     """At most so many optimiser steps, whatever the epochs."""
     clip_norm: float | None = None
@@ -106,6 +110,18 @@ class SupervisedEvaluator:
     ) -> dict[str, float]:
         """Train the model in place and measure it; reports the metrics of each epoch as it ends."""
         return train(self, model, seed, report)
+
+    def problems(self, space: Space, objectives: Sequence[str]) -> Iterator[Problem]:
+        """Say what is wrong whatever the candidate: names, options, numbers, objectives, data.
+
+        Optimisers, schedules and data loaders of the user's own are not made, and no data is read.
+
+        >>> recipe = SupervisedEvaluator(train=(torch.zeros(9, 4), torch.zeros(9)),
+        ...                              optimizer="SDG")
+        >>> print(*recipe.problems(Space(()), ["accuracy"]))
+        no optimizer 'SDG'; did you mean 'SGD'?
+        """
+        return problems(self, space, objectives)
 
     def feeds(self, seed: int, device: torch.device) -> tuple[Feed, dict[str, Feed]]:
         """Open the data for a candidate of this seed: to train on, and by prefix to measure on."""

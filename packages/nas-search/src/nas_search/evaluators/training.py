@@ -1,7 +1,7 @@
 """The training loop of a recipe, for one model."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import count
@@ -72,11 +72,14 @@ class Learner:
     def of(cls, recipe: "SupervisedEvaluator", model: torch.nn.Module, training: Feed) -> "Learner":
         """Make what a recipe says for a model that is to be trained on this data."""
         optimizer = recipe.make_optimizer(model)
+        schedule = None
+        if recipe.schedule:
+            schedule = recipe.make_schedule(optimizer, moves_of(recipe, training))
         return cls(
             model,
             recipe.loss_function(),
             optimizer,
-            recipe.make_schedule(optimizer, moves_of(recipe, training)) if recipe.schedule else None,
+            schedule,
             torch.amp.GradScaler(training.device.type, enabled=recipe.precision == "float16"),
             recipe,
         )
@@ -224,26 +227,46 @@ def model_metrics(
     return metrics
 
 
-def check_numbers(recipe: "SupervisedEvaluator") -> None:
-    """Refuse numbers with which nothing can be trained."""
-    for name, least in (("batch_size", 1), ("epochs", 0), ("validate_every", 1)):
+LEAST = {"batch_size": 1, "epochs": 0, "validate_every": 1}
+LEAST_OR_NONE = {"steps": 1, "threads": 1}
+NUMBERS = (*LEAST, *LEAST_OR_NONE, "clip_norm", "schedule_every")
+
+
+def check_numbers(recipe: "SupervisedEvaluator", names: Sequence[str] = NUMBERS) -> None:
+    """Refuse a number that is none or too small, by its name."""
+    for name in names:
         value = getattr(recipe, name)
-        if not isinstance(value, int) or value < least:
-            raise ValueError(f"{name} must be a whole number >= {least}, not {value!r}")
-    if recipe.schedule_every not in ("epoch", "step"):
-        raise ValueError(f"schedule_every must be 'epoch' or 'step', not {recipe.schedule_every!r}")
+        least = LEAST.get(name, LEAST_OR_NONE.get(name))
+        may_be_none = name not in LEAST
+        if least is not None and not (value is None and may_be_none):
+            if not isinstance(value, int) or value < least:
+                none = ", or None" if may_be_none else ""
+                raise ValueError(f"{name} must be a whole number >= {least}{none}, not {value!r}")
+        elif name == "clip_norm" and value is not None:
+            if not isinstance(value, int | float) or not value > 0:
+                raise ValueError(f"clip_norm must be a number > 0, or None, not {value!r}")
+        elif name == "schedule_every" and value not in ("epoch", "step"):
+            raise ValueError(f"schedule_every must be 'epoch' or 'step', not {value!r}")
 
 
-def check_objectives(recipe: "SupervisedEvaluator") -> None:
-    """Refuse an objective that is none of the metrics."""
+def metric_names(recipe: "SupervisedEvaluator") -> list[str]:
+    """Give the names of all metrics that a recipe yields."""
     functions = list(recipe.metric_functions())
     names = [
         f"{prefix}{name}"
         for prefix in ("", *(f"{k}_" for k in recipe.also_measure))
         for name in functions
     ]
-    names += ["train_loss", *(name for name in MODEL_METRICS if name in recipe.metrics)]
-    for objective in recipe.objectives:
+    trained = ["train_loss"] if recipe.epochs else []
+    return [*names, *trained, *(name for name in MODEL_METRICS if name in recipe.metrics)]
+
+
+def check_objectives(
+    recipe: "SupervisedEvaluator", objectives: Iterable[str] | None = None
+) -> None:
+    """Refuse an objective, by default of the recipe itself, that it yields no metric of."""
+    names = metric_names(recipe)
+    for objective in recipe.objectives if objectives is None else objectives:
         if objective not in names:
             raise ValueError(
                 f"objective {objective!r} is not among the metrics ({', '.join(names)})"

@@ -107,6 +107,18 @@ if "forkserver" in multiprocessing.get_all_start_methods():
     _starting = threading.Lock()
 
     class _Process(ForkServerProcess):
+        def terminate(self) -> None:
+            """Stop the worker and all that its trial has started, which may hang as well."""
+            pid = self.pid
+            try:
+                # Before it leads a group, nothing that it could have started is there.
+                if pid is not None and os.getpgid(pid) == pid:
+                    os.killpg(pid, signal.SIGKILL)
+                    return
+            except ProcessLookupError:
+                pass
+            super().terminate()
+
         @staticmethod
         def _Popen(process_obj: BaseProcess) -> Any:  # noqa: N802  # the name is multiprocessing's
             # Workers don't import the main script again: what it defines is sent to them, and a

@@ -11,8 +11,14 @@ __all__ = ["initialize"]
 
 
 def initialize(threads: int) -> None:
-    """Use so many threads, and end when the process that runs the experiment ends."""
+    """Use so many threads, and end when the process that runs the experiment ends.
+
+    A worker leads a process group, to which all belong that its trials start: they end with it.
+    """
     import torch
+
+    if hasattr(os, "setpgid"):
+        os.setpgid(0, 0)
 
     torch.set_num_threads(threads)
     with contextlib.suppress(RuntimeError):  # once its threads have run, torch refuses
@@ -35,12 +41,14 @@ def _end_with_parent() -> None:
         import fcntl
 
         signal.signal(signal.SIGIO, signal.SIG_DFL)
-        fcntl.fcntl(sentinel, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(sentinel, fcntl.F_SETOWN, -os.getpgrp())  # to all of the group
         flags = fcntl.fcntl(sentinel, fcntl.F_GETFL)
         fcntl.fcntl(sentinel, fcntl.F_SETFL, flags | os.O_ASYNC)
 
     def watch() -> None:
         wait([sentinel])
+        if hasattr(os, "killpg"):
+            os.killpg(0, signal.SIGKILL)
         os._exit(1)
 
     threading.Thread(target=watch, name="end-with-parent", daemon=True).start()

@@ -5,14 +5,25 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
 from nas_core import Architecture, NasError, Space
-from nas_core.errors import nearest
+from nas_core.errors import Place, nearest
 from nas_core.protocols import Direction
 
 Status = Literal["completed", "failed", "duplicate"]
 
 
 class StrategyError(NasError, ValueError):
-    """A strategy was asked for under an unknown name, or with options that it does not have."""
+    """A strategy was asked for under an unknown name, or with options that it does not have.
+
+    ``place`` is the line of the configuration file, if it is from one.
+    """
+
+    def __init__(self, message: str, place: Place | None = None) -> None:
+        self.message = message
+        self.place = place
+        super().__init__(message if place is None else f"{place}: {message}")
+
+    def __reduce__(self) -> tuple[type["StrategyError"], tuple[str, Place | None]]:
+        return type(self), (self.message, self.place)
 
 
 class MissingExtraError(NasError, ImportError):

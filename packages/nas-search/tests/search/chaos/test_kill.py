@@ -104,15 +104,15 @@ def test_workers_do_not_outlive_the_coordinator(tmp_path):
     assert members(process.pid) == []
 
 
-def members(group):
-    """The processes of a group that are alive."""
+def members(session):
+    """The processes of a session that are alive: workers lead groups of their own in it."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
-            state, _, in_group = stat.read_text().rpartition(")")[2].split()[:3]
+            state, _, _, in_session = stat.read_text().rpartition(")")[2].split()[:4]
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if int(in_group) == group and state not in "ZX":
+        if int(in_session) == session and state not in "ZX":
             found.append(stat.parent.name)
     return found
 
