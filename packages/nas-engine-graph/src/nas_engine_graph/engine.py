@@ -129,13 +129,17 @@ def _problems(base_model: torch.nn.Module) -> Iterator[Problem]:
 def _source(made: Recipe, architecture: Mapping[str, Any]) -> Source:
     """Convert a model of its own: what it drew, and what is changed in it, nobody sees."""
     with torch.random.fork_rng(devices=[]):
-        model = made.build(architecture)
-        for module in list(model.modules()):
-            for name, value in list(vars(module).items()):
-                if isinstance(value, Expression):
-                    delattr(module, name)
-                    module.add_module(name, Known(value()))
-        return source_of(convert(model))
+        return source_of(convert(with_known_values(made.build(architecture))))
+
+
+def with_known_values(model: torch.nn.Module) -> torch.nn.Module:
+    """The model itself, with modules in the place of the values that ``forward`` calls."""
+    for module in list(model.modules()):
+        for name, value in list(vars(module).items()):
+            if isinstance(value, Expression):
+                delattr(module, name)
+                module.add_module(name, Known(value()))
+    return model
 
 
 def _converted(made: Recipe, space: Space, candidate: Candidate) -> Source | UnsupportedModuleError:
