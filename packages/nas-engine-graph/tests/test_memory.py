@@ -19,8 +19,8 @@ from test_engine import Net
 
 from nas_engine_graph import UnsupportedModuleError, convert
 from nas_engine_graph.backend import source_of
-from nas_engine_graph.engine import with_known_values
 from nas_engine_graph.memory import Memory
+from nas_engine_graph.mutate.inline import with_known_values
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "examples" / "digits"))
 ARCHITECTURES = 50

@@ -90,7 +90,11 @@ class Fixed(Session):
 
     def find(self, label: str | None, key: Key) -> Value:
         """The value of the choice with this label or, without one, this key; None if inactive."""
-        return self.values.get(label or self._labels.get(key, ""))
+        return self.values.get(self.label(label, key))
+
+    def label(self, label: str | None, key: Key) -> str:
+        """The label of the choice with this label or, without one, this key; empty if unknown."""
+        return label or self._labels.get(key, "")
 
     def drop(self, module: Any) -> None:
         """A choice does not use this module."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from nas_core.labels import label_of
 from torch import Tensor, nn
 
 from nas_engine_graph.errors import UnsupportedModuleError
@@ -84,6 +85,7 @@ class _Assembly:
             self.kind(module, path),
             pinned=pinned(module, ".".join(path)),
             evaluating=self.evaluating(module, path),
+            label=label_of(module),
             training=module.training,
         )
 
@@ -116,7 +118,11 @@ class _Assembly:
             self.first(tensor, (*path, *name.split(".")))
         self._inner_ties(module, path)
         try:
-            return replace(self.world.recover(module), evaluating=self.evaluating(module, path))
+            return replace(
+                self.world.recover(module),
+                label=label_of(module),
+                evaluating=self.evaluating(module, path),
+            )
         except UnrecoverableError as error:
             raise UnsupportedModuleError(
                 f"{type(module).__name__} can't be written as a constructor call: {error}",

@@ -45,7 +45,7 @@ def _look(module: nn.Module, seen: dict[int, int]) -> Iterator[Key]:
     """Everything that tells two layers apart but the elements of their tensors."""
     yield type(module)
     for name, value in vars(module).items():
-        if name not in _TORCH_OWN:
+        if name not in _TORCH_OWN and name != "_nas_label":
             yield name, exact(value, _refuse)
     for kind, tensors in (("parameter", module._parameters), ("buffer", module._buffers)):
         for name, tensor in tensors.items():
