@@ -32,6 +32,18 @@ from nas_engine_graph.ir.graph import (
     Tie,
     Value,
 )
+from nas_engine_graph.ir.modules import (
+    calls,
+    chain,
+    find_one,
+    insert_module,
+    modules,
+    path_of,
+    remove_module,
+    repeat_module,
+    replace_module,
+    without_member,
+)
 from nas_engine_graph.ir.operation import (
     Builtin,
     Call,
@@ -46,7 +58,7 @@ from nas_engine_graph.ir.operation import (
     With,
     Write,
 )
-from nas_engine_graph.ir.parser import parse
+from nas_engine_graph.ir.parser import parse, parse_block
 from nas_engine_graph.ir.printer import to_text
 from nas_engine_graph.ir.value import (
     Const,
@@ -108,23 +120,34 @@ __all__ = [
     "With",
     "Write",
     "at",
+    "calls",
+    "chain",
     "connect",
     "drop_unused",
     "find",
+    "find_one",
     "fresh_name",
     "insert_after",
     "insert_before",
+    "insert_module",
     "is_pure",
     "key",
     "layers",
+    "modules",
     "parse",
+    "parse_block",
+    "path_of",
     "problems",
     "references",
     "remove",
+    "remove_module",
+    "repeat_module",
     "replace_member",
+    "replace_module",
     "replace_node",
     "set_function",
     "to_text",
     "verify",
     "walk",
+    "without_member",
 ]

@@ -9,7 +9,7 @@ from typing import Any
 from nas_core import Architecture, NasError, Space
 from nas_core.architecture import canonical
 from nas_core.choice import Choice
-from nas_core.errors import LabelConflictError
+from nas_core.errors import LabelConflictError, SpaceTooLargeError
 from nas_core.space import Item
 
 from nas_engine_graph.ir import Graph
@@ -19,6 +19,7 @@ from nas_engine_graph.mutate.mutator import Mutator
 __all__ = ["Program", "space_of"]
 
 _END = "end"
+_FEW = 64
 
 
 @dataclass
@@ -37,6 +38,10 @@ class Program:
         mutators: applied one after the other.
         space: of the inline choices.
         graph: makes the graph of one of its architectures.
+
+    Attributes:
+        complete: whether what the mutators ask for is looked at for all inline choices, when no
+            architecture is given; if they are many, only for the first options.
     """
 
     choices = None
@@ -46,6 +51,8 @@ class Program:
     ) -> None:
         self._mutators, self._space, self._graph = tuple(mutators), space, graph
         self._roots: dict[Architecture, dict[str, _Node | str]] = {}
+        self._last: tuple[Architecture, Graph] | None = None
+        self.complete = _has_few(space)
 
     def step(self, values: Mapping[str, Any]) -> Choice | Sequence[Item]:
         inline = self._inline(values)
@@ -67,8 +74,10 @@ class Program:
                 pending.extend(reversed(following))
             elif following.label in values:
                 made[following.label] = values[following.label]
-            else:
+            elif self.complete:
                 return following
+            else:
+                made[following.label] = following.domain.default
         return Architecture(made)
 
     def _walk(self, inline: Architecture, values: Mapping[str, Any]) -> _Node | str:
@@ -98,7 +107,9 @@ class Program:
         active = self._space.choices
         decisions = Decisions(decide, {x: (active.get(x), inline[x]) for x in inline})
         try:
-            run(self._mutators, self._graph(inline), decisions)
+            if self._last is None or self._last[0] != inline:
+                self._last = inline, self._graph(inline)
+            run(self._mutators, self._last[1], decisions)
         except LabelConflictError:
             raise
         except NasError:
@@ -122,6 +133,13 @@ class Program:
     def default(self) -> Architecture:
         """The inline and own decisions with the first option everywhere."""
         return Space((*self._space.items, self)).trace(lambda choice: choice.domain.default)
+
+
+def _has_few(space: Space) -> bool:
+    try:
+        return space.size(limit=_FEW) <= _FEW
+    except SpaceTooLargeError:
+        return False
 
 
 def space_of(mutators: Sequence[Mutator], graph: Graph) -> Space:
