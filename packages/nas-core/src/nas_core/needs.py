@@ -29,7 +29,8 @@ def refuse_needs(model: object) -> None:
     if able:
         instead = f"installed engines that can: {', '.join(map(repr, able))}"
     else:
-        instead = f"no installed engine can: `{_BRINGS[need]}` brings one"
+        brings = f": `{_BRINGS[need]}` brings one" if need in _BRINGS else ""
+        instead = f"no installed engine can{brings}"
     reason = (
         f"{model!r} needs an engine that has {need!r} ({CAPABILITIES[need]}), "
         f"and running its constructor again does not do that; {instead}"

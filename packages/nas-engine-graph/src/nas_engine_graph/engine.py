@@ -59,8 +59,8 @@ class GraphEngine:
             InvalidArchitectureError: it is no point of the model's space.
             UnsupportedSpaceError: the class can't be run again, or the model not be converted.
         """
-        valid = Space.of(base_model).validate(architecture)
         inline = self._inline_of(base_model)
+        valid = self._space(base_model).validate(architecture)
         model = inline.recipe.build(valid)
         made = self._refusing(lambda: self._generated(base_model, inline.convert(model), valid))
         return made.with_weights_of(model)
@@ -75,7 +75,7 @@ class GraphEngine:
         """
         if problems := tuple(self.problems(base_model, evaluator)):
             raise UnsupportedSpaceError(problems)
-        inline, space = self._inline_of(base_model), Space.of(base_model)
+        inline, space = self._inline_of(base_model), self._space(base_model)
 
         def made(candidate: Candidate) -> Generated | NasError:
             valid = space.part_of(candidate.architecture)
@@ -96,16 +96,21 @@ class GraphEngine:
         """
         match formatter:
             case "dict":
-                return dict(Space.of(base_model).validate(architecture))
+                return dict(self._space(base_model).validate(architecture))
             case "instance":
                 return self.build(base_model, architecture)
             case "code":
-                valid = Space.of(base_model).validate(architecture)
+                valid = self._space(base_model).validate(architecture)
                 made = self._refusing(lambda: self._first(base_model, valid))
                 return made.source.formatted()
             case _:
                 formats = ["dict", "instance", "code"]
                 raise format_refused("graph", formatter, formats, "there is no such format")
+
+    def _space(self, base_model: torch.nn.Module) -> Space:
+        if isinstance(base_model, MutatedModel):
+            return base_model.space
+        return self._inline_of(base_model).space
 
     def _inline_of(self, base_model: torch.nn.Module) -> InlineGraphs:
         if isinstance(base_model, MutatedModel):
@@ -132,7 +137,7 @@ class GraphEngine:
 
     def _found(self, base_model: torch.nn.Module) -> Iterator[Problem]:
         try:
-            self._first(base_model, Space.of(base_model).default())
+            self._first(base_model, self._space(base_model).default())
         except UnsupportedSpaceError as error:
             for problem in error.problems:
                 yield problem if isinstance(problem, Problem) else Problem(str(problem))

@@ -40,21 +40,26 @@ class Generated:
         if self.kept is None:
             with torch.random.fork_rng(devices=[]):
                 made = self.source.instantiate()
-            made.load_state_dict(model.state_dict())
-            for name, buffer in model.named_buffers():
-                made.get_buffer(name).copy_(buffer)  # Those too that a state dict leaves out.
         else:
             made = self.source.instantiate()
-            self._copy(model, made, self.kept)
+        _copy(model, made, self.kept)
         return made.train(model.training)
 
-    @torch.no_grad()
-    def _copy(self, model: torch.nn.Module, made: torch.nn.Module, kept: tuple[str, ...]) -> None:
-        theirs = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-        ours = {**dict(made.named_parameters()), **dict(made.named_buffers())}
-        for name, tensor in ours.items():
-            if name in theirs and any(name == x or name.startswith(f"{x}.") for x in kept):
-                tensor.copy_(theirs[name])
+
+@torch.no_grad()
+def _copy(model: torch.nn.Module, made: torch.nn.Module, kept: tuple[str, ...] | None) -> None:
+    """Copy all tensors, those too that a state dict leaves out, and what units keep besides."""
+
+    def keeps(name: str) -> bool:
+        return kept is None or any(name == x or name.startswith(f"{x}.") for x in kept)
+
+    theirs = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    for name, tensor in (*made.named_parameters(), *made.named_buffers()):
+        if keeps(name):
+            tensor.copy_(theirs[name])
+    for name, module in made.named_modules():
+        if type(module).set_extra_state is not torch.nn.Module.set_extra_state and keeps(name):
+            module.set_extra_state(model.get_submodule(name).get_extra_state())
 
 
 def generated(before: Graph, after: Graph) -> Generated:

@@ -28,13 +28,17 @@ def verify(graph: Graph) -> Graph:
 
 def problems(graph: Graph, path: str = "") -> Iterator[str]:
     """Why the graph is no valid graph; nothing if it is one."""
+    names = [name for name, _ in graph.members]
     where = f"{graph.name}{f' ({path})' if path else ''}"
-    yield from (f"{where}: {problem}" for problem in _names(graph))
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"{where}: two members are called {name!r}"
+    defined = [function.name for function in graph.functions]
+    for name in sorted({name for name in defined if defined.count(name) > 1}):
+        yield f"{where}: two functions are called {name!r}"
     for function in graph.functions:
         for problem in _function(graph, function):
             yield f"{where}.{function.name}: {problem}"
-    if graph.kind == "torch.nn.Sequential":
-        yield from (f"{where}: {problem}" for problem in _chain(graph))
+    yield from _chain(graph, where)
     for tie in graph.ties:
         for end in (tie.target, tie.source):
             if not _exists(graph, end):
@@ -44,31 +48,23 @@ def problems(graph: Graph, path: str = "") -> Iterator[str]:
             yield from problems(member, f"{path}.{name}" if path else name)
 
 
-def _names(graph: Graph) -> Iterator[str]:
-    members = [name for name, _ in graph.members]
-    functions = [function.name for function in graph.functions]
-    for kind, names in (("members", members), ("functions", functions)):
-        for name in sorted({name for name in names if names.count(name) > 1}):
-            yield f"two {kind} are called {name!r}"
-
-
-def _chain(graph: Graph) -> Iterator[str]:
+def _chain(graph: Graph, where: str) -> Iterator[str]:
     """The source of a Sequential is that of its members: its method has to say the same."""
     forward = next((f.body for f in graph.functions if f.name == "forward"), None)
-    if forward is None:
+    if graph.kind != "torch.nn.Sequential" or forward is None:
         return
     called = [node.operation for node in forward.nodes]
     if called != [Invoke((name,)) for name, _ in graph.members]:
-        yield "a Sequential whose method does not call its members in order"
+        yield f"{where}: a Sequential whose method does not call its members in order"
         return
     values = [value.name for value in forward.parameters]
     for node in forward.nodes:
         if node.inputs != (Ref(values[-1]),) or node.keywords or len(node.outputs) != 1:
-            yield "a Sequential whose members do not hand on one value"
+            yield f"{where}: a Sequential whose members do not hand on one value"
             return
         values.append(node.outputs[0].name)
     if forward.results != (Ref(values[-1]),):
-        yield "a Sequential that does not give what its last member gives"
+        yield f"{where}: a Sequential that does not give what its last member gives"
 
 
 def _function(graph: Graph, function: Function) -> Iterator[str]:

@@ -58,7 +58,8 @@ def _tensor(tensor: Tensor | None, seen: dict[int, int]) -> Key:
     if tensor is None:
         return None
     number = seen.setdefault(id(tensor), len(seen))
-    return (type(tensor), tensor.shape, tensor.dtype, tensor.requires_grad, number)
+    look = (tensor.shape, tensor.stride(), tensor.dtype, tensor.requires_grad)
+    return (type(tensor), *look, number)
 
 
 class _ObjectError(ValueError):

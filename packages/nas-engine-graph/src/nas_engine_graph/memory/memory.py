@@ -123,7 +123,14 @@ class Memory:
         return tree
 
     def _structure(self) -> Structure:
-        return Structure(_is_opaque, self._known_schema)
+        known: dict[int, bool] = {}
+
+        def opaque(module: nn.Module) -> bool:
+            if id(module) not in known:
+                known[id(module)] = _is_opaque(module)
+            return known[id(module)]
+
+        return Structure(opaque, self._known_schema)
 
     def _known_schema(self, structure: Key) -> Schema:
         try:
@@ -169,6 +176,12 @@ class _Tree(Tree):
     def __init__(self, root: nn.Module, layers: Layers) -> None:
         super().__init__(root, is_whole)
         self._layers = layers
+        self._whether: dict[int, bool] = {}
+
+    def layer(self, module: nn.Module) -> bool:
+        if id(module) not in self._whether:
+            self._whether[id(module)] = super().layer(module)
+        return self._whether[id(module)]
 
     def recover(self, module: nn.Module) -> Layer:
         return self._layers.recover(module)

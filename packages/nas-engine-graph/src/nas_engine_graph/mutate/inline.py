@@ -15,6 +15,8 @@ from nas_engine_graph.memory import Memory
 
 __all__ = ["InlineGraphs", "with_known_values"]
 
+_TORCH_OWN = frozenset(vars(torch.nn.Module()))
+
 
 class InlineGraphs:
     """The graphs of the architectures of one model; what TorchScript has read is remembered.
@@ -51,7 +53,7 @@ def with_known_values(model: torch.nn.Module) -> torch.nn.Module:
     """The model itself, with modules in the place of the values that ``forward`` calls."""
     for module in list(model.modules()):
         for name, value in list(vars(module).items()):
-            if isinstance(value, Expression):
+            if name not in _TORCH_OWN and isinstance(value, Expression):
                 delattr(module, name)
                 module.add_module(name, Known(value()))
     return model

@@ -50,6 +50,17 @@ class MutatedModel(torch.nn.Module):
             self._made = inline, Program(self.mutators, inline.space, _checked(inline))
         return self._made
 
+    @property
+    def space(self) -> Space:
+        """The architectures: inline choices and decisions of the mutators; ``Space.of`` gives it.
+
+        Raises:
+            LabelConflictError: a label stands for two different decisions.
+        """
+        inline, program = self._prepared()
+        program.default()  # Labels in conflict are told of when the space is asked for.
+        return Space((*inline.space.items, program), inline.space.constraints)
+
     def graph(self, architecture: Mapping[str, Any]) -> Graph:
         """The graph of an architecture, all mutators applied; its ``history`` tells of them.
 
@@ -58,7 +69,7 @@ class MutatedModel(torch.nn.Module):
             UnsupportedModuleError: the base can't be converted there.
             MutatorError: a mutator raises, or makes no valid graph.
         """
-        valid = Space.of(self).validate(architecture)
+        valid = self.space.validate(architecture)
         return self.mutate(self.inline.of(valid), valid)
 
     def mutate(self, graph: Graph, architecture: Mapping[str, Any]) -> Graph:
@@ -67,12 +78,9 @@ class MutatedModel(torch.nn.Module):
 
     def nas_items(self, scanner: Scanner, path: str) -> Iterator[Item]:
         """The inline choices, and what the mutators ask for under them."""
-        inline, program = self._prepared()
-        for constraint in inline.space.constraints:
+        for constraint in self.space.constraints:
             scanner.constrain(constraint)
-        yield from inline.space.items
-        program.default()  # Labels in conflict are told of when the space is asked for.
-        yield program
+        yield from self.space.items
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the base does."""
