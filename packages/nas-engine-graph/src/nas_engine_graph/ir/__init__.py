@@ -33,12 +33,8 @@ from nas_engine_graph.ir.graph import (
     Value,
 )
 from nas_engine_graph.ir.modules import (
-    calls,
     chain,
-    find_one,
     insert_module,
-    modules,
-    path_of,
     remove_module,
     repeat_module,
     replace_module,
@@ -60,6 +56,7 @@ from nas_engine_graph.ir.operation import (
 )
 from nas_engine_graph.ir.parser import parse, parse_block
 from nas_engine_graph.ir.printer import to_text
+from nas_engine_graph.ir.queries import calls, find_one, modules, path_of
 from nas_engine_graph.ir.value import (
     Const,
     Constant,

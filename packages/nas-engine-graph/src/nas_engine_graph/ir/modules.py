@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-
-from nas_core.errors import NasError, nearest
 
 from nas_engine_graph.errors import InvalidGraphError
 from nas_engine_graph.ir.edit import (
     Found,
     at,
     connect,
-    find,
     fresh_name,
     insert_after,
     remove,
@@ -23,16 +20,12 @@ from nas_engine_graph.ir.edit import (
 from nas_engine_graph.ir.effects import walk
 from nas_engine_graph.ir.graph import Block, Function, Graph, Layer, Member, Node, Value
 from nas_engine_graph.ir.operation import Invoke, Read, Write
+from nas_engine_graph.ir.queries import NotFoundError, calls, class_names, steps_of
 from nas_engine_graph.ir.value import Ref
 
 __all__ = [
-    "calls",
     "chain",
-    "class_names",
-    "find_one",
     "insert_module",
-    "modules",
-    "path_of",
     "rechained",
     "remove_module",
     "repeat_module",
@@ -43,72 +36,6 @@ __all__ = [
 
 Path = tuple[str, ...]
 _SEQUENTIAL = "torch.nn.Sequential"
-
-
-def modules(
-    graph: Graph, *, kind: str | None = None, label: str | None = None
-) -> Iterator[tuple[Path, Layer | Graph]]:
-    """All layers and graphs inside, outer ones first; by class name or label."""
-    for name, member in graph.members:
-        if not isinstance(member, Layer | Graph):
-            continue
-        names = class_names(member)
-        if (kind is None or kind in names) and (label is None or member.label == label):
-            yield (name,), member
-        if isinstance(member, Graph):
-            for path, inner in modules(member, kind=kind, label=label):
-                yield (name, *path), inner
-
-
-def class_names(member: Layer | Graph) -> tuple[str, ...]:
-    """What the class of a module answers to; the short name last."""
-    if isinstance(member, Layer):
-        return (member.target, member.target.rpartition(".")[2])
-    return (member.kind, member.name)
-
-
-def path_of(graph: Graph, label: str) -> Path:
-    """The path of the only module with this label.
-
-    Raises:
-        KeyError: there is none, or several; with the nearest label.
-    """
-    found = [path for path, _ in modules(graph, label=label)]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        several = ", ".join(repr(".".join(path)) for path in found)
-        raise _NotFoundError(f"{len(found)} modules have the label {label!r}: {several}")
-    labels = sorted({m.label for _, m in modules(graph) if m.label})
-    known = f" (labels: {', '.join(labels)})" if labels else ": nothing has a label"
-    raise _NotFoundError(f"no module has the label {label!r}{nearest(label, labels)}{known}")
-
-
-def find_one(
-    graph: Graph, *, name: str | None = None, kind: str | None = None, label: str | None = None
-) -> Found:
-    """The only node that ``find`` gives.
-
-    Raises:
-        KeyError: there is none, or several.
-    """
-    found = list(find(graph, name=name, kind=kind, label=label))
-    if len(found) == 1:
-        return found[0]
-    asked = {"name": name, "kind": kind, "label": label}
-    words = ", ".join(f"{key} {value!r}" for key, value in asked.items() if value is not None)
-    raise _NotFoundError(f"{len(found) or 'no'} nodes have {words}, not one")
-
-
-def calls(graph: Graph, path: str | Sequence[str]) -> Iterator[Found]:
-    """The nodes that call the module at ``path``, whoever among the modules around it does."""
-    steps = _steps(path)
-    for depth in range(len(steps)):
-        owner = at(graph, steps[:depth])
-        for function in owner.functions if isinstance(owner, Graph) else ():
-            for node in walk(function.body):
-                if isinstance(node.operation, Invoke) and node.operation.path == steps[depth:]:
-                    yield Found(steps[:depth], function.name, node)
 
 
 def chain(*members: Layer | Graph, name: str = "Sequential", label: str | None = None) -> Graph:
@@ -233,7 +160,7 @@ def remove_module(graph: Graph, path: str | Sequence[str]) -> Graph:
         KeyError: there is no module.
         InvalidGraphError: it is not called with one value for one value.
     """
-    steps = _steps(path)
+    steps = steps_of(path)
     _module(graph, steps)
     parent = at(graph, steps[:-1])
     assert isinstance(parent, Graph)
@@ -267,15 +194,11 @@ def without_member(graph: Graph, steps: Path) -> Graph:
     )
 
 
-def _steps(path: str | Sequence[str]) -> Path:
-    return tuple(path.split(".")) if isinstance(path, str) else tuple(path)
-
-
 def _module(graph: Graph, path: str | Sequence[str]) -> Layer | Graph:
     found = at(graph, path)
     if not isinstance(found, Layer | Graph):
         kind = type(found).__name__.lower()
-        raise _NotFoundError(f"{'.'.join(_steps(path))!r} is no module, but a {kind}")
+        raise NotFoundError(f"{'.'.join(steps_of(path))!r} is no module, but a {kind}")
     return found
 
 
@@ -283,7 +206,7 @@ def _only_call(graph: Graph, path: str | Sequence[str]) -> Found:
     _module(graph, path)
     found = list(calls(graph, path))
     if len(found) != 1:
-        where = ".".join(_steps(path))
+        where = ".".join(steps_of(path))
         raise InvalidGraphError((f"{where!r} is called {len(found)} times: say at which node",))
     return found[0]
 
@@ -296,7 +219,7 @@ def _only_output(node: Node) -> str:
 
 def _require_unary(node: Node, path: str | Sequence[str]) -> None:
     if len(node.inputs) != 1 or node.keywords or len(node.outputs) != 1:
-        where = ".".join(_steps(path))
+        where = ".".join(steps_of(path))
         raise InvalidGraphError((f"{where!r} is not called with one value for one value",))
 
 
@@ -327,7 +250,3 @@ def _fresh_member(graph: Graph, name: str) -> str:
         number += 1
         fresh = f"{name}_{number}"
     return fresh
-
-
-class _NotFoundError(NasError, KeyError):
-    """Nothing, or too much, answers to what was asked for."""
