@@ -162,3 +162,18 @@ def test_hooks_are_refused_however_often_the_model_was_seen() -> None:
     net[0].register_forward_hook(lambda *_: None)
     with pytest.raises(UnsupportedModuleError, match="hook"):
         memory.convert(net)
+
+
+class Dynamic(lookers.Holder):
+    def __getattr__(self, name: str) -> Any:
+        return 3 if name == "made_up" else super().__getattr__(name)
+
+
+def test_what_can_not_be_read_is_compiled_each_time() -> None:
+    memory = Memory()
+    memory.convert(lookers.Holder(lookers.Op()))
+    for size in (1, 2):
+        module = Dynamic(lookers.Op(size=size))
+        before = memory.compiled
+        assert str(memory.convert(module)) == str(convert(module))
+        assert memory.compiled > before

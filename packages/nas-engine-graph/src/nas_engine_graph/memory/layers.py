@@ -14,6 +14,7 @@ from nas_engine_graph.memory.structure import Key, exact
 
 __all__ = ["Layers"]
 
+_MOST = 50_000
 _TORCH_OWN = frozenset(vars(nn.Module()))
 
 
@@ -36,6 +37,8 @@ class Layers:
             look = (torch.get_default_dtype(), *_look(module, seen))
         except _ObjectError:
             return recover(module)
+        if len(self._known) > _MOST:
+            self._known.clear()
         if look not in self._known:
             self._known[look] = recover(module)
         return self._known[look]

@@ -251,8 +251,11 @@ def _stands_alone(root: nn.Module) -> bool:
     """Whether no attribute is set by a method: then it would be no constant in any other."""
     modules = [module for module in _pieces(root) if not _is_opaque(module)]
     stored: set[str] = set()
-    for cls in {type(module) for module in modules}:
-        stored |= reading_of(cls).stored if not cls.__module__.startswith("torch.") else set()
+    try:
+        for cls in {type(module) for module in modules}:
+            stored |= reading_of(cls).stored if not cls.__module__.startswith("torch.") else set()
+    except UnreadableError:
+        return False
     return not (stored and any(_holds(module, stored) for module in modules))
 
 

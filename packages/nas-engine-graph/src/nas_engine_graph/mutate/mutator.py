@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeVar, overload
 
+from nas_core import Space
 from nas_core.errors import NasError, Place
 
 from nas_engine_graph.ir import Graph
@@ -62,8 +63,8 @@ class Mutator(ABC):
     def mutate(self, graph: Graph, choose: Choose) -> Graph:
         """The graph, rewritten."""
 
-    def space(self, graph: Graph) -> Any:
-        """The ``nas_core.Space`` of the decisions that it draws on this graph."""
+    def space(self, graph: Graph) -> Space:
+        """The space of the decisions that it draws on this graph."""
         from nas_engine_graph.mutate.program import space_of
 
         return space_of([self], graph)
