@@ -201,6 +201,15 @@ def test_a_base_model_with_mutators_can_be_sent_elsewhere() -> None:
     assert torch.equal(base(torch.ones(1, 3)), base.base(torch.ones(1, 3)))
 
 
+def test_the_digest_is_the_same_in_every_process() -> None:
+    made = [mutated(Net(), Deeper("body", most=2), Deeper("body", most=2)) for _ in range(2)]
+    for base in made:
+        base.mutators[1].weigh = lambda graph: graph  # Shown with its address.
+    first, second = (Space.of(base).digest for base in made)
+    assert first == second
+    assert Space.of(mutated(Net(), Deeper("body", most=1))).digest != first
+
+
 def test_other_engines_refuse_and_name_the_one_that_can() -> None:
     base = net()
     (problem,) = nas.engine("py").problems(base, CountParameters())
@@ -222,7 +231,7 @@ class Clash(Mutator):
 
 class Agrees(Mutator):
     def mutate(self, graph: Graph, choose: Choose) -> Graph:
-        assert choose([4, 6], label="width") in (4, 6)
+        assert choose([4, 6], "width") in (4, 6)
         assert choose([4, 6], label="width") == choose([4, 6], label="width")
         return graph
 

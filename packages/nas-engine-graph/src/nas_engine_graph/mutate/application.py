@@ -38,7 +38,7 @@ class Decisions:
     made: dict[str, tuple[Choice, Any]] = field(default_factory=dict)
     asked: dict[str, Any] = field(default_factory=dict)
 
-    def __call__(self, candidates: Mapping[str, Any] | Sequence[Any], *, label: str) -> Any:
+    def __call__(self, candidates: Mapping[str, Any] | Sequence[Any], label: str) -> Any:
         objects = dict(candidates) if isinstance(candidates, Mapping) else None
         place = _caller()
         if any(isinstance(candidate, Expression) for candidate in candidates):

@@ -21,10 +21,10 @@ class Choose(Protocol):
     """Draws a decision of a mutator, as ``nas_core.choose`` does while a model is built."""
 
     @overload
-    def __call__(self, candidates: Mapping[str, T], *, label: str) -> T: ...
+    def __call__(self, candidates: Mapping[str, T], label: str) -> T: ...
     @overload
-    def __call__(self, candidates: Sequence[T], *, label: str) -> T: ...
-    def __call__(self, candidates: Any, *, label: str) -> Any:
+    def __call__(self, candidates: Sequence[T], label: str) -> T: ...
+    def __call__(self, candidates: Any, label: str) -> Any:
         """One of the candidates: JSON values, or a dict from a name to any object."""
 
 

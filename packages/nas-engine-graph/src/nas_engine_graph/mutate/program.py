@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -127,8 +128,9 @@ class Program:
         level[key] = _END
 
     def describe(self) -> Any:
-        default = dict(self.default())
-        return [*(repr(mutator) for mutator in self._mutators), default]
+        # Without addresses: equal in every process.
+        names = [re.sub(r" at 0x[0-9a-f]+", "", repr(mutator)) for mutator in self._mutators]
+        return [*names, dict(self.default())]
 
     def default(self) -> Architecture:
         """The inline and own decisions with the first option everywhere."""
