@@ -222,10 +222,29 @@ class Descends(Holder):
         return x
 
 
+class Inherits(nn.Linear):
+    def __init__(self, *ops: nn.Module) -> None:
+        super().__init__(3, 3, bias=ops[0].flag)
+
+    def unused(self, x: Tensor) -> Tensor:
+        return x
+
+
+class Parameters(nn.Module):
+    def __init__(self, *ops: nn.Module) -> None:
+        super().__init__()
+        self.weights = nn.ParameterList([nn.Parameter(torch.ones(1)) for _ in range(ops[0].size)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        for weight in self.weights:
+            x = x * weight
+        return x
+
+
 LOOKERS = [
     OwnAttribute, ChildAttribute, GrandchildAttribute, LoopVariable, PairedLoop, Subscript, Alias,
     GetAttribute, HasAttribute, Absent, Method, Property, Count, Flag, Tuples, Fixed, Function,
-    Keyword, Result, Global, Counted, Walks, Descends, Holder,
+    Keyword, Result, Global, Counted, Walks, Descends, Holder, Inherits, Parameters,
 ]  # fmt: skip
 VARIANTS = [
     lambda: [Op()],

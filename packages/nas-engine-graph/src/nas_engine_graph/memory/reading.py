@@ -21,6 +21,8 @@ from nas_engine_graph.memory.uses import Origin, Uses
 
 __all__ = ["Reading", "UnreadableError", "reading_of"]
 
+# How calls, loops and registration work is no matter of one module. What a layer inherits is.
+_WITHOUT = (object, nn.Module, nn.Sequential, nn.ModuleList, nn.ModuleDict)
 _DYNAMIC = frozenset({"__getattr__", "__getattribute__"})
 # Python calls these, compiled code never does.
 _SILENT = frozenset(
@@ -81,7 +83,7 @@ class _Variables:
 def _functions(cls: type) -> Iterator[tuple[str, types.FunctionType, bool]]:
     """The functions of a class and of those it inherits from, and whether they take an instance."""
     for base in cls.__mro__:
-        if base.__module__.startswith("torch.") or base is object:
+        if base in _WITHOUT:
             continue
         for name, member in vars(base).items():
             bound = not isinstance(member, staticmethod)

@@ -111,16 +111,23 @@ def _fact(cls: type, name: str, value: Any) -> Key:
     return _kind(value) if mutable and not _is_fixed(cls, name) else exact(value)
 
 
+def _tensors(module: nn.Module) -> Key:
+    """Which parameters and buffers there are: a module may be a list of them."""
+    return tuple(
+        (name, tensor is None)
+        for tensors in (module._parameters, module._buffers)
+        for name, tensor in tensors.items()
+    )
+
+
 def _facts(module: nn.Module, names: Iterable[str]) -> Iterator[Key]:
     """What is known of the attributes of these names that are no modules."""
     own, parameters, buffers = vars(module), module._parameters, module._buffers
     for name in names:
         if name in own and name not in _TORCH_OWN:
             yield name, _fact(type(module), name, own[name])
-        elif name in parameters:
-            yield name, "parameter", parameters[name] is None
-        elif name in buffers:
-            yield name, "buffer", buffers[name] is None
+        elif name in parameters or name in buffers:
+            continue  # All of them are looked at, whoever names them.
         elif module._modules.get(name, _MISSING) is None:
             yield name, None
         else:
@@ -170,6 +177,7 @@ class Structure:
         return (
             "module",
             cls,
+            _tensors(module),
             tuple(_facts(module, names)),
             tuple(self._children(module, reading)),
             self._variables(cls, reading),
@@ -232,4 +240,4 @@ class Structure:
         names = tuple(name for name in sorted(reading.names) if name in module._modules)
         inner = () if self._opaque(module) else module._modules.items()
         children = tuple((name, child and self._open(child, reading)) for name, child in inner)
-        return ("open", self.of(module), facts, names, children)
+        return ("open", self.of(module), _tensors(module), facts, names, children)
