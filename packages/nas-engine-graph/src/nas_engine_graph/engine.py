@@ -163,14 +163,19 @@ class GraphJob:
     recipe: Recipe
     evaluator: Evaluator
 
+    def build(self) -> torch.nn.Module:
+        """The model, with the initial weights that the random state gives it.
+
+        Raises:
+            Exception: what the user's constructor raises, or why there is no source.
+        """
+        (candidate,) = self.candidates
+        model = build(self.recipe, candidate.architecture)
+        if isinstance(self.made, NasError):
+            raise self.made
+        return self.made.with_weights_of(model)
+
     def run(self, recorder: Recorder) -> Iterator[Result]:
         """Build, evaluate, and yield the one result."""
         (candidate,) = self.candidates
-
-        def make() -> torch.nn.Module:
-            model = build(self.recipe, candidate.architecture)
-            if isinstance(self.made, NasError):
-                raise self.made
-            return self.made.with_weights_of(model)
-
-        yield run_candidate(candidate, make, self.evaluator, recorder)
+        yield run_candidate(candidate, self.build, self.evaluator, recorder)
