@@ -177,6 +177,13 @@ class Raising(Small):
         return iter(())
 
 
+class Ignoring(Small):
+    """Makes what the constructor makes, whatever the model needs besides."""
+
+    def problems(self, base_model: Any, evaluator: Any) -> Iterator[Problem]:
+        return iter(())
+
+
 class Silent(Small):
     def export(self, base_model: Any, architecture: Any, formatter: str) -> Any:
         return None
@@ -205,6 +212,7 @@ CAUGHT: list[tuple[type[Small], str, tuple[Any, ...]]] = [
     (Bound, "test_jobs_can_be_sent_elsewhere", ()),
     (Fragile, "test_planning_nothing_is_no_work", ()),
     (Raising, "test_an_unusual_model_gets_problems_not_exceptions", (torch.nn.ReLU,)),
+    (Ignoring, "test_a_model_that_needs_what_the_engine_lacks_is_refused", ("mutators",)),
     (Silent, "test_other_formats_are_refused_and_engines_named_that_have_them", ()),
     (Silent, "test_an_unknown_format_is_refused", ()),
     (WithoutChoose, "test_state_dict_is_that_of_the_model_written_by_hand", (REFERENCES[-1],)),

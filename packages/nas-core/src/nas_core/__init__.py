@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from nas_core.errors import NasError as NasError
     from nas_core.expression import resolve as resolve
     from nas_core.hookspecs import hookimpl as hookimpl
+    from nas_core.labels import labelled as labelled
     from nas_core.model import basic_unit as basic_unit
     from nas_core.model import build as build
     from nas_core.model import model_wrapper as model_wrapper
@@ -61,6 +62,7 @@ _HOMES = {
     "engine": "plugins",
     "engines": "plugins",
     "hookimpl": "hookspecs",
+    "labelled": "labels",
     "model_wrapper": "model",
     "recipe": "model",
     "resolve": "expression",

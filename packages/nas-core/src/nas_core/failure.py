@@ -56,7 +56,8 @@ def failure_text(error: BaseException) -> str:
     text = f"{type(error).__name__}: {message}" if message else type(error).__name__
     place = place_of(error)
     # A SyntaxError says its place itself, and so do many of our own.
-    if place is None or isinstance(error, SyntaxError) or str(place) in text:
+    told = isinstance(error, SyntaxError) or getattr(error, "place", None) is not None
+    if place is None or told or str(place) in text:
         return text
     return f"{text} ({place})"
 

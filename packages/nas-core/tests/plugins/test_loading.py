@@ -203,19 +203,11 @@ def test_an_engine_that_does_not_load_is_one_clear_error(load: str, message: str
     assert "engine 'mine' of plugin 'lazy' (lazy 1.2)" in str(caught.value)
 
 
-def test_discovery_is_quick_and_leaves_torch_alone() -> None:
+def test_discovery_leaves_torch_alone() -> None:
     code = (
-        "import sys, time\n"
-        "start = time.process_time()\n"
+        "import sys\n"
         "from nas_core.plugins import load_plugins\n"
         "load_plugins()\n"
-        "seconds = time.process_time() - start\n"
         "assert not {'torch', 'numpy'} & set(sys.modules)\n"
-        "print(seconds)\n"
     )
-    # Processor time, and the best of some: other work on the machine must not decide.
-    runs = (
-        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-        for _ in range(5)
-    )
-    assert min(float(run.stdout) for run in runs) < 0.1
+    subprocess.run([sys.executable, "-c", code], check=True)

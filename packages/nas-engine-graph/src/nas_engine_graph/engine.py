@@ -1,34 +1,24 @@
-"""The engine: a candidate is converted to a graph, and lives on as the source of that graph."""
+"""The engine: a candidate becomes a graph, and lives on as the source of that graph."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
-from nas_core import (
-    Candidate,
-    Evaluator,
-    Problem,
-    Recorder,
-    Result,
-    Space,
-    build,
-    recipe,
-    run_candidate,
-)
+from nas_core import Candidate, Evaluator, Problem, Recorder, Result, Space, build, run_candidate
 from nas_core.errors import NasError, UnsupportedSpaceError
-from nas_core.expression import Expression
+from nas_core.failure import Failed, attempt, failure_text
 from nas_core.formats import format_refused
 from nas_core.model import Recipe
 
-from nas_engine_graph.backend import Source, source_of
 from nas_engine_graph.errors import UnsupportedModuleError
-from nas_engine_graph.frontend import convert
-from nas_engine_graph.known import Known
+from nas_engine_graph.ir import Graph
+from nas_engine_graph.mutate import MutatedModel, MutatorError
+from nas_engine_graph.mutate.inline import InlineGraphs
+from nas_engine_graph.weights import Generated, generated
 
 __all__ = ["GraphEngine", "GraphJob"]
 
@@ -36,8 +26,9 @@ __all__ = ["GraphEngine", "GraphJob"]
 class GraphEngine:
     """Builds candidates whose code is generated: plain PyTorch that needs nothing else to run.
 
-    A candidate is made by the user's constructor, converted, and made again from the generated
-    source, with the same initial weights.
+    A candidate is made by the user's constructor, converted, rewritten by the mutators if there
+    are any, and made again from the generated source. What no mutator has touched has the
+    constructor's initial weights. TorchScript reads each kind of piece once.
 
     >>> import nas_core as nas
     >>> from nas_core.testing import REFERENCES
@@ -51,11 +42,12 @@ class GraphEngine:
         self._problems: WeakKeyDictionary[torch.nn.Module, tuple[Problem, ...]] = (
             WeakKeyDictionary()
         )
+        self._inline: WeakKeyDictionary[torch.nn.Module, InlineGraphs] = WeakKeyDictionary()
 
     def problems(self, base_model: torch.nn.Module, evaluator: Evaluator) -> Iterator[Problem]:
-        """Why the model can't be made again, or its first architecture can't be converted."""
+        """Why the model can't be made again, or its first architecture not be converted."""
         if base_model not in self._problems:
-            self._problems[base_model] = tuple(_problems(base_model))
+            self._problems[base_model] = tuple(self._found(base_model))
         yield from self._problems[base_model]
 
     def build(
@@ -67,23 +59,30 @@ class GraphEngine:
             InvalidArchitectureError: it is no point of the model's space.
             UnsupportedSpaceError: the class can't be run again, or the model not be converted.
         """
-        return _from_source(self._source(base_model, architecture), build(base_model, architecture))
+        inline = self._inline_of(base_model)
+        valid = self._space(base_model).validate(architecture)
+        model = inline.recipe.build(valid)
+        made = self._refusing(lambda: self._generated(base_model, inline.convert(model), valid))
+        return made.with_weights_of(model)
 
     def plan(
         self, base_model: torch.nn.Module, candidates: Sequence[Candidate], evaluator: Evaluator
     ) -> Sequence[GraphJob]:
-        """One job per candidate, with its source; one that can't be converted fails alone.
+        """One job per candidate, with its source; one that can't be made fails alone.
 
         Raises:
             UnsupportedSpaceError: there are ``problems``.
         """
         if problems := tuple(self.problems(base_model, evaluator)):
             raise UnsupportedSpaceError(problems)
-        made, space = recipe(base_model), Space.of(base_model)
-        return [
-            GraphJob((candidate,), _converted(made, space, candidate), made, evaluator)
-            for candidate in candidates
-        ]
+        inline, space = self._inline_of(base_model), self._space(base_model)
+
+        def made(candidate: Candidate) -> Generated | NasError:
+            valid = space.part_of(candidate.architecture)
+            found = attempt(lambda: self._generated(base_model, inline.of(valid), valid))
+            return _why_not(found.error) if isinstance(found, Failed) else found
+
+        return [GraphJob((c,), made(c), inline.recipe, evaluator) for c in candidates]
 
     def export(
         self, base_model: torch.nn.Module, architecture: Mapping[str, Any], formatter: str
@@ -97,67 +96,62 @@ class GraphEngine:
         """
         match formatter:
             case "dict":
-                return dict(Space.of(base_model).validate(architecture))
+                return dict(self._space(base_model).validate(architecture))
             case "instance":
                 return self.build(base_model, architecture)
             case "code":
-                return self._source(base_model, architecture).formatted()
+                valid = self._space(base_model).validate(architecture)
+                made = self._refusing(lambda: self._first(base_model, valid))
+                return made.source.formatted()
             case _:
                 formats = ["dict", "instance", "code"]
                 raise format_refused("graph", formatter, formats, "there is no such format")
 
-    def _source(self, base_model: torch.nn.Module, architecture: Mapping[str, Any]) -> Source:
-        valid = Space.of(base_model).validate(architecture)
+    def _space(self, base_model: torch.nn.Module) -> Space:
+        if isinstance(base_model, MutatedModel):
+            return base_model.space
+        return self._inline_of(base_model).space
+
+    def _inline_of(self, base_model: torch.nn.Module) -> InlineGraphs:
+        if isinstance(base_model, MutatedModel):
+            return base_model.inline
+        if base_model not in self._inline:
+            self._inline[base_model] = InlineGraphs(base_model)
+        return self._inline[base_model]
+
+    def _first(self, base_model: torch.nn.Module, valid: Mapping[str, Any]) -> Generated:
+        return self._generated(base_model, self._inline_of(base_model).of(valid), valid)
+
+    def _generated(
+        self, base_model: torch.nn.Module, graph: Graph, valid: Mapping[str, Any]
+    ) -> Generated:
+        if isinstance(base_model, MutatedModel):
+            return generated(graph, base_model.mutate(graph, valid))
+        return generated(graph, graph)
+
+    def _refusing(self, make: Callable[[], Generated]) -> Generated:
         try:
-            return _source(recipe(base_model), valid)
-        except UnsupportedModuleError as error:
+            return make()
+        except (UnsupportedModuleError, MutatorError) as error:
             raise UnsupportedSpaceError([Problem(str(error))]) from error
 
-
-def _problems(base_model: torch.nn.Module) -> Iterator[Problem]:
-    try:
-        _source(recipe(base_model), Space.of(base_model).default())
-    except UnsupportedModuleError as error:
-        yield Problem(str(error))
-    except UnsupportedSpaceError as error:
-        for problem in error.problems:
-            yield problem if isinstance(problem, Problem) else Problem(str(problem))
-    except NasError as error:  # Choices that contradict each other.
-        yield Problem(str(error))
+    def _found(self, base_model: torch.nn.Module) -> Iterator[Problem]:
+        try:
+            self._first(base_model, self._space(base_model).default())
+        except UnsupportedSpaceError as error:
+            for problem in error.problems:
+                yield problem if isinstance(problem, Problem) else Problem(str(problem))
+        except NasError as error:  # It can't be converted, or choices contradict each other.
+            yield Problem(str(error))
 
 
-def _source(made: Recipe, architecture: Mapping[str, Any]) -> Source:
-    """Convert a model of its own: what it drew, and what is changed in it, nobody sees."""
-    with torch.random.fork_rng(devices=[]):
-        model = made.build(architecture)
-        for module in list(model.modules()):
-            for name, value in list(vars(module).items()):
-                if isinstance(value, Expression):
-                    delattr(module, name)
-                    module.add_module(name, Known(value()))
-        return source_of(convert(model))
+def _why_not(error: BaseException) -> NasError:
+    """The reason as an error that can be sent to where the candidate fails."""
+    return error if isinstance(error, NasError) else _PlanError(failure_text(error))
 
 
-def _converted(made: Recipe, space: Space, candidate: Candidate) -> Source | UnsupportedModuleError:
-    try:
-        return _source(made, space.part_of(candidate.architecture))
-    except UnsupportedModuleError as error:
-        return error
-
-
-def _from_source(source: Source, model: torch.nn.Module) -> torch.nn.Module:
-    """The module of the source, with the weights and the mode of the model it was made of."""
-    for kind in {type(module) for module in model.modules()}:
-        # A class of a script or notebook is sent to workers, but its module there lacks it.
-        home = sys.modules.get(kind.__module__)
-        if home is not None and not hasattr(home, kind.__name__):
-            setattr(home, kind.__name__, kind)
-    with torch.random.fork_rng(devices=[]):
-        made = source.instantiate()
-    made.load_state_dict(model.state_dict())
-    for name, buffer in model.named_buffers():
-        made.get_buffer(name).copy_(buffer)  # Those too that a state dict leaves out.
-    return made.train(model.training)
+class _PlanError(NasError, RuntimeError):
+    """Something raised while a candidate was made."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +159,7 @@ class GraphJob:
     """One candidate: its source, or why there is none, how it is initialised, what measures it."""
 
     candidates: tuple[Candidate, ...]
-    source: Source | UnsupportedModuleError
+    made: Generated | NasError
     recipe: Recipe
     evaluator: Evaluator
 
@@ -173,12 +167,13 @@ class GraphJob:
         """The model, with the initial weights that the random state gives it.
 
         Raises:
-            UnsupportedModuleError: there is no source.
+            Exception: what the user's constructor raises, or why there is no source.
         """
         (candidate,) = self.candidates
-        if isinstance(self.source, UnsupportedModuleError):
-            raise self.source
-        return _from_source(self.source, build(self.recipe, candidate.architecture))
+        model = build(self.recipe, candidate.architecture)
+        if isinstance(self.made, NasError):
+            raise self.made
+        return self.made.with_weights_of(model)
 
     def run(self, recorder: Recorder) -> Iterator[Result]:
         """Build, evaluate, and yield the one result."""

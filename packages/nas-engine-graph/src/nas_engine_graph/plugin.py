@@ -18,9 +18,9 @@ def nas_engines() -> Iterator[EngineInfo]:
     """
     yield EngineInfo(
         name="graph",
-        summary="models that TorchScript can read: trains and exports standalone source code",
+        summary="models that TorchScript can read: mutators, and standalone source code",
         capabilities=frozenset(
-            {"inline", "choose", "export-dict", "export-instance", "export-code"}
+            {"inline", "choose", "mutators", "export-dict", "export-instance", "export-code"}
         ),
         load=_load,
     )

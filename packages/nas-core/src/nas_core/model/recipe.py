@@ -21,6 +21,7 @@ from nas_core.expression import Expression, Need, bind
 from nas_core.model.program import fresh_arguments
 from nas_core.model.scan import scan, trace_model
 from nas_core.model.uses import Uses
+from nas_core.needs import refuse_needs
 from nas_core.nn.choices import InputChoice, LayerChoice, Repeat
 from nas_core.nn.layers import is_open_layer
 from nas_core.protocols import Problem
@@ -180,6 +181,7 @@ def recipe(model: torch.nn.Module) -> Recipe:
 
 def _made(model: torch.nn.Module) -> tuple[Recipe, Space]:
     """The recipe and the space of a model as its constructor left it."""
+    refuse_needs(model)
     record = record_of(model)
     if record is None:
         name = type(model).__name__

@@ -12,6 +12,7 @@ from nas_core.architecture import canonical
 from nas_core.choice import Choice, OneOf, Subset, caller
 from nas_core.conditional import Scanner, join
 from nas_core.construction import Fixed, current, take_key
+from nas_core.labels import labelled
 from nas_core.nn.choices import ChoiceError
 from nas_core.space import Decision, Item
 
@@ -171,6 +172,8 @@ class _Edge(torch.nn.Module):
             (self.index,) = session.value(self.input_choice)
             self.chosen = session.value(self.op_choice)
             self.built = make(self.chosen, self.index)
+            if self.op_choice.label:
+                labelled(self.built, self.op_choice.label)
             return
         self._tables: list[dict[Any, torch.nn.Module]] = []
         shared = all(isinstance(x, torch.nn.Module) for x in operations.values())

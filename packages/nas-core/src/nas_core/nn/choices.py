@@ -19,6 +19,7 @@ from nas_core.conditional import Scanner, join
 from nas_core.construction import Fixed, current, take_key
 from nas_core.errors import NasError
 from nas_core.expression import Expression
+from nas_core.labels import labelled
 from nas_core.space import Blocks, Decision, Item
 from nas_core.value import ValueChoice
 
@@ -60,12 +61,16 @@ def _chosen_layer(
     layers: Mapping[Any, torch.nn.Module]
     layers = candidates if isinstance(candidates, (dict, Mapping)) else dict(enumerate(candidates))
     name = session.name(label, session.take_key())
-    return _keep(layers, session.values.get(name, next(iter(layers))), session)
+    return _keep(layers, session.values.get(name, next(iter(layers))), name, session)
 
 
-def _keep(layers: Mapping[Any, torch.nn.Module], value: Value, session: Fixed) -> torch.nn.Module:
+def _keep(
+    layers: Mapping[Any, torch.nn.Module], value: Value, label: str, session: Fixed
+) -> torch.nn.Module:
     """The chosen layer; the others are dropped."""
     chosen = layers[value]
+    if label:
+        labelled(chosen, label)
     for layer in layers.values():
         if layer is not chosen:
             session.drop(layer)
@@ -146,7 +151,8 @@ class LayerChoice(torch.nn.Module, metaclass=_ChoiceType):
 
     def chosen(self, session: Fixed) -> torch.nn.Module:
         """The layer that the running constructor gets."""
-        return _keep(self.candidates(), session.value(self.choice), session)
+        value = session.value(self.choice)
+        return _keep(self.candidates(), value, self.choice.label, session)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         return self.candidates()[self.choice.domain.default](*args, **kwargs)
@@ -206,7 +212,8 @@ class InputChoice(torch.nn.Module, metaclass=_ChoiceType):
 
     def chosen(self, session: Fixed) -> ChosenInputs:
         """The module that the running constructor gets."""
-        return self._choosing(session.value(self.choice))
+        chosen = self._choosing(session.value(self.choice))
+        return labelled(chosen, self.choice.label) if self.choice.label else chosen
 
     def _choosing(self, indices: list[int]) -> ChosenInputs:
         if self.n_chosen != 1 and self.reduction == "none":
@@ -310,7 +317,9 @@ class Repeat(torch.nn.Module, metaclass=_ChoiceType):
 
     def chosen(self, session: Fixed) -> torch.nn.Sequential:
         """The chain that the running constructor gets."""
-        return torch.nn.Sequential(*(x for x in self._modules.values() if x is not None))
+        chain = torch.nn.Sequential(*(x for x in self._modules.values() if x is not None))
+        label = self.depth.label if isinstance(self.depth, ValueChoice) else ""
+        return labelled(chain, label) if label else chain
 
     def forward(self, x: Any) -> Any:
         depth = self.depth.default() if isinstance(self.depth, Expression) else self.depth
@@ -361,14 +370,17 @@ def _chosen_chain(
     depth: int | tuple[int, int] | Expression,
     label: str | None = None,
 ) -> torch.nn.Sequential:
+    name = ""
     if isinstance(depth, Expression):
         count = depth.known()
+        name = depth.label if isinstance(depth, ValueChoice) else ""
     elif isinstance(depth, (tuple, list)):
         name = session.name(label, session.take_key())
         count = session.values.get(name, depth[0])
     else:
         count = depth
-    return torch.nn.Sequential(*_blocks(block, count))
+    chain = torch.nn.Sequential(*_blocks(block, count))
+    return labelled(chain, name) if name else chain
 
 
 _CHOSEN: Mapping[type, Callable[..., torch.nn.Module]] = {

@@ -11,6 +11,7 @@ from nas_core.architecture import Value, canonical
 from nas_core.choice import Choice, OneOf, Subset, caller
 from nas_core.conditional import Scanner, join
 from nas_core.construction import Fixed, Session, current, take_key
+from nas_core.labels import labelled
 from nas_core.nn.cells import operation_table, total
 from nas_core.nn.choices import ChoiceError, LayerChoice
 from nas_core.space import Constraint, Decision, Item
@@ -100,7 +101,8 @@ def _operation(
         return session.within(scope, operations[name], *arguments)
 
     if isinstance(session, Fixed):
-        return make(session.value(choice))
+        made = make(session.value(choice))
+        return labelled(made, choice.label) if choice.label else made
     return LayerChoice.of(choice, {name: make(name) for name in operations})
 
 
@@ -179,7 +181,8 @@ class NasBench101Cell(torch.nn.Module):
             self.inputs = [session.value(choices.inputs[v]) for v in range(1, vertices)]
             self.channels = _channels(self.inputs, in_features, out_features)
             for v in range(1, vertices - 1):
-                self.ops.append(make(v, session.value(choices.ops[v]), self.channels[v]))
+                made = make(v, session.value(choices.ops[v]), self.channels[v])
+                self.ops.append(labelled(made, choices.ops[v].label))
         else:
             self._choices = choices
             self._constraint = _constraint(choices, max_num_edges)

@@ -149,4 +149,5 @@ def _by_running(item: Item, runs: int) -> Reached:
             runs -= 1
             for x in following:
                 paths += _declared(x, values)
-    return Reached(paths, not waiting)
+    # An item may know of ways that it does not show, since there are too many to walk.
+    return Reached(paths, not waiting and getattr(item, "complete", True))

@@ -14,6 +14,7 @@ import torch
 import nas_core.nn as nn
 from nas_core import Space
 from nas_core.errors import InvalidArchitectureError, UnsupportedSpaceError
+from nas_core.plugins import engines
 from nas_core.protocols import CAPABILITIES, Engine, EngineInfo
 from nas_core.testing.evaluators import CountParameters
 from nas_core.testing.references import REFERENCES, Reference
@@ -138,6 +139,20 @@ class BuildingContract(Subject):
         ]
         assert sum(map(len, storages)) == len(set().union(*storages))
         torch.testing.assert_close(model.state_dict(), before, rtol=0, atol=0)
+
+    @pytest.mark.parametrize("need", ["mutators", "merged"])
+    def test_a_model_that_needs_what_the_engine_lacks_is_refused(
+        self, engine: Engine, info: EngineInfo, need: str
+    ) -> None:
+        if need in info.capabilities:
+            return
+        model = type("Needing", (Undecorated,), {"nas_needs": need})()
+        (problem,) = engine.problems(model, CountParameters())
+        with pytest.raises(UnsupportedSpaceError):
+            engine.build(model, Space.of(model).default())
+        assert repr(need) in problem.message
+        able = [name for name, e in engines().items() if need in e.info.capabilities]
+        assert all(repr(name) in problem.message for name in able)
 
     def test_a_wrong_architecture_is_refused(self, engine: Engine, info: EngineInfo) -> None:
         reference = next(r for r in REFERENCES if serves(engine, info, r))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from typing import Any, Literal
 
 import torch
@@ -24,7 +26,7 @@ from nas_engine_graph.frontend.translate import translate
 from nas_engine_graph.frontend.world import FRAME, World
 from nas_engine_graph.ir import Graph, verify
 
-__all__ = ["convert"]
+__all__ = ["check", "convert", "is_whole", "translated"]
 
 _SCRIPT_ERRORS = (
     FrontendError,
@@ -65,7 +67,7 @@ def convert(
     units: set[int] = set()
     while True:
         try:
-            return _convert(module, units)
+            return verify(assemble(translated(module, units)))
         except UnsupportedModuleError as error:
             if on_unsupported == "error":
                 raise
@@ -76,14 +78,25 @@ def convert(
             warnings.warn(f"kept as a basic unit: {error.args[0]}", stacklevel=2)
 
 
-def _convert(module: nn.Module, units: set[int]) -> Graph:
+def is_whole(module: nn.Module) -> bool:
+    """Whether the module is one node whatever its class does."""
+    return is_basic_unit(module) or has_parametrization(module)
+
+
+def translated(module: nn.Module, units: AbstractSet[int] = frozenset()) -> World:
+    """What the methods of a module and of those inside it mean; ``units`` are ids kept whole.
+
+    Raises:
+        UnsupportedModuleError: conversion would change what the module means.
+    """
+
     def whole(candidate: nn.Module) -> bool:
-        return id(candidate) in units or is_basic_unit(candidate) or has_parametrization(candidate)
+        return id(candidate) in units or is_whole(candidate)
 
     def opaque(candidate: nn.Module) -> bool:
         return whole(candidate) or (is_layer(candidate) and has_simple_signature(candidate))
 
-    _check(module, whole)
+    check(module, whole)
     with isolated():
         try:
             scripted, hidden = _script(module, opaque), opaque
@@ -97,7 +110,7 @@ def _convert(module: nn.Module, units: set[int]) -> Graph:
         return _translated(module, scripted, hidden, whole)
 
 
-def _translated(module: nn.Module, scripted: Any, hidden: Any, whole: Any) -> Graph:
+def _translated(module: nn.Module, scripted: Any, hidden: Any, whole: Any) -> World:
     world = World(module, scripted, hidden, whole)
     world.want((), "forward")
     while world.wanted:
@@ -105,12 +118,15 @@ def _translated(module: nn.Module, scripted: Any, hidden: Any, whole: Any) -> Gr
         if world.layer(world.module(path)):
             continue
         made, free = translate(world, path, method)
+        world.translated[path, made.name] = made, free
         world.functions[path][made.name] = made
         world.functions[path].update(free)
-    return verify(assemble(world))
+    return world
 
 
-def _check(module: nn.Module, whole: Any) -> None:
+def check(module: nn.Module, whole: Callable[[nn.Module], bool]) -> None:
+    """Refuses modules whose class or hooks change what calling or saving them does."""
+
     def visit(child: nn.Module, path: str) -> None:
         if whole(child):
             return
@@ -156,7 +172,7 @@ def _failing(module: nn.Module, units: set[int], top: bool) -> nn.Module | None:
         return None
     try:
         with torch.no_grad():
-            _convert(module, units)
+            verify(assemble(translated(module, units)))
     except UnsupportedModuleError:
         return module
     return None

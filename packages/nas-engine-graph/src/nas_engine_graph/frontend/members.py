@@ -6,13 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from nas_core.labels import label_of
 from torch import Tensor, nn
 
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.encode import NotEncodableError, dtype_name, encode, initial
-from nas_engine_graph.frontend.layers import UnrecoverableError, recover
+from nas_engine_graph.frontend.layers import UnrecoverableError
 from nas_engine_graph.frontend.switches import pinned
-from nas_engine_graph.frontend.world import Path, World
+from nas_engine_graph.frontend.world import Path, Tree
 from nas_engine_graph.ir import (
     Absent,
     Attribute,
@@ -31,7 +32,7 @@ _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn
 
 
 class _Assembly:
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Tree) -> None:
         self.world = world
         self.places: dict[int, Path] = {}
         self.ties: list[Tie] = []
@@ -84,6 +85,7 @@ class _Assembly:
             self.kind(module, path),
             pinned=pinned(module, ".".join(path)),
             evaluating=self.evaluating(module, path),
+            label=label_of(module),
             training=module.training,
         )
 
@@ -116,7 +118,11 @@ class _Assembly:
             self.first(tensor, (*path, *name.split(".")))
         self._inner_ties(module, path)
         try:
-            return replace(recover(module), evaluating=self.evaluating(module, path))
+            return replace(
+                self.world.recover(module),
+                label=label_of(module),
+                evaluating=self.evaluating(module, path),
+            )
         except UnrecoverableError as error:
             raise UnsupportedModuleError(
                 f"{type(module).__name__} can't be written as a constructor call: {error}",
@@ -175,7 +181,7 @@ class _Assembly:
         return found
 
 
-def assemble(world: World) -> Graph:
+def assemble(world: Tree) -> Graph:
     """The graph of the root module, with the graphs of all others inside it."""
     assembly = _Assembly(world)
     assembly.first(world.root, ())

@@ -27,16 +27,19 @@ _LEGACY = (WeightNorm, SpectralNorm)
 
 def plain_class(module: nn.Module) -> type[nn.Module]:
     """The class without what ``torch.nn.utils.parametrize`` has put before it."""
-    if parametrize.is_parametrized(module):
-        return type(module).__mro__[1]
-    return type(module)
+    return type(module).__mro__[1] if _is_parametrized(module) else type(module)
 
 
 def has_parametrization(module: nn.Module) -> bool:
     """Whether the layer computes a tensor first: by parametrization or by an old hook."""
-    return parametrize.is_parametrized(module) or any(
+    return _is_parametrized(module) or any(
         isinstance(hook, _LEGACY) for hook in module._forward_pre_hooks.values()
     )
+
+
+def _is_parametrized(module: nn.Module) -> bool:
+    # Most are not, and torch takes its time to say so.
+    return "parametrizations" in module._modules and parametrize.is_parametrized(module)
 
 
 def _arguments(module: nn.Module) -> tuple[Any, ...]:

@@ -14,16 +14,66 @@ from torch import nn
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.isolation import python_functions
 from nas_engine_graph.frontend.kinds import Kinds, _walk
-from nas_engine_graph.frontend.layers import is_layer
-from nas_engine_graph.ir import Function
+from nas_engine_graph.frontend.layers import is_layer, recover
+from nas_engine_graph.ir import Function, Layer
 
-__all__ = ["FRAME", "Path", "World", "place_of", "public_method", "torch_name", "unsupported"]
+__all__ = [
+    "FRAME",
+    "Path",
+    "Tree",
+    "World",
+    "place_of",
+    "public_method",
+    "torch_name",
+    "unsupported",
+]
 
 Path = tuple[str, ...]
 FRAME = re.compile(r'File "([^"]+)", line (\d+)')
 
 
-class World:
+class Tree:
+    """The modules of a root, and what is known of their methods: enough to assemble its graph."""
+
+    def __init__(self, root: nn.Module, whole: Callable[[nn.Module], bool]) -> None:
+        self.root, self.whole = root, whole
+        self.functions: dict[Path, dict[str, Function]] = {}
+        self.attributes: dict[Path, dict[str, str]] = {}
+        self.wanted: list[tuple[Path, str]] = []
+        self._first: dict[int, Path] = {}
+        self._asked: set[tuple[Path, str]] = set()
+        for name, module in root.named_modules():
+            self._first[id(module)] = tuple(name.split(".")) if name else ()
+
+    def layer(self, module: nn.Module) -> bool:
+        """Whether calls of the module stay calls of the whole module."""
+        return self.whole(module) or is_layer(module)
+
+    def recover(self, module: nn.Module) -> Layer:
+        """The constructor call of a module that stays whole."""
+        return recover(module)
+
+    def module(self, path: Path) -> nn.Module:
+        found: Any = self.root
+        for name in path:
+            found = found._modules[name]
+        assert isinstance(found, nn.Module)
+        return found
+
+    def canonical(self, path: Path) -> Path:
+        """The first path of a module that may be registered at several."""
+        return self._first[id(self.module(path))]
+
+    def want(self, path: Path, method: str) -> None:
+        """Ask for a method to be translated."""
+        path = self.canonical(path)
+        if (path, method) not in self._asked:
+            self._asked.add((path, method))
+            self.functions.setdefault(path, {})
+            self.wanted.append((path, method))
+
+
+class World(Tree):
     """Everything that outlives the translation of one function."""
 
     def __init__(
@@ -33,26 +83,16 @@ class World:
         hidden: Callable[[nn.Module], bool],
         whole: Callable[[nn.Module], bool],
     ) -> None:
-        self.root = root
-        self.hidden, self.whole = hidden, whole
-        self.functions: dict[Path, dict[str, Function]] = {}
-        self.attributes: dict[Path, dict[str, str]] = {}
-        self.wanted: list[tuple[Path, str]] = []
+        super().__init__(root, whole)
+        self.hidden = hidden
         self.python = python_functions()
+        self.translated: dict[tuple[Path, str], tuple[Function, dict[str, Function]]] = {}
         self._free: dict[str, dict[str, Function]] = {}
         self.local_names: dict[str, str] = {}
         self._scripted: dict[Path, Any] = {(): scripted._c}
-        self._first: dict[int, Path] = {}
         self._kinds: dict[str, Kinds] = {}
-        self._asked: set[tuple[Path, str]] = set()
         self._types: dict[str, Any] = {}
         self._written: frozenset[tuple[int, str]] | None = None
-        for name, module in root.named_modules():
-            self._first[id(module)] = tuple(name.split(".")) if name else ()
-
-    def layer(self, module: nn.Module) -> bool:
-        """Whether calls of the module stay calls of the whole module."""
-        return self.whole(module) or is_layer(module)
 
     def free_function(
         self, name: str, local: str, python: Callable[..., Any] | None
@@ -66,17 +106,6 @@ class World:
             self._free[name] = {**translator.free, local: made}
         return self._free[name]
 
-    def module(self, path: Path) -> nn.Module:
-        found: Any = self.root
-        for name in path:
-            found = found._modules[name]
-        assert isinstance(found, nn.Module)
-        return found
-
-    def canonical(self, path: Path) -> Path:
-        """The first path of a module that may be registered at several."""
-        return self._first[id(self.module(path))]
-
     def scripted(self, path: Path) -> Any:
         if path not in self._scripted:
             self._scripted[path] = self.scripted(path[:-1]).getattr(path[-1])
@@ -84,14 +113,6 @@ class World:
 
     def graph(self, path: Path, method: str) -> Any:
         return self.scripted(path)._get_method(method).graph
-
-    def want(self, path: Path, method: str) -> None:
-        """Ask for a method to be translated."""
-        path = self.canonical(path)
-        if (path, method) not in self._asked:
-            self._asked.add((path, method))
-            self.functions.setdefault(path, {})
-            self.wanted.append((path, method))
 
     def function_graph(self, name: str) -> Any:
         found: Any = state._python_cu.find_function(name)

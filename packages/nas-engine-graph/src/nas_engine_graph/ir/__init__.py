@@ -25,11 +25,20 @@ from nas_engine_graph.ir.graph import (
     Graph,
     Layer,
     Member,
+    Mutation,
     Node,
     Parameter,
     Parametrization,
     Tie,
     Value,
+)
+from nas_engine_graph.ir.modules import (
+    chain,
+    insert_module,
+    remove_module,
+    repeat_module,
+    replace_module,
+    without_member,
 )
 from nas_engine_graph.ir.operation import (
     Builtin,
@@ -45,8 +54,9 @@ from nas_engine_graph.ir.operation import (
     With,
     Write,
 )
-from nas_engine_graph.ir.parser import parse
+from nas_engine_graph.ir.parser import parse, parse_block
 from nas_engine_graph.ir.printer import to_text
+from nas_engine_graph.ir.queries import calls, find_one, modules, path_of
 from nas_engine_graph.ir.value import (
     Const,
     Constant,
@@ -90,6 +100,7 @@ __all__ = [
     "Loop",
     "Member",
     "MemoryFormat",
+    "Mutation",
     "Node",
     "Normal",
     "Operand",
@@ -106,23 +117,34 @@ __all__ = [
     "With",
     "Write",
     "at",
+    "calls",
+    "chain",
     "connect",
     "drop_unused",
     "find",
+    "find_one",
     "fresh_name",
     "insert_after",
     "insert_before",
+    "insert_module",
     "is_pure",
     "key",
     "layers",
+    "modules",
     "parse",
+    "parse_block",
+    "path_of",
     "problems",
     "references",
     "remove",
+    "remove_module",
+    "repeat_module",
     "replace_member",
+    "replace_module",
     "replace_node",
     "set_function",
     "to_text",
     "verify",
     "walk",
+    "without_member",
 ]

@@ -28,6 +28,7 @@ __all__ = [
     "Graph",
     "Layer",
     "Member",
+    "Mutation",
     "Node",
     "Parameter",
     "Parametrization",
@@ -160,12 +161,32 @@ class Tie:
     source: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Mutation:
+    """What one mutator did: its class, what it decided, and the digests before and after.
+
+    >>> print(Mutation("Deeper", (("depth", 3),), "a1", "b2"))
+    Deeper(depth=3): a1 -> b2
+    """
+
+    mutator: str
+    decisions: tuple[tuple[str, Any], ...]
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        decided = ", ".join(f"{label}={value!r}" for label, value in self.decisions)
+        change = f"{self.before} -> {self.after}" if self.before != self.after else "no change"
+        return f"{self.mutator}({decided}): {change}"
+
+
 @dataclass(frozen=True, eq=False)
 class Graph:
     """One module instance.
 
     ``kind`` is ``torch.nn.Module`` for a module with methods of its own, or the dotted name of a
-    container. Two graphs are equal if they are the same up to the names of classes and values.
+    container. Two graphs are equal if they are the same up to the names of classes and values;
+    labels and ``history``, which tells what mutators did, don't count.
     """
 
     name: str
@@ -177,6 +198,7 @@ class Graph:
     evaluating: bool = False
     label: str | None = None
     training: bool = field(default=True, compare=False)
+    history: tuple[Mutation, ...] = field(default=(), compare=False, repr=False)
 
     @cached_property
     def digest(self) -> str:

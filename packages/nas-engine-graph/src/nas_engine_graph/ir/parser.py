@@ -52,7 +52,7 @@ from nas_engine_graph.ir.value import (
     Symbol,
 )
 
-__all__ = ["parse"]
+__all__ = ["parse", "parse_block"]
 
 _TOKEN = re.compile(
     r"""(?P<space>\s+)|(?P<string>"(?:[^"\\]|\\.)*")|(?P<text>'(?:[^'\\]|\\.)*')|(?P<arrow>->)"""
@@ -367,5 +367,20 @@ def parse(text: str) -> Graph:
     """
     parser = _Parser(text)
     made = parser.graph()
+    parser.take(kind="end")
+    return made
+
+
+def parse_block(text: str) -> Block:
+    """The block that a fragment of the text form describes: what it takes, its nodes, its results.
+
+    Raises:
+        InvalidGraphError: the text is not of the form; with its line.
+
+    >>> parse_block("take %x %y = aten.mul.Tensor(%x, 2) give %y").results
+    (Ref(name='y'),)
+    """
+    parser = _Parser(f"{text}\n}}")
+    made = parser.block()
     parser.take(kind="end")
     return made

@@ -38,6 +38,7 @@ def problems(graph: Graph, path: str = "") -> Iterator[str]:
     for function in graph.functions:
         for problem in _function(graph, function):
             yield f"{where}.{function.name}: {problem}"
+    yield from _chain(graph, where)
     for tie in graph.ties:
         for end in (tie.target, tie.source):
             if not _exists(graph, end):
@@ -45,6 +46,25 @@ def problems(graph: Graph, path: str = "") -> Iterator[str]:
     for name, member in graph.members:
         if isinstance(member, Graph):
             yield from problems(member, f"{path}.{name}" if path else name)
+
+
+def _chain(graph: Graph, where: str) -> Iterator[str]:
+    """The source of a Sequential is that of its members: its method has to say the same."""
+    forward = next((f.body for f in graph.functions if f.name == "forward"), None)
+    if graph.kind != "torch.nn.Sequential" or forward is None:
+        return
+    called = [node.operation for node in forward.nodes]
+    if called != [Invoke((name,)) for name, _ in graph.members]:
+        yield f"{where}: a Sequential whose method does not call its members in order"
+        return
+    values = [value.name for value in forward.parameters]
+    for node in forward.nodes:
+        if node.inputs != (Ref(values[-1]),) or node.keywords or len(node.outputs) != 1:
+            yield f"{where}: a Sequential whose members do not hand on one value"
+            return
+        values.append(node.outputs[0].name)
+    if forward.results != (Ref(values[-1]),):
+        yield f"{where}: a Sequential that does not give what its last member gives"
 
 
 def _function(graph: Graph, function: Function) -> Iterator[str]:
