@@ -57,6 +57,7 @@ class Classes:
         self.classes: dict[tuple[str, str], _Made] = {}
         self.functions: dict[str, tuple[str, ...]] = {}
         self.names: set[str] = set(RESERVED)
+        self._numbers: dict[str, int] = {}
         self.written = written(root)
         self._locals = local
         self.names |= self._locals | set(self.imports.names)
@@ -82,10 +83,11 @@ class Classes:
 
     def _fresh(self, name: str) -> str:
         name = name if name.isidentifier() else "Module"
-        candidate, number = name, 0
+        candidate, number = name, self._numbers.get(name, 0)
         while candidate in self.names:
             number += 1
             candidate = f"{name}_{number}"
+        self._numbers[name] = number
         self.names.add(candidate)
         return candidate
 
@@ -168,11 +170,9 @@ class Classes:
     def _inlines(self, graph: Graph) -> bool:
         """Whether one expression makes the whole container."""
         kind = _CONTAINERS.get(graph.kind)
-        names = [name for name, _ in graph.members]
-        numbered = names == [str(i) for i in range(len(names))]
         if kind is None:
             return False
-        if kind == "list" and not numbered and graph.kind != "torch.nn.Sequential":
+        if kind == "list" and not graph.is_numbered and graph.kind != "torch.nn.Sequential":
             return False
         if graph.kind in _PARAMETERS:
             return all(isinstance(member, Parameter) for _, member in graph.members)
@@ -250,7 +250,7 @@ class Classes:
             return f"{kind}({{{', '.join(f'{n!r}: {text}' for n, text in made)}}})"
         if graph.kind != "torch.nn.Sequential":
             return f"{kind}([{texts}])"
-        if [n for n, _ in made] == [str(i) for i in range(len(made))]:
+        if graph.is_numbered:
             return f"{kind}({texts})"
         self.imports.modules.add("collections")
         pairs = ", ".join(f"({n!r}, {text})" for n, text in made)

@@ -18,7 +18,7 @@ from nas_engine_graph.frontend.isolation import isolated
 from nas_engine_graph.frontend.layers import is_layer
 from nas_engine_graph.frontend.members import assemble
 from nas_engine_graph.frontend.parametrizations import has_parametrization
-from nas_engine_graph.frontend.shadow import has_simple_signature, shadow
+from nas_engine_graph.frontend.shadow import has_simple_signature, is_stand_in, shadow
 from nas_engine_graph.frontend.switches import check_machinery
 from nas_engine_graph.frontend.translate import translate
 from nas_engine_graph.frontend.world import FRAME, World
@@ -126,9 +126,17 @@ def _script(module: nn.Module, whole: Any) -> Any:
     try:
         twin = shadow(module, whole)
         script: Any = recursive.create_script_module
-        return script(twin, recursive.infer_methods_to_compile)
+        return script(twin, _methods)
     except _SCRIPT_ERRORS as error:
         raise _refusal(error) from error
+
+
+def _methods(module: nn.Module) -> Any:
+    """The methods to compile: of a stand-in the only one, without a search through its class."""
+    recursion: Any = recursive
+    if is_stand_in(module):
+        return [recursion.make_stub_from_method(module, "forward")]
+    return recursion.infer_methods_to_compile(module)
 
 
 def _refusal(error: Exception) -> UnsupportedModuleError:

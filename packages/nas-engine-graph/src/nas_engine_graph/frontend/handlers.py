@@ -71,11 +71,11 @@ def _get(t: Translator, node: Any) -> None:
     relative = (*owner.path[len(t.owner or ()) :], name)
     content = getattr(module, name)
     if name == "training" or name in module._parameters or name in module._buffers:
-        if content is None and not t.world.is_written(module, name):
+        if content is None and not t.world.is_written(name):
             t.meaning[value.unique()] = Const(None)
         else:
             t.emit(node, Read(relative), hint=name)
-    elif _is_scalar(content) and not t.world.is_written(module, name):
+    elif _is_scalar(content) and not t.world.is_written(name):
         t.meaning[value.unique()] = Const(encode(content))
     else:
         _note_attribute(t, owner, name, value)

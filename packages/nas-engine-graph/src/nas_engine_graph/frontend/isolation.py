@@ -205,6 +205,17 @@ def _eager_reading(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return parse_eagerly
 
 
+def _overloads(find: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Looks for overloads of methods only where a class of this name has declared some."""
+
+    def overloads(module: Any, ignored: Any) -> Any:
+        name = type(module).__name__
+        declared = any(name in classes for classes in internal._overloaded_methods.values())
+        return find(module, ignored) if declared else {}
+
+    return overloads
+
+
 @contextmanager
 def isolated(eager: bool = True) -> Iterator[None]:
     """Compile inside with empty caches, reading sources eagerly; afterwards all is as before."""
@@ -216,12 +227,14 @@ def isolated(eager: bool = True) -> Iterator[None]:
             state._jit_function_overload_caching,
             parser.parse_def,
             internal.get_torchscript_modifier,
+            recursive.get_overload_annotations,
         )
         # Overloads are declared once per process, and forgotten when they are compiled.
         declared = {name: list(found) for name, found in internal._overloaded_fns.items()}
         recursive.concrete_type_store = recursive.ConcreteTypeStore()
         state._jit_caching_layer = weakref.WeakKeyDictionary()
         state._jit_function_overload_caching = weakref.WeakKeyDictionary(kept[2])
+        recursive.get_overload_annotations = _overloads(kept[5])
         if eager:
             parser.parse_def = _eager_reading(parser.parse_def)
             internal.get_torchscript_modifier = _ordinary(internal.get_torchscript_modifier)
@@ -234,6 +247,7 @@ def isolated(eager: bool = True) -> Iterator[None]:
                 state._jit_function_overload_caching,
                 parser.parse_def,
                 internal.get_torchscript_modifier,
+                recursive.get_overload_annotations,
             ) = kept
             internal._overloaded_fns.clear()
             internal._overloaded_fns.update(declared)

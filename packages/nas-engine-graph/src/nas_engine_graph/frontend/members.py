@@ -111,10 +111,11 @@ class _Assembly:
         return parent and not module.training
 
     def layer(self, module: nn.Module, path: Path) -> Layer:
-        self.whole = path
+        self.whole, tied = path, len(self.ties)
         for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
             self.first(tensor, (*path, *name.split(".")))
-        self._inner_ties(module, path)
+        # Ties inside a layer are its constructor's work.
+        self.ties[tied:] = [t for t in self.ties[tied:] if t.source[: len(path)] != path]
         try:
             return replace(recover(module), evaluating=self.evaluating(module, path))
         except UnrecoverableError as error:
@@ -122,14 +123,6 @@ class _Assembly:
                 f"{type(module).__name__} can't be written as a constructor call: {error}",
                 ".".join(path),
             ) from error
-
-    def _inner_ties(self, module: nn.Module, path: Path) -> None:
-        """Ties inside a layer are its constructor's work."""
-        self.ties = [
-            tie
-            for tie in self.ties
-            if not (tie.target[: len(path)] == path and tie.source[: len(path)] == path)
-        ]
 
     def parameter(self, tensor: Tensor | None, path: Path) -> Member:
         if tensor is None or not self.first(tensor, path):

@@ -18,9 +18,10 @@ from typing import Any, get_type_hints
 import torch
 from torch import Tensor, nn
 
-__all__ = ["has_simple_signature", "shadow"]
+__all__ = ["has_simple_signature", "is_stand_in", "shadow"]
 
 _COUNTER = itertools.count()
+_STAND_INS = "stand_ins"
 _FLAGS = (bool, str)
 _READABLE = (bool, int, float, str, tuple)
 _SIMPLE = (Tensor, Tensor | None, bool, bool | None, int, int | None, float, list[int] | None)
@@ -146,7 +147,7 @@ def _stand_in_class(cls: type[nn.Module], pair: bool) -> type[nn.Module]:
     file = f"<stand-in {next(_COUNTER)}>"
     linecache.cache[file] = (len(source), None, source.splitlines(True), file)
     exec(compile(source, file, "exec", dont_inherit=True), scope)
-    members = {"forward": scope["forward"], "whole": scope["whole"], "__module__": "stand_ins"}
+    members = {"forward": scope["forward"], "whole": scope["whole"], "__module__": _STAND_INS}
     return type(cls.__name__, (nn.Module,), members)
 
 
@@ -163,6 +164,11 @@ def _stand_in(original: nn.Module) -> nn.Module:
         if isinstance(value, _READABLE) and not name.startswith("_") and name != "training":
             twin.__dict__[name] = value
     return twin
+
+
+def is_stand_in(module: nn.Module) -> bool:
+    """Whether a module of the shadow stands for one that stays whole."""
+    return type(module).__module__ == _STAND_INS
 
 
 def has_simple_signature(module: nn.Module) -> bool:

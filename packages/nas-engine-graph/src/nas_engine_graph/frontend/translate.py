@@ -102,7 +102,9 @@ class Translator:
 
     def operand(self, node: Any, index: int) -> Operand:
         """The operand that the node takes as its input of this index."""
-        value = list(node.inputs())[index]
+        return self._operand(list(node.inputs())[index], node, index)
+
+    def _operand(self, value: Any, node: Any, index: int) -> Operand:
         return self.resolve(value, lambda: self.kinds.at(node, index), node)
 
     def resolve(self, value: Any, kind: Callable[[], str | None], node: Any) -> Operand:
@@ -124,7 +126,8 @@ class Translator:
                 )
 
     def operands(self, node: Any, start: int = 0) -> tuple[Operand, ...]:
-        return tuple(self.operand(node, i) for i in range(start, node.inputsSize()))
+        values = list(node.inputs())
+        return tuple(self._operand(values[i], node, i) for i in range(start, len(values)))
 
     def type_of(self, operand: Operand) -> str:
         if isinstance(operand, Ref):
@@ -231,7 +234,7 @@ class Translator:
         parameters = tuple(self.bind(value) for value in inputs)
         self.inline(self.graph)
         returned = self.graph.return_node()
-        results = tuple(self.operand(returned, i) for i in range(returned.inputsSize()))
+        results = self.operands(returned)
         body = Block(parameters, tuple(self._open.pop().nodes), results)
         (output,) = self.graph.outputs()
         return Function(

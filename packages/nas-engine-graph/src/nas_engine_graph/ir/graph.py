@@ -196,9 +196,19 @@ class Graph:
 
         return to_text(self)
 
+    @cached_property
+    def table(self) -> Mapping[str, Member]:
+        """The members by name."""
+        return dict(self.members)
+
+    @cached_property
+    def is_numbered(self) -> bool:
+        """Whether the members are called 0, 1, 2, … in this order."""
+        return all(name == str(index) for index, (name, _) in enumerate(self.members))
+
     def member(self, name: str) -> Member:
         """The member of this name; ``KeyError`` if there is none."""
-        return dict(self.members)[name]
+        return self.table[name]
 
     def function(self, name: str = "forward") -> Function:
         """The method or free function of this name; ``KeyError`` if there is none."""
