@@ -25,7 +25,7 @@ from nas_core.expression import Expression
 from nas_core.formats import format_refused
 from nas_core.model import Recipe
 
-from nas_engine_graph.backend import Source, source_of
+from nas_engine_graph.backend import Source, source_of, take_over
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend import convert
 from nas_engine_graph.known import Known
@@ -154,10 +154,8 @@ def _from_source(source: Source, model: torch.nn.Module) -> torch.nn.Module:
             setattr(home, kind.__name__, kind)
     with torch.random.fork_rng(devices=[]):
         made = source.instantiate()
-    made.load_state_dict(model.state_dict())
-    for name, buffer in model.named_buffers():
-        made.get_buffer(name).copy_(buffer)  # Those too that a state dict leaves out.
-    return made.train(model.training)
+    take_over(made, model)
+    return made
 
 
 @dataclass(frozen=True)

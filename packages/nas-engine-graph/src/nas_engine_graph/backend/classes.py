@@ -146,9 +146,9 @@ class Classes:
         match member:
             case Parameter():
                 yield f"self.{name} = {self._parameter(member)}"
-            case Buffer(shape, init, dtype, persistent):
-                value = initial(init, shape, dtype, self.imports)
-                transient = "" if persistent else ", persistent=False"
+            case Buffer():
+                value = initial(member, self.imports)
+                transient = "" if member.persistent else ", persistent=False"
                 yield f'self.register_buffer("{name}", {value}{transient})'
             case Attribute(value):
                 yield f"self.{name} = {literal(value, self.imports)}"
@@ -216,6 +216,8 @@ class Classes:
             yield made
         for name in layer.frozen:
             yield f"{target}.{name}.requires_grad_(False)"
+        if layer.memory_format:
+            yield f"{target}.to(memory_format={literal(layer.memory_format, self.imports)})"
         if layer.evaluating:
             yield f"{target}.eval()"
 
@@ -230,7 +232,7 @@ class Classes:
                 return self._container(member)
 
     def _parameter(self, parameter: Parameter) -> str:
-        value = initial(parameter.init, parameter.shape, parameter.dtype, self.imports)
+        value = initial(parameter, self.imports)
         frozen = "" if parameter.requires_grad else ", requires_grad=False"
         return f"nn.Parameter({value}{frozen})"
 
@@ -280,7 +282,8 @@ def _is_common(name: str) -> bool:
 
 def _is_adjusted(layer: Layer) -> bool:
     """Whether more has to be done to the layer than to construct it."""
-    return bool(layer.settings or layer.frozen or layer.parametrizations)
+    more = layer.settings or layer.frozen or layer.parametrizations or layer.memory_format
+    return bool(more)
 
 
 def _plain(name: str) -> bool:

@@ -136,8 +136,6 @@ class Writer:
             return f"warnings.warn({items[0]})"
         if name.startswith("attribute."):
             return f"{tight[0]}.{name.removeprefix('attribute.')}"
-        if name in ("method.keys", "method.values", "method.items"):
-            return f"list({tight[0]}.{name.removeprefix('method.')}())"
         if name.startswith("method."):
             rest = [*items[1:], *(f"{key}={self.text(o)}" for key, o in node.keywords)]
             return f"{tight[0]}.{name.removeprefix('method.')}({', '.join(rest)})"

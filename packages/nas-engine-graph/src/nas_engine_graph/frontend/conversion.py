@@ -34,6 +34,7 @@ _SCRIPT_ERRORS = (
     OSError,
     AttributeError,
     AssertionError,
+    IndexError,
     SyntaxError,
 )
 
@@ -127,6 +128,8 @@ def _script(module: nn.Module, whole: Any) -> Any:
         twin = shadow(module, whole)
         script: Any = recursive.create_script_module
         return script(twin, _methods)
+    except UnsupportedModuleError:
+        raise
     except _SCRIPT_ERRORS as error:
         raise _refusal(error) from error
 

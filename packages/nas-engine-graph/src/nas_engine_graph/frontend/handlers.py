@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from nas_engine_graph.frontend import calls, control, operators
+from nas_engine_graph.frontend.coded import decoded
 from nas_engine_graph.frontend.encode import NotEncodableError, encode
+from nas_engine_graph.frontend.sequences import hides, makes_tuple
 from nas_engine_graph.frontend.translate import Context, FunctionName, ModulePath, Translator
 from nas_engine_graph.frontend.world import unsupported
 from nas_engine_graph.ir import Builtin, Const, Read, Symbol, Write
@@ -34,7 +36,9 @@ def _constant(t: Translator, node: Any) -> None:
     if node.hasAttribute("name"):
         t.meaning[value.unique()] = FunctionName(value.type().annotation_str)
         return
-    content = value.toIValue()
+    written = value.toIValue()
+    content = decoded(written)
+    t.inexact |= content is not written and content != written
     if isinstance(content, Tensor):
         raise unsupported(node, "a tensor as a constant", t.owner or ())
     if isinstance(content, list | dict):
@@ -126,7 +130,13 @@ def _tuple(t: Translator, node: Any) -> None:
 
 
 def _list(t: Translator, node: Any) -> None:
-    t.emit(node, Builtin("list"), t.operands(node), hint="items")
+    if hides(node):
+        return
+    try:
+        name = "tuple" if makes_tuple(node) else "list"
+    except LookupError as error:
+        raise unsupported(node, str(error), t.owner or ()) from error
+    t.emit(node, Builtin(name), t.operands(node), hint="items")
 
 
 def _dict(t: Translator, node: Any) -> None:

@@ -52,6 +52,7 @@ class Context:
 Meaning: TypeAlias = Operand | ModulePath | FunctionName | Context
 
 _WORD = re.compile(r"\W+")
+_NUMBER = re.compile(r"\b(float|int)\b")
 
 
 @dataclass
@@ -74,6 +75,7 @@ class Translator:
         self.negated: dict[str, Operand] = {}
         self.packed: dict[int, Operand] = {}
         self.free: dict[str, Function] = {}
+        self.inexact = False  # Whether TorchScript has other types for numbers than Python.
         self._names: dict[str, int] = {}
         self._open: list[_Open] = []
 
@@ -178,6 +180,9 @@ class Translator:
 
     def alias(self, node: Any, operand: Operand) -> None:
         """The output of the node is this operand: no node is needed."""
+        kind = node.output().type().annotation_str
+        if isinstance(operand, Const) and kind == "float" and not isinstance(operand.value, float):
+            self.inexact = True
         self.meaning[node.output().unique()] = operand
 
     def block(self, block: Any, parameters: tuple[Value, ...] = ()) -> Block:
@@ -237,10 +242,11 @@ class Translator:
         results = self.operands(returned)
         body = Block(parameters, tuple(self._open.pop().nodes), results)
         (output,) = self.graph.outputs()
+        returns = output.type().annotation_str
         return Function(
             name,
             without_unused(body),
-            output.type().annotation_str,
+            "" if self.inexact and _NUMBER.search(returns) else returns,
             _defaults(python, parameters),
             free,
         )

@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nas_engine_graph.ir.operation import Operation
-from nas_engine_graph.ir.value import Init, Operand, key
+from nas_engine_graph.ir.value import Init, MemoryFormat, Operand, key
 
 if TYPE_CHECKING:
     import torch
@@ -89,12 +89,13 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A trainable tensor of a user-written module."""
+    """A trainable tensor of a user-written module; ``strides`` if they are not the usual ones."""
 
     shape: tuple[int, ...]
     init: Init
     dtype: str = "float32"
     requires_grad: bool = True
+    strides: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,7 @@ class Buffer:
     init: Init
     dtype: str = "float32"
     persistent: bool = True
+    strides: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -149,6 +151,7 @@ class Layer:
     settings: tuple[tuple[str, Any], ...] = ()
     parametrizations: tuple[Parametrization, ...] = ()
     frozen: tuple[str, ...] = ()
+    memory_format: MemoryFormat | None = None
     evaluating: bool = False
 
 
