@@ -41,7 +41,8 @@ _FOLDED: dict[str, Callable[..., Any]] = {
     "eq": python.eq, "ne": python.ne, "lt": python.lt, "le": python.le, "gt": python.gt,
     "ge": python.ge, "and": python.and_, "or": python.or_, "xor": python.xor, "not": python.not_,
     "is": python.is_, "is_not": python.is_not, "int": int, "float": float, "bool": bool,
-    "abs": abs, "min": min, "max": max, "round": round, "str": str, "getitem": python.getitem, "len": len,
+    "abs": abs, "min": min, "max": max, "round": round, "str": str, "getitem": python.getitem,
+    "len": len,
     "contains": python.contains,
 }  # fmt: skip
 _INEXACT = frozenset({"pow", "round", "min", "max"})

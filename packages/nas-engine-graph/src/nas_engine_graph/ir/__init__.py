@@ -61,6 +61,7 @@ from nas_engine_graph.ir.value import (
     Operand,
     Ref,
     Symbol,
+    TensorType,
     key,
 )
 from nas_engine_graph.ir.verify import problems, verify
@@ -101,6 +102,7 @@ __all__ = [
     "Read",
     "Ref",
     "Symbol",
+    "TensorType",
     "Tie",
     "Value",
     "With",

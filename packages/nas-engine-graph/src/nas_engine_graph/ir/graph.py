@@ -55,7 +55,11 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One step of a computation."""
+    """One step of a computation.
+
+    ``notes`` are what a pass found out: ``annotate`` gives ``outputs``, a ``TensorType`` or None
+    for each of the outputs, and ``flops``, a number or None. Equality and digests ignore them.
+    """
 
     operation: Operation
     inputs: tuple[Operand, ...] = ()

@@ -55,7 +55,7 @@ from nas_engine_graph.ir.value import (
 __all__ = ["parse"]
 
 _TOKEN = re.compile(
-    r"""(?P<space>\s+)|(?P<string>"(?:[^"\\]|\\.)*")|(?P<text>'(?:[^'\\]|\\.)*')|(?P<arrow>->)"""
+    r"""(?P<space>\s+|\#[^\n]*)|(?P<string>"(?:[^"\\]|\\.)*")|(?P<text>'(?:[^'\\]|\\.)*')|(?P<arrow>->)"""
     r"""|(?P<number>-?(?:\d+\.?\d*(?:e[+-]?\d+)?|inf|nan)(?![\w.]))"""
     r"""|(?P<value>%\w+)|(?P<word>[A-Za-z_][\w.]*)|(?P<mark>[(){}\[\],:=])"""
 )

@@ -1,4 +1,4 @@
-"""The text form: what ``print(graph)`` shows, and ``parse`` reads back."""
+"""The text form: what ``print(graph)`` shows, and ``parse`` reads back; notes are comments."""
 
 from __future__ import annotations
 
@@ -196,11 +196,21 @@ def _node(node: Node, depth: int) -> Iterator[str]:
     line = f"{pad}{assigned}{operation_text(node.operation)}({', '.join(words)})"
     if node.label is not None:
         line += f" label {json.dumps(node.label)}"
+    comment = _notes(node)
     for block in node.blocks:
-        yield f"{line} {{"
+        yield f"{line} {{{comment}"
         yield from _block(block, depth + 1)
-        line = f"{pad}}}"
-    yield line
+        line, comment = f"{pad}}}", ""
+    yield f"{line}{comment}"
+
+
+def _notes(node: Node) -> str:
+    if node.notes is None:
+        return ""
+    words = ["?" if kind is None else str(kind) for kind in node.notes.get("outputs", ())]
+    flops = node.notes.get("flops", 0)
+    words += ["? FLOPs"] if flops is None else [f"{flops:,} FLOPs"] if flops else []
+    return f"  # {', '.join(words)}" if words else ""
 
 
 def _block(block: Block, depth: int) -> Iterator[str]:
