@@ -26,8 +26,10 @@ from nas_core.formats import format_refused
 from nas_core.model import Recipe
 
 from nas_engine_graph.backend import Source, source_of, take_over
+from nas_engine_graph.draw import draw
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend import convert
+from nas_engine_graph.ir import Graph
 from nas_engine_graph.known import Known
 
 __all__ = ["GraphEngine", "GraphJob"]
@@ -106,6 +108,21 @@ class GraphEngine:
                 formats = ["dict", "instance", "code"]
                 raise format_refused("graph", formatter, formats, "there is no such format")
 
+    def draw(
+        self,
+        base_model: torch.nn.Module,
+        architecture: Mapping[str, Any],
+        formatter: str,
+        inputs: Sequence[Any] = (),
+    ) -> str:
+        """The graph of an architecture's model, as ``nas_core.Draws`` says."""
+        valid = Space.of(base_model).validate(architecture)
+        try:
+            graph = _graph(recipe(base_model), valid)
+            return draw(graph, base_model, valid, formatter, inputs)
+        except UnsupportedModuleError as error:
+            raise UnsupportedSpaceError([Problem(str(error))]) from error
+
     def _source(self, base_model: torch.nn.Module, architecture: Mapping[str, Any]) -> Source:
         valid = Space.of(base_model).validate(architecture)
         try:
@@ -127,6 +144,10 @@ def _problems(base_model: torch.nn.Module) -> Iterator[Problem]:
 
 
 def _source(made: Recipe, architecture: Mapping[str, Any]) -> Source:
+    return source_of(_graph(made, architecture))
+
+
+def _graph(made: Recipe, architecture: Mapping[str, Any]) -> Graph:
     """Convert a model of its own: what it drew, and what is changed in it, nobody sees."""
     with torch.random.fork_rng(devices=[]):
         model = made.build(architecture)
@@ -135,7 +156,7 @@ def _source(made: Recipe, architecture: Mapping[str, Any]) -> Source:
                 if isinstance(value, Expression):
                     delattr(module, name)
                     module.add_module(name, Known(value()))
-        return source_of(convert(model))
+        return convert(model)
 
 
 def _converted(made: Recipe, space: Space, candidate: Candidate) -> Source | UnsupportedModuleError:

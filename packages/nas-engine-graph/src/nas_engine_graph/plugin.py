@@ -20,7 +20,7 @@ def nas_engines() -> Iterator[EngineInfo]:
         name="graph",
         summary="models that TorchScript can read: trains and exports standalone source code",
         capabilities=frozenset(
-            {"inline", "choose", "export-dict", "export-instance", "export-code"}
+            {"inline", "choose", "export-dict", "export-instance", "export-code", "graph"}
         ),
         load=_load,
     )

@@ -207,7 +207,8 @@ def _node(node: Node, depth: int) -> Iterator[str]:
 def _notes(node: Node) -> str:
     if node.notes is None:
         return ""
-    words = ["?" if kind is None else str(kind) for kind in node.notes.get("outputs", ())]
+    pairs = zip(node.outputs, node.notes.get("outputs", ()), strict=False)
+    words = [str(kind or "?") for value, kind in pairs if kind or value.type == "Tensor"]
     flops = node.notes.get("flops", 0)
     words += ["? FLOPs"] if flops is None else [f"{flops:,} FLOPs"] if flops else []
     return f"  # {', '.join(words)}" if words else ""
