@@ -1,6 +1,7 @@
 """What can't be right is refused, with place and advice, and leaves nothing behind."""
 
 import sys
+import types
 import warnings
 
 import nas_core as nas
@@ -202,6 +203,46 @@ def test_conversion_is_quiet() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         convert(Holder(ScaleOfOnes()))
+
+
+@nas.basic_unit
+class Warns(nn.Module):
+    def __init__(self):
+        super().__init__()
+        warnings.warn("from the user's constructor", stacklevel=1)
+
+    def forward(self, x):
+        return helped(x)
+
+
+def helped(x):
+    return x * 2
+
+
+class CallsFunctions(nn.Module):
+    def forward(self, x):
+        return helped(x)
+
+
+def test_only_what_torchscript_says_of_itself_is_silenced() -> None:
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        module = Holder(nn.Sequential(Warns(), CallsFunctions()))
+        convert(module)
+        torch.jit.script(CallsFunctions())
+    texts = [str(warning.message) for warning in heard]
+    assert texts.count("from the user's constructor") == 2, "made, and made again"
+    assert sum("torch.jit.script" in text for text in texts) == 2, "the user's own calls"
+
+
+def test_python_without_torchscript_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    conversion = sys.modules["nas_engine_graph.frontend.conversion"]
+    conversion._say_unsupported.cache_clear()
+    monkeypatch.setattr(conversion, "sys", types.SimpleNamespace(version_info=(3, 14, 0)))
+    with pytest.warns(RuntimeWarning, match="TorchScript.*Python 3.14.*engine 'py'") as heard:
+        assert [convert(Holder(ScaleOfOnes())) for _ in range(2)]
+    assert [warning.filename for warning in heard] == [__file__]
+    conversion._say_unsupported.cache_clear()
 
 
 def test_mode_and_partly_evaluating_modules() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 import warnings
+from functools import cache
 from typing import Any, Literal
 
 import torch
@@ -26,6 +28,7 @@ from nas_engine_graph.ir import Graph, verify
 
 __all__ = ["convert"]
 
+_UNSUPPORTED = (3, 14)
 _SCRIPT_ERRORS = (
     FrontendError,
     RuntimeError,
@@ -63,6 +66,8 @@ def convert(
     """
     if on_unsupported not in ("error", "basic_unit"):
         raise ValueError(f"on_unsupported is 'error' or 'basic_unit', not {on_unsupported!r}")
+    if sys.version_info >= _UNSUPPORTED:
+        _say_unsupported()
     units: set[int] = set()
     while True:
         try:
@@ -75,6 +80,16 @@ def convert(
                 raise
             units.add(id(culprit))
             warnings.warn(f"kept as a basic unit: {error.args[0]}", stacklevel=2)
+
+
+@cache  # Once is enough.
+def _say_unsupported() -> None:
+    warnings.warn(
+        "PyTorch does not support TorchScript, with which the graph engine reads modules, on "
+        "Python 3.14 and later: where a conversion fails, use Python 3.13, or the engine 'py'",
+        RuntimeWarning,
+        stacklevel=3,
+    )
 
 
 def _convert(module: nn.Module, units: set[int]) -> Graph:
