@@ -111,7 +111,17 @@ def _same(t: Translator, node: Any) -> None:
 
 
 def _uninitialized(t: Translator, node: Any) -> None:
-    t.alias(node, Const(None))
+    """What is never read: any value of the type will do, and keeps it for TorchScript."""
+    kind = node.output().type().annotation_str
+    if kind == "Tensor":
+        given = (value for value in t.graph.inputs() if value.type().annotation_str == kind)
+        found = next((t.meaning[value.unique()] for value in given), Const(None))
+        t.meaning[node.output().unique()] = found
+        return
+    t.alias(node, Const(_ANY.get(kind)))
+
+
+_ANY: dict[str, bool | int | float | str] = {"int": 0, "float": 0.0, "bool": False, "str": ""}
 
 
 def _tuple(t: Translator, node: Any) -> None:

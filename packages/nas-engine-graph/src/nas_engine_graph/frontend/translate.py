@@ -207,6 +207,7 @@ class Translator:
             raise unsupported(node, "a with statement left by a jump", self.owner or ())
         results: list[Operand] = []
         outputs: list[Value] = []
+        renamed: dict[str, Ref] = {}
         for unique in opened.bound:
             found = self.meaning.get(unique)
             if isinstance(found, Ref) and found.name in self.types:
@@ -214,9 +215,12 @@ class Translator:
                 self.types[made.name] = made.type
                 results.append(found)
                 outputs.append(made)
-                self.meaning[unique] = Ref(made.name)
+                renamed[found.name] = Ref(made.name)
                 if self._open:
                     self._open[-1].bound.append(unique)
+        for unique, found in self.meaning.items():
+            if isinstance(found, Ref) and found.name in renamed:
+                self.meaning[unique] = renamed[found.name]
         body = Block((), tuple(opened.nodes), tuple(results))
         self._open[-1].nodes.append(
             Node(
