@@ -101,6 +101,25 @@ def test_skip_connections_and_both_arms_lead_on() -> None:
     }  # fmt: skip
 
 
+def test_what_is_put_into_lists_and_changed_in_place_leads_on() -> None:
+    class Gathers(torch.nn.Module):
+        def forward(self, x, y):
+            items = [x.sin()]
+            while len(items) < 3:
+                items.append(y.cos())
+            z = torch.stack(items)
+            z.exp_()
+            return z.sum()
+
+    dot = to_dot(convert(Gathers()))
+    names = dict(re.findall(r"(n\d+) \[label=(\w+)", dot))
+    edges = {(names[a], names[b]) for a, b in re.findall(r"(n\d+) -> (n\d+)", dot)}
+    assert edges == {
+        ("x", "sin"), ("y", "cos"), ("sin", "stack"), ("cos", "stack"), ("stack", "exp_"),
+        ("exp_", "sum"), ("sum", "result"),
+    }  # fmt: skip
+
+
 def test_a_net_of_thirty_layers_becomes_one_picture() -> None:
     net = torch.nn.Sequential(*(torch.nn.Linear(4, 4) for _ in range(30)))
     svg = to_svg(to_dot(convert(net)))

@@ -14,6 +14,7 @@ from nas_engine_graph.ir import (
     Block,
     Builtin,
     Call,
+    Function,
     Graph,
     If,
     Invoke,
@@ -30,6 +31,7 @@ from nas_engine_graph.ir import (
     With,
     Write,
     at,
+    is_pure,
 )
 
 __all__ = ["colours_of", "to_dot"]
@@ -50,6 +52,7 @@ _EDGE = _FONT | {"fontsize": "9", "color": "#777777", "fontcolor": "#555555", "a
 _CLUSTER = {"style": "rounded", "color": "#aaaaaa", "margin": "10"}
 _CARRIED = ("Tensor", "List[Tensor", "Optional[Tensor", "Tuple[Tensor", "Dict[str, Tensor")
 
+_GATHERING = ("list", "tuple", "unpack", "dict", "getitem", "slice", "list_of", "method.append")
 # What an InputChoice becomes: how it works does not belong into a picture of the user's model.
 _CHOSEN = (ChosenInputs.__name__, ChosenList.__name__)
 
@@ -164,47 +167,60 @@ class _Picture:
 
     def _operation(self, dot: Any, frame: _Frame, node: Node, name: str) -> None:
         sources = self._all_sources(frame, node)
-        gathers = isinstance(node.operation, Builtin) and name in (
-            "list",
-            "tuple",
-            "unpack",
-            "dict",
-        )
+        gathers = isinstance(node.operation, Builtin) and name in _GATHERING
+        changed = node.inputs[0] if node.inputs and not is_pure(node) else None
+        if isinstance(changed, Ref) and isinstance(node.operation, Builtin):
+            frame.sources[changed.name] = sources  # What is put into a list is in it from now on.
         if gathers or not any(_carries(value.type) for value in node.outputs):
             self._set(frame, node, [sources] * len(node.outputs))
             return
         made = self._node(dot, caption([target(name)]), style="filled", fillcolor="#f2f2f2")
         self._joined(frame, node, sources, made)
+        if isinstance(changed, Ref) and name.rpartition(".")[0].endswith("_"):
+            frame.sources[changed.name] = (made,)  # Changed in place: who reads it, reads this.
 
     def _read(self, dot: Any, frame: _Frame, node: Node, path: tuple[str, ...]) -> None:
         (value,) = node.outputs
         if _carries(value.type):
-            made = self._node(dot, caption([".".join(path)]), shape="ellipse", fillcolor="#eeeeee")
+            made = self._node(
+                dot, caption([cut(".".join(path))]), shape="ellipse", fillcolor="#eeeeee"
+            )
             frame.sources[value.name] = (made,)
 
     def _call(self, dot: Any, frame: _Frame, node: Node) -> None:
         if isinstance(node.operation, Local):
-            owner: Member | None = frame.graph
-            name, path = node.operation.name, frame.path
-        else:
-            assert isinstance(node.operation, Invoke)
-            name, path = node.operation.method, (*frame.path, *node.operation.path)
-            owner = self._at(path)
-        if not isinstance(owner, Graph) or owner.name in _CHOSEN:
-            self._layer(dot, frame, node, path, owner)
+            name, path, owner = node.operation.name, frame.path, frame.graph
+            self._function(dot, frame, node, _Frame(path, owner), owner.function(name), [cut(name)])
             return
-        function = owner.function(name)
-        inner = _Frame(path, owner)
+        assert isinstance(node.operation, Invoke)
+        name, path = node.operation.method, (*frame.path, *node.operation.path)
+        called = self._at(path)
+        if not isinstance(called, Graph) or called.name in _CHOSEN:
+            self._layer(dot, frame, node, path, called)
+            return
+        here = ".".join(node.operation.path)
+        words = [f"{cut(here)}: {cut(called.name)}" if here else cut(name), *_choice(called.label)]
+        self._function(dot, frame, node, _Frame(path, called), called.function(name), words)
+
+    def _function(
+        self,
+        dot: Any,
+        frame: _Frame,
+        node: Node,
+        inner: _Frame,
+        function: Function,
+        words: list[str],
+    ) -> None:
+        """A box around what is called."""
         for value, operand in zip(function.body.parameters, node.inputs, strict=False):
             inner.sources[value.name] = self._sources(frame, operand)
         for word, operand in node.keywords:
             inner.sources[word] = self._sources(frame, operand)
         self.count += 1
-        colour = {"bgcolor": self._colour(owner.label, "40")} if owner.label else {}
-        title = [".".join(node.operation.path) if isinstance(node.operation, Invoke) else name]
+        label = inner.graph.label
+        colour = {"bgcolor": self._colour(label, "40")} if label else {}
         with dot.subgraph(name=f"cluster_{self.count}", graph_attr=_CLUSTER | colour) as box:
-            words = [f"{cut(title[0])}: {cut(owner.name)}" if title[0] else cut(name)]
-            box.attr(label=caption([*words, *_choice(owner.label)]))
+            box.attr(label=caption(words))
             results = self._block(box, inner, function.body)
         together = tuple(dict.fromkeys(source for sources in results for source in sources))
         self._set(frame, node, [together] * len(node.outputs))
@@ -213,7 +229,7 @@ class _Picture:
         self, dot: Any, frame: _Frame, node: Node, path: tuple[str, ...], owner: Member | None
     ) -> None:
         label = owner.label if isinstance(owner, Layer | Graph) else None
-        words = [getattr(owner, "name", "module")]
+        words = [cut(getattr(owner, "name", "module"))]
         if isinstance(owner, Layer):
             words = [cut(target(owner.target))]
             given = [*owner.args, *(f"{name}={printable(value)}" for name, value in owner.kwargs)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from nas_engine_graph.ir import Dtype, MemoryFormat, Symbol
@@ -51,5 +50,5 @@ def target(name: str) -> str:
     """
     parts = name.split(".")
     if parts[0] == "aten" and len(parts) == 3:
-        return re.sub(r"^_+|_+$", "", parts[1]) or parts[1]
+        return parts[1]
     return parts[-1]
