@@ -14,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nas_engine_graph import convert
 from nas_engine_graph.annotate import annotate, flops_of
+from nas_engine_graph.errors import InvalidInputsError
 from nas_engine_graph.ir import If, Invoke, Loop, Ref, TensorType, find, parse, to_text
 
 for _module in pkgutil.iter_modules(corpus.__path__):
@@ -156,8 +157,33 @@ def test_inputs_that_do_not_fit_are_said_at_the_node() -> None:
     graph = annotate(convert(Branches()), torch.empty(3, 5))
     found = next(iter(find(graph, name="a")))
     assert "same reduction dim" in found.node.notes["problem"]
-    with pytest.raises(TypeError, match="needs 'x'"):
-        annotate(convert(Branches()))
+
+
+def test_inputs_have_to_be_those_of_forward() -> None:
+    graph, x = convert(Branches()), torch.empty(3, 4)
+    for inputs, keywords, words in (
+        ((), {}, "no value for 'x': forward takes 'x'"),
+        ((x, x), {}, "2 inputs are too many"),
+        ((), {"x": x, "xs": x}, "no input 'xs'; did you mean 'x'?"),
+    ):
+        with pytest.raises(InvalidInputsError) as caught:
+            annotate(graph, *inputs, **keywords)
+        assert words in str(caught.value)
+    assert annotate(graph, x=x) == graph
+
+
+class Carries(nn.Module):
+    def forward(self, x):
+        pair = (x, x.sum())
+        while pair[1] < 10:
+            pair = (pair[0] * 2, pair[1] + 1)
+        return pair
+
+
+def test_what_a_loop_carries_settles() -> None:
+    graph = annotate(convert(Carries()), torch.empty(3, 4))
+    (product,) = (found.node for found in find(graph, name="aten.mul.Scalar"))
+    assert product.notes["outputs"] == (TensorType("float32", (3, 4)),)
 
 
 def test_the_graph_and_the_random_state_stay_as_they_were() -> None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nas_engine_graph.errors import InvalidGraphError, UnsupportedModuleError
+from nas_engine_graph.errors import (
+    InvalidGraphError,
+    InvalidInputsError,
+    UnsupportedModuleError,
+)
 
 if TYPE_CHECKING:
     from nas_engine_graph.frontend import convert
     from nas_engine_graph.ir import Graph
 
 __version__ = "0.1.0"
-__all__ = ["Graph", "InvalidGraphError", "UnsupportedModuleError", "convert"]
+__all__ = ["Graph", "InvalidGraphError", "InvalidInputsError", "UnsupportedModuleError", "convert"]
 
 
 def __getattr__(name: str) -> Any:

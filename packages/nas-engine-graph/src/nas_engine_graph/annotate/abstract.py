@@ -52,7 +52,8 @@ def join(a: Any, b: Any) -> Any:
             same = type_of(a) == type_of(b) and a.stride() == b.stride()
             return a if same else UNKNOWN
         case tuple() if len(a) == len(b) and type(a) in (tuple, torch.Size):
-            return tuple(map(join, a, b))
+            joined = tuple(map(join, a, b))
+            return a if all(x is y for x, y in zip(a, joined, strict=True)) else joined
         case bool() | int() | float() | complex() | str():
             return a if a == b else UNKNOWN
         case _:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
+from nas_core.errors import nearest
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from nas_engine_graph.annotate.run import Note, Run
-from nas_engine_graph.ir import Block, Graph, Node
+from nas_engine_graph.errors import InvalidInputsError
+from nas_engine_graph.ir import Block, Function, Graph, Node
 
 __all__ = ["annotate", "flops_of"]
 
@@ -36,6 +38,9 @@ def annotate(graph: Graph, *inputs: Any, **keywords: Any) -> Graph:
         multiplication and an addition as two. ``node.notes["problem"]`` is there if the node could
         not be evaluated, and says why.
 
+    Raises:
+        InvalidInputsError: these are not what ``forward`` takes.
+
     >>> import torch
     >>> from torch import nn
     >>> from nas_engine_graph import convert
@@ -46,6 +51,7 @@ def annotate(graph: Graph, *inputs: Any, **keywords: Any) -> Graph:
         %input_2 = invoke "1"(%input_1)  # float32[8, 2]
         give %input_2
     """
+    _check(graph.function(), inputs, keywords)
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
         module = graph.instantiate().to("meta")
         counter: Any = FlopCounterMode(display=False)
@@ -71,6 +77,17 @@ def flops_of(graph: Graph) -> int | None:
             return None
         total += flops
     return total
+
+
+def _check(function: Function, inputs: Sequence[Any], keywords: Mapping[str, Any]) -> None:
+    names = tuple(value.name for value in function.body.parameters)
+    needed = names[len(inputs) : len(names) - len(function.defaults)]
+    if len(inputs) > len(names):
+        raise InvalidInputsError(f"{len(inputs)} inputs are too many", names)
+    if unknown := [name for name in keywords if name not in names[len(inputs) :]]:
+        raise InvalidInputsError(f"no input {unknown[0]!r}{nearest(unknown[0], names)}", names)
+    if missing := [name for name in needed if name not in keywords]:
+        raise InvalidInputsError(f"no value for {missing[0]!r}", names)
 
 
 def _on_meta(value: Any) -> Any:

@@ -111,12 +111,7 @@ class Run:
         defaults = map(constant, function.defaults)
         late = names[len(names) - len(function.defaults) :]
         given = dict(zip(late, defaults, strict=True)) | dict(zip(names, inputs, strict=False))
-        given |= keywords
-        if missing := [name for name in names if name not in given]:
-            raise TypeError(
-                f"{function.name}() needs {missing[0]!r}, which is not among the inputs"
-            )
-        frame.values = given
+        frame.values = {**given, **keywords}
         results = self._block(frame, function.body)
         return results[0] if len(results) == 1 else results
 
