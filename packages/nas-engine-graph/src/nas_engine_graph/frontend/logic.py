@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 from collections.abc import Iterator
+from typing import TypeGuard
 
 __all__ = ["as_branches", "valued"]
 
@@ -42,30 +43,39 @@ def _walk(node: ast.AST, condition: bool) -> Iterator[tuple[ast.AST, bool]]:
 
 
 def valued(tree: ast.AST) -> set[int]:
-    """The ``id`` of every ``and`` and ``or`` of which the value matters, and not only its truth."""
+    """The ``id`` of every ``and`` and ``or`` of which the value matters, and not only its truth.
+
+    Only the truth matters of conditions, of variables that are only used in such, and of the
+    results of functions that are declared to give a bool.
+    """
     found = list(_walk(tree, condition=False))
-    names = {n.id for n, only_truth in found if isinstance(n, ast.Name) and not only_truth
-             and isinstance(n.ctx, ast.Load)}  # fmt: skip
-    truths = {
-        id(node.value)
-        for node, _ in found
-        if isinstance(node, ast.Assign)
-        and all(isinstance(t, ast.Name) and t.id not in names for t in node.targets)
-    }
-    declared = {
-        id(inner.value)
-        for node, _ in found
-        if isinstance(node, ast.FunctionDef)
-        and isinstance(node.returns, ast.Name)
-        and node.returns.id == "bool"
-        for inner in ast.walk(node)
-        if isinstance(inner, ast.Return)
-    }
+    names = {node.id for node, only_truth in found if _is_load(node) and not only_truth}
+    exempt: set[int] = set()
+    for node, _ in found:
+        match node:
+            case ast.Assign(targets, value):
+                if all(isinstance(t, ast.Name) and t.id not in names for t in targets):
+                    exempt |= _joined(value)
+            case ast.FunctionDef(returns=ast.Name("bool")):
+                for inner in ast.walk(node):
+                    if isinstance(inner, ast.Return) and inner.value is not None:
+                        exempt |= _joined(inner.value)
     return {
         id(node)
         for node, only_truth in found
-        if isinstance(node, ast.BoolOp) and not only_truth and id(node) not in truths | declared
+        if isinstance(node, ast.BoolOp) and not only_truth and id(node) not in exempt
     }
+
+
+def _is_load(node: ast.AST) -> TypeGuard[ast.Name]:
+    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+
+
+def _joined(node: ast.expr) -> set[int]:
+    """An ``and`` or ``or``, and those among its operands."""
+    if not isinstance(node, ast.BoolOp):
+        return set()
+    return {id(node)}.union(*map(_joined, node.values))
 
 
 def _is_bool(node: ast.expr) -> bool:
