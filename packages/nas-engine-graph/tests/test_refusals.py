@@ -96,6 +96,50 @@ class Unit(nn.Module):
         return total * self.weight + self.offset
 
 
+def round(x):
+    return x * 3
+
+
+class HidesBuiltin(nn.Module):
+    def forward(self, x):
+        return round(x)
+
+
+class ChoosesByCall(nn.Module):
+    def count(self, x) -> int:
+        return x.shape[0] - 2
+
+    def forward(self, x):
+        return x, self.count(x) or 5
+
+
+class JoinsUnclear(nn.Module):
+    def forward(self, x):
+        expected = (2, 4)
+        return x.shape == expected
+
+
+class KeepsView(nn.Module):
+    def forward(self, x):
+        names = {"a": x}.keys()
+        return [name for name in names], names
+
+
+class Overlaps(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("windows", torch.arange(4.0).unfold(0, 2, 1))
+
+    def forward(self, x):
+        return x + self.windows[0]
+
+
+def turned() -> nn.Module:
+    made = Holder(nn.Linear(3, 3))
+    made.child.weight = nn.Parameter(made.child.weight.detach().t())
+    return made
+
+
 def with_replaced_forward() -> nn.Module:
     made = Holder(nn.ReLU())
     made.child.forward = lambda x: x * 7
@@ -126,6 +170,12 @@ def hooked() -> nn.Module:
         (sharing_memory, ["shares its memory", "child.a"]),
         (lambda: Holder(torch.jit.script(ScaleOfOnes())), ["scripted module", "'child'"]),
         (TrainFreezes, ["train"]),
+        (HidesBuiltin, ["test_refusals.py:", "'round'"]),
+        (ChoosesByCall, ["test_refusals.py:", "`self.count(x) or 5`"]),
+        (JoinsUnclear, ["test_refusals.py:", "a list or a tuple"]),
+        (KeepsView, ["test_refusals.py:", "list(...)"]),
+        (Overlaps, ["'windows'", "overlap"]),
+        (turned, ["'child'", "strides"]),
         (Changed, ["'conv'", "weight"]),
         (lambda: nn.Linear(3, 3), ["Linear"]),
     ],

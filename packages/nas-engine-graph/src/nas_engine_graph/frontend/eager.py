@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import inspect
 import textwrap
 from collections.abc import Mapping
@@ -73,18 +74,22 @@ class _Eager(ast.NodeTransformer):
         if not value:
             return node
         if (branches := as_branches(node)) is None:
-            raise UnsupportedModuleError(
-                f"the value of `{ast.unparse(node)}`, which TorchScript makes a bool", "",
-                Place(self.place.file, self.place.line + node.lineno - 1),
-            )  # fmt: skip
+            raise self.refusal(
+                f"the value of `{ast.unparse(node)}`, which TorchScript makes a bool", node
+            )
         return branches
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         if _name(node.func) in _LIMITS:
             return node  # TorchScript looks the dtype up while it compiles.
         self.generic_visit(node)
-        if isinstance(node.func, ast.Name) and node.func.id not in self.own and node.args:
-            return _call(node, node.func.id)
+        match node:
+            case ast.Call(ast.Name(name)) if hasattr(builtins, name) and name not in self.own:
+                if self.scope.get(name, own := getattr(builtins, name)) is not own:
+                    raise self.refusal(
+                        f"a call of {name!r}, which TorchScript takes for Python's", node
+                    )
+                return _call(node, name)
         if _name(node.func) in _QUESTIONS and not node.args and not node.keywords:
             return ast.copy_location(ast.Constant(value=False), node)
         return node
@@ -109,6 +114,10 @@ class _Eager(ast.NodeTransformer):
         if isinstance(node.op, ast.Pow):
             node.value = _hidden(node.value)
         return node
+
+    def refusal(self, construct: str, node: ast.expr) -> UnsupportedModuleError:
+        place = Place(self.place.file, self.place.line + node.lineno - 1)
+        return UnsupportedModuleError(construct, place=place)
 
     def integer(self, node: ast.expr) -> int | None:
         """The value of an expression that TorchScript knows to be a constant integer."""

@@ -145,7 +145,8 @@ def _list(t: Translator, node: Any) -> None:
     try:
         name = "tuple" if makes_tuple(node) else "list"
     except LookupError as error:
-        raise unsupported(node, str(error), t.owner or ()) from error
+        (use,) = node.output().uses()  # The list itself has no place.
+        raise unsupported(use.user, str(error), t.owner or ()) from error
     t.emit(node, Builtin(name), t.operands(node), hint="items")
 
 
