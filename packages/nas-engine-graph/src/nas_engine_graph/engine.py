@@ -115,7 +115,7 @@ class GraphEngine:
         formatter: str,
         inputs: Sequence[Any] = (),
     ) -> str:
-        """The graph of an architecture's model, as ``nas_core.Draws`` says."""
+        """The graph of an architecture's model, as ``nas_core.protocols.Draws`` says."""
         valid = Space.of(base_model).validate(architecture)
         try:
             graph = _graph(recipe(base_model), valid)
