@@ -120,6 +120,18 @@ def build(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def corpus(session: nox.Session) -> None:
+    """Convert the models of torchvision and timm, and print what became of each."""
+    groups = PACKAGES["nas-engine-graph"]
+    beside = dependency_groups(groups, "corpus")
+    install_editable(session, {"nas-engine-graph"}, "-c", "constraints.txt", *beside)
+    # Not what they need: that is another build of torch.
+    models = dependency_groups(groups, "models")
+    install(session, "--no-deps", "-c", "constraints.txt", *models)
+    session.run("python", "packages/nas-engine-graph/scripts/corpus.py", *session.posargs)
+
+
+@nox.session(default=False)
 def floors(session: nox.Session) -> None:
     """Test every package with the oldest versions that it says it works with."""
     declared = {need for name in PACKAGES for need in needs(name) if not is_ours(need)}

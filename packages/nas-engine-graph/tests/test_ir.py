@@ -13,6 +13,7 @@ from nas_engine_graph import InvalidGraphError, convert
 from nas_engine_graph.ir import (
     Builtin,
     Const,
+    If,
     Invoke,
     Layer,
     Node,
@@ -164,6 +165,34 @@ def test_drop_unused_keeps_effects() -> None:
     assert Operator("aten.exp.default") not in kept and Operator("aten.add_.Scalar") in kept
     assert drop_unused(graph) is graph
     assert Builtin("print") not in kept
+
+
+BRANCHED = TEXT.replace(
+    "    give %z",
+    """    %a = aten.exp.default(%z)
+    %b = aten.exp.default(%a)
+    %d = if(%y) {
+      %e = aten.sin.default(%b)
+      give %y
+    } {
+      give %y
+    }
+    give %d""",
+)
+
+
+def test_drop_unused_follows_a_chain_out_of_blocks() -> None:
+    dropped = verify(drop_unused(verify(parse(BRANCHED))))
+    assert [node.operation for node in dropped.function().body.nodes] == [
+        Operator("aten.mul.Tensor"),
+        If(),
+    ]
+    assert drop_unused(dropped) is dropped
+
+
+def test_what_a_block_defines_is_not_seen_after_it() -> None:
+    with pytest.raises(InvalidGraphError, match="%e is a result where it is not defined"):
+        verify(parse(BRANCHED.replace("give %d", "give %e")))
 
 
 def test_source_runs_without_this_project(tmp_path) -> None:

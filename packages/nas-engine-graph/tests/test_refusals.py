@@ -1,6 +1,7 @@
 """What can't be right is refused, with place and advice, and leaves nothing behind."""
 
 import sys
+import types
 import warnings
 
 import nas_core as nas
@@ -95,6 +96,50 @@ class Unit(nn.Module):
         return total * self.weight + self.offset
 
 
+def round(x):
+    return x * 3
+
+
+class HidesBuiltin(nn.Module):
+    def forward(self, x):
+        return round(x)
+
+
+class ChoosesByCall(nn.Module):
+    def count(self, x) -> int:
+        return x.shape[0] - 2
+
+    def forward(self, x):
+        return x, self.count(x) or 5
+
+
+class JoinsUnclear(nn.Module):
+    def forward(self, x):
+        expected = (2, 4)
+        return x.shape == expected
+
+
+class KeepsView(nn.Module):
+    def forward(self, x):
+        names = {"a": x}.keys()
+        return [name for name in names], names
+
+
+class Overlaps(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("windows", torch.arange(4.0).unfold(0, 2, 1))
+
+    def forward(self, x):
+        return x + self.windows[0]
+
+
+def turned() -> nn.Module:
+    made = Holder(nn.Linear(3, 3))
+    made.child.weight = nn.Parameter(made.child.weight.detach().t())
+    return made
+
+
 def with_replaced_forward() -> nn.Module:
     made = Holder(nn.ReLU())
     made.child.forward = lambda x: x * 7
@@ -125,6 +170,12 @@ def hooked() -> nn.Module:
         (sharing_memory, ["shares its memory", "child.a"]),
         (lambda: Holder(torch.jit.script(ScaleOfOnes())), ["scripted module", "'child'"]),
         (TrainFreezes, ["train"]),
+        (HidesBuiltin, ["test_refusals.py:", "'round'"]),
+        (ChoosesByCall, ["test_refusals.py:", "`self.count(x) or 5`"]),
+        (JoinsUnclear, ["test_refusals.py:", "a list or a tuple"]),
+        (KeepsView, ["test_refusals.py:", "list(...)"]),
+        (Overlaps, ["'windows'", "overlap"]),
+        (turned, ["'child'", "strides"]),
         (Changed, ["'conv'", "weight"]),
         (lambda: nn.Linear(3, 3), ["Linear"]),
     ],
@@ -202,6 +253,46 @@ def test_conversion_is_quiet() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         convert(Holder(ScaleOfOnes()))
+
+
+@nas.basic_unit
+class Warns(nn.Module):
+    def __init__(self):
+        super().__init__()
+        warnings.warn("from the user's constructor", stacklevel=1)
+
+    def forward(self, x):
+        return helped(x)
+
+
+def helped(x):
+    return x * 2
+
+
+class CallsFunctions(nn.Module):
+    def forward(self, x):
+        return helped(x)
+
+
+def test_only_what_torchscript_says_of_itself_is_silenced() -> None:
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        module = Holder(nn.Sequential(Warns(), CallsFunctions()))
+        convert(module)
+        torch.jit.script(CallsFunctions())
+    texts = [str(warning.message) for warning in heard]
+    assert texts.count("from the user's constructor") == 2, "made, and made again"
+    assert sum("torch.jit.script" in text for text in texts) == 2, "the user's own calls"
+
+
+def test_python_without_torchscript_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    conversion = sys.modules["nas_engine_graph.frontend.conversion"]
+    conversion._say_unsupported.cache_clear()
+    monkeypatch.setattr(conversion, "sys", types.SimpleNamespace(version_info=(3, 14, 0)))
+    with pytest.warns(RuntimeWarning, match="TorchScript.*Python 3.14.*engine 'py'") as heard:
+        assert [convert(Holder(ScaleOfOnes())) for _ in range(2)]
+    assert [warning.filename for warning in heard] == [__file__]
+    conversion._say_unsupported.cache_clear()
 
 
 def test_mode_and_partly_evaluating_modules() -> None:

@@ -18,6 +18,7 @@ from nas_cli.environment import DISABLE_PLUGINS
 from nas_cli.exit_codes import ExitCode
 from nas_cli.experiments import list_experiments
 from nas_cli.export import export
+from nas_cli.graph import graph
 from nas_cli.run import resume, run
 from nas_cli.space import space
 from nas_cli.trials import show, top
@@ -26,6 +27,7 @@ __all__ = ["main", "nas"]
 
 _EXAMPLES = (
     "nas space net.py:Net                        # what is there to choose?",
+    "nas graph net.py:Net --output net.html      # what does a candidate look like?",
     "nas run search.toml --max-trials 20         # explore it",
     "nas top digits -k 3                         # the best architectures so far",
     "nas export digits --output best             # the best one with its weights",
@@ -59,7 +61,7 @@ def nas() -> None:
     """
 
 
-for _command in (list_engines, space, run, resume, top, show, export, list_experiments):
+for _command in (list_engines, space, graph, run, resume, top, show, export, list_experiments):
     nas.add_command(_command)
 
 

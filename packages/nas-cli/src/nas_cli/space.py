@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nas_core import Space
     from nas_core.choice import Choice
 
-__all__ = ["space"]
+__all__ = ["load_space", "space"]
 
 _COUNTING_STEPS = 1_000_000
 _OPTIONS_SHOWN = 12
@@ -49,7 +49,7 @@ def space(target: str, n_samples: int, seed: int, as_json: bool) -> None:
     that returns a model.
     """
     with results_only(as_json):
-        found = _load(target)
+        _, found = load_space(target)
         described = describe(found, target, n_samples, seed)
     if as_json:
         print_json(described)
@@ -57,7 +57,8 @@ def space(target: str, n_samples: int, seed: int, as_json: bool) -> None:
         _print(found, described)
 
 
-def _load(target: str) -> Space:
+def load_space(target: str) -> tuple[Any, Space]:
+    """What the target names, made if it is a class or a function, and its space."""
     import torch
     from nas_core import Space
     from nas_search.target import load_target, made
@@ -70,7 +71,7 @@ def _load(target: str) -> Space:
             "function without arguments that returns a model",
             param_hint="TARGET",
         )
-    return found
+    return part, found
 
 
 def describe(found: Space, target: str, n_samples: int, seed: int) -> dict[str, Any]:

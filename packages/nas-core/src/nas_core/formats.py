@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from nas_core.errors import UnsupportedFormatError, nearest
 from nas_core.plugins import engines
-from nas_core.protocols import FORMATS
+from nas_core.protocols import FORMATS, GRAPH_FORMATS
 
-__all__ = ["format_refused"]
+__all__ = ["format_refused", "graph_format_refused"]
 
 _BRINGS_CODE = "pip install nas-engine-graph"
 
@@ -46,4 +46,16 @@ def format_refused(
     return UnsupportedFormatError(
         f"the engine {engine!r} can't export {formatter!r}, only "
         f"{', '.join(supported) or 'nothing'}: {reason}; {instead}"
+    )
+
+
+def graph_format_refused(formatter: str) -> UnsupportedFormatError:
+    """The error of ``Draws.draw`` for what is none of ``GRAPH_FORMATS``.
+
+    >>> print(graph_format_refused("htm"))
+    no graph format is called 'htm'; did you mean 'html'? (formats: text, source, dot, svg, html)
+    """
+    return UnsupportedFormatError(
+        f"no graph format is called {formatter!r}{nearest(formatter, GRAPH_FORMATS)} "
+        f"(formats: {', '.join(GRAPH_FORMATS)})"
     )

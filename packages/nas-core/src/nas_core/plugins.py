@@ -16,7 +16,7 @@ from nas_core.errors import PluginError, UnknownEngineError
 from nas_core.failure import Failed, attempt, failure_text
 from nas_core.observers import Observers
 from nas_core.plugin_loading import installed, load, normal, order, reason_of, title
-from nas_core.protocols import ENGINE_METHODS, Engine, EngineInfo
+from nas_core.protocols import CAPABILITY_METHODS, ENGINE_METHODS, Engine, EngineInfo
 
 __all__ = [
     "BrokenPlugin",
@@ -93,7 +93,9 @@ class Plugins:
                 f"{where}: its load() returned the class {made.__name__}, not an engine: "
                 f"return {made.__name__}()"
             )
-        if lacking := [x for x in ENGINE_METHODS if not callable(getattr(made, x, None))]:
+        optional = (m for c, m in CAPABILITY_METHODS.items() if c in record.info.capabilities)
+        needed = (*ENGINE_METHODS, *optional)
+        if lacking := [x for x in needed if not callable(getattr(made, x, None))]:
             raise PluginError(
                 f"{where}: its load() returned a {type(made).__name__}, which is no engine: "
                 f"it has no method {', '.join(lacking)}"

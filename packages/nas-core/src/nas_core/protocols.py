@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 __all__ = [
     "CAPABILITIES",
     "FORMATS",
+    "GRAPH_FORMATS",
     "Candidate",
     "CheckedEvaluator",
     "Direction",
+    "Draws",
     "Engine",
     "EngineInfo",
     "Evaluator",
@@ -49,11 +51,15 @@ CAPABILITIES: Mapping[str, str] = {
     "export-instance": "exports a plain torch.nn.Module",
     "export-code": "exports Python source that stands alone",
     "merged": "trains several candidates in one job, as one model",
+    "graph": "shows the graph of a candidate, as text and as a picture: see Draws",
 }
 """Everything that an engine may say of itself, and what it means."""
 
 FORMATS = ("dict", "instance", "code")
 """The formats of ``Engine.export``; an engine has those of its capabilities."""
+
+GRAPH_FORMATS = ("text", "source", "dot", "svg", "html")
+"""The formats of ``Draws.draw``, all of which an engine with the capability ``graph`` has."""
 
 
 @dataclass(frozen=True)
@@ -209,7 +215,37 @@ class Engine(Protocol):
         """
 
 
+class Draws(Protocol):
+    """What an engine with the capability ``graph`` can do besides."""
+
+    def draw(
+        self,
+        base_model: torch.nn.Module,
+        architecture: Mapping[str, Any],
+        formatter: str,
+        inputs: Sequence[Any] = (),
+    ) -> str:
+        """The graph of an architecture's model, in one of ``GRAPH_FORMATS``.
+
+        Text, DOT and pictures name the choices that a layer comes from. SVG and HTML need nothing
+        but themselves to be shown, and what labels say is text in them, whatever it is.
+
+        Args:
+            base_model: as for ``Engine.build``.
+            architecture: as for ``Engine.build``.
+            formatter: one of ``GRAPH_FORMATS``.
+            inputs: example arguments of ``forward``, of whose tensors only shape and dtype count:
+                with them shapes are shown.
+
+        Raises:
+            UnsupportedFormatError: another format, or what draws it is not installed.
+            InvalidArchitectureError: it is no point of the space.
+            UnsupportedSpaceError: there are ``problems``.
+        """
+
+
 ENGINE_METHODS = ("problems", "build", "plan", "export")
+CAPABILITY_METHODS: Mapping[str, str] = {"graph": "draw"}
 
 
 @dataclass(frozen=True)

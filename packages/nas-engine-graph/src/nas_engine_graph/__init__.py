@@ -5,7 +5,11 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from nas_engine_graph.errors import InvalidGraphError, UnsupportedModuleError
+from nas_engine_graph.errors import (
+    InvalidGraphError,
+    InvalidInputsError,
+    UnsupportedModuleError,
+)
 
 if TYPE_CHECKING:
     from nas_engine_graph.frontend import convert as convert
@@ -24,7 +28,12 @@ _HOMES = {
     "mutated": "mutate",
 }
 
-__all__ = ["InvalidGraphError", "UnsupportedModuleError", *_HOMES]  # noqa: PLE0604
+__all__ = [  # noqa: PLE0604
+    "InvalidGraphError",
+    "InvalidInputsError",
+    "UnsupportedModuleError",
+    *_HOMES,
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -14,6 +14,7 @@ from nas_core.failure import Failed, attempt, failure_text
 from nas_core.formats import format_refused
 from nas_core.model import Recipe
 
+from nas_engine_graph.draw import draw
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.ir import Graph
 from nas_engine_graph.mutate import MutatedModel, MutatorError
@@ -106,6 +107,24 @@ class GraphEngine:
             case _:
                 formats = ["dict", "instance", "code"]
                 raise format_refused("graph", formatter, formats, "there is no such format")
+
+    def draw(
+        self,
+        base_model: torch.nn.Module,
+        architecture: Mapping[str, Any],
+        formatter: str,
+        inputs: Sequence[Any] = (),
+    ) -> str:
+        """The graph of an architecture's model, as ``nas_core.protocols.Draws`` says."""
+        valid = self._space(base_model).validate(architecture)
+        try:
+            if isinstance(base_model, MutatedModel):
+                graph = base_model.graph(valid)
+            else:
+                graph = self._inline_of(base_model).of(valid)
+            return draw(graph, base_model, valid, formatter, inputs)
+        except (UnsupportedModuleError, MutatorError) as error:
+            raise UnsupportedSpaceError([Problem(str(error))]) from error
 
     def _space(self, base_model: torch.nn.Module) -> Space:
         if isinstance(base_model, MutatedModel):

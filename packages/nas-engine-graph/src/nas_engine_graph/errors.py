@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nas_core.errors import NasError, Place
 
-__all__ = ["InvalidGraphError", "UnsupportedModuleError"]
+__all__ = ["InvalidGraphError", "InvalidInputsError", "UnsupportedModuleError"]
 
 
 class UnsupportedModuleError(NasError, TypeError):
@@ -27,6 +27,21 @@ class UnsupportedModuleError(NasError, TypeError):
 
     def __reduce__(self) -> tuple[type[UnsupportedModuleError], tuple[str, str, Place | None]]:
         return type(self), (self.construct, self.path, self.place)
+
+
+class InvalidInputsError(NasError, TypeError):
+    """Inputs are too few, too many, or named otherwise than those that ``forward`` takes.
+
+    Attributes:
+        takes: the names of what it takes.
+    """
+
+    def __init__(self, problem: str, takes: tuple[str, ...]) -> None:
+        self.problem, self.takes = problem, takes
+        super().__init__(f"{problem}: forward takes {', '.join(map(repr, takes)) or 'nothing'}")
+
+    def __reduce__(self) -> tuple[type[InvalidInputsError], tuple[str, tuple[str, ...]]]:
+        return type(self), (self.problem, self.takes)
 
 
 class InvalidGraphError(NasError, ValueError):

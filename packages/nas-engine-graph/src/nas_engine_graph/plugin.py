@@ -20,7 +20,15 @@ def nas_engines() -> Iterator[EngineInfo]:
         name="graph",
         summary="models that TorchScript can read: mutators, and standalone source code",
         capabilities=frozenset(
-            {"inline", "choose", "mutators", "export-dict", "export-instance", "export-code"}
+            {
+                "inline",
+                "choose",
+                "mutators",
+                "export-dict",
+                "export-instance",
+                "export-code",
+                "graph",
+            }
         ),
         load=_load,
     )

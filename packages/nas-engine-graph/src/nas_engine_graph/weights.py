@@ -56,10 +56,18 @@ def _copy(model: torch.nn.Module, made: torch.nn.Module, kept: tuple[str, ...] |
     theirs = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     for name, tensor in (*made.named_parameters(), *made.named_buffers()):
         if keeps(name):
-            tensor.copy_(theirs[name])
+            _stored(tensor).copy_(_stored(theirs[name]))
     for name, module in made.named_modules():
         if type(module).set_extra_state is not torch.nn.Module.set_extra_state and keeps(name):
             module.set_extra_state(model.get_submodule(name).get_extra_state())
+
+
+def _stored(tensor: torch.Tensor) -> torch.Tensor:
+    """The part of an expanded tensor that is there once; an expanded one can't be written to."""
+    for dim, step in enumerate(tensor.stride()):
+        if step == 0 and tensor.shape[dim] > 1:
+            tensor = tensor.narrow(dim, 0, 1)
+    return tensor
 
 
 def generated(before: Graph, after: Graph) -> Generated:

@@ -190,7 +190,7 @@ class Ternary(nn.Module):
         return y * n
 
 
-@case(x(2, 4), stable=False)
+@case(x(2, 4))
 class ShortCircuit(nn.Module):
     def forward(self, x, y: Optional[Tensor] = None):
         if y is not None and y.sum() > 0:
@@ -200,9 +200,26 @@ class ShortCircuit(nn.Module):
         return x * y
 
 
-@case(x(2, 4), x(2, 4), stable=False)
+@case(x(2, 4), x(2, 4))
 def ShortCircuitGiven():
     return ShortCircuit()
+
+
+@case(x(2, 4), None)
+class LogicInPlaces(nn.Module):
+    def forward(self, x, y: Optional[Tensor], n: int = 3):
+        with torch.no_grad():
+            z = x if y is None else y
+            if y is not None and y.dim() == 2 or n > 5:
+                z = z * 2
+        if (n > 2 and x.dim() == 2 and x.shape[0] > 1) or (self.training and n in [1, 2]):
+            x = x + z
+        while n > 0 and (x.sum() < 100 or n > 1):
+            n -= 1
+            x = x * 2
+        if not (n > 7 or x.mean() > 0):
+            return x - 1, n
+        return x, n
 
 
 @case(x(2, 4))

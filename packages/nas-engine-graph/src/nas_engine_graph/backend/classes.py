@@ -57,6 +57,7 @@ class Classes:
         self.classes: dict[tuple[str, str], _Made] = {}
         self.functions: dict[str, tuple[str, ...]] = {}
         self.names: set[str] = set(RESERVED)
+        self._numbers: dict[str, int] = {}
         self.written = written(root)
         self._locals = local
         self.names |= self._locals | set(self.imports.names)
@@ -82,10 +83,11 @@ class Classes:
 
     def _fresh(self, name: str) -> str:
         name = name if name.isidentifier() else "Module"
-        candidate, number = name, 0
+        candidate, number = name, self._numbers.get(name, 0)
         while candidate in self.names:
             number += 1
             candidate = f"{name}_{number}"
+        self._numbers[name] = number
         self.names.add(candidate)
         return candidate
 
@@ -144,9 +146,9 @@ class Classes:
         match member:
             case Parameter():
                 yield f"self.{name} = {self._parameter(member)}"
-            case Buffer(shape, init, dtype, persistent):
-                value = initial(init, shape, dtype, self.imports)
-                transient = "" if persistent else ", persistent=False"
+            case Buffer():
+                value = initial(member, self.imports)
+                transient = "" if member.persistent else ", persistent=False"
                 yield f'self.register_buffer("{name}", {value}{transient})'
             case Attribute(value):
                 yield f"self.{name} = {literal(value, self.imports)}"
@@ -168,11 +170,9 @@ class Classes:
     def _inlines(self, graph: Graph) -> bool:
         """Whether one expression makes the whole container."""
         kind = _CONTAINERS.get(graph.kind)
-        names = [name for name, _ in graph.members]
-        numbered = names == [str(i) for i in range(len(names))]
         if kind is None:
             return False
-        if kind == "list" and not numbered and graph.kind != "torch.nn.Sequential":
+        if kind == "list" and not graph.is_numbered and graph.kind != "torch.nn.Sequential":
             return False
         if graph.kind in _PARAMETERS:
             return all(isinstance(member, Parameter) for _, member in graph.members)
@@ -216,6 +216,8 @@ class Classes:
             yield made
         for name in layer.frozen:
             yield f"{target}.{name}.requires_grad_(False)"
+        if layer.memory_format:
+            yield f"{target}.to(memory_format={literal(layer.memory_format, self.imports)})"
         if layer.evaluating:
             yield f"{target}.eval()"
 
@@ -230,7 +232,7 @@ class Classes:
                 return self._container(member)
 
     def _parameter(self, parameter: Parameter) -> str:
-        value = initial(parameter.init, parameter.shape, parameter.dtype, self.imports)
+        value = initial(parameter, self.imports)
         frozen = "" if parameter.requires_grad else ", requires_grad=False"
         return f"nn.Parameter({value}{frozen})"
 
@@ -250,7 +252,7 @@ class Classes:
             return f"{kind}({{{', '.join(f'{n!r}: {text}' for n, text in made)}}})"
         if graph.kind != "torch.nn.Sequential":
             return f"{kind}([{texts}])"
-        if [n for n, _ in made] == [str(i) for i in range(len(made))]:
+        if graph.is_numbered:
             return f"{kind}({texts})"
         self.imports.modules.add("collections")
         pairs = ", ".join(f"({n!r}, {text})" for n, text in made)
@@ -280,7 +282,8 @@ def _is_common(name: str) -> bool:
 
 def _is_adjusted(layer: Layer) -> bool:
     """Whether more has to be done to the layer than to construct it."""
-    return bool(layer.settings or layer.frozen or layer.parametrizations)
+    more = layer.settings or layer.frozen or layer.parametrizations or layer.memory_format
+    return bool(more)
 
 
 def _plain(name: str) -> bool:

@@ -14,6 +14,7 @@ import torch
 
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.ir import (
+    Buffer,
     Data,
     Device,
     Dtype,
@@ -23,12 +24,15 @@ from nas_engine_graph.ir import (
     Layout,
     MemoryFormat,
     Normal,
+    Parameter,
     Symbol,
 )
+from nas_engine_graph.ir.strides import compact
 
 __all__ = ["Imports", "annotation", "initial", "literal"]
 
 _SMALL = 64
+_FORMATS = {"channels_last": 4, "channels_last_3d": 5}
 _TYPING = re.compile(r"\b(Any|Dict|List|Optional|Tuple|Union)\b")
 _QUALIFIED = re.compile(r"__torch__\.([\w.]+)")
 
@@ -176,8 +180,24 @@ def _sequence(elements: torch.Tensor) -> str | None:
     return None
 
 
-def initial(init: Init, shape: tuple[int, ...], dtype: str, imports: Imports) -> str:
+def initial(member: Parameter | Buffer, imports: Imports) -> str:
     """An expression that makes the first value of a parameter or buffer."""
+    if member.strides is None:
+        return _initial(member.init, member.shape, member.dtype, imports)
+    sizes, strides = compact(member.shape, member.strides)
+    made = _initial(member.init, sizes, member.dtype, imports)
+    empty = torch.empty(sizes, device="meta")
+    kind = next((k for k, n in _FORMATS.items() if n == len(sizes)), "")
+    if strides == empty.stride():
+        laid = made
+    elif kind and strides == empty.to(memory_format=getattr(torch, kind)).stride():
+        laid = f"{made}.contiguous(memory_format=torch.{kind})"
+    else:
+        laid = f"torch.empty_strided({sizes}, {strides}, dtype=torch.{member.dtype}).copy_({made})"
+    return laid if sizes == member.shape else f"{laid}.expand({member.shape})"
+
+
+def _initial(init: Init, shape: tuple[int, ...], dtype: str, imports: Imports) -> str:
     kind = "" if dtype == "float32" else f", dtype=torch.{dtype}"
     match init:
         case Fill(value) if value in (0, 1) and not isinstance(value, bool):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import keyword
 
-from nas_engine_graph.ir import Graph, Layer, Member
+from nas_engine_graph.ir import Graph, Member
 
 __all__ = ["attribute", "call_on", "member_path"]
+
+_LISTS = ("torch.nn.Sequential", "torch.nn.ModuleList", "torch.nn.ParameterList")
+_DICTS = ("torch.nn.ModuleDict", "torch.nn.ParameterDict")
 
 
 def attribute(owner: str, name: str) -> str:
@@ -17,13 +20,11 @@ def attribute(owner: str, name: str) -> str:
 
 
 def _step(text: str, owner: Member | None, name: str) -> str:
-    kind = owner.kind if isinstance(owner, Graph) else ""
-    if kind in ("torch.nn.Sequential", "torch.nn.ModuleList", "torch.nn.ParameterList"):
-        names = [n for n, _ in owner.members] if isinstance(owner, Graph) else []
-        if name in names and name.isdigit() and names == [str(i) for i in range(len(names))]:
+    if isinstance(owner, Graph):
+        if owner.kind in _LISTS and owner.is_numbered and name in owner.table:
             return f"{text}[{name}]"
-    if kind in ("torch.nn.ModuleDict", "torch.nn.ParameterDict"):
-        return f"{text}[{name!r}]"
+        if owner.kind in _DICTS:
+            return f"{text}[{name!r}]"
     return attribute(text, name)
 
 
@@ -33,9 +34,7 @@ def member_path(graph: Graph | None, path: tuple[str, ...]) -> str:
     owner: Member | None = graph
     for name in path:
         text = _step(text, owner, name)
-        owner = dict(owner.members).get(name) if isinstance(owner, Graph) else None
-        if isinstance(owner, Layer):
-            owner = None
+        owner = owner.table.get(name) if isinstance(owner, Graph) else None
     return text
 
 

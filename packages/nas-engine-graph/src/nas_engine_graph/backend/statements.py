@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from nas_engine_graph.backend.literal import Imports, annotation, literal
+from nas_engine_graph.backend.logic import arm_of, shortcuts
 from nas_engine_graph.backend.naming import Names, proceed_name
 from nas_engine_graph.backend.paths import call_on, member_path
 from nas_engine_graph.backend.spelling import BUILTINS, INFIX, operator
@@ -50,6 +51,7 @@ class Writer:
         self.function, self.graph, self.imports = function, graph, imports
         self.kinds = types(function)
         self.inlined = placeless(function, written)
+        self.inlined |= shortcuts(function, self.inlined)
         self.names = Names(function, self.leaves, self.is_inlined, taken, self.kinds)
 
     def is_inlined(self, node: Node) -> bool:
@@ -61,7 +63,9 @@ class Writer:
             return frozenset()
         if (node := self.inlined.get(operand.name)) is None:
             return frozenset({operand.name})
-        return frozenset().union(*map(self.leaves, node.operands))
+        arm = arm_of(node)
+        operands = (*node.operands, *arm[1].results) if arm else node.operands
+        return frozenset().union(*map(self.leaves, operands))
 
     # ------------------------------------------------------------------ expressions
 
@@ -105,6 +109,9 @@ class Writer:
                 return f"{call_on(self.graph, path, method)}({self.arguments(node)})", True
             case Read(path):
                 return member_path(self.graph, path), True
+            case If() if (arm := arm_of(node)) is not None:
+                word, block = arm
+                return f"{self.tight(node.inputs[0])} {word} {self.tight(block.results[0])}", False
             case _:
                 raise AssertionError(node.operation)
 
@@ -136,8 +143,6 @@ class Writer:
             return f"warnings.warn({items[0]})"
         if name.startswith("attribute."):
             return f"{tight[0]}.{name.removeprefix('attribute.')}"
-        if name in ("method.keys", "method.values", "method.items"):
-            return f"list({tight[0]}.{name.removeprefix('method.')}())"
         if name.startswith("method."):
             rest = [*items[1:], *(f"{key}={self.text(o)}" for key, o in node.keywords)]
             return f"{tight[0]}.{name.removeprefix('method.')}({', '.join(rest)})"

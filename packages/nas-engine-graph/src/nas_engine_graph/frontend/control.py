@@ -39,10 +39,20 @@ def branch(t: Translator, node: Any) -> None:
                 for output, result in zip(node.outputs(), block.outputs(), strict=True)
             )
         )
-    blocks = tuple(replace(b, results=r) for (_, b), r in zip(translated, results, strict=True))
-    if not node.outputsSize() and not any(block.nodes for block in blocks):
+    differing = []
+    for index, (output, *given) in enumerate(zip(node.outputs(), *results, strict=True)):
+        if given[0] == given[1]:
+            t.meaning[output.unique()] = given[0]  # It comes from outside of both arms.
+        else:
+            differing.append((index, output))
+    blocks = tuple(
+        replace(block, results=tuple(result[index] for index, _ in differing))
+        for (_, block), result in zip(translated, results, strict=True)
+    )
+    if not differing and not any(block.nodes for block in blocks):
         return
-    t.emit(node, If(), [condition], blocks=blocks, hint="value")
+    outputs = tuple(t.bind(output, "value") for _, output in differing)
+    t.emit(node, If(), [condition], blocks=blocks, outputs=outputs)
 
 
 def loop(t: Translator, node: Any) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import sys
 import warnings
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
+from functools import cache
 from typing import Any, Literal
 
 import torch
@@ -20,7 +22,7 @@ from nas_engine_graph.frontend.isolation import isolated
 from nas_engine_graph.frontend.layers import is_layer
 from nas_engine_graph.frontend.members import assemble
 from nas_engine_graph.frontend.parametrizations import has_parametrization
-from nas_engine_graph.frontend.shadow import has_simple_signature, shadow
+from nas_engine_graph.frontend.shadow import has_simple_signature, is_stand_in, shadow
 from nas_engine_graph.frontend.switches import check_machinery
 from nas_engine_graph.frontend.translate import translate
 from nas_engine_graph.frontend.world import FRAME, World
@@ -28,6 +30,7 @@ from nas_engine_graph.ir import Graph, verify
 
 __all__ = ["check", "convert", "is_whole", "translated"]
 
+_UNSUPPORTED = (3, 14)
 _SCRIPT_ERRORS = (
     FrontendError,
     RuntimeError,
@@ -36,6 +39,7 @@ _SCRIPT_ERRORS = (
     OSError,
     AttributeError,
     AssertionError,
+    IndexError,
     SyntaxError,
 )
 
@@ -64,6 +68,8 @@ def convert(
     """
     if on_unsupported not in ("error", "basic_unit"):
         raise ValueError(f"on_unsupported is 'error' or 'basic_unit', not {on_unsupported!r}")
+    if sys.version_info >= _UNSUPPORTED:
+        _say_unsupported()
     units: set[int] = set()
     while True:
         try:
@@ -76,6 +82,16 @@ def convert(
                 raise
             units.add(id(culprit))
             warnings.warn(f"kept as a basic unit: {error.args[0]}", stacklevel=2)
+
+
+@cache  # Once is enough.
+def _say_unsupported() -> None:
+    warnings.warn(
+        "PyTorch does not support TorchScript, with which the graph engine reads modules, on "
+        "Python 3.14 and later: where a conversion fails, use Python 3.13, or the engine 'py'",
+        RuntimeWarning,
+        stacklevel=3,
+    )
 
 
 def is_whole(module: nn.Module) -> bool:
@@ -142,9 +158,19 @@ def _script(module: nn.Module, whole: Any) -> Any:
     try:
         twin = shadow(module, whole)
         script: Any = recursive.create_script_module
-        return script(twin, recursive.infer_methods_to_compile)
+        return script(twin, _methods)
+    except UnsupportedModuleError:
+        raise
     except _SCRIPT_ERRORS as error:
         raise _refusal(error) from error
+
+
+def _methods(module: nn.Module) -> Any:
+    """The methods to compile: of a stand-in the only one, without a search through its class."""
+    recursion: Any = recursive
+    if is_stand_in(module):
+        return [recursion.make_stub_from_method(module, "forward")]
+    return recursion.infer_methods_to_compile(module)
 
 
 def _refusal(error: Exception) -> UnsupportedModuleError:

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from nas_engine_graph.frontend import calls, control, operators
+from nas_engine_graph.frontend.coded import decoded
 from nas_engine_graph.frontend.encode import NotEncodableError, encode
+from nas_engine_graph.frontend.sequences import hides, makes_tuple
 from nas_engine_graph.frontend.translate import Context, FunctionName, ModulePath, Translator
 from nas_engine_graph.frontend.world import unsupported
 from nas_engine_graph.ir import Builtin, Const, Read, Symbol, Write
@@ -34,7 +36,9 @@ def _constant(t: Translator, node: Any) -> None:
     if node.hasAttribute("name"):
         t.meaning[value.unique()] = FunctionName(value.type().annotation_str)
         return
-    content = value.toIValue()
+    written = value.toIValue()
+    content = decoded(written)
+    t.inexact |= content is not written and content != written
     if isinstance(content, Tensor):
         raise unsupported(node, "a tensor as a constant", t.owner or ())
     if isinstance(content, list | dict):
@@ -71,11 +75,11 @@ def _get(t: Translator, node: Any) -> None:
     relative = (*owner.path[len(t.owner or ()) :], name)
     content = getattr(module, name)
     if name == "training" or name in module._parameters or name in module._buffers:
-        if content is None and not t.world.is_written(module, name):
+        if content is None and not t.world.is_written(name):
             t.meaning[value.unique()] = Const(None)
         else:
             t.emit(node, Read(relative), hint=name)
-    elif _is_scalar(content) and not t.world.is_written(module, name):
+    elif _is_scalar(content) and not t.world.is_written(name):
         t.meaning[value.unique()] = Const(encode(content))
     else:
         _note_attribute(t, owner, name, value)
@@ -107,7 +111,17 @@ def _same(t: Translator, node: Any) -> None:
 
 
 def _uninitialized(t: Translator, node: Any) -> None:
-    t.alias(node, Const(None))
+    """What is never read: any value of the type will do, and keeps it for TorchScript."""
+    kind = node.output().type().annotation_str
+    if kind == "Tensor":
+        given = (value for value in t.graph.inputs() if value.type().annotation_str == kind)
+        found = next((t.meaning[value.unique()] for value in given), Const(None))
+        t.meaning[node.output().unique()] = found
+        return
+    t.alias(node, Const(_ANY.get(kind)))
+
+
+_ANY: dict[str, bool | int | float | str] = {"int": 0, "float": 0.0, "bool": False, "str": ""}
 
 
 def _tuple(t: Translator, node: Any) -> None:
@@ -126,7 +140,14 @@ def _tuple(t: Translator, node: Any) -> None:
 
 
 def _list(t: Translator, node: Any) -> None:
-    t.emit(node, Builtin("list"), t.operands(node), hint="items")
+    if hides(node):
+        return
+    try:
+        name = "tuple" if makes_tuple(node) else "list"
+    except LookupError as error:
+        (use,) = node.output().uses()  # The list itself has no place.
+        raise unsupported(use.user, str(error), t.owner or ()) from error
+    t.emit(node, Builtin(name), t.operands(node), hint="items")
 
 
 def _dict(t: Translator, node: Any) -> None:

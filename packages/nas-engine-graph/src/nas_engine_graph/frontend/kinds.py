@@ -123,9 +123,9 @@ class Kinds:
 
     def at(self, node: Any, index: int) -> str | None:
         """The kind of what the node takes as its input of this index."""
-        kind, inputs = node.kind(), list(node.inputs())
+        kind = node.kind()
         if kind in _EQUAL:
-            return self.of(inputs[1 - index])
+            return self.of(list(node.inputs())[1 - index])
         if kind == "prim::Loop":
             return self.of(list(node.outputs())[index - 2]) if index >= 2 else None
         if kind in ("prim::CallFunction", "prim::CallMethod"):

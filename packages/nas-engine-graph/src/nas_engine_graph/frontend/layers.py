@@ -6,6 +6,7 @@ can't be made again by its constructor is refused, not guessed.
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -20,7 +21,7 @@ from nas_engine_graph.frontend.parametrizations import (
     parametrizations_of,
     plain_class,
 )
-from nas_engine_graph.ir import Layer
+from nas_engine_graph.ir import Layer, MemoryFormat
 
 __all__ = ["UnrecoverableError", "is_layer", "layer_class", "recover"]
 
@@ -218,6 +219,26 @@ def _tensors(module: nn.Module) -> list[tuple[Any, ...]]:
     return [*found, *((name,) for name in module.state_dict(keep_vars=True))]
 
 
+def _strides(module: nn.Module) -> dict[str, tuple[int, ...]]:
+    tensors = (*module.named_parameters(), *module.named_buffers())
+    return {name: tensor.stride() for name, tensor in tensors if tensor.numel()}
+
+
+def _memory_format(module: nn.Module, twin: nn.Module) -> MemoryFormat | None:
+    """The memory format that makes the tensors of the twin lie like those of the module."""
+    ours, theirs = _strides(module), _strides(twin)
+    if ours == theirs:
+        return None
+    for name in ("channels_last", "channels_last_3d"):
+        moved: Any = copy.deepcopy(twin)
+        if _strides(moved.to(memory_format=getattr(torch, name))) == ours:
+            return MemoryFormat(name)
+    odd = next(name for name, strides in ours.items() if strides != theirs.get(name))
+    raise UnrecoverableError(
+        f"its tensor {odd!r} has the strides {ours[odd]}, its constructor makes {theirs.get(odd)}"
+    )
+
+
 def _settings(module: nn.Module, twin: nn.Module) -> Iterator[tuple[str, Any]]:
     for name, ours in vars(twin).items():
         theirs = vars(module).get(name, _MISSING)
@@ -253,6 +274,7 @@ def recover(module: nn.Module, cls: type[nn.Module] | None = None) -> Layer:
             raise UnrecoverableError(
                 f"{cls.__qualname__} made again differs in {(odd or theirs)[0]}"
             )
+        memory_format = _memory_format(module, twin)
         settings = tuple(_settings(module, twin))
         for (name, a), (_, b) in zip(module.named_modules(), twin.named_modules(), strict=True):
             if name.startswith("parametrizations"):
@@ -268,6 +290,7 @@ def recover(module: nn.Module, cls: type[nn.Module] | None = None) -> Layer:
             settings=settings,
             parametrizations=parametrizations_of(module),
             frozen=tuple(n for n, p in module.named_parameters() if not p.requires_grad),
+            memory_format=memory_format,
         )
     except NotEncodableError as error:
         raise UnrecoverableError(str(error)) from error

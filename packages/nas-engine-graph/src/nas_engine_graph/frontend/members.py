@@ -20,11 +20,13 @@ from nas_engine_graph.ir import (
     Buffer,
     Function,
     Graph,
+    Init,
     Layer,
     Member,
     Parameter,
     Tie,
 )
+from nas_engine_graph.ir.strides import compact, overlaps
 
 __all__ = ["assemble"]
 
@@ -113,10 +115,11 @@ class _Assembly:
         return parent and not module.training
 
     def layer(self, module: nn.Module, path: Path) -> Layer:
-        self.whole = path
+        self.whole, tied = path, len(self.ties)
         for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
             self.first(tensor, (*path, *name.split(".")))
-        self._inner_ties(module, path)
+        # Ties inside a layer are its constructor's work.
+        self.ties[tied:] = [t for t in self.ties[tied:] if t.source[: len(path)] != path]
         try:
             return replace(
                 self.world.recover(module),
@@ -129,14 +132,6 @@ class _Assembly:
                 ".".join(path),
             ) from error
 
-    def _inner_ties(self, module: nn.Module, path: Path) -> None:
-        """Ties inside a layer are its constructor's work."""
-        self.ties = [
-            tie
-            for tie in self.ties
-            if not (tie.target[: len(path)] == path and tie.source[: len(path)] == path)
-        ]
-
     def parameter(self, tensor: Tensor | None, path: Path) -> Member:
         if tensor is None or not self.first(tensor, path):
             return Absent("parameter")
@@ -144,12 +139,24 @@ class _Assembly:
             raise UnsupportedModuleError(
                 f"parameter {path[-1]!r} of type {type(tensor).__name__}", ".".join(path[:-1])
             )
-        return Parameter(
-            tuple(tensor.shape),
-            initial(tensor, True),
-            dtype_name(tensor.dtype),
-            tensor.requires_grad,
-        )
+        init, strides = self.laid_out(tensor, path, drawn=True)
+        kind = dtype_name(tensor.dtype)
+        return Parameter(tuple(tensor.shape), init, kind, tensor.requires_grad, strides)
+
+    def laid_out(
+        self, tensor: Tensor, path: Path, drawn: bool
+    ) -> tuple[Init, tuple[int, ...] | None]:
+        """The first elements, and the strides if they are unusual."""
+        shape, strides = tuple(tensor.shape), tensor.stride()
+        if not tensor.numel() or strides == torch.empty(shape, device="meta").stride():
+            return initial(tensor, drawn), None
+        if overlaps(shape, strides):
+            raise UnsupportedModuleError(
+                f"tensor {path[-1]!r}, whose elements overlap in memory", ".".join(path[:-1])
+            )
+        for dim, size in enumerate(compact(shape, strides)[0]):
+            tensor = tensor.narrow(dim, 0, size)
+        return initial(tensor, drawn), strides
 
     def buffer(self, tensor: Tensor | None, path: Path, persistent: bool) -> Member:
         if tensor is None:
@@ -160,8 +167,8 @@ class _Assembly:
             raise UnsupportedModuleError(
                 f"buffer {path[-1]!r} that is no plain tensor", ".".join(path[:-1])
             )
-        init = initial(tensor, False)
-        return Buffer(tuple(tensor.shape), init, dtype_name(tensor.dtype), persistent)
+        init, strides = self.laid_out(tensor, path, drawn=False)
+        return Buffer(tuple(tensor.shape), init, dtype_name(tensor.dtype), persistent, strides)
 
     def attributes(self, module: nn.Module, path: Path) -> list[tuple[str, Member]]:
         found: list[tuple[str, Member]] = []
@@ -192,7 +199,3 @@ def assemble(world: Tree) -> Graph:
         )
     assert isinstance(made, Graph)
     return replace(made, ties=tuple(assembly.ties))
-
-
-def is_complex(tensor: Tensor) -> bool:
-    return tensor.dtype in (torch.complex64, torch.complex128)

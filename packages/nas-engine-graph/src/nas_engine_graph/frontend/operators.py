@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from nas_engine_graph.frontend.schema import Schema, schema_of
+from nas_engine_graph.frontend.sequences import hidden, is_float, is_tuple, is_view, wanted_as
 from nas_engine_graph.frontend.translate import Translator
 from nas_engine_graph.frontend.world import unsupported
 from nas_engine_graph.ir import Builtin, Call, Const, Operand, Operation, Operator, Ref, key
@@ -40,12 +41,12 @@ _FOLDED: dict[str, Callable[..., Any]] = {
     "eq": python.eq, "ne": python.ne, "lt": python.lt, "le": python.le, "gt": python.gt,
     "ge": python.ge, "and": python.and_, "or": python.or_, "xor": python.xor, "not": python.not_,
     "is": python.is_, "is_not": python.is_not, "int": int, "float": float, "bool": bool,
-    "abs": abs, "min": min, "max": max, "getitem": python.getitem, "len": len,
+    "abs": abs, "min": min, "max": max, "round": round, "str": str, "getitem": python.getitem,
+    "len": len,
     "contains": python.contains,
 }  # fmt: skip
-_LISTS = frozenset({"eq", "ne", "add"})
+_INEXACT = frozenset({"pow", "round", "min", "max"})
 _NUMBERS = frozenset({"int", "float", "number", "bool", "complex"})
-_LISTED = frozenset({"aten::keys", "aten::values", "aten::items"})
 
 
 def _method_name(schema: Schema, first: str) -> Operation | None:
@@ -125,6 +126,12 @@ def operator(t: Translator, node: Any) -> None:
     schema = schema_of(node)
     if schema is None:
         raise unsupported(node, f"TorchScript's {node.kind()}", t.owner or ())
+    if (source := hidden(node)) is not None:
+        t.alias(node, t.operand(source, 0))
+        return
+    if is_float(node):
+        _float(t, node)
+        return
     operands = t.operands(node)
     if schema.name in _IMPLICIT or schema.name == "has_torch_function":
         # Eager code passes the tensor itself where TorchScript converts it.
@@ -146,18 +153,26 @@ def operator(t: Translator, node: Any) -> None:
     t.emit(node, operation, positional, keywords, hint=_hint(schema))
 
 
+def _float(t: Translator, node: Any) -> None:
+    """A call of ``float``, which TorchScript may have left out."""
+    number = t.operand(node, 0)
+    if isinstance(number, Const):
+        t.alias(node, Const(float(number.value)))  # type: ignore[arg-type]
+    elif next(iter(node.inputs())).node().kind() == "aten::Float":
+        t.alias(node, number)
+    else:
+        t.emit(node, Builtin("float"), [number], hint="float")
+
+
 def _hint(schema: Schema) -> str:
     return schema.name.strip("_") or "value"
 
 
 def _builtin(t: Translator, node: Any, name: str, schema: Schema, operands: list[Operand]) -> None:
+    if name in _INEXACT:
+        t.inexact = True
     if (folded := _folded(name, operands)) is not None:
         t.alias(node, folded)
-        return
-    source = next(iter(node.inputs()), None)
-    listed = source is not None and source.node().kind() in _LISTED and len(source.uses()) == 1
-    if name == "list_of" and listed:
-        t.alias(node, operands[0])  # The views of a dict are lists already.
         return
     if name == "not" and all(u.user.kind() == "prim::If" for u in node.output().uses()):
         # A branch turns its arms around instead: one form for "if not a" and for the assert of a.
@@ -165,26 +180,33 @@ def _builtin(t: Translator, node: Any, name: str, schema: Schema, operands: list
         t.negated[made.name] = operands[0]
         return
     if name in ("iadd", "imul"):
-        t.emit(node, Builtin(name), operands, hint="items")
+        # A tuple can't be changed in place: Python makes another one.
+        fresh = is_tuple(next(iter(node.inputs())))
+        t.emit(node, Builtin(name[1:] if fresh else name), operands, hint="items")
+        return
+    if is_view(node):
+        _view(t, node, name, operands)
         return
     if name.startswith("method."):
         positional, keywords = arguments(schema, operands)
         t.emit(node, Builtin(name), positional, keywords, hint=_hint(schema))
         return
-    if name in _LISTS:
-        operands = [_as_list(t, node, schema, i, o) for i, o in enumerate(operands)]
     t.emit(node, Builtin(name), operands, hint=_hint(schema))
 
 
-def _as_list(t: Translator, node: Any, schema: Schema, index: int, operand: Operand) -> Operand:
-    """Sizes and tuples are lists to TorchScript: compare them as such."""
-    if not schema.arguments[index].type.startswith("List") or not isinstance(operand, Ref):
-        return operand
-    if list(node.inputs())[index].node().kind() in ("aten::list", "prim::ListConstruct"):
-        return operand
-    made = t.value("items", t.type_of(operand))
-    t.append(node, Builtin("list_of"), [operand], made)
-    return Ref(made.name)
+def _view(t: Translator, node: Any, name: str, operands: list[Operand]) -> None:
+    """The keys, values or items of a dict: as a view or, where they are indexed, as a list."""
+    try:
+        wanted = wanted_as(node)
+    except LookupError as error:
+        raise unsupported(node, str(error), t.owner or ()) from error
+    kind, hint = node.output().type().annotation_str, name.removeprefix("method.")
+    if wanted == "view":
+        t.emit(node, Builtin(name), operands, hint=hint)
+        return
+    made = t.value(hint, kind)
+    t.append(node, Builtin(name), operands, made)
+    t.emit(node, Builtin("list_of"), [Ref(made.name)], hint="items")
 
 
 def _packed(node: Any) -> bool:

@@ -6,11 +6,9 @@ constants, so that TorchScript follows the branch that the module really takes.
 
 from __future__ import annotations
 
-import ast
 import inspect
 import itertools
 import linecache
-import textwrap
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, get_type_hints
@@ -18,51 +16,17 @@ from typing import Any, get_type_hints
 import torch
 from torch import Tensor, nn
 
-__all__ = ["has_simple_signature", "shadow"]
+from nas_engine_graph.frontend.methods import assigned, raised
+
+__all__ = ["has_simple_signature", "is_stand_in", "shadow"]
 
 _COUNTER = itertools.count()
+_STAND_INS = "stand_ins"
 _FLAGS = (bool, str)
 _READABLE = (bool, int, float, str, tuple)
 _SIMPLE = (Tensor, Tensor | None, bool, bool | None, int, int | None, float, list[int] | None)
 _RESULTS = (Tensor, tuple[Tensor, Tensor | None])
 _PAIR = tuple[Tensor, Tensor]
-
-
-@lru_cache(maxsize=4096)
-def _methods(cls: type) -> dict[str, tuple[frozenset[str], frozenset[str]]]:
-    """Of every method of the user's: the attributes that it assigns, and all that it mentions."""
-    found: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
-    for base in cls.__mro__:
-        if base.__module__.startswith("torch.") or base is object:
-            continue
-        for name, member in vars(base).items():
-            function = member.fget if isinstance(member, property) else member
-            if name == "__init__" or not inspect.isfunction(function):
-                continue
-            try:
-                tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(function))))
-            except (OSError, SyntaxError, TypeError):
-                continue
-            nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
-            stored = frozenset(node.attr for node in nodes if isinstance(node.ctx, ast.Store))
-            found.setdefault(name, (stored, frozenset(node.attr for node in nodes)))
-    return found
-
-
-def _assigned(classes: set[type]) -> frozenset[str]:
-    """The attributes that are assigned by any method that ``forward`` may come to."""
-    methods: dict[str, list[tuple[frozenset[str], frozenset[str]]]] = {}
-    for cls in classes:
-        for name, found in _methods(cls).items():
-            methods.setdefault(name, []).append(found)
-    stored: set[str] = set()
-    waiting, seen = ["forward"], {"forward"}
-    while waiting:
-        for assigned, mentioned in methods.get(waiting.pop(), ()):
-            stored |= assigned
-            waiting += [name for name in mentioned if name in methods and name not in seen]
-            seen |= mentioned
-    return frozenset(stored)
 
 
 def _constants(module: nn.Module, written: frozenset[str]) -> list[str]:
@@ -72,6 +36,7 @@ def _constants(module: nn.Module, written: frozenset[str]) -> list[str]:
         for name, value in vars(module).items()
         if type(value) in _FLAGS and not name.startswith("_") and name != "training"
     ]
+    flags += [name for name in raised(type(module)) if type(vars(module).get(name)) is int]
     return [*declared, *(f for f in flags if f not in written and f not in declared)]
 
 
@@ -83,7 +48,7 @@ def _annotations(cls: type) -> Mapping[str, Any]:
 
 def shadow(module: nn.Module, whole: Callable[[nn.Module], bool]) -> nn.Module:
     """A copy of the tree that shares all tensors; where ``whole`` holds, a stand-in."""
-    written = _assigned({type(m) for m in module.modules()})
+    written = assigned({type(m) for m in module.modules()})
     made: dict[int, nn.Module] = {}
 
     def copy(original: nn.Module) -> nn.Module:
@@ -146,7 +111,7 @@ def _stand_in_class(cls: type[nn.Module], pair: bool) -> type[nn.Module]:
     file = f"<stand-in {next(_COUNTER)}>"
     linecache.cache[file] = (len(source), None, source.splitlines(True), file)
     exec(compile(source, file, "exec", dont_inherit=True), scope)
-    members = {"forward": scope["forward"], "whole": scope["whole"], "__module__": "stand_ins"}
+    members = {"forward": scope["forward"], "whole": scope["whole"], "__module__": _STAND_INS}
     return type(cls.__name__, (nn.Module,), members)
 
 
@@ -163,6 +128,11 @@ def _stand_in(original: nn.Module) -> nn.Module:
         if isinstance(value, _READABLE) and not name.startswith("_") and name != "training":
             twin.__dict__[name] = value
     return twin
+
+
+def is_stand_in(module: nn.Module) -> bool:
+    """Whether a module of the shadow stands for one that stays whole."""
+    return type(module).__module__ == _STAND_INS
 
 
 def has_simple_signature(module: nn.Module) -> bool:

@@ -52,6 +52,7 @@ class Context:
 Meaning: TypeAlias = Operand | ModulePath | FunctionName | Context
 
 _WORD = re.compile(r"\W+")
+_NUMBER = re.compile(r"\b(float|int)\b")
 
 
 @dataclass
@@ -74,6 +75,7 @@ class Translator:
         self.negated: dict[str, Operand] = {}
         self.packed: dict[int, Operand] = {}
         self.free: dict[str, Function] = {}
+        self.inexact = False  # Whether TorchScript has other types for numbers than Python.
         self._names: dict[str, int] = {}
         self._open: list[_Open] = []
 
@@ -102,7 +104,9 @@ class Translator:
 
     def operand(self, node: Any, index: int) -> Operand:
         """The operand that the node takes as its input of this index."""
-        value = list(node.inputs())[index]
+        return self._operand(list(node.inputs())[index], node, index)
+
+    def _operand(self, value: Any, node: Any, index: int) -> Operand:
         return self.resolve(value, lambda: self.kinds.at(node, index), node)
 
     def resolve(self, value: Any, kind: Callable[[], str | None], node: Any) -> Operand:
@@ -124,7 +128,8 @@ class Translator:
                 )
 
     def operands(self, node: Any, start: int = 0) -> tuple[Operand, ...]:
-        return tuple(self.operand(node, i) for i in range(start, node.inputsSize()))
+        values = list(node.inputs())
+        return tuple(self._operand(values[i], node, i) for i in range(start, len(values)))
 
     def type_of(self, operand: Operand) -> str:
         if isinstance(operand, Ref):
@@ -175,6 +180,9 @@ class Translator:
 
     def alias(self, node: Any, operand: Operand) -> None:
         """The output of the node is this operand: no node is needed."""
+        kind = node.output().type().annotation_str
+        if isinstance(operand, Const) and kind == "float" and not isinstance(operand.value, float):
+            self.inexact = True
         self.meaning[node.output().unique()] = operand
 
     def block(self, block: Any, parameters: tuple[Value, ...] = ()) -> Block:
@@ -199,6 +207,7 @@ class Translator:
             raise unsupported(node, "a with statement left by a jump", self.owner or ())
         results: list[Operand] = []
         outputs: list[Value] = []
+        renamed: dict[str, Ref] = {}
         for unique in opened.bound:
             found = self.meaning.get(unique)
             if isinstance(found, Ref) and found.name in self.types:
@@ -206,9 +215,12 @@ class Translator:
                 self.types[made.name] = made.type
                 results.append(found)
                 outputs.append(made)
-                self.meaning[unique] = Ref(made.name)
+                renamed[found.name] = Ref(made.name)
                 if self._open:
                     self._open[-1].bound.append(unique)
+        for unique, found in self.meaning.items():
+            if isinstance(found, Ref) and found.name in renamed:
+                self.meaning[unique] = renamed[found.name]
         body = Block((), tuple(opened.nodes), tuple(results))
         self._open[-1].nodes.append(
             Node(
@@ -231,13 +243,14 @@ class Translator:
         parameters = tuple(self.bind(value) for value in inputs)
         self.inline(self.graph)
         returned = self.graph.return_node()
-        results = tuple(self.operand(returned, i) for i in range(returned.inputsSize()))
+        results = self.operands(returned)
         body = Block(parameters, tuple(self._open.pop().nodes), results)
         (output,) = self.graph.outputs()
+        returns = output.type().annotation_str
         return Function(
             name,
             without_unused(body),
-            output.type().annotation_str,
+            "" if self.inexact and _NUMBER.search(returns) else returns,
             _defaults(python, parameters),
             free,
         )

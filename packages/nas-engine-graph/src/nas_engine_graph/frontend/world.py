@@ -92,7 +92,7 @@ class World(Tree):
         self._scripted: dict[Path, Any] = {(): scripted._c}
         self._kinds: dict[str, Kinds] = {}
         self._types: dict[str, Any] = {}
-        self._written: frozenset[tuple[int, str]] | None = None
+        self._written: frozenset[str] | None = None
 
     def free_function(
         self, name: str, local: str, python: Callable[..., Any] | None
@@ -118,11 +118,11 @@ class World(Tree):
         found: Any = state._python_cu.find_function(name)
         return found.graph
 
-    def is_written(self, module: nn.Module, name: str) -> bool:
-        """Whether any compiled method sets this attribute."""
+    def is_written(self, name: str) -> bool:
+        """Whether any compiled method sets an attribute of this name: of whatever module."""
         if self._written is None:
             self._written = frozenset(self._writes())
-        return (id(module), name) in self._written
+        return name in self._written
 
     def _paths(self) -> Iterator[Path]:
         """The modules that TorchScript has looked into."""
@@ -138,15 +138,11 @@ class World(Tree):
                 self._types.setdefault(str(scripted._type()), scripted)
         return self._types
 
-    def _writes(self) -> Iterator[tuple[int, str]]:
-        names: set[str] = set()
+    def _writes(self) -> Iterator[str]:
         for scripted in self._by_type().values():
             for method in scripted._method_names():
                 graph = scripted._get_method(method).graph
-                names |= {n.s("name") for n in _walk(graph) if n.kind() == "prim::SetAttr"}
-        # By name, for every module: the receiver may be reached on many ways.
-        for module in self.root.modules():
-            yield from ((id(module), name) for name in names)
+                yield from (n.s("name") for n in _walk(graph) if n.kind() == "prim::SetAttr")
 
     def kinds(self, key: str, graph: Any) -> Kinds:
         if key not in self._kinds:

@@ -71,6 +71,7 @@ from nas_engine_graph.ir.value import (
     Operand,
     Ref,
     Symbol,
+    TensorType,
     key,
 )
 from nas_engine_graph.ir.verify import problems, verify
@@ -112,6 +113,7 @@ __all__ = [
     "Read",
     "Ref",
     "Symbol",
+    "TensorType",
     "Tie",
     "Value",
     "With",

@@ -115,6 +115,7 @@ def _layer(layer: Layer) -> Any:
             (p.function, p.tensor, _value(p.args), _value(p.kwargs)) for p in layer.parametrizations
         ),
         layer.frozen,
+        layer.memory_format,
         layer.evaluating,
     )
 
@@ -125,10 +126,10 @@ def _member(member: Member) -> Any:
             return ("graph", member.digest)
         case Layer():
             return ("layer", _layer(member))
-        case Parameter(shape, init, dtype, requires_grad):
-            return ("parameter", shape, _init(init), dtype, requires_grad)
-        case Buffer(shape, init, dtype, persistent):
-            return ("buffer", shape, _init(init), dtype, persistent)
+        case Parameter(shape, init, dtype, requires_grad, strides):
+            return ("parameter", shape, _init(init), dtype, requires_grad, strides)
+        case Buffer(shape, init, dtype, persistent, strides):
+            return ("buffer", shape, _init(init), dtype, persistent, strides)
         case Attribute(value):
             return ("attribute", _value(value))
         case Absent(kind):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -64,7 +65,7 @@ def at(graph: Graph, path: str | Sequence[str]) -> Member:
     """
     found: Member = graph
     for name in _path(path):
-        members = dict(found.members) if isinstance(found, Graph) else {}
+        members = found.table if isinstance(found, Graph) else {}
         if name not in members:
             where = ".".join(_path(path))
             raise KeyError(f"nothing at {where!r}: no {name!r}{nearest(name, members)}")
@@ -155,7 +156,7 @@ def _kinds(member: Member | None) -> tuple[str, ...]:
 def replace_member(graph: Graph, path: str | Sequence[str], member: Member) -> Graph:
     """The graph with another member at ``path``; a new name is registered last."""
     (name, *rest) = _path(path)
-    members = dict(graph.members)
+    members = dict(graph.table)
     if rest:
         child = members.get(name)
         if not isinstance(child, Graph):
@@ -308,14 +309,27 @@ def drop_unused(graph: Graph) -> Graph:
 
 
 def _dropped(function: Function) -> Function:
-    while True:
-        used = frozenset(references(function.body))
+    dead = _dead(function.body)
+    if not dead:
+        return function
+    body = _rewritten(function.body, lambda node: () if id(node) in dead else (node,))
+    return replace(function, body=body)
 
-        def keep(node: Node, used: frozenset[str] = used) -> Sequence[Node]:
-            unused = not any(value.name in used for value in node.outputs)
-            return () if unused and node.outputs and is_pure(node) else (node,)
 
-        body = _rewritten(function.body, keep)
-        if body is function.body:
-            return function
-        function = replace(function, body=body)
+def _dead(body: Block) -> set[int]:
+    """The pure nodes that nobody uses, or only others of these."""
+    uses = Counter(references(body))
+    pure = [node for node in walk(body) if node.outputs and is_pure(node)]
+    makers = {value.name: node for node in pure for value in node.outputs}
+    waiting, dead = pure, set[int]()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in dead or any(uses[value.name] for value in node.outputs):
+            continue
+        dead.add(id(node))
+        for operand in node.operands:
+            if isinstance(operand, Ref):
+                uses[operand.name] -= 1
+                if operand.name in makers:
+                    waiting.append(makers[operand.name])
+    return dead

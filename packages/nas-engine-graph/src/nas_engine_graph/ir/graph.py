@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nas_engine_graph.ir.operation import Operation
-from nas_engine_graph.ir.value import Init, Operand, key
+from nas_engine_graph.ir.value import Init, MemoryFormat, Operand, key
 
 if TYPE_CHECKING:
     import torch
@@ -56,7 +56,11 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One step of a computation."""
+    """One step of a computation.
+
+    ``notes`` are what a pass found out: ``annotate`` gives ``outputs``, a ``TensorType`` or None
+    for each of the outputs, and ``flops``, a number or None. Equality and digests ignore them.
+    """
 
     operation: Operation
     inputs: tuple[Operand, ...] = ()
@@ -90,12 +94,13 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A trainable tensor of a user-written module."""
+    """A trainable tensor of a user-written module; ``strides`` if they are not the usual ones."""
 
     shape: tuple[int, ...]
     init: Init
     dtype: str = "float32"
     requires_grad: bool = True
+    strides: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +111,7 @@ class Buffer:
     init: Init
     dtype: str = "float32"
     persistent: bool = True
+    strides: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -150,6 +156,7 @@ class Layer:
     settings: tuple[tuple[str, Any], ...] = ()
     parametrizations: tuple[Parametrization, ...] = ()
     frozen: tuple[str, ...] = ()
+    memory_format: MemoryFormat | None = None
     evaluating: bool = False
 
 
@@ -218,9 +225,19 @@ class Graph:
 
         return to_text(self)
 
+    @cached_property
+    def table(self) -> Mapping[str, Member]:
+        """The members by name."""
+        return dict(self.members)
+
+    @cached_property
+    def is_numbered(self) -> bool:
+        """Whether the members are called 0, 1, 2, … in this order."""
+        return all(name == str(index) for index, (name, _) in enumerate(self.members))
+
     def member(self, name: str) -> Member:
         """The member of this name; ``KeyError`` if there is none."""
-        return dict(self.members)[name]
+        return self.table[name]
 
     def function(self, name: str = "forward") -> Function:
         """The method or free function of this name; ``KeyError`` if there is none."""

@@ -55,7 +55,7 @@ from nas_engine_graph.ir.value import (
 __all__ = ["parse", "parse_block"]
 
 _TOKEN = re.compile(
-    r"""(?P<space>\s+)|(?P<string>"(?:[^"\\]|\\.)*")|(?P<text>'(?:[^'\\]|\\.)*')|(?P<arrow>->)"""
+    r"""(?P<space>\s+|\#[^\n]*)|(?P<string>"(?:[^"\\]|\\.)*")|(?P<text>'(?:[^'\\]|\\.)*')|(?P<arrow>->)"""
     r"""|(?P<number>-?(?:\d+\.?\d*(?:e[+-]?\d+)?|inf|nan)(?![\w.]))"""
     r"""|(?P<value>%\w+)|(?P<word>[A-Za-z_][\w.]*)|(?P<mark>[(){}\[\],:=])"""
 )
@@ -184,7 +184,7 @@ class _Parser:
         target = self.take(kind="word")
         args, kwargs = self._arguments()
         made = Layer(target, args, kwargs)
-        while self.next.text in ("label", "set", "with", "frozen", "evaluating"):
+        while self.next.text in ("label", "set", "with", "frozen", "in", "evaluating"):
             match self.take():
                 case "label":
                     made = replace(made, label=self.string())
@@ -197,6 +197,8 @@ class _Parser:
                     made = replace(made, parametrizations=(*made.parametrizations, added))
                 case "frozen":
                     made = replace(made, frozen=self.value())
+                case "in":
+                    made = replace(made, memory_format=self.value())
                 case _:
                     made = replace(made, evaluating=True)
         return made
@@ -300,13 +302,18 @@ class _Parser:
         self.take("=")
         return shape, self.value(), dtype
 
+    def _strides(self) -> tuple[int, ...] | None:
+        return self.value() if self.maybe("strides") else None
+
     def member(self, kind: str) -> tuple[str, Member]:
         name = self.string()
         match kind:
             case "parameter":
-                return name, Parameter(*self.tensor(), requires_grad=not self.maybe("frozen"))
+                made = Parameter(*self.tensor(), requires_grad=not self.maybe("frozen"))
+                return name, replace(made, strides=self._strides())
             case "buffer":
-                return name, Buffer(*self.tensor(), persistent=not self.maybe("transient"))
+                kept = Buffer(*self.tensor(), persistent=not self.maybe("transient"))
+                return name, replace(kept, strides=self._strides())
             case "attribute":
                 self.take(":")
                 annotated = self.string()

@@ -80,6 +80,8 @@ def _is_placeless(
             return bool(node.inputs) or name == "tuple"
         case Builtin("is" | "is_not") if count == 1:
             return True
+        case Builtin("method.keys" | "method.values" | "method.items") if count == 1:
+            return True  # A view shows the dict as it is, whenever it is made.
         case Builtin(name) if name in _ARITHMETIC and count == 1:
             return all(_is_scalar(operand, kinds) for operand in node.operands)
         case _:

@@ -1,4 +1,4 @@
-"""The text form: what ``print(graph)`` shows, and ``parse`` reads back."""
+"""The text form: what ``print(graph)`` shows, and ``parse`` reads back; notes are comments."""
 
 from __future__ import annotations
 
@@ -100,6 +100,8 @@ def _layer(layer: Layer) -> str:
         made += f" with {_parametrization(p)}"
     if layer.frozen:
         made += f" frozen {value_text(layer.frozen)}"
+    if layer.memory_format:
+        made += f" in {value_text(layer.memory_format)}"
     return made + (" evaluating" if layer.evaluating else "")
 
 
@@ -118,15 +120,19 @@ def _init(init: Init) -> str:
             return value_text(init)
 
 
+def _strides(strides: tuple[int, ...] | None) -> str:
+    return "" if strides is None else f" strides {value_text(strides)}"
+
+
 def _member(name: str, member: Member, depth: int) -> Iterator[str]:
     pad, quoted = _INDENT * depth, json.dumps(name)
     match member:
-        case Parameter(shape, init, dtype, requires_grad):
-            frozen = "" if requires_grad else " frozen"
-            yield f"{pad}parameter {quoted}: {dtype} {value_text(shape)} = {_init(init)}{frozen}"
-        case Buffer(shape, init, dtype, persistent):
-            transient = "" if persistent else " transient"
-            yield f"{pad}buffer {quoted}: {dtype} {value_text(shape)} = {_init(init)}{transient}"
+        case Parameter(shape, init, dtype, requires_grad, strides):
+            words = ("" if requires_grad else " frozen") + _strides(strides)
+            yield f"{pad}parameter {quoted}: {dtype} {value_text(shape)} = {_init(init)}{words}"
+        case Buffer(shape, init, dtype, persistent, strides):
+            words = ("" if persistent else " transient") + _strides(strides)
+            yield f"{pad}buffer {quoted}: {dtype} {value_text(shape)} = {_init(init)}{words}"
         case Attribute(value, kind):
             yield f"{pad}attribute {quoted}: {json.dumps(kind)} = {value_text(value)}"
         case Absent(kind):
@@ -190,11 +196,22 @@ def _node(node: Node, depth: int) -> Iterator[str]:
     line = f"{pad}{assigned}{operation_text(node.operation)}({', '.join(words)})"
     if node.label is not None:
         line += f" label {json.dumps(node.label)}"
+    comment = _notes(node)
     for block in node.blocks:
-        yield f"{line} {{"
+        yield f"{line} {{{comment}"
         yield from _block(block, depth + 1)
-        line = f"{pad}}}"
-    yield line
+        line, comment = f"{pad}}}", ""
+    yield f"{line}{comment}"
+
+
+def _notes(node: Node) -> str:
+    if node.notes is None:
+        return ""
+    pairs = zip(node.outputs, node.notes.get("outputs", ()), strict=False)
+    words = [str(kind or "?") for value, kind in pairs if kind or value.type == "Tensor"]
+    flops = node.notes.get("flops", 0)
+    words += ["? FLOPs"] if flops is None else [f"{flops:,} FLOPs"] if flops else []
+    return f"  # {', '.join(words)}" if words else ""
 
 
 def _block(block: Block, depth: int) -> Iterator[str]:

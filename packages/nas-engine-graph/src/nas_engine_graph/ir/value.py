@@ -21,6 +21,7 @@ __all__ = [
     "Operand",
     "Ref",
     "Symbol",
+    "TensorType",
     "key",
 ]
 
@@ -58,6 +59,22 @@ class MemoryFormat:
     """An order of dimensions in memory: ``MemoryFormat("channels_last")``."""
 
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class TensorType:
+    """Element type and shape of a tensor, ``None`` for a size that is not known.
+
+    >>> print(TensorType("float32", (8, None)))
+    float32[8, ?]
+    """
+
+    dtype: str
+    shape: tuple[int | None, ...]
+
+    def __str__(self) -> str:
+        sizes = ", ".join("?" if size is None else str(size) for size in self.shape)
+        return f"{self.dtype}[{sizes}]"
 
 
 Constant: TypeAlias = (

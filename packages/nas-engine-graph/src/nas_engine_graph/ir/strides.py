@@ -1,0 +1,37 @@
+"""Where the elements of a tensor are in memory, if it is not one after the other."""
+
+from __future__ import annotations
+
+__all__ = ["compact", "overlaps"]
+
+
+def compact(
+    shape: tuple[int, ...], strides: tuple[int, ...]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Shape and strides without what is there only because it was expanded.
+
+    >>> compact((4, 3), (0, 1))
+    ((1, 3), (3, 1))
+    """
+    sizes = tuple(1 if not step else size for size, step in zip(shape, strides, strict=True))
+    usual, step = [], 1
+    for size in reversed(sizes):
+        usual.append(step)
+        step *= size
+    pairs = zip(strides, reversed(usual), strict=True)
+    return sizes, tuple(step or other for step, other in pairs)
+
+
+def overlaps(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
+    """Whether two elements may be in one place, besides by expansion.
+
+    >>> overlaps((4, 3), (1, 1)), overlaps((4, 3), (1, 4)), overlaps((4, 3), (0, 1))
+    (True, False, False)
+    """
+    last = 0
+    steps = sorted((step, size) for size, step in zip(shape, strides, strict=True) if size > 1)
+    for step, size in steps:
+        if step and step <= last:
+            return True
+        last += step * (size - 1)
+    return False

@@ -1,0 +1,142 @@
+"""What TorchScript computes by other rules than Python."""
+
+from typing import Dict, List
+
+import torch
+from torch import Tensor, nn
+
+from corpus.case import case, x
+
+
+@case(x(2, 4))
+class Powers(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.k, self.changed = 3, 2
+
+    def step(self):
+        self.changed += 1
+
+    def forward(self, x):
+        n = 2
+        n = n + 1
+        m = n
+        k = 2**m
+        self.step()
+        x = x[:, : 2**self.k]
+        n **= 2
+        return (
+            x**2, k, k**2, 2**n, m**n, x.shape[0] ** 2, pow(2, n), 2**-1, 2**self.k,
+            2**self.changed, float(2**m), float(k) / 2, (n + 1) ** 2 % 5, x * 2**m, x**m, -(m**2),
+        )  # fmt: skip
+
+
+class Power(nn.Module):
+    def __init__(self, k):
+        super().__init__()
+        self.k = k
+
+    def forward(self, x):
+        return x.repeat(1, 2**self.k), 3**self.k
+
+
+@case(x(2, 4))
+class PowersOfSeveral(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = Power(1), Power(2)
+
+    def forward(self, x):
+        return self.a(x), self.b(x)
+
+
+@case(x(2, 4), 2.5, 3)
+class Rounding(nn.Module):
+    def forward(self, x, f: float, n: int):
+        return (
+            round(-0.5), round(f), round(1.5 + 1), max(2, 1.0), min(1, 2.0), max(n, 1), str(1.0),
+            str(f), f"{1.0}", float(n), float(-0.0), float(x[0, 0]),
+        )  # fmt: skip
+
+
+@case(x(2, 4), 0, 3)
+class LogicValues(nn.Module):
+    def forward(self, x, n: int, m: int):
+        a = n and m
+        b = n or m
+        c = n or m or 5
+        d = x.dim() and m
+        ready = x.sum() > 100 or x.dim() == 2
+        if ready and not (n and m):
+            x = x * 2
+        return x, a, b, c, d, 1 and 2, 0 or 3, n > 0 and m > 2, x is None or m
+
+
+@case(x(2, 4))
+class ReturnedDtypes(nn.Module):
+    def forward(self, x):
+        kind = torch.float16 if x.shape[0] > 1 else torch.float64
+        dtypes = [torch.float32, kind]
+        y = x.to(kind).to(dtypes[0])
+        return torch.float32, kind, (torch.int64, 1), dtypes, x.dtype == torch.float32, y
+
+
+@case(x(2, 4))
+class JoinedSizes(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.pair = (2, 4)
+
+    def joined(self, sizes: List[int]):
+        return (1 + 2,) + sizes + (3,), sizes + sizes, sizes == (2, 4), (2, 4) != sizes
+
+    def forward(self, x):
+        t = (5, 6)
+        s = x.shape
+        u = s
+        s += (1,)
+        a = [1, 2] + [3]
+        b = [i for i in range(2)] + a
+        parts = x.chunk(2, 1) + (x,)
+        return (
+            self.joined(x.shape), s, u, a, b, list(x.shape) + [1], parts, x.shape + t,
+            x.shape + self.pair, x.shape == self.pair, x.shape == [2, 4], list(x.shape) == [2, 4],
+            x.shape[:1] + (2,) * 2, x.stride() + (1,), (x.shape + (1,)) + (2,), x.shape[0:1] * 2,
+            x.shape[:2] + (
+                3,
+                4,
+            ),
+        )  # fmt: skip
+
+
+@case({"a": x(2, 4), "b": x(2, 4)})
+class DictViews(nn.Module):
+    def forward(self, xs: Dict[str, Tensor]):
+        total = torch.zeros(2, 4)
+        for name, x in xs.items():
+            total = total + x * len(name)
+        for x in xs.values():
+            total = total + x
+        counts: Dict[str, int] = {"z": 1}
+        names = xs.keys()
+        return names, total, len(xs.keys()), "a" in xs.keys(), sorted(xs.keys()), counts.keys()
+
+
+@case(x(2, 3, 4, 4))
+def ChannelsLast():
+    net = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4))
+    return nn.Sequential(net.to(memory_format=torch.channels_last), nn.Conv2d(4, 2, 2))
+
+
+@case(x(2, 4))
+class UnusualStrides(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.turned = nn.Parameter(torch.randn(4, 3).t())
+        self.images = nn.Parameter(torch.randn(2, 3, 4, 4).to(memory_format=torch.channels_last))
+        self.register_buffer("wide", torch.randn(1, 4).expand(3, 4), persistent=False)
+        self.register_buffer("sliced", torch.randn(4, 6)[:, ::2])
+        self.register_buffer("rows", torch.arange(3).unsqueeze(1).expand(-1, 4), persistent=False)
+
+    def forward(self, x):
+        return self.turned, self.images * 2, self.wide, self.sliced, self.rows + x[0]
