@@ -69,8 +69,9 @@ def _overloads(find: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
 def isolated(eager: bool = True) -> Iterator[None]:
     """Compile inside with empty caches, reading sources eagerly; afterwards all is as before."""
     with _LOCK, warnings.catch_warnings():
-        # What TorchScript says of itself; what the user's code says is for the user.
-        warnings.filterwarnings("ignore", module=r"torch(\.|$)")
+        # What TorchScript says, itself or from a visitor of `ast`; what the user's code says is for
+        # the user.
+        warnings.filterwarnings("ignore", module=r"(torch(\.|$)|ast$)")
         kept = (
             recursive.concrete_type_store,
             state._jit_caching_layer,
