@@ -6,7 +6,8 @@ once. What a forward reads besides (inputs, parameters, buffers, constants) are 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -19,7 +20,7 @@ __all__ = [
     "Ref",
     "Source",
     "frozen",
-    "frozen_program",
+    "frozen_programs",
     "hashable",
     "refs_in",
     "replaced",
@@ -74,6 +75,7 @@ class Call:
         after: earlier calls that must have run, since they read what it changes.
         grad: whether gradients were recorded.
         module: the path of the submodule.
+        reads: parameters and buffers that the submodule takes by itself.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Call:
     after: tuple[int, ...] = ()
     grad: bool = True
     module: str | None = None
+    reads: tuple[int, ...] = ()
 
     @property
     def inputs(self) -> tuple[int, ...]:
@@ -107,12 +110,18 @@ class Program:
         sources: number → value that is given.
         facts: number → what is known of every value.
         output: the structure of the result.
+        felt: the values that the gradient of the result comes by; None if none was recorded.
     """
 
     calls: tuple[Call, ...]
     sources: Mapping[int, Source]
     facts: Mapping[int, Facts]
     output: Any
+    felt: frozenset[int] | None = None
+
+    def uses(self) -> Counter[int]:
+        """How many calls take each value."""
+        return Counter(n for call in self.calls for n in (*call.inputs, *call.reads))
 
 
 def refs_in(structure: Any) -> Iterator[int]:
@@ -155,17 +164,49 @@ def replaced(structure: Any, change: Callable[[Any], Any]) -> Any:
             return change(structure)
 
 
-def frozen_program(program: Program) -> Any:
-    """What is equal for programs that make the same calls, whatever the shapes of their values."""
+def frozen_programs(programs: Sequence[Program]) -> Any:
+    """What is equal for programs that the same code is written for.
+
+    Code for one size of the batch does for another if that size is found nowhere but in the first
+    dimension of values: neither in arguments, nor where it could be taken for another number.
+    """
+    batch = _batch_of(programs)
 
     def leaf(value: Any) -> Any:
         return ("value", value.id) if isinstance(value, Ref) else hashable(value)
 
+    def layout(facts: Facts) -> Any:
+        shape: tuple[int | str, ...] = facts.shape
+        stride = facts.stride
+        order = sorted(range(len(stride)), key=lambda d: (-stride[d], d))
+        if shape and shape[0] == batch:
+            shape = ("batch", *shape[1:])
+        return shape, facts.dtype, tuple(order)
+
     return tuple(
-        (call.name, call.function, call.module, call.grad, frozen(replaced(call.args, leaf)),
-         frozen(replaced(dict(call.kwargs), leaf)), call.outputs, call.writes)
-        for call in program.calls
-    ), tuple(program.sources.items())  # fmt: skip
+        (tuple(
+            (call.name, call.function, call.module, call.grad, frozen(replaced(call.args, leaf)),
+             frozen(replaced(dict(call.kwargs), leaf)), call.outputs, call.writes)
+            for call in program.calls
+        ), tuple(program.sources.items()), tuple(map(layout, program.facts.values())))
+        for program in programs
+    )  # fmt: skip
+
+
+def _batch_of(programs: Sequence[Program]) -> int | None:
+    """The size of the batch, if no other dimension of any value has that size."""
+    sizes: set[int] = set()
+    others: set[int] = {0, 1}
+    for program in programs:
+        for number, facts in program.facts.items():
+            source = program.sources.get(number)
+            if source is not None and source.kind != "input":
+                others |= set(facts.shape)
+            else:
+                others |= set(facts.shape[1:])
+                if source is not None:
+                    sizes |= set(facts.shape[:1])
+    return sizes.pop() if len(sizes) == 1 and not sizes & others else None
 
 
 def hashable(value: Any) -> Any:

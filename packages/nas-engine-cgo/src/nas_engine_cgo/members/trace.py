@@ -1,14 +1,15 @@
 """From a module to its program: run it once on tensors without storage, and write down the calls.
 
 Whatever depends on shapes, flags and Python values is decided by this run; what depends on the
-elements of tensors has no answer on the meta device, and is refused.
+elements of tensors has no answer on the meta device, and is refused. So is what a second run would
+do otherwise, because the first has changed an attribute or has drawn random numbers of Python.
 """
 
 from __future__ import annotations
 
-import copy
+import random
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cache, partial
@@ -20,6 +21,15 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from nas_engine_cgo.members.functions import ELEMENTWISE, PURE
+from nas_engine_cgo.members.ghosts import (
+    attributes,
+    changed_attribute,
+    ghost_module,
+    ghostly,
+    sources_of,
+    tensors_in,
+)
+from nas_engine_cgo.members.lower import simpler
 from nas_engine_cgo.members.program import Call, Facts, Program, Ref, Source, replaced
 
 __all__ = ["UntraceableError", "trace"]
@@ -54,12 +64,15 @@ def trace(
     >>> [call.name for call in program.calls]
     ['linear', 'relu']
     """
-    tracer = _Tracer(module)
+    culprit = ""
     try:
-        return tracer.run(forward, inputs, whole)
+        tracer = _Tracer(module)
+        try:
+            return tracer.run(forward, inputs, whole)
+        finally:
+            culprit = tracer.inside
     # The module is anybody's code, and the meta device refuses in many ways.
-    except Exception as error:
-        culprit = tracer.inside
+    except (Exception, SystemExit) as error:
         if not culprit or culprit in whole:
             reason = str(error) if isinstance(error, UntraceableError) else failure_text(error)
             raise UntraceableError(reason) from error
@@ -81,27 +94,58 @@ class _Tracer(TorchFunctionMode):
         self._aliases: dict[int, set[int]] = defaultdict(set)  # storage → values in it
         self._readers: dict[int, list[int]] = defaultdict(list)  # storage → calls
         self._stale: set[int] = set()
-        self._ghost = self._ghost_of(module)
-        self._recording = True
+        self._origins: dict[int, Any] = {}  # value → where its gradient goes
+        self._ghosts: dict[int, Tensor] = {}  # id of a real tensor → what stands for it
+        self._owned = dict.fromkeys(map(id, (*module.parameters(), *module.buffers())))
+        for tensor, source in sources_of(module):
+            self._ghosts[id(tensor)] = ghost = ghostly(tensor)
+            self._define(ghost, source)
+        self._ghost = ghost_module(module, self._ghosts)
+        self._device = next((p.device.type for p in module.parameters()), "cpu")
+        self._recording = torch.is_grad_enabled()
+        self._autocast = _autocast()
 
     # ------------------------------------------------------------------ the run
 
     def run(
         self, forward: Callable[..., Any], inputs: Sequence[Tensor], whole: frozenset[str]
     ) -> Program:
-        self._recording = torch.is_grad_enabled()
-        given = [_ghostly(tensor) for tensor in inputs]
+        given = [ghostly(tensor) for tensor in inputs]
         for position, tensor in enumerate(given):
             self._define(tensor, Source("input", position))
+        before = {path: attributes(child) for path, child in self._ghost.named_modules()}
+        drawn = random.getstate()
         with ExitStack() as stack:
             for path, child in self._ghost.named_modules():
                 stack.enter_context(_wrapped(child, partial(self._called, path, path in whole)))
             stack.enter_context(torch.device("meta"))
             stack.enter_context(self)
             output = forward(self._ghost, *given)
-            return Program(
-                tuple(self._calls), self._sources, self._facts, replaced(output, self._number)
-            )
+            named = replaced(output, self._number)
+        self.inside = ""
+        if random.getstate() != drawn:
+            random.setstate(drawn)
+            raise UntraceableError("forward draws random numbers of Python")
+        for path, child in self._ghost.named_modules():
+            if not any(path == root or path.startswith(f"{root}.") for root in whole):
+                self._check_unchanged(child, before[path])
+        felt = self._felt(output) if self._recording else None
+        return Program(tuple(self._calls), self._sources, self._facts, named, felt)
+
+    def _felt(self, output: Any) -> frozenset[int]:
+        """The values that the gradient of the output comes by."""
+        left = [_origin(tensor) for tensor in tensors_in(output)]
+        reached: set[Any] = set()
+        while left:
+            origin = left.pop()
+            if origin is None or origin in reached:
+                continue
+            reached.add(origin)
+            if isinstance(origin, Tensor):
+                continue
+            # A leaf is known by itself, not by the node that adds up its gradient.
+            left += [getattr(node, "variable", node) for node, _ in origin.next_functions]
+        return frozenset(n for n, origin in self._origins.items() if origin in reached)
 
     def _called(
         self, path: str, whole: bool, original: Callable[..., Any], *args: Any, **kwargs: Any
@@ -110,13 +154,45 @@ class _Tracer(TorchFunctionMode):
         if self._paused:
             return original(*args, **kwargs)
         outer, self.inside = self.inside, path
+        module = self._ghost.get_submodule(path)
         if whole:
-            with self._pause():
-                result = original(*args, **kwargs)
-            self._record("module", None, args, kwargs, result, effects=True, module=path)
+            result = self._call_whole(path, module, original, args, kwargs)
         else:
+            before = attributes(module)
             result = original(*args, **kwargs)
+            self._check_unchanged(module, before)
+            for tensor in tensors_in(result):
+                self._number(tensor)  # It says where a tensor that nobody knows came from.
         self.inside = outer  # Not in `finally`: it says where the exception came from.
+        return result
+
+    def _check_unchanged(self, module: nn.Module, before: Mapping[str, Any]) -> None:
+        if (name := changed_attribute(module, before)) is not None:
+            raise UntraceableError(f"{type(module).__name__} changes its attribute {name}")
+
+    def _call_whole(
+        self,
+        path: str,
+        module: nn.Module,
+        original: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+    ) -> Any:
+        versions = [(tensor, _version(tensor)) for tensor in tensors_in((args, kwargs))]
+        parameters, buffers = (
+            tuple(self._numbers[id(tensor)] for tensor in tensors)
+            for tensors in (module.parameters(), module.buffers())
+        )
+        self._paused = True
+        result = original(*args, **kwargs)
+        self._paused = False
+        if any(_version(tensor) != version for tensor, version in versions):
+            raise UntraceableError(f"{type(module).__name__} writes into its input")
+        self._record(
+            "module", None, args, kwargs, result, effects=True, module=path,
+            reads=(*parameters, *buffers), writes=buffers,
+        )  # fmt: skip
+        self._stale.update(buffers)
         return result
 
     def __torch_function__(
@@ -126,18 +202,32 @@ class _Tracer(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        kwargs = dict(kwargs or {})
+        named = dict(kwargs or {})
         if self._paused:
-            return func(*args, **kwargs)
-        name = _name_of(func)
-        before = [(tensor, _version(tensor)) for tensor in _tensors((args, kwargs))]
+            return func(*args, **named)
+        return self._function(_name_of(func), func, *self._ghosts_of(args, named))
+
+    def _ghosts_of(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        if any(tensor.device.type != "meta" for tensor in tensors_in((args, kwargs))):
+            return replaced(args, self._ghost_of), replaced(kwargs, self._ghost_of)
+        return args, kwargs
+
+    def _function(
+        self, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        if (parts := simpler(name, args, kwargs, self._device)) is not None:
+            with self:
+                return parts()
+        before = [(t, _version(t), _origin(t)) for t in tensors_in((args, kwargs))]
         if name in _NORMS:
             return self._normalise(name, func, args, kwargs)
         result = func(*args, **kwargs)
-        changed = [tensor for tensor, version in before if _version(tensor) != version]
+        changed = {id(t): (t, origin) for t, version, origin in before if _version(t) != version}
         if changed:
-            self._write(name, func, args, kwargs, result, changed)
-        elif any(True for _ in _tensors(result)) and not self._known(result):
+            self._write(name, func, args, kwargs, result, *changed.values())
+        elif any(True for _ in tensors_in(result)) and not self._known(result):
             self._record(name, func, args, kwargs, result, effects=name not in PURE)
         return result
 
@@ -154,21 +244,17 @@ class _Tracer(TorchFunctionMode):
     ) -> None:
         given = self._given(function, args, kwargs)
         index = len(self._calls)
-        for tensor in _tensors((args, kwargs)):
+        for tensor in tensors_in((args, kwargs)):
             self._readers[_storage(tensor)].append(index)
-        for tensor in _tensors(result):
-            if id(tensor) not in self._numbers:
-                self._define(tensor)
-        self._calls.append(
-            Call(
-                name,
-                function,
-                *given,
-                replaced(result, self._number),
-                grad=torch.is_grad_enabled() or not self._recording,
-                **more,
-            )
-        )
+        for number in more.get("reads", ()):
+            self._readers[_storage(self._alive[number])].append(index)
+        self._add(Call(name, function, *given, replaced(result, self._made), **more))
+
+    def _add(self, call: Call) -> None:
+        if _autocast() != self._autocast:
+            raise UntraceableError("forward changes autocast")
+        grad = torch.is_grad_enabled() or not self._recording
+        self._calls.append(replace(call, grad=grad))
 
     def _write(
         self,
@@ -177,29 +263,39 @@ class _Tracer(TorchFunctionMode):
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
         result: Any,
-        changed: list[Tensor],
+        changed: tuple[Tensor, Any],
+        *others: Any,
     ) -> None:
         """An in-place call: as its other form, if nobody can tell."""
-        (target, *others) = changed
-        number, storage = self._number(target).id, _storage(target)
+        (target, origin), storage = changed, _storage(changed[0])
+        number = self._numbers.get(id(target), -1)
+        if self._origins.get(number) is origin:
+            self._origins[number] = _origin(target)  # The call has moved it.
+        number = self._number(target).id
         if others or result is not target or target is not args[0]:
             raise UntraceableError(f"{name}() writes into a tensor")
         given = self._given(function, args, kwargs)
-        source = self._sources.get(number)
-        if source is not None and source.kind in ("parameter", "buffer"):
+        kept = [n for n in self._aliases[storage] if self._is_kept(n)]
+        if any(self._alive[n] is not target or self._sources[n].kind == "constant" for n in kept):
+            raise UntraceableError(f"{name}() writes into something that the model keeps")
+        if kept:
             more: dict[str, Any] = {
                 "effects": True,
-                "writes": (number,),
+                "writes": tuple(kept),
                 "after": tuple(self._readers[storage]),
             }
-        elif name in _OTHER_FORM:
+        elif name in _OTHER_FORM and _keeps_type(target, args, kwargs):
             more, function = {"effects": name not in PURE}, _out_of_place(function, name)
         else:
             raise UntraceableError(f"{name}() writes into a tensor")
         self._stale |= self._aliases[storage]
         self._define(target)
-        grad = torch.is_grad_enabled() or not self._recording
-        self._calls.append(Call(name, function, *given, self._number(result), grad=grad, **more))
+        self._add(Call(name, function, *given, self._number(result), **more))
+
+    def _is_kept(self, number: int) -> bool:
+        """Whether a value outlives the forward."""
+        source = self._sources.get(number)
+        return source is not None and source.kind != "input"
 
     def _given(
         self, function: Callable[..., Any] | None, args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -216,10 +312,13 @@ class _Tracer(TorchFunctionMode):
         self, name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         """Normalisation has the shape of its input, and updates its statistics in training."""
-        (x, *others) = _tensors((args, kwargs))
+        (x, *others) = tensors_in((args, kwargs))
         if any(other.shape[0] != x.shape[1] for other in others):
             raise UntraceableError(f"{name}() of an input with {x.shape[1]} channels")
         result = x.clone()  # By itself it takes milliseconds on this device.
+        for other in others:
+            if other.requires_grad:
+                result = result + other.sum()  # So that its gradient goes there, too.
         self._record(name, function, args, kwargs, result)
         call = self._calls[-1]
         written = [
@@ -234,65 +333,61 @@ class _Tracer(TorchFunctionMode):
     # ------------------------------------------------------------------ values
 
     def _define(self, tensor: Tensor, source: Source | None = None) -> int:
-        number = len(self._facts)
-        self._numbers[id(tensor)] = number
-        self._alive.append(tensor)
-        self._facts[number] = Facts(tuple(tensor.shape), tensor.dtype, tuple(tensor.stride()))
+        self._numbers[id(tensor)] = number = self._fresh(tensor)
         self._aliases[_storage(tensor)].add(number)
         if source is not None:
             self._sources[number] = source
         return number
 
+    def _fresh(self, tensor: Tensor) -> int:
+        number = len(self._facts)
+        self._alive.append(tensor)
+        self._facts[number] = Facts(tuple(tensor.shape), tensor.dtype, tuple(tensor.stride()))
+        self._origins[number] = _origin(tensor)
+        return number
+
+    def _made(self, value: Any) -> Any:
+        """The reference to a tensor that a call gives back; it may be one that it was given."""
+        if not isinstance(value, Tensor):
+            return value
+        return Ref(self._fresh(value) if id(value) in self._numbers else self._define(value))
+
     def _number(self, value: Any) -> Any:
         """The reference to a tensor; anything else as it is."""
+        if isinstance(value, torch.Generator):
+            raise UntraceableError("forward has a random generator of its own")
         if not isinstance(value, Tensor):
             return value
         if id(value) not in self._numbers:
             if value.device.type == "meta":
                 raise UntraceableError("a tensor comes from a call that torch does not show")
-            self._define(value, Source("constant", constant=value))
+            value = self._ghost_of(value)
         number = self._numbers[id(value)]
         if number in self._stale:
             raise UntraceableError("a tensor is read through a view after it was written in place")
+        if _origin(value) is not self._origins[number]:
+            raise UntraceableError("the gradient of a tensor is computed in its own way")
         return Ref(number)
 
+    def _ghost_of(self, value: Any) -> Any:
+        """What stands for a tensor that has storage, and that no module holds."""
+        if not isinstance(value, Tensor) or value.device.type == "meta":
+            return value
+        if id(value) not in self._ghosts:
+            if value.requires_grad:
+                raise UntraceableError("a tensor that requires a gradient is not the model's")
+            self._ghosts[id(value)] = ghost = ghostly(value)
+            if id(value) in self._numbers:
+                self._numbers[id(ghost)] = self._numbers[id(value)]
+                self._alive.append(ghost)
+            else:
+                self._define(ghost, Source("constant", constant=value))
+        elif id(value) in self._owned:
+            raise UntraceableError("a parameter is reached by another way than through the model")
+        return self._ghosts[id(value)]
+
     def _known(self, result: Any) -> bool:
-        return all(id(tensor) in self._numbers for tensor in _tensors(result))
-
-    def _pause(self) -> _Pause:
-        return _Pause(self)
-
-    def _ghost_of(self, module: nn.Module) -> nn.Module:
-        """The module without storage; its tensors are sources."""
-        memo: dict[int, Any] = {}
-        named: dict[int, Source] = {}
-        for path, parameter in module.named_parameters():
-            named[id(parameter)] = Source("parameter", path, trained=parameter.requires_grad)
-        for path, buffer in module.named_buffers():
-            named[id(buffer)] = Source("buffer", path)
-        for child in module.modules():
-            for value in vars(child).values():
-                if isinstance(value, Tensor):
-                    named.setdefault(id(value), Source("constant", constant=value))
-        tensors = {id(t): t for t in (*module.parameters(), *module.buffers())}
-        for key, source in named.items():
-            tensor = tensors[key] if source.constant is None else source.constant
-            memo[key] = ghost = _ghostly(tensor)
-            self._define(ghost, source)
-        return copy.deepcopy(module, memo)
-
-
-class _Pause:
-    """Writes nothing down meanwhile."""
-
-    def __init__(self, tracer: _Tracer) -> None:
-        self._tracer = tracer
-
-    def __enter__(self) -> None:
-        self._tracer._paused = True  # noqa: SLF001  It is the tracer's own.
-
-    def __exit__(self, *_: object) -> None:
-        self._tracer._paused = False  # noqa: SLF001
+        return all(id(tensor) in self._numbers for tensor in tensors_in(result))
 
 
 class _wrapped:  # noqa: N801  A context manager.
@@ -323,6 +418,12 @@ def _out_of_place(function: Callable[..., Any], name: str) -> Callable[..., Any]
     return found
 
 
+def _keeps_type(target: Tensor, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    """Whether the form that is not in place gives the target's type."""
+    others = [tensor.dtype for tensor in tensors_in((args, kwargs)) if tensor.dtype != torch.bool]
+    return target.dtype.is_floating_point and all(dtype == target.dtype for dtype in others)
+
+
 def _name_of(function: Callable[..., Any]) -> str:
     name = str(getattr(function, "__name__", type(function).__name__))
     if name == "__get__":
@@ -335,16 +436,13 @@ def _name_of(function: Callable[..., Any]) -> str:
     return name
 
 
-def _tensors(structure: Any) -> Iterator[Tensor]:
-    match structure:
-        case Tensor():
-            yield structure
-        case tuple() | list():
-            for item in structure:
-                yield from _tensors(item)
-        case dict():
-            for item in structure.values():
-                yield from _tensors(item)
+def _origin(tensor: Tensor) -> Any:
+    """Where the gradient of a tensor goes: a node of autograd's graph, or the tensor; or None."""
+    return tensor.grad_fn or (tensor if tensor.requires_grad else None)
+
+
+def _autocast() -> tuple[bool, ...]:
+    return tuple(torch.is_autocast_enabled(device) for device in ("cpu", "cuda"))
 
 
 def _version(tensor: Tensor) -> int:
@@ -355,12 +453,3 @@ def _version(tensor: Tensor) -> int:
 def _storage(tensor: Tensor) -> int:
     # There is no address on this device.
     return int(tensor.untyped_storage()._cdata)  # noqa: SLF001
-
-
-def _ghostly(tensor: Tensor) -> Tensor:
-    ghost = torch.empty_strided(
-        tuple(tensor.shape), tuple(tensor.stride()), dtype=tensor.dtype, device="meta"
-    )
-    if isinstance(tensor, nn.Parameter):
-        return nn.Parameter(ghost, tensor.requires_grad)
-    return ghost

@@ -2,6 +2,15 @@
 
 from nas_engine_cgo.train.loop import MemberError, Options
 from nas_engine_cgo.train.members import Member, cohort_key, why_alone
+from nas_engine_cgo.train.streams import Stream
 from nas_engine_cgo.train.together import train_together
 
-__all__ = ["Member", "MemberError", "Options", "cohort_key", "train_together", "why_alone"]
+__all__ = [
+    "Member",
+    "MemberError",
+    "Options",
+    "Stream",
+    "cohort_key",
+    "train_together",
+    "why_alone",
+]

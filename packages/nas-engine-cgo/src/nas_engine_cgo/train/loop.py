@@ -28,7 +28,11 @@ __all__ = ["Loop", "MemberError", "Options"]
 
 
 class MemberError(Exception):
-    """Something was raised while members ran together; ``members`` are those that it may be."""
+    """Something was raised while members ran together.
+
+    Attributes:
+        members: the numbers of the candidates that it may be.
+    """
 
     def __init__(self, members: Sequence[int]) -> None:
         super().__init__(*members)
@@ -80,16 +84,15 @@ class Loop:
             with autocast(self.recipe, self.device):
                 outcomes = self.merged.losses(batches)
             optimizer = self._optimizer or self._begin()
-            losses = [loss for loss, _ in outcomes if loss.requires_grad]
-            if losses:
-                torch.autograd.backward(losses, [torch.ones_like(loss) for loss in losses])
+            losses = [loss for loss, _ in outcomes]
+            torch.autograd.backward(losses, [torch.ones_like(loss) for loss in losses])
             if any(member.recipe.clip_norm is not None for member in self.members):
                 optimizer.clip(self._largest_norms())
             optimizer.step()
             optimizer.zero_grad()
         if self.recipe.schedule_every == "step":
             self._move(lambda _: math.nan)
-        made = torch.empty(len(self.members), device=self.device, dtype=outcomes[0][0].dtype)
+        made = torch.empty(len(self.members), device=self.device, dtype=torch.float64)
         for loss, members in outcomes:
             made[list(members)] = loss.detach().to(made.dtype)
         return made
@@ -113,6 +116,7 @@ class Loop:
             moves = moves_of(self.recipe, training) if self.recipe.schedule else None
             self.tutors = tutors_of(self.members, moves)
         tutor_of = {member: tutor for tutor in self.tutors for member in tutor.members}
+        self.merged.store.close()
         entries = list(self.merged.store.entries())
         groups = [
             [
@@ -132,8 +136,8 @@ class Loop:
 
     # ------------------------------------------------------------------ measuring
 
-    def outputs(self, which: str) -> tuple[list[Tensor], list[Tensor]]:
-        """All members' outputs on some data in evaluation mode, and the targets.
+    def outputs(self, which: str) -> tuple[list[list[Tensor]], list[Tensor]]:
+        """All members' outputs on some data in evaluation mode by batch, and the targets.
 
         Raises:
             MemberError: one of them raised.
@@ -157,7 +161,7 @@ class Loop:
             raise ValueError(f"there is no data to measure {which or 'validation '}metrics on")
         joined = [torch.cat(parts) for parts in targets]
         streams_of = self._stream_numbers()
-        return [torch.cat(parts) for parts in outputs], [joined[s] for s in streams_of]
+        return outputs, [joined[s] for s in streams_of]
 
     def feed(self, member: int) -> Feed:
         """The data that a member is validated on."""
@@ -213,9 +217,9 @@ class Loop:
         try:
             yield
         # The members are anybody's code.
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             suspects = self.merged.suspects(error) or tuple(range(len(self.members)))
-            raise MemberError(suspects) from error
+            raise MemberError([self.members[i].candidate.number for i in suspects]) from error
 
 
 @dataclass(frozen=True)
