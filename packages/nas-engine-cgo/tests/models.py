@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -624,6 +625,20 @@ class Heads(nn.Module):
                 return self.body(x, x, x, key_padding_mask=padding, attn_mask=mask)[0]
 
 
+class Padded(nn.Module):
+    """An encoder whose last places are padding."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__()
+        self.body = nn.TransformerEncoder(
+            nn.TransformerEncoderLayer(8, 2, 8, 0.1, batch_first=True), 2, **more
+        )
+
+    def forward(self, x: Tensor) -> Any:
+        padding = torch.arange(5).expand(x.shape[0], -1) > 3
+        return self.body(x, src_key_padding_mask=padding)
+
+
 class Positions(nn.Module):
     """An embedding with positions, a mask in a buffer, and a head tied to the embedding."""
 
@@ -699,6 +714,10 @@ def _sequences() -> dict[str, Case]:
             lambda: nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 8, 0.1), 2), ROWS,
             "linear",
         ),
+        "transformer encoder padded": layer(
+            lambda: Padded(enable_nested_tensor=False), ROWS, "linear dropout"
+        ),
+        "transformer encoder nested": layer(Padded, ROWS),
         "transformer decoder": layer(
             lambda: Do(
                 lambda m, x: m.body(x, x * 0.5),
@@ -893,7 +912,50 @@ def _own_generator(m: Any, x: Tensor) -> Tensor:
     return x * m.s + torch.rand(8, generator=m.draws, dtype=torch.float64)
 
 
+def _layouts() -> dict[str, Case]:
+    """Dropout of what lies in memory in an order of its own: masks are drawn in that order."""
+
+    def heads(m: Any, x: Tensor) -> Tensor:
+        parts = x.unflatten(-1, (2, 4)).transpose(1, 2)
+        return F.scaled_dot_product_attention(parts * m.q, parts, parts)
+
+    last = {"memory_format": torch.channels_last}
+    acts: dict[str, tuple[Callable[..., Any], tuple[int, ...], dict[str, Any]]] = {
+        "attention": (heads, ROWS, {"q": torch.randn(4)}),
+        "conv2d": (lambda m, x: m.f(x.contiguous(**last)), IMAGE, {"f": nn.Conv2d(4, 5, 3)}),
+        "max_pool2d": (lambda m, x: F.max_pool2d(x.contiguous(**last), 2), IMAGE, {}),
+        "conv1d": (lambda m, x: m.f(x.transpose(1, 2)), ROWS, {"f": nn.Conv1d(8, 5, 3)}),
+        "einsum": (
+            lambda m, x: torch.einsum("bsd,de->bes", x, m.w), ROWS, {"w": torch.randn(8, 3)},
+        ),
+        "matmul": (lambda m, x: m.w @ x.transpose(1, 2), ROWS, {"w": torch.randn(3, 8)}),
+        "mean": (lambda m, x: x.transpose(1, 3).mean(1), IMAGE, {}),
+        "cat": (lambda m, x: torch.cat([x.transpose(1, 3)] * 2, 1), IMAGE, {}),
+        "sum": (lambda m, x: x.transpose(1, 3) + x.transpose(1, 3), IMAGE, {}),
+        "softmax": (lambda m, x: x.transpose(1, 2).softmax(-1), ROWS, {}),
+        "linear": (lambda m, x: m.f(x.transpose(1, 2)), ROWS, {"f": nn.Linear(5, 3)}),
+        "layer_norm": (lambda m, x: m.f(x.transpose(1, 2)), ROWS, {"f": nn.LayerNorm(5)}),
+        "batch_norm": (lambda m, x: m.f(x.transpose(1, 2)), ROWS, {"f": nn.BatchNorm1d(8)}),
+        "instance_norm": (lambda m, x: m.f(x.transpose(1, 2)), ROWS, {"f": nn.InstanceNorm1d(8)}),
+        "group_norm": (lambda m, x: m.f(x.transpose(1, 2)), ROWS, {"f": nn.GroupNorm(2, 8)}),
+        "pad": (lambda m, x: F.pad(x.transpose(2, 3), (1, 1)), IMAGE, {}),
+        "lstm": (lambda m, x: m.f(x)[0], ROWS, {"f": nn.LSTM(8, 3, batch_first=True)}),
+        "logsigmoid": (lambda m, x: F.logsigmoid(x.transpose(1, 2)), ROWS, {}),
+        "noise": (lambda m, x: torch.rand_like(x.mT) + (x @ m.w).mT, ROWS, {"w": torch.randn(8, 8)}),
+    }  # fmt: skip
+    return {
+        f"dropout after {name}": layer(
+            lambda a=act, p=parts: Do(
+                lambda m, x: F.dropout(a(m, x), 0.4, m.training), **copy.deepcopy(p)
+            ),
+            shape,
+        )
+        for name, (act, shape, parts) in acts.items()
+    }
+
+
 CASES: dict[str, Case] = {
     **_convolutions(), **_products(), **_normalisations(), **_activations(), **_elementwise(),
     **_dropouts(), **_pools(), **_shapes(), **_reductions(), **_sequences(), **_awkward(),
+    **_layouts(),
 }  # fmt: skip

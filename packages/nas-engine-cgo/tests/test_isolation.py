@@ -111,7 +111,7 @@ def assert_only_it_failed(
     assert BAD not in heard.weights
 
 
-@pytest.mark.parametrize("name", CULPRITS)
+@pytest.mark.parametrize("name", ["nan", "forward", "backward", "memory of the CPU"])
 def test_others_are_not_touched(name: str) -> None:
     make, error = CULPRITS[name]
     builds = [make if number == BAD else good for number in range(MEMBERS)]

@@ -137,7 +137,14 @@ class _Writer:
         call = self.programs[member].calls[number]
 
         def spell(value: Any) -> str | None:
-            return self.packs.own((member, value.id)) if isinstance(value, Ref) else None
+            if not isinstance(value, Ref):
+                return None
+            name, facts = self.packs.own((member, value.id)), self.packs.facts((member, value.id))
+            if call.name in PURE or len(facts.shape) < 2 or (member, value.id) not in places:
+                return name
+            return f"ordered({name}, {facts.order!r})"  # Numbers are drawn in that order.
+
+        places = self.arrangement.places
 
         # Before the contexts: what an operand needs may be read outside of them.
         args, kwargs = (replaced(part, lambda x: _Spelled.of(x, spell)) for part in _parts(call))

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import torch
-
 from nas_engine_cgo.kinds.fused import Fused, Operand, bound
-from nas_engine_cgo.members import Facts
 
 __all__ = ["dropout"]
 
@@ -21,7 +18,7 @@ def dropout(step: Fused) -> None:
     if not given["training"] or given["p"] == 0.0:
         step.done(name, layout)
         return
-    shape, order = x.facts.shape, _order(x.facts)
+    shape, order = x.facts.shape, x.facts.order
     if step.call.name in FEATURES:
         shape, order = (*shape[:2], *(1,) * (x.rank - 2)), ()
     streams = ", ".join(f"r{member}" for member in step.members)
@@ -30,10 +27,3 @@ def dropout(step: Fused) -> None:
         f"dropout_masks({name}, {members}, {given['p']!r}, {shape[1:]!r}, {layout!r}, {order!r})"
     )
     step.results(f"{name} * {mask}", layout)
-
-
-def _order(facts: Facts) -> tuple[int, ...]:
-    """The dimensions of torch's mask from the outermost in memory to the innermost."""
-    like = torch.empty_strided(facts.shape, facts.stride, dtype=facts.dtype, device="meta")
-    stride = torch.empty_like(like).stride()
-    return tuple(sorted(range(len(stride)), key=lambda d: (-stride[d], d)))

@@ -6,7 +6,7 @@ random numbers of its member.
 
 from __future__ import annotations
 
-__all__ = ["ELEMENTWISE", "PURE"]
+__all__ = ["ELEMENTWISE", "KEEPING", "LAID_OUT", "PURE"]
 
 
 def _names(text: str) -> frozenset[str]:
@@ -59,3 +59,15 @@ PURE = ELEMENTWISE | _names(
     """
 )
 """No random numbers, nothing changed."""
+
+KEEPING = (ELEMENTWISE - {"logsigmoid"}) | _names(
+    """
+    bmm broadcast_to cat chunk dropout einsum embedding expand flatten matmul mean mm movedim
+    narrow permute reshape select softmax split squeeze stack sum swapaxes t T mT transpose unbind
+    unflatten unsqueeze view __getitem__
+    """
+)
+"""The dimensions of the result are ordered in memory as on the meta device, whatever they are."""
+
+LAID_OUT = _names("layer_norm linear")
+"""The result is contiguous."""

@@ -42,6 +42,16 @@ class Facts:
     dtype: torch.dtype
     stride: tuple[int, ...] = field(compare=False, default=())
 
+    @property
+    def order(self) -> tuple[int, ...]:
+        """The dimensions from the outermost in memory to the innermost.
+
+        Of a tensor that is not dense, those of one that torch makes like it.
+        """
+        like = torch.empty_strided(self.shape, self.stride, dtype=self.dtype, device="meta")
+        stride = torch.empty_like(like).stride()
+        return tuple(sorted(range(len(stride)), key=lambda d: (-stride[d], d)))
+
 
 @dataclass(frozen=True, slots=True)
 class Source:

@@ -20,7 +20,7 @@ from nas_core.failure import failure_text
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from nas_engine_cgo.members.functions import ELEMENTWISE, PURE
+from nas_engine_cgo.members.functions import ELEMENTWISE, KEEPING, LAID_OUT, PURE
 from nas_engine_cgo.members.ghosts import (
     attributes,
     changed_attribute,
@@ -35,6 +35,7 @@ from nas_engine_cgo.members.program import Call, Facts, Program, Ref, Source, re
 __all__ = ["UntraceableError", "trace"]
 
 _NORMS = frozenset({"batch_norm", "instance_norm"})
+_BY_CHANNEL = frozenset({"dropout1d", "dropout2d", "dropout3d"})
 _OTHER_FORM = ELEMENTWISE | {"dropout", "dropout1d", "dropout2d", "dropout3d"}
 """Functions that do the same, in place or not."""
 
@@ -94,6 +95,7 @@ class _Tracer(TorchFunctionMode):
         self._aliases: dict[int, set[int]] = defaultdict(set)  # storage → values in it
         self._readers: dict[int, list[int]] = defaultdict(list)  # storage → calls
         self._stale: set[int] = set()
+        self._sure: set[int] = set()  # values that are known to lie in memory as they seem to
         self._origins: dict[int, Any] = {}  # value → where its gradient goes
         self._ghosts: dict[int, Tensor] = {}  # id of a real tensor → what stands for it
         self._owned = dict.fromkeys(map(id, (*module.parameters(), *module.buffers())))
@@ -255,6 +257,14 @@ class _Tracer(TorchFunctionMode):
             raise UntraceableError("forward changes autocast")
         grad = torch.is_grad_enabled() or not self._recording
         self._calls.append(replace(call, grad=grad))
+        sure = self._sure.issuperset(call.inputs)
+        if call.name not in PURE | _BY_CHANNEL and not sure:
+            self.inside = ""  # No part of the model could do it better.
+            raise UntraceableError(f"{call.name}() may draw in another order than it seems")
+        contiguous = all(self._alive[n].is_contiguous() for n in call.inputs)
+        plain = contiguous and call.name not in ("module", "scaled_dot_product_attention")
+        if call.name in LAID_OUT or (sure and (plain or call.name in KEEPING)):
+            self._sure.update(call.outputs)
 
     def _write(
         self,
@@ -337,6 +347,7 @@ class _Tracer(TorchFunctionMode):
         self._aliases[_storage(tensor)].add(number)
         if source is not None:
             self._sources[number] = source
+            self._sure.add(number)
         return number
 
     def _fresh(self, tensor: Tensor) -> int:

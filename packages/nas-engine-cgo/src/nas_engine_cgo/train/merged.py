@@ -19,7 +19,7 @@ from nas_engine_cgo.kinds import fits
 from nas_engine_cgo.members import Program, Ref, UntraceableError, frozen_programs, prune, trace
 from nas_engine_cgo.packs import Need
 from nas_engine_cgo.train.store import Place, Store
-from nas_engine_cgo.train.streams import Stream, drawing, dropout_masks
+from nas_engine_cgo.train.streams import Stream, drawing, dropout_masks, ordered
 from nas_engine_cgo.write import Function, write_function
 
 __all__ = ["Merged", "Outcome", "RefusedError"]
@@ -265,6 +265,7 @@ def compiled(function: Function, modules: Sequence[nn.Module]) -> FunctionType:
         "F": functional,
         "drawing": drawing,
         "dropout_masks": dropout_masks,
+        "ordered": ordered,
         "device": next((p.device for m in modules for p in m.parameters()), torch.device("cpu")),
         **function.constants,
     }

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-__all__ = ["Stream", "drawing", "dropout_masks"]
+__all__ = ["Stream", "drawing", "dropout_masks", "ordered"]
 
 
 class Stream:
@@ -107,3 +107,15 @@ def dropout_masks(
         mask.bernoulli_(1 - p, generator=stream.generator)
     masks.div_(1 - p)
     return masks if layout == "stack" else masks.transpose(0, 1).flatten(1, 2)
+
+
+def ordered(x: Tensor, order: tuple[int, ...]) -> Tensor:
+    """A tensor whose dimensions lie in memory in this order, the outermost first.
+
+    >>> ordered(torch.zeros(2, 3), (1, 0)).stride()
+    (1, 2)
+    """
+    turned = x.permute(order)
+    if turned.is_contiguous():
+        return x
+    return turned.contiguous().permute([order.index(d) for d in range(len(order))])
