@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,6 +20,17 @@ from nas_core.failure import failure_text
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from nas_engine_cgo.members.calls import (
+    autocast_state,
+    keeps_type,
+    name_of,
+    origin_of,
+    out_of_place,
+    parameters_of,
+    storage_of,
+    version_of,
+    wrapped,
+)
 from nas_engine_cgo.members.functions import ELEMENTWISE, KEEPING, LAID_OUT, PURE
 from nas_engine_cgo.members.ghosts import (
     attributes,
@@ -105,7 +116,7 @@ class _Tracer(TorchFunctionMode):
         self._ghost = ghost_module(module, self._ghosts)
         self._device = next((p.device.type for p in module.parameters()), "cpu")
         self._recording = torch.is_grad_enabled()
-        self._autocast = _autocast()
+        self._autocast = autocast_state()
 
     # ------------------------------------------------------------------ the run
 
@@ -119,7 +130,7 @@ class _Tracer(TorchFunctionMode):
         drawn = random.getstate()
         with ExitStack() as stack:
             for path, child in self._ghost.named_modules():
-                stack.enter_context(_wrapped(child, partial(self._called, path, path in whole)))
+                stack.enter_context(wrapped(child, partial(self._called, path, path in whole)))
             stack.enter_context(torch.device("meta"))
             stack.enter_context(self)
             output = forward(self._ghost, *given)
@@ -136,7 +147,7 @@ class _Tracer(TorchFunctionMode):
 
     def _felt(self, output: Any) -> frozenset[int]:
         """The values that the gradient of the output comes by."""
-        left = [_origin(tensor) for tensor in tensors_in(output)]
+        left = [origin_of(tensor) for tensor in tensors_in(output)]
         reached: set[Any] = set()
         while left:
             origin = left.pop()
@@ -180,7 +191,7 @@ class _Tracer(TorchFunctionMode):
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
     ) -> Any:
-        versions = [(tensor, _version(tensor)) for tensor in tensors_in((args, kwargs))]
+        versions = [(tensor, version_of(tensor)) for tensor in tensors_in((args, kwargs))]
         parameters, buffers = (
             tuple(self._numbers[id(tensor)] for tensor in tensors)
             for tensors in (module.parameters(), module.buffers())
@@ -188,7 +199,7 @@ class _Tracer(TorchFunctionMode):
         self._paused = True
         result = original(*args, **kwargs)
         self._paused = False
-        if any(_version(tensor) != version for tensor, version in versions):
+        if any(version_of(tensor) != version for tensor, version in versions):
             raise UntraceableError(f"{type(module).__name__} writes into its input")
         self._record(
             "module", None, args, kwargs, result, effects=True, module=path,
@@ -207,7 +218,7 @@ class _Tracer(TorchFunctionMode):
         named = dict(kwargs or {})
         if self._paused:
             return func(*args, **named)
-        return self._function(_name_of(func), func, *self._ghosts_of(args, named))
+        return self._function(name_of(func), func, *self._ghosts_of(args, named))
 
     def _ghosts_of(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -222,11 +233,11 @@ class _Tracer(TorchFunctionMode):
         if (parts := simpler(name, args, kwargs, self._device)) is not None:
             with self:
                 return parts()
-        before = [(t, _version(t), _origin(t)) for t in tensors_in((args, kwargs))]
+        before = [(t, version_of(t), origin_of(t)) for t in tensors_in((args, kwargs))]
         if name in _NORMS:
             return self._normalise(name, func, args, kwargs)
         result = func(*args, **kwargs)
-        changed = {id(t): (t, origin) for t, version, origin in before if _version(t) != version}
+        changed = {id(t): (t, origin) for t, version, origin in before if version_of(t) != version}
         if changed:
             self._write(name, func, args, kwargs, result, *changed.values())
         elif any(True for _ in tensors_in(result)) and not self._known(result):
@@ -247,13 +258,13 @@ class _Tracer(TorchFunctionMode):
         given = self._given(function, args, kwargs)
         index = len(self._calls)
         for tensor in tensors_in((args, kwargs)):
-            self._readers[_storage(tensor)].append(index)
+            self._readers[storage_of(tensor)].append(index)
         for number in more.get("reads", ()):
-            self._readers[_storage(self._alive[number])].append(index)
+            self._readers[storage_of(self._alive[number])].append(index)
         self._add(Call(name, function, *given, replaced(result, self._made), **more))
 
     def _add(self, call: Call) -> None:
-        if _autocast() != self._autocast:
+        if autocast_state() != self._autocast:
             raise UntraceableError("forward changes autocast")
         grad = torch.is_grad_enabled() or not self._recording
         self._calls.append(replace(call, grad=grad))
@@ -277,10 +288,10 @@ class _Tracer(TorchFunctionMode):
         *others: Any,
     ) -> None:
         """An in-place call: as its other form, if nobody can tell."""
-        (target, origin), storage = changed, _storage(changed[0])
+        (target, origin), storage = changed, storage_of(changed[0])
         number = self._numbers.get(id(target), -1)
         if self._origins.get(number) is origin:
-            self._origins[number] = _origin(target)  # The call has moved it.
+            self._origins[number] = origin_of(target)  # The call has moved it.
         number = self._number(target).id
         if others or result is not target or target is not args[0]:
             raise UntraceableError(f"{name}() writes into a tensor")
@@ -294,8 +305,8 @@ class _Tracer(TorchFunctionMode):
                 "writes": tuple(kept),
                 "after": tuple(self._readers[storage]),
             }
-        elif name in _OTHER_FORM and _keeps_type(target, args, kwargs):
-            more, function = {"effects": name not in PURE}, _out_of_place(function, name)
+        elif name in _OTHER_FORM and keeps_type(target, args, kwargs):
+            more, function = {"effects": name not in PURE}, out_of_place(function, name)
         else:
             raise UntraceableError(f"{name}() writes into a tensor")
         self._stale |= self._aliases[storage]
@@ -312,7 +323,7 @@ class _Tracer(TorchFunctionMode):
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments with values as references, and without ``inplace``."""
         given = replaced(args, self._number)
-        names = _parameters(function)
+        names = parameters_of(function)
         if "inplace" in names and len(args) > (at := names.index("inplace")):
             given = (*given[:at], False, *given[at + 1 :])
         others = {key: value for key, value in kwargs.items() if key != "inplace"}
@@ -344,7 +355,7 @@ class _Tracer(TorchFunctionMode):
 
     def _define(self, tensor: Tensor, source: Source | None = None) -> int:
         self._numbers[id(tensor)] = number = self._fresh(tensor)
-        self._aliases[_storage(tensor)].add(number)
+        self._aliases[storage_of(tensor)].add(number)
         if source is not None:
             self._sources[number] = source
             self._sure.add(number)
@@ -354,7 +365,7 @@ class _Tracer(TorchFunctionMode):
         number = len(self._facts)
         self._alive.append(tensor)
         self._facts[number] = Facts(tuple(tensor.shape), tensor.dtype, tuple(tensor.stride()))
-        self._origins[number] = _origin(tensor)
+        self._origins[number] = origin_of(tensor)
         return number
 
     def _made(self, value: Any) -> Any:
@@ -376,7 +387,7 @@ class _Tracer(TorchFunctionMode):
         number = self._numbers[id(value)]
         if number in self._stale:
             raise UntraceableError("a tensor is read through a view after it was written in place")
-        if _origin(value) is not self._origins[number]:
+        if origin_of(value) is not self._origins[number]:
             raise UntraceableError("the gradient of a tensor is computed in its own way")
         return Ref(number)
 
@@ -399,68 +410,3 @@ class _Tracer(TorchFunctionMode):
 
     def _known(self, result: Any) -> bool:
         return all(id(tensor) in self._numbers for tensor in tensors_in(result))
-
-
-class _wrapped:  # noqa: N801  A context manager.
-    """Lets a call of the module go through ``around(original, ...)``."""
-
-    def __init__(self, module: nn.Module, around: Callable[..., Any]) -> None:
-        self._module, self._around = module, around
-
-    def __enter__(self) -> None:
-        self._module.__dict__["forward"] = partial(self._around, self._module.forward)
-
-    def __exit__(self, *_: object) -> None:
-        del self._module.__dict__["forward"]
-
-
-@cache
-def _parameters(function: Callable[..., Any] | None) -> tuple[str, ...]:
-    """The names of the parameters of a function that is written in Python."""
-    code = getattr(function, "__code__", None)
-    return () if code is None else tuple(code.co_varnames[: code.co_argcount])
-
-
-def _out_of_place(function: Callable[..., Any], name: str) -> Callable[..., Any]:
-    """The form of a function that leaves its arguments alone."""
-    if not getattr(function, "__name__", "").endswith("_") or name.startswith("__"):
-        return function
-    found: Callable[..., Any] = getattr(torch.Tensor, name, None) or getattr(torch, name)
-    return found
-
-
-def _keeps_type(target: Tensor, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
-    """Whether the form that is not in place gives the target's type."""
-    others = [tensor.dtype for tensor in tensors_in((args, kwargs)) if tensor.dtype != torch.bool]
-    return target.dtype.is_floating_point and all(dtype == target.dtype for dtype in others)
-
-
-def _name_of(function: Callable[..., Any]) -> str:
-    name = str(getattr(function, "__name__", type(function).__name__))
-    if name == "__get__":
-        name = str(getattr(getattr(function, "__self__", None), "__name__", name))
-    name = name.partition(".")[0]  # an overload of an operator
-    if name.endswith("_") and not name.endswith("__"):
-        return name[:-1]
-    if name.startswith("__i") and name.endswith("__") and name != "__invert__":
-        return f"__{name[3:]}"
-    return name
-
-
-def _origin(tensor: Tensor) -> Any:
-    """Where the gradient of a tensor goes: a node of autograd's graph, or the tensor; or None."""
-    return tensor.grad_fn or (tensor if tensor.requires_grad else None)
-
-
-def _autocast() -> tuple[bool, ...]:
-    return tuple(torch.is_autocast_enabled(device) for device in ("cpu", "cuda"))
-
-
-def _version(tensor: Tensor) -> int:
-    """How often the storage was written."""
-    return int(tensor._version)  # noqa: SLF001  There is no public way.
-
-
-def _storage(tensor: Tensor) -> int:
-    # There is no address on this device.
-    return int(tensor.untyped_storage()._cdata)  # noqa: SLF001
