@@ -25,11 +25,14 @@ def samplewise(step: Fused) -> None:
 def attention(step: Fused) -> None:
     """Write ``scaled_dot_product_attention`` without dropout: members are more samples."""
     text = step.packs.text
-    query, _, _, *masks = step.operands
+    given = bound(step.args, step.kwargs, query=None, key=None, value=None, attn_mask=None)
+    query: Operand = given["query"]
+    mask: Operand | None = given["attn_mask"]
     spelled = {
-        id(x): step.line(f"{step.stack(x)}.flatten(0, 1)") for x in step.operands if x not in masks
+        id(x): step.line(f"{step.stack(x)}.flatten(0, 1)")
+        for x in (query, given["key"], given["value"])
     }
-    for mask in masks:
+    if mask is not None:
         if step.shared(mask) and mask.rank < 4:
             spelled[id(mask)] = step.own(mask)
         else:
