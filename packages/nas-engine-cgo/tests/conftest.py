@@ -1,15 +1,27 @@
-"""One thread, one default type of numbers, whatever a test sets."""
+"""What all tests share: one thread, the type of numbers set back, and how many examples."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
+
+sys.path.insert(0, str(Path(__file__).parent))  # alone.py and models, which tests share
+# pytest --hypothesis-profile=thorough: many more examples, and every combination.
+settings.register_profile("thorough", max_examples=2000)
+
+
+@pytest.fixture(scope="session")
+def thorough() -> bool:
+    return bool(settings.get_current_profile_name() == "thorough")
 
 
 @pytest.fixture(autouse=True)
-def settings() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
     torch.set_num_threads(1)
     yield

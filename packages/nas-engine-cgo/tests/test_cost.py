@@ -9,7 +9,7 @@ import pytest
 import torch
 from nas_core import Architecture, Candidate
 from nas_engine_cgo.cost import Memory, choose
-from nas_engine_cgo.train import Member, MemberError, Options
+from nas_engine_cgo.train import Member, MemberError, Options, Stream
 from nas_search.evaluators import SupervisedEvaluator
 from torch import Tensor, nn
 
@@ -22,7 +22,9 @@ def members(nets: list[nn.Module], **changes: Any) -> list[Member]:
     }  # fmt: skip
     recipe = SupervisedEvaluator(**settings | changes)
     return [
-        Member(Candidate(i, Architecture({}), i), net, recipe, torch.Generator().manual_seed(i))
+        Member(
+            Candidate(i, Architecture({}), i), net, recipe, Stream(torch.Generator().manual_seed(i))
+        )
         for i, net in enumerate(nets)
     ]
 
@@ -100,9 +102,9 @@ def test_timing_leaves_members_as_they_were() -> None:
     nets = [nn.Sequential(mlp(8), nn.BatchNorm1d(3), nn.Dropout(0.5)) for _ in range(3)]
     before = [{k: v.clone() for k, v in net.state_dict().items()} for net in nets]
     made = members(nets, epochs=100)
-    states = [member.stream.get_state() for member in made]
+    states = [member.stream.generator.get_state() for member in made]
     choose(made, Options(), Memory())
     for member, state, kept in zip(made, states, before, strict=True):
-        assert torch.equal(member.stream.get_state(), state)
+        assert torch.equal(member.stream.generator.get_state(), state)
         for name, tensor in member.module.state_dict().items():
             assert torch.equal(tensor, kept[name])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from nas_core import Architecture, Candidate
-from nas_engine_cgo.train import Loop, Member, Options
+from nas_engine_cgo.train import Loop, Member, Options, Stream
 from nas_search.evaluators import SupervisedEvaluator
 from torch import Tensor, nn
 
@@ -65,7 +65,7 @@ def loops(changes: dict[str, Any], **options: Any) -> tuple[Loop, list[nn.Module
             Candidate(i, Architecture({}), seed=i),
             copy.deepcopy(net),
             recipe(**changes),
-            torch.Generator().manual_seed(i),
+            Stream(torch.Generator().manual_seed(i)),
         )
         for i, net in enumerate(nets)
     ]
@@ -96,14 +96,16 @@ def test_members_are_trained_as_by_hand(epochs: int) -> None:
     losses = [loop.step(batches) for _ in range(epochs) for batches in loop.batches()]
     outputs, targets = loop.outputs("")
     for number, net in enumerate(nets):
-        expected = train_by_hand(net, number, epochs)
-        assert [row[number].item() for row in losses] == pytest.approx(expected, rel=1e-9)
+        by_hand = train_by_hand(net, number, epochs)
+        assert [row[number].item() for row in losses] == pytest.approx(by_hand, rel=1e-9)
         state = loop.finished(number).state_dict()
         for name, tensor in net.state_dict().items():
             torch.testing.assert_close(state[name], tensor, rtol=1e-9, atol=1e-9)
         (x, y), *_ = recipe().feeds(number, torch.device("cpu"))[1][""].epoch()
         assert torch.equal(targets[number], y)
-        torch.testing.assert_close(outputs[number], net.eval()(x).detach(), rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(
+            torch.cat(outputs[number]), net.eval()(x).detach(), rtol=1e-9, atol=1e-9
+        )
 
 
 def test_one_backbone_is_computed_once() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from nas_core import Recorder, Result, resolve
 from nas_core.candidate import seed_all
+from nas_core.failure import failure_text
 from nas_core.protocols import Candidate
 from nas_engine_graph.engine import GraphJob
 from nas_search.evaluators import SupervisedEvaluator
@@ -23,6 +24,7 @@ from nas_engine_cgo.train import (
     Member,
     MemberError,
     Options,
+    Stream,
     cohort_key,
     train_together,
     why_alone,
@@ -75,6 +77,7 @@ class MergedJob:
             yield from jobs[0].run(recorder)
             return
         answered: set[int] = set()
+        suspects: set[int] | None
         try:
             with _threads(members[0]):
                 choice = choose(members, self.options, Memory(_CACHE))
@@ -86,9 +89,17 @@ class MergedJob:
                 yield result
             return
         except MemberError as error:
-            suspects = {members[i].candidate.number for i in error.members}
+            suspects = set(error.members)
             log.info("members %s raised: %s", sorted(suspects), error.__cause__)
+        # Reading data is anybody's code, too, and no single member's fault: each finds its own end.
+        except (Exception, SystemExit) as error:  # noqa: BLE001
+            log.info("the members can't be trained together: %s", failure_text(error))
+            suspects = None
         left = [job for job in jobs if job.candidates[0].number not in answered]
+        if suspects is None:
+            for job in left:
+                yield from job.run(recorder)
+            return
         for part in _divided(left, suspects):
             yield from MergedJob(tuple(part), self.options).run(recorder)
 
@@ -115,9 +126,9 @@ def _member(job: GraphJob) -> Member | None:
             log.info("trial %d runs alone: %s", candidate.number, reason)
             return None
     # The model and the recipe are anybody's: alone, it finds its own end.
-    except Exception:  # noqa: BLE001
+    except (Exception, SystemExit):  # noqa: BLE001
         return None
-    stream = torch.Generator(device).manual_seed(candidate.seed)
+    stream = Stream(torch.Generator(device).manual_seed(candidate.seed))
     return Member(candidate, module, recipe, stream)
 
 

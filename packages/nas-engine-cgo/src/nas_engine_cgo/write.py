@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nas_engine_cgo.kinds import Fused, write
-from nas_engine_cgo.members import Call, Program, Ref, replaced
+from nas_engine_cgo.members import PURE, Call, Program, Ref, replaced
 from nas_engine_cgo.merge import Arrangement, Slot, Step, arrange, deduplicate, schedule, signatures
 from nas_engine_cgo.packs import Need, Packs, Text
 
@@ -25,6 +25,7 @@ class Function:
         inputs: (data stream, position) of the inputs that it is given.
         needs: the parameters and buffers that it is given.
         members: the members whose random numbers it is given.
+        modules: (member, path) of the submodules that it calls.
         results: for each tensor that it returns the members whose outputs it stacks; one member's
             is not stacked.
         constants: name → object that the text mentions.
@@ -38,6 +39,7 @@ class Function:
     inputs: tuple[tuple[int, int], ...]
     needs: tuple[Need, ...]
     members: tuple[int, ...]
+    modules: tuple[tuple[int, str], ...]
     results: tuple[tuple[int, ...], ...]
     constants: Mapping[str, Any]
     origin: tuple[tuple[int, ...], ...]
@@ -116,7 +118,8 @@ class _Writer:
     ) -> None:
         self.programs, self.arrangement, self.canonical = programs, arrangement, canonical
         self.text = Text(tuple(streams))
-        uses = [Counter(n for call in p.calls for n in call.inputs) for p in programs]
+        self.modules: list[tuple[int, str]] = []
+        uses = [program.uses() for program in programs]
         self.packs = Packs(programs, arrangement, canonical, self.text, uses, looped, exact)
 
     def function(self, groups: Sequence[Sequence[Slot]]) -> Function:
@@ -150,13 +153,23 @@ class _Writer:
         call = self.programs[member].calls[number]
 
         def spell(value: Any) -> str | None:
-            return self.packs.own((member, value.id)) if isinstance(value, Ref) else None
+            if not isinstance(value, Ref):
+                return None
+            name, facts = self.packs.own((member, value.id)), self.packs.facts((member, value.id))
+            if call.name in PURE or len(facts.shape) < 2 or (member, value.id) not in places:
+                return name
+            return f"ordered({name}, {facts.order!r})"  # Numbers are drawn in that order.
+
+        places = self.arrangement.places
 
         # Before the contexts: what an operand needs may be read outside of them.
         args, kwargs = (replaced(part, lambda x: _Spelled.of(x, spell)) for part in _parts(call))
         contexts = [] if call.grad else ["torch.no_grad()"]
-        if call.effects and not call.writes:
-            contexts.append(f"drawing(r{member})")
+        if call.name not in PURE:
+            more = "" if call.module is None else ", everything=True"
+            contexts.append(f"drawing(r{member}{more})")
+        if call.module is not None:
+            self.modules.append((member, call.module))
         with self.text.within(*contexts):
             function = (
                 f"m{member}({call.module!r})"
@@ -202,6 +215,7 @@ class _Writer:
             tuple(text.inputs),
             tuple(packs.needs),
             members,
+            tuple(self.modules),
             results,
             text.constants,
             (*[()] * len(head), *text.origin),

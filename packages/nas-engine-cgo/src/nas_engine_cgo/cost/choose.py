@@ -19,6 +19,7 @@ from nas_engine_cgo.cost.cache import cache_bytes
 from nas_engine_cgo.cost.clusters import clusters_of, similar
 from nas_engine_cgo.cost.memory import largest_activation, training_memory
 from nas_engine_cgo.cost.remember import Memory
+from nas_engine_cgo.exact.bits import same_stream
 from nas_engine_cgo.train import Loop, Member, MemberError, Options, Prepared
 from nas_engine_cgo.train.available import available
 
@@ -88,7 +89,8 @@ class _Probe:
         loop = Loop(members, [range(len(members))], options)
         batches = next(loop.batches(), None)
         if batches is None:
-            raise MemberError(range(len(members)))  # Each says for itself that it has no data.
+            # Each says for itself that it has no data.
+            raise MemberError([member.candidate.number for member in members])
         self._batches = batches
         self._traced = loop.merged.traced(self._batches)
         self.prepared = loop.prepared
@@ -158,7 +160,7 @@ class _Probe:
         except MemberError as error:
             if is_out_of_memory(error.__cause__) and len(copies) > 1:
                 return math.inf
-            raise MemberError([chosen[i] for i in error.members]) from error.__cause__
+            raise
 
 
 def _timed(step: Callable[[], object]) -> float:
@@ -184,6 +186,5 @@ def is_out_of_memory(error: BaseException | None) -> bool:
 
 
 def _copied(member: Member) -> Member:
-    stream = torch.Generator(member.stream.device)
-    stream.set_state(member.stream.get_state())
+    stream = same_stream(member.stream)
     return Member(member.candidate, copy.deepcopy(member.module), member.recipe, stream)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Generator, Tensor
 
+from nas_engine_cgo.train.streams import Stream
+
 __all__ = ["same_bits", "same_stream"]
 
 
@@ -19,8 +21,8 @@ def same_bits(a: Tensor | None, b: Tensor | None) -> bool:
     return a.shape == b.shape and bool(((a == b) | ((a != a) & (b != b))).all())
 
 
-def same_stream(stream: Generator) -> Generator:
-    """A generator that draws what this one will draw."""
-    made = Generator()
-    made.set_state(stream.get_state())
-    return made
+def same_stream(stream: Stream) -> Stream:
+    """A stream that draws what this one will draw."""
+    generator = Generator(stream.generator.device)
+    generator.set_state(stream.generator.get_state())
+    return Stream(generator)

@@ -13,7 +13,7 @@ from nas_engine_cgo.exact.bits import same_bits, same_stream
 from nas_engine_cgo.members import Call, Facts, Program, Ref, Source, replaced
 from nas_engine_cgo.merge import Slot, Step
 from nas_engine_cgo.train.store import Entry, joined
-from nas_engine_cgo.train.streams import drawing
+from nas_engine_cgo.train.streams import Stream, drawing
 from nas_engine_cgo.write import Function
 
 __all__ = ["Verdict", "compare"]
@@ -44,7 +44,7 @@ class _Trial:
     sources: list[Source]
     facts: list[Facts]
     output: Facts
-    stream: Generator
+    stream: Stream
     results: Tensor | None = None
     gradients: list[Tensor | None] = field(default_factory=list)
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from nas_engine_cgo.exact.bits import same_bits, same_stream
 from nas_engine_cgo.train.store import Store
-from nas_engine_cgo.train.streams import drawing
+from nas_engine_cgo.train.streams import Stream, drawing
 from nas_engine_cgo.write import Function
 
 __all__ = ["Subject", "differing"]
@@ -30,7 +30,7 @@ class Subject:
 
     module: nn.Module
     forward: Callable[..., Tensor]
-    stream: Generator
+    stream: Stream
     batch: Sequence[Tensor]
 
 
@@ -79,7 +79,7 @@ def _inputs(function: Function, subjects: Sequence[Subject]) -> list[Tensor]:
 
 def _alone(subject: Subject, training: bool) -> Found:
     module = copy.deepcopy(subject.module).train(training)
-    with drawing(same_stream(subject.stream)):
+    with drawing(same_stream(subject.stream), everything=True):
         if not training:
             return {"result": module(*subject.batch[:-1]), **dict(module.named_buffers())}
         loss = subject.forward(module, *subject.batch)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from nas_engine_cgo.kinds.fused import Fused, Operand
+from nas_engine_cgo.kinds.fused import Fused, Operand, bound
 from nas_engine_cgo.packs import Layout
 
-__all__ = ["elementwise", "hand_out"]
+__all__ = ["elementwise", "hand_out", "prelu"]
 
 
 def elementwise(step: Fused) -> None:
@@ -20,8 +20,6 @@ def elementwise(step: Fused) -> None:
     text = step.packs.text
     assert step.call.function is not None
     function = text.function(step.call.function)
-    if step.call.name == "__get__":
-        raise AssertionError("a property that computes")
     call = text.called(function, step.args, step.kwargs, step.spell(spelled))
     step.results(call, layout)
 
@@ -65,3 +63,19 @@ def _in_stack(step: Fused, x: Operand) -> str:
     missing = _rank(step) - x.rank
     name = step.stack(x)
     return step.line(f"{name}[{', '.join([':', *['None'] * missing])}]") if missing else name
+
+
+def prelu(step: Fused) -> None:
+    """Write ``prelu``, whose weights are along the channels."""
+    given = bound(step.args, step.kwargs, input=None, weight=None)
+    x: Operand = given["input"]
+    slope = step.line(f"{step.stack(given['weight'])}.reshape({step.n}, -1)")
+    if step.layout(x) == "channel":
+        channels = x.facts.shape[1]
+        rows = f"{slope}.expand({step.n}, {channels}).flatten()"
+        step.results(f"F.prelu({step.channel(x)}, {rows})", "channel")
+        return
+    name = step.stack(x)
+    where = ":" if x.rank == 1 else ", ".join([":", "None", ":", *["None"] * (x.rank - 2)])
+    placed = f"{slope}[{where}]"
+    step.results(f"torch.where({name} > 0, {name}, {placed} * {name})", "stack")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import string
+
 from nas_engine_cgo.kinds.fused import Fused, Operand, bound
 
-__all__ = ["linear", "matmul"]
+__all__ = ["einsum", "linear", "matmul"]
 
 
 def linear(step: Fused) -> None:
@@ -45,3 +47,19 @@ def matmul(step: Fused) -> None:
 
     first, second = (b, a) if step.call.name == "__rmatmul__" else (a, b)
     step.results(f"torch.matmul({padded(first)}, {padded(second)})", "stack")
+
+
+def einsum(step: Fused) -> None:
+    """Write ``einsum``: one more letter says which member."""
+    equation, *operands = step.args
+    given, _, made = equation.replace(" ", "").partition("->")
+    letter = next(each for each in string.ascii_letters if each not in equation)
+    alone = [step.shared(x) for x in operands]
+    if all(alone):
+        alone[0] = False
+    terms, names = [], []
+    for x, term, own in zip(operands, given.split(","), alone, strict=True):
+        terms.append(term if own else letter + term)
+        names.append(step.own(x) if own else step.stack(x))
+    whole = f"{','.join(terms)}->{letter}{made}"
+    step.results(f"torch.einsum({whole!r}, {', '.join(names)})", "stack")

@@ -20,7 +20,7 @@ def _reduced(reduction: str, rank: int) -> str:
 def elementwise_loss(step: Fused) -> None:
     """Write ``mse_loss`` and others that average over all elements."""
     reduction = step.kwargs.get("reduction", "mean")
-    rank = max(x.rank for x in step.operands)
+    rank = step.operands[0].rank - (step.call.name == "multilabel_soft_margin_loss")
     spelled = {
         id(x): step.own(x) if step.shared(x) and i else step.stack(x)
         for i, x in enumerate(step.operands)
@@ -49,22 +49,39 @@ def class_loss(step: Fused) -> None:
     )  # fmt: skip
     x: Operand = given["input"]
     target: Operand = given["target"]
+    weight: Operand | None = given["weight"]
+    if weight is not None and not step.shared(weight):
+        _one_by_one(step)
+        return
     name = step.line(f"{step.stack(x)}.flatten(0, 1)")
     wanted = step.line(f"{step.stack(target)}.flatten(0, 1)")
+    weights = "" if weight is None else step.own(weight)
     more = f", ignore_index={given['ignore_index']}"
+    more += f", weight={weights}" if weights else ""
     if step.call.name == "cross_entropy":
         more += f", label_smoothing={given['label_smoothing']!r}"
     losses = f"F.{step.call.name}({name}, {wanted}{more}, reduction='none')"
     if given["reduction"] == "none":
         step.results(f"{losses}.unflatten(0, ({step.n}, -1))", "stack")
         return
-    total = step.line(f"{losses}.view({step.n}, -1).sum(1)")
+    total = step.line(f"{losses}.reshape({step.n}, -1).sum(1)")
     if given["reduction"] == "sum":
         step.done(total, "stack")
         return
-    counted = "numel()" if target.facts.dtype.is_floating_point else ""
-    if counted:  # Targets are probabilities: the mean is over the samples.
-        step.results(f"{total} / {step.stack(target)}.shape[1]", "stack")
-    else:
-        known = f"({wanted} != {given['ignore_index']}).view({step.n}, -1).sum(1)"
-        step.results(f"{total} / {known}", "stack")
+    if target.facts.dtype.is_floating_point:  # Probabilities: the mean is over the samples.
+        step.results(f"{total} / ({wanted}.numel() // {step.n * x.facts.shape[1]})", "stack")
+        return
+    known = step.line(f"{wanted} != {given['ignore_index']}")
+    if weights:
+        known = step.line(f"{weights}[{wanted} * {known}] * {known}")
+    step.results(f"{total} / {known}.reshape({step.n}, -1).sum(1)", "stack")
+
+
+def _one_by_one(step: Fused) -> None:
+    """Write the call of each member by itself."""
+    text, calls = step.packs.text, []
+    function = text.function(step.call.function)  # type: ignore[arg-type]
+    for position in range(step.n):
+        spelled = {id(x): step.packs.own(x.slots[position]) for x in step.operands}
+        calls.append(text.called(function, step.args, step.kwargs, step.spell(spelled)))
+    step.results(f"torch.stack(({', '.join(calls)},))", "stack")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nas_engine_cgo.kinds.fused import Fused, Operand, bound
 
-__all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm"]
+__all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "rms_norm"]
 
 
 def _rows(step: Fused, operand: Operand | None) -> str:
@@ -72,4 +72,16 @@ def layer_norm(step: Fused) -> None:
             name = f"{name} + {bias}"
         case _:
             name = f"torch.addcmul({bias}, {name}, {weight})"
+    step.results(name, "stack")
+
+
+def rms_norm(step: Fused) -> None:
+    """Write ``rms_norm``; as in ``layer_norm``, the weight is applied afterwards."""
+    given = bound(step.args, step.kwargs, input=None, normalized_shape=None, weight=None, eps=None)
+    x: Operand = given["input"]
+    shape = tuple(given["normalized_shape"])
+    name = f"F.rms_norm({step.stack(x)}, {shape!r}, None, {given['eps']!r})"
+    if given["weight"] is not None:
+        between = ", ".join([":", *["None"] * (x.rank - len(shape))])
+        name = f"{name} * {step.stack(given['weight'])}[{between}]"
     step.results(name, "stack")

@@ -6,7 +6,7 @@ from nas_engine_cgo.kinds.fused import Fused, Operand, bound
 
 __all__ = ["dropout"]
 
-FEATURES = {"dropout1d": 1, "dropout2d": 2, "dropout3d": 3}
+FEATURES = frozenset({"dropout1d", "dropout2d", "dropout3d"})
 
 
 def dropout(step: Fused) -> None:
@@ -18,20 +18,12 @@ def dropout(step: Fused) -> None:
     if not given["training"] or given["p"] == 0.0:
         step.done(name, layout)
         return
-    shape, stride = x.facts.shape, x.facts.stride
+    shape, order = x.facts.shape, x.facts.order
     if step.call.name in FEATURES:
-        kept = 2 + x.rank - 2 - FEATURES[step.call.name]
-        shape = (*shape[:kept], *(1,) * (x.rank - kept))
-        stride = ()
+        shape, order = (*shape[:2], *(1,) * (x.rank - 2)), ()
     streams = ", ".join(f"r{member}" for member in step.members)
     members = f"({streams},)"
     mask = step.line(
-        f"dropout_masks({name}, {members}, {given['p']!r}, {shape[1:]!r}, {layout!r}, "
-        f"{_order(stride)!r})"
+        f"dropout_masks({name}, {members}, {given['p']!r}, {shape[1:]!r}, {layout!r}, {order!r})"
     )
     step.results(f"{name} * {mask}", layout)
-
-
-def _order(stride: tuple[int, ...]) -> tuple[int, ...]:
-    """The dimensions from the outermost in memory to the innermost."""
-    return tuple(sorted(range(len(stride)), key=lambda d: (-stride[d], d)))

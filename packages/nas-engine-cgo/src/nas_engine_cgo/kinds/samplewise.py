@@ -23,16 +23,24 @@ def samplewise(step: Fused) -> None:
 
 
 def attention(step: Fused) -> None:
-    """Write ``scaled_dot_product_attention`` without dropout and without a mask by member."""
+    """Write ``scaled_dot_product_attention`` without dropout: members are more samples."""
     text = step.packs.text
-    spelled: dict[int, str] = {}
-    for x in step.operands:
-        if x.rank == 4 and not (step.shared(x) and x is not step.operands[0]):
-            spelled[id(x)] = step.line(f"{step.stack(x)}.flatten(0, 1)")
-        elif step.shared(x) and x.rank < 4:
-            spelled[id(x)] = step.own(x)
+    given = bound(step.args, step.kwargs, query=None, key=None, value=None, attn_mask=None)
+    query: Operand = given["query"]
+    mask: Operand | None = given["attn_mask"]
+    spelled = {
+        id(x): step.line(f"{step.stack(x)}.flatten(0, 1)")
+        for x in (query, given["key"], given["value"])
+    }
+    if mask is not None:
+        if step.shared(mask) and mask.rank < 4:
+            spelled[id(mask)] = step.own(mask)
         else:
-            spelled[id(x)] = step.line(f"{step.stack(x)}.flatten(0, 1)")
+            ones = ", ".join([":", *["None"] * (4 - mask.rank)])
+            samples = f"{step.n}, {spelled[id(query)]}.shape[0] // {step.n}, -1, -1, -1"
+            spelled[id(mask)] = step.line(
+                f"{step.stack(mask)}[{ones}].expand({samples}).flatten(0, 1)"
+            )
     function = text.function(step.call.function)  # type: ignore[arg-type]
     call = text.called(function, step.args, step.kwargs, step.spell(spelled))
     step.results(f"{call}.unflatten(0, ({step.n}, -1))", "stack")
@@ -40,7 +48,7 @@ def attention(step: Fused) -> None:
 
 def embedding(step: Fused) -> None:
     """Write ``embedding``: one table below the other, the indices moved on by member."""
-    given = bound(step.args, step.kwargs, input=None, weight=None)
+    given = bound(step.args, step.kwargs, input=None, weight=None, padding_idx=None)
     x: Operand = given["input"]
     weight: Operand = given["weight"]
     rows = weight.facts.shape[0]
@@ -50,4 +58,9 @@ def embedding(step: Fused) -> None:
     offset = step.line(
         f"torch.arange(0, {step.n * rows}, {rows}, device={table}.device).view(-1, {ones})"
     )
-    step.results(f"F.embedding({name} + {offset}, {table})", "stack")
+    found = f"F.embedding({name} + {offset}, {table})"
+    if given["padding_idx"] is not None:
+        found = step.line(found)  # The row of the padding gets no gradient.
+        padding = f"({name} == {given['padding_idx'] % rows})[..., None]"
+        found = f"torch.where({padding}, {found}.detach(), {found})"
+    step.results(found, "stack")

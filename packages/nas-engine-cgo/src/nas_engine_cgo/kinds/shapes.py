@@ -7,7 +7,24 @@ from typing import Any
 
 from nas_engine_cgo.kinds.fused import Fused, Operand, bound
 
-__all__ = ["concatenate", "flatten", "getitem", "permute", "reduce", "reshape", "swap", "unsqueeze"]
+__all__ = [
+    "along",
+    "concatenate",
+    "cut",
+    "expand",
+    "flatten",
+    "getitem",
+    "move",
+    "permute",
+    "reduce",
+    "repeat",
+    "reshape",
+    "squeeze",
+    "swap",
+    "turn",
+    "unflatten",
+    "unsqueeze",
+]
 
 
 def _moved(dimension: Any, rank: int) -> Any:
@@ -22,16 +39,21 @@ def reduce(step: Fused) -> None:
     (x,) = step.operands
     named = {name: value for name, value in step.kwargs.items() if name != "input"}
     rest = list(step.args[1:])
-    dimension = named.pop("dim", None) if not rest else rest.pop(0)
+    dimension = named.pop("dim", -1 if step.call.name == "glu" else None)
+    if rest:
+        dimension = rest.pop(0)
     text = step.packs.text
     function = text.function(step.call.function)  # type: ignore[arg-type]
 
     def call(name: str, dim: Any) -> str:
         return text.called(function, (x, dim, *rest), named, step.spell({id(x): name}))
 
-    if dimension is None or dimension == ():
+    if dimension is None or dimension in ((), []):
         flat = step.stack(x) if x.rank == 1 else step.line(f"{step.stack(x)}.flatten(1)")
-        step.results(call(flat, 1), "stack")
+        if step.call.name in ("max", "min"):  # Along a dimension they give indices, too.
+            step.results(f"torch.a{step.call.name}({flat}, 1)", "stack")
+        else:
+            step.results(call(flat, 1), "stack")
     elif step.layout(x) == "channel" and _beyond_channels(dimension, x.rank):
         step.results(call(step.channel(x), dimension), "channel")
     else:
@@ -87,6 +109,89 @@ def unsqueeze(step: Fused) -> None:
     given = bound(step.args, step.kwargs, input=None, dim=0)
     x: Operand = given["input"]
     step.results(f"{step.stack(x)}.unsqueeze({_moved(given['dim'], x.rank + 1)})", "stack")
+
+
+def turn(step: Fused) -> None:
+    """Write ``t()``, ``T`` and ``mT`` of matrices."""
+    (x,) = step.operands
+    step.results(f"{step.stack(x)}.transpose(1, 2)", "stack")
+
+
+def move(step: Fused) -> None:
+    """Write ``movedim``."""
+    given = bound(step.args, step.kwargs, input=None, source=None, destination=None)
+    x: Operand = given["input"]
+    a, b = (_moved(given[name], x.rank) for name in ("source", "destination"))
+    step.results(f"{step.stack(x)}.movedim({a!r}, {b!r})", "stack")
+
+
+def squeeze(step: Fused) -> None:
+    """Write ``squeeze``."""
+    given = bound(step.args, step.kwargs, input=None, dim=None)
+    x: Operand = given["input"]
+    wanted = range(x.rank) if given["dim"] is None else given["dim"]
+    each = wanted if isinstance(wanted, (range, tuple, list)) else (wanted,)
+    ones = tuple(d % x.rank + 1 for d in each if x.facts.shape[d] == 1)
+    step.results(f"{step.stack(x)}.squeeze({ones!r})", "stack")
+
+
+def unflatten(step: Fused) -> None:
+    """Write ``unflatten``."""
+    given = bound(step.args, step.kwargs, input=None, dim=None, sizes=None)
+    x: Operand = given["input"]
+    sizes = tuple(given["sizes"])
+    step.results(f"{step.stack(x)}.unflatten({_moved(given['dim'], x.rank)}, {sizes!r})", "stack")
+
+
+def _led(step: Fused, x: Operand, rank: int) -> str:
+    """A stack of values with dimensions put before theirs, up to this rank."""
+    missing = rank - x.rank
+    name = step.stack(x)
+    return f"{name}[{', '.join([':', *['None'] * missing])}]" if missing else name
+
+
+def expand(step: Fused) -> None:
+    """Write ``expand`` and ``broadcast_to``."""
+    (x,) = step.operands
+    shape = _sizes(step.args[1:] or tuple(step.kwargs.values()))
+    step.results(f"{_led(step, x, len(shape))}.expand({(step.n, *shape)!r})", "stack")
+
+
+def repeat(step: Fused) -> None:
+    """Write ``repeat``."""
+    (x,) = step.operands
+    times = _sizes(step.args[1:] or tuple(step.kwargs.values()))
+    step.results(f"{_led(step, x, len(times))}.repeat({(1, *times)!r})", "stack")
+
+
+def along(step: Fused) -> None:
+    """Write functions whose second argument is a dimension: ``narrow``, ``select``, ``flip``."""
+    x, *rest = step.args
+    others = dict(step.kwargs)
+    name = "dims" if step.call.name == "flip" else "dim"
+    dimensions = others.pop(name) if name in others else rest.pop(0)
+    if step.call.name == "flip" and rest:  # Given one by one.
+        dimensions, rest = (dimensions, *rest), []
+    text = step.packs.text
+    function = text.function(step.call.function)  # type: ignore[arg-type]
+    args = (x, _moved(dimensions, x.rank), *rest)
+    call = text.called(function, args, others, step.spell({id(x): step.stack(x)}))
+    step.results(call, "stack")
+
+
+def cut(step: Fused) -> None:
+    """Write ``chunk``, ``split`` and ``unbind``, which give several pieces."""
+    x, *rest = step.args
+    others = dict(step.kwargs)
+    if step.call.name == "unbind":
+        dimension, rest = (rest[0] if rest else others.pop("dim", 0)), []
+    else:
+        dimension = rest.pop(1) if len(rest) > 1 else others.pop("dim", 0)
+    text = step.packs.text
+    function = text.function(step.call.function)  # type: ignore[arg-type]
+    others["dim"] = _moved(dimension, x.rank)
+    call = text.called(function, (x, *rest), others, step.spell({id(x): step.stack(x)}))
+    step.results(f"{call}[0]" if len(step.call.outputs) == 1 else call, "stack")
 
 
 def getitem(step: Fused) -> None:

@@ -7,11 +7,14 @@ from nas_engine_cgo.members.program import (
     Program,
     Ref,
     Source,
-    frozen_program,
+    frozen_calls,
+    frozen_programs,
+    hashable,
     refs_in,
     replaced,
 )
 from nas_engine_cgo.members.prune import prune
+from nas_engine_cgo.members.remembered import Remembered
 from nas_engine_cgo.members.trace import UntraceableError, trace
 
 __all__ = [
@@ -21,9 +24,12 @@ __all__ = [
     "Facts",
     "Program",
     "Ref",
+    "Remembered",
     "Source",
     "UntraceableError",
-    "frozen_program",
+    "frozen_calls",
+    "frozen_programs",
+    "hashable",
     "prune",
     "refs_in",
     "replaced",

@@ -6,7 +6,7 @@ random numbers of its member.
 
 from __future__ import annotations
 
-__all__ = ["ELEMENTWISE", "PURE"]
+__all__ = ["ELEMENTWISE", "KEEPING", "LAID_OUT", "PURE"]
 
 
 def _names(text: str) -> frozenset[str]:
@@ -25,7 +25,7 @@ ELEMENTWISE = _names(
     masked_fill maximum minimum mish mul multiply nan_to_num ne neg negative not_equal
     ones_like positive pow reciprocal relu relu6 remainder round rsqrt rsub selu sgn sigmoid
     sign signbit silu sin sinc sinh softplus softshrink softsign sqrt square sub subtract
-    tan tanh tanhshrink threshold true_divide trunc type_as where xlogy zeros_like __abs__
+    tan tanh tanhshrink threshold true_divide trunc where xlogy zeros_like __abs__
     __add__ __and__ __div__ __eq__ __floordiv__ __ge__ __gt__ __invert__ __le__ __lt__
     __mod__ __mul__ __ne__ __neg__ __or__ __pow__ __radd__ __rdiv__ __rfloordiv__ __rmod__
     __rmul__ __rpow__ __rsub__ __rtruediv__ __sub__ __truediv__ __xor__
@@ -45,15 +45,29 @@ PURE = ELEMENTWISE | _names(
     full full_like gather glu group_norm H hinge_embedding_loss huber_loss index_select
     interpolate kl_div kthvalue l1_loss layer_norm linear linspace log_softmax logcumsumexp
     logsumexp lp_pool1d lp_pool2d margin_ranking_loss masked_select matmul max max_pool1d
-    max_pool2d max_pool3d mean median mH min mm mode moveaxis movedim mse_loss mT
+    max_pool2d max_pool3d max_pool1d_with_indices max_pool2d_with_indices
+    max_pool3d_with_indices mean median mH min mm mode moveaxis movedim mse_loss mT
+    new_full new_ones new_zeros
     multilabel_soft_margin_loss mv narrow nll_loss norm normalize one_hot ones outer pad
     permute pixel_shuffle pixel_unshuffle poisson_nll_loss prelu prod ravel repeat
     repeat_interleave reshape reshape_as rms_norm roll scatter scatter_add select
     smooth_l1_loss soft_margin_loss softmax softmin sort split split_with_sizes squeeze
     stack std std_mean sum swapaxes swapdims T t take take_along_dim tensor tensor_split
-    tile to topk trace transpose tril triu triu_indices unbind unflatten unfold unsqueeze
+    tile to topk type_as trace transpose tril triu triu_indices unbind unflatten unfold unsqueeze
     upsample var var_mean vector_norm view view_as zeros __getitem__ __matmul__ __rmatmul__
     _adaptive_max_pool2d _max_pool1d _max_pool2d _max_pool3d
     """
 )
 """No random numbers, nothing changed."""
+
+KEEPING = (ELEMENTWISE - {"logsigmoid"}) | _names(
+    """
+    bmm broadcast_to cat chunk dropout einsum embedding expand flatten matmul mean mm movedim
+    narrow permute reshape select softmax split squeeze stack sum swapaxes t T mT transpose unbind
+    unflatten unsqueeze view __getitem__
+    """
+)
+"""The dimensions of the result are ordered in memory as on the meta device, whatever they are."""
+
+LAID_OUT = _names("layer_norm linear")
+"""The result is contiguous."""

@@ -6,7 +6,8 @@ once. What a forward reads besides (inputs, parameters, buffers, constants) are 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -18,7 +19,9 @@ __all__ = [
     "Program",
     "Ref",
     "Source",
-    "frozen_program",
+    "frozen_calls",
+    "frozen_programs",
+    "hashable",
     "refs_in",
     "replaced",
 ]
@@ -38,6 +41,16 @@ class Facts:
     shape: tuple[int, ...]
     dtype: torch.dtype
     stride: tuple[int, ...] = field(compare=False, default=())
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """The dimensions from the outermost in memory to the innermost.
+
+        Of a tensor that is not dense, those of one that torch makes like it.
+        """
+        like = torch.empty_strided(self.shape, self.stride, dtype=self.dtype, device="meta")
+        stride = torch.empty_like(like).stride()
+        return tuple(sorted(range(len(stride)), key=lambda d: (-stride[d], d)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +85,7 @@ class Call:
         after: earlier calls that must have run, since they read what it changes.
         grad: whether gradients were recorded.
         module: the path of the submodule.
+        reads: parameters and buffers that the submodule takes by itself.
         inputs: the values that it takes.
         outputs: the values that it defines.
         template: the arguments without the values, which compares and hashes.
@@ -87,6 +101,8 @@ class Call:
     after: tuple[int, ...] = ()
     grad: bool = True
     module: str | None = None
+    reads: tuple[int, ...] = ()
+
     inputs: tuple[int, ...] = field(init=False)
     outputs: tuple[int, ...] = field(init=False)
     template: Hashable = field(init=False)
@@ -107,12 +123,18 @@ class Program:
         sources: number → value that is given.
         facts: number → what is known of every value.
         output: the structure of the result.
+        felt: the values that the gradient of the result comes by; None if none was recorded.
     """
 
     calls: tuple[Call, ...]
     sources: Mapping[int, Source]
     facts: Mapping[int, Facts]
     output: Any
+    felt: frozenset[int] | None = None
+
+    def uses(self) -> Counter[int]:
+        """How many calls take each value."""
+        return Counter(n for call in self.calls for n in (*call.inputs, *call.reads))
 
 
 def refs_in(structure: Any) -> Iterator[int]:
@@ -155,13 +177,50 @@ def replaced(structure: Any, change: Callable[[Any], Any]) -> Any:
             return change(structure)
 
 
-def frozen_program(program: Program) -> Hashable:
+def frozen_programs(programs: Sequence[Program]) -> Hashable:
+    """What is equal for programs that the same code is written for.
+
+    Code for one size of the batch does for another if that size is found nowhere but in the first
+    dimension of values: neither in arguments, nor where it could be taken for another number.
+    """
+    batch = _batch_of(programs)
+
+    def layout(facts: Facts) -> Any:
+        shape: tuple[int | str, ...] = facts.shape
+        stride = facts.stride
+        order = sorted(range(len(stride)), key=lambda d: (-stride[d], d))
+        if shape and shape[0] == batch:
+            shape = ("batch", *shape[1:])
+        return shape, facts.dtype, tuple(order)
+
+    return tuple(
+        (frozen_calls(program), tuple(map(layout, program.facts.values()))) for program in programs
+    )
+
+
+def frozen_calls(program: Program) -> Hashable:
     """What is equal for programs that make the same calls, whatever the shapes of their values."""
     return tuple(
         (call.name, call.function, call.module, call.grad, call.template, call.inputs,
          call.outputs, call.writes)
         for call in program.calls
     ), tuple(program.sources.items())  # fmt: skip
+
+
+def _batch_of(programs: Sequence[Program]) -> int | None:
+    """The size of the batch, if no other dimension of any value has that size."""
+    sizes: set[int] = set()
+    others: set[int] = {0, 1}
+    for program in programs:
+        for number, facts in program.facts.items():
+            source = program.sources.get(number)
+            if source is not None and source.kind != "input":
+                others |= set(facts.shape)
+            else:
+                others |= set(facts.shape[1:])
+                if source is not None:
+                    sizes |= set(facts.shape[:1])
+    return sizes.pop() if len(sizes) == 1 and not sizes & others else None
 
 
 def hashable(value: Any) -> Hashable:

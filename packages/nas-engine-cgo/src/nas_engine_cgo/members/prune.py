@@ -19,19 +19,13 @@ def prune(program: Program) -> Program:
     Of the calls that stay, those through which no gradient comes back record none.
     """
     wanted = set(refs_in(program.output))
-    felt = set(wanted)  # Values whose gradient the output asks for.
     kept: dict[int, Call] = {}  # by position
     for position in reversed(range(len(program.calls))):
         call = program.calls[position]
         if not (call.effects or call.writes or wanted & set(call.outputs)):
             continue
         wanted |= set(call.inputs)
-        grad = call.grad and any(
-            number in felt and program.facts[number].dtype.is_floating_point
-            for number in call.outputs
-        )
-        if grad and call.name != "detach":
-            felt |= set(call.inputs)
+        grad = call.grad and (program.felt is None or not program.felt.isdisjoint(call.outputs))
         kept[position] = call if grad == call.grad else replace(call, grad=grad)
     new = {position: i for i, position in enumerate(sorted(kept))}
     calls = [

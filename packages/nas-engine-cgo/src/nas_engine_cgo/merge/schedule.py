@@ -138,7 +138,7 @@ def _order(program: Program, ordered: bool) -> list[set[int]]:
     order: list[set[int]] = []
     for index, call in enumerate(program.calls):
         earlier = set(call.after)
-        for number in (*call.inputs, *call.writes):
+        for number in (*call.inputs, *call.reads, *call.writes):
             if number in writer:
                 earlier.add(writer[number])
             if ordered:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Hashable
 
 from nas_engine_cgo.members import Call, Program
@@ -21,11 +20,11 @@ def signatures(
         program: the member's.
         fits: whether a call can be fused at all.
     """
-    uses = Counter(number for call in program.calls for number in call.inputs)
+    uses = program.uses()
     made: list[Signature | None] = []
     for call in program.calls:
         # A buffer that is changed lies in one place: no other call may want it elsewhere.
-        shared = any(uses[number] > 1 for number in call.writes)
+        shared = any(uses[number] > 1 or number not in call.inputs for number in call.writes)
         made.append(None if shared or not fits(call, program) else _signature(call, program))
     return tuple(made)
 

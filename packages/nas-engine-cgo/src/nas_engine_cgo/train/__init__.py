@@ -2,6 +2,7 @@
 
 from nas_engine_cgo.train.loop import Loop, MemberError, Options, Prepared
 from nas_engine_cgo.train.members import Member, cohort_key, why_alone
+from nas_engine_cgo.train.streams import Stream
 from nas_engine_cgo.train.together import train_together
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "MemberError",
     "Options",
     "Prepared",
+    "Stream",
     "cohort_key",
     "train_together",
     "why_alone",

@@ -15,7 +15,7 @@ from nas_search.evaluators import SupervisedEvaluator
 from nas_search.evaluators.data import is_tensors
 from torch import Tensor
 
-from nas_engine_cgo.members import Call, Program, Ref, Source, frozen_program, replaced
+from nas_engine_cgo.members import Call, Program, Ref, Source, frozen_calls, replaced
 from nas_engine_cgo.merge import Slot, deduplicate
 
 __all__ = ["Features", "can_extend", "extended", "find_features"]
@@ -51,7 +51,7 @@ class Features:
 
     def read_by(self, program: Program) -> Program:
         """The program that reads the features; itself if there are none for it."""
-        found = self.sources.get(frozen_program(program))
+        found = self.sources.get(frozen_calls(program))
         if not found:
             return program
         sources = {
@@ -111,7 +111,7 @@ def find_features(
                 facts = program.facts[number]
                 size += samples * facts.dtype.itemsize * _product(facts.shape[1:])
             found[number] = numbers[slot]
-        sources[frozen_program(program)] = found
+        sources[frozen_calls(program)] = found
     if not numbers or size > room:
         return None
     makers = tuple((programs[i], modules[i], number) for i, number in numbers)

@@ -30,7 +30,11 @@ __all__ = ["Loop", "MemberError", "Options", "Prepared"]
 
 
 class MemberError(Exception):
-    """Something was raised while members ran together; ``members`` are those that it may be."""
+    """Something was raised while members ran together.
+
+    Attributes:
+        members: the numbers of the candidates that it may be.
+    """
 
     def __init__(self, members: Sequence[int]) -> None:
         super().__init__(*members)
@@ -90,18 +94,16 @@ class Loop:
         Raises:
             MemberError: one of them raised.
         """
-        made = torch.zeros(len(self.members), device=self.device)
+        made = torch.zeros(len(self.members), device=self.device, dtype=torch.float64)
         with self._blame():
             for cluster in self.merged.clusters:
                 with autocast(self.recipe, self.device):
                     outcomes = self.merged.losses(cluster, batches)
                 # At once: so only one cluster's activations are kept.
-                felt = [loss for loss, _ in outcomes if loss.requires_grad]
-                if felt:
-                    torch.autograd.backward(felt, [torch.ones_like(loss) for loss in felt])
-                made = made.to(outcomes[0][0].dtype)
+                losses = [loss for loss, _ in outcomes]
+                torch.autograd.backward(losses, [torch.ones_like(loss) for loss in losses])
                 for loss, members in outcomes:
-                    made[list(members)] = loss.detach()
+                    made[list(members)] = loss.detach().to(made.dtype)
             self._update(self._optimizer or self._begin())
         return made
 
@@ -132,6 +134,7 @@ class Loop:
             moves = moves_of(self.recipe, training) if self.recipe.schedule else None
             self.tutors = tutors_of(self.members, moves)
         tutor_of = {member: tutor for tutor in self.tutors for member in tutor.members}
+        self.merged.store.close()
         entries = list(self.merged.store.entries())
         groups = [
             [
@@ -151,8 +154,8 @@ class Loop:
 
     # ------------------------------------------------------------------ measuring
 
-    def outputs(self, which: str) -> tuple[list[Tensor], list[Tensor]]:
-        """All members' outputs on some data in evaluation mode, and the targets.
+    def outputs(self, which: str) -> tuple[list[list[Tensor]], list[Tensor]]:
+        """All members' outputs on some data in evaluation mode by batch, and the targets.
 
         Raises:
             MemberError: one of them raised.
@@ -180,7 +183,7 @@ class Loop:
             raise ValueError(f"there is no data to measure {which or 'validation '}metrics on")
         joined = [torch.cat(parts) for parts in targets]
         streams_of = self._stream_numbers()
-        return [torch.cat(parts) for parts in outputs], [joined[s] for s in streams_of]
+        return outputs, [joined[s] for s in streams_of]
 
     def feed(self, member: int) -> Feed:
         """The data that a member is validated on, as it is given."""
@@ -272,9 +275,9 @@ class Loop:
         try:
             yield
         # The members are anybody's code.
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             suspects = self.merged.suspects(error) or tuple(range(len(self.members)))
-            raise MemberError(suspects) from error
+            raise MemberError([self.members[i].candidate.number for i in suspects]) from error
 
 
 @dataclass(frozen=True)

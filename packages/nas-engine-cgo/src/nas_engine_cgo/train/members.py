@@ -11,10 +11,11 @@ from nas_core.protocols import Candidate
 from nas_search.evaluators import SupervisedEvaluator
 from nas_search.evaluators.parts import Scheduler
 from nas_search.evaluators.training import DTYPES
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from nas_engine_cgo.train.optimizer import flags_of
+from nas_engine_cgo.train.optimizer import flags_of, numbers_of
+from nas_engine_cgo.train.streams import Stream
 from nas_engine_cgo.train.updates import UPDATES
 
 __all__ = ["Member", "Tutor", "cohort_key", "tutors_of", "why_alone"]
@@ -40,7 +41,7 @@ class Member:
     candidate: Candidate
     module: nn.Module
     recipe: Recipe
-    stream: Generator
+    stream: Stream
 
     def loss(self) -> Callable[..., Tensor]:
         """What is done with a batch in training."""
@@ -89,6 +90,8 @@ def why_alone(recipe: Recipe, module: nn.Module) -> str | None:
     for group in optimizer.param_groups:
         if group.get("capturable") or group.get("differentiable"):
             return "the optimiser is capturable or differentiable"
+    if len({flags_of(optimizer, i) for i in range(len(optimizer.param_groups))}) > 1:
+        return "the groups of the optimiser differ in more than numbers"
     known = {id(p) for group in optimizer.param_groups for p in group["params"]}
     if any(id(p) not in known for p in module.parameters() if p.requires_grad):
         return "the optimiser is given only some of the parameters"
@@ -128,6 +131,7 @@ def tutors_of(members: Sequence[Member], moves: int | None) -> list[Tutor]:
         key: Any = (
             _comparable(recipe.optimizer), _comparable(recipe.optimizer_options),
             _comparable(recipe.schedule), _comparable(recipe.schedule_options),
+            numbers_of(optimizer.param_groups[0]),
         )  # fmt: skip
         if len(optimizer.param_groups) > 1:
             key = number

@@ -6,13 +6,14 @@ import contextlib
 import itertools
 import linecache
 import traceback
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
 
 import torch
 import torch.nn.functional as functional
+from nas_core.failure import failure_text
 from torch import Tensor, nn
 
 from nas_engine_cgo.exact import ExactWriter
@@ -25,8 +26,9 @@ from nas_engine_cgo.members import (
     Call,
     Program,
     Ref,
+    Remembered,
     UntraceableError,
-    frozen_program,
+    frozen_programs,
     prune,
     trace,
 )
@@ -34,11 +36,11 @@ from nas_engine_cgo.packs import Need
 from nas_engine_cgo.train.features import Features, find_features
 from nas_engine_cgo.train.frozen import content_of, frozen_paths
 from nas_engine_cgo.train.members import Member
-from nas_engine_cgo.train.store import Store
-from nas_engine_cgo.train.streams import drawing, dropout_masks
+from nas_engine_cgo.train.store import Place, Store
+from nas_engine_cgo.train.streams import drawing, dropout_masks, ordered
 from nas_engine_cgo.write import Function, write_function
 
-__all__ = ["Merged", "Outcome"]
+__all__ = ["Merged", "Outcome", "RefusedError"]
 
 Outcome = tuple[Tensor, tuple[int, ...]]
 """Outputs, and the members that they belong to along dimension 0; of one member as they are."""
@@ -84,16 +86,17 @@ class Merged:
         self.clusters = tuple(tuple(cluster) for cluster in clusters)
         self.alone: dict[int, str] = {}
         self._members, self._feeds = members, feeds
-        self._device = members[0].stream.device
+        self._device = members[0].stream.generator.device
         self._forwards = [member.loss() for member in members]
         self._programs, self._features = programs, features
         self._compiled: dict[Any, _Compiled] = {}
         self._tensors: dict[_Compiled, list[Tensor]] = {}
-        self._known: dict[Any, Any] = {}
+        self._seen = Remembered()
         self._frozen: dict[int, frozenset[str]] = {}
         self._contents: dict[int, Hashable] = {}
         self._files: dict[str, _Compiled] = {}
         self._shapes: dict[Any, Any] = {}
+        self._modes: dict[int, bool] = {}
 
     def losses(
         self, cluster: tuple[int, ...], batches: Sequence[Sequence[Tensor]]
@@ -156,6 +159,8 @@ class Merged:
         self, compiled: _Compiled, batches: Sequence[Sequence[Tensor]], training: bool
     ) -> list[Outcome]:
         function, members = compiled.function, compiled.members
+        for member in dict.fromkeys(members[m] for m, _ in function.modules):
+            self._prepare(member, training)
         tensors = self._tensors.get(compiled)
         if tensors is None:
             find = self.store.claim if training else self.store.gather
@@ -164,6 +169,9 @@ class Merged:
                 self._tensors[compiled] = tensors
         inputs = [batches[stream][position] for stream, position in function.inputs]
         found = compiled.call(inputs, tensors, [self._members[m].stream for m in members])
+        if training and compiled not in self._tensors:
+            for need, tensor in zip(compiled.needs, tensors, strict=True):
+                self.store.settle(need, tensor)
         return [
             (tensor, tuple(members[m] for m in result))
             for tensor, result in zip(found, function.results, strict=True)
@@ -172,13 +180,27 @@ class Merged:
     def _single(self, member: int, batches: Sequence[Sequence[Tensor]], training: bool) -> Tensor:
         """Call the module itself."""
         module, batch = self._members[member].module, self._own(batches[self._feeds[member]])
-        self.store.write_back(member)
-        module.train(training)
-        with drawing(self._members[member].stream):
-            if training:
-                return self._forwards[member](module, *batch)
-            output: Tensor = module(*batch[:-1])
-            return output
+        self._prepare(member, training)
+        try:
+            with drawing(self._members[member].stream, everything=True):
+                if not training:
+                    output: Tensor = module(*batch[:-1])
+                    return output
+                loss = self._forwards[member](module, *batch)
+        # The member is anybody's code.
+        except (Exception, SystemExit) as error:
+            raise RefusedError((member,), failure_text(error)) from error
+        if loss.shape != () or not loss.requires_grad:
+            raise RefusedError((member,), "the loss is no number that has a gradient")
+        return loss
+
+    def _prepare(self, member: int, training: bool) -> None:
+        """Make the module of a member, or parts of it, ready to be called."""
+        if not training:
+            self.store.write_back(member)
+        if self._modes.get(member) != training:
+            self._members[member].module.train(training)
+            self._modes[member] = training
 
     # ------------------------------------------------------------------ code
 
@@ -213,13 +235,15 @@ class Merged:
             return None, single
         members = tuple(programs)
         # Code for one size of the batch does for another, unless a number in it depends on that.
-        key: Any = (training, members, tuple(map(frozen_program, programs.values())))
+        key: Any = (training, members, frozen_programs(list(programs.values())))
         if self._exact is not None:  # Kernels differ by size.
             key = key, tuple(tuple(t.shape) for batch in batches for t in batch)
         if key not in self._compiled:
             self._compiled[key] = self._written(members, list(programs.values()))
             if self._exact is not None and self._differ(self._compiled[key], batches, training):
                 return self._plan(cluster, batches, training)
+        if training:
+            self._check_whole(self._compiled[key], single, programs)
         return self._compiled[key], single
 
     def _differ(self, made: _Compiled, batches: Sequence[Sequence[Tensor]], training: bool) -> bool:
@@ -240,19 +264,44 @@ class Merged:
             self.alone[made.members[number]] = "merged, the last bits would differ"
         return bool(found)
 
+    def _check_whole(
+        self, made: _Compiled, single: Sequence[int], programs: Mapping[int, Program]
+    ) -> None:
+        """Refuse code that trains only some of what other code trains in one tensor."""
+        felt = {
+            (member, source.path)
+            for member, program in programs.items()
+            for number, source in program.sources.items()
+            if source.kind == "parameter" and number in (program.felt or ())
+        }
+        modules = [(member, "") for member in single]
+        modules += [(made.members[m], path) for m, path in made.function.modules]
+        for parts, trained in self.store.packed():
+            missed = [place for place in parts if _within(place, modules)]
+            if trained and not missed and not felt.isdisjoint(parts):
+                missed = [place for place in parts if place not in felt]
+            if missed:
+                reason = "another size of the batch trains other parameters"
+                raise RefusedError(sorted({member for member, _ in missed}), reason)
+
     def _traced(self, member: int, batch: Sequence[Tensor], training: bool) -> Program:
         module = self._members[member].module
         shapes = tuple((tuple(t.shape), t.dtype) for t in batch)
         key = (self._members[member].candidate.number, training, shapes)
         if key not in self._programs:
             module.train(training)
+            self._modes[member] = training
             if training:
-                program = trace(module, self._forwards[member], batch, self._known)
+                program = trace(module, self._forwards[member], batch, self._seen)
             else:
                 with torch.no_grad():
-                    program = trace(module, _outputs, batch[:-1], self._known)
+                    program = trace(module, _outputs, batch[:-1], self._seen)
             if not isinstance(program.output, Ref):
                 raise UntraceableError("forward gives back something else than one tensor")
+            if training and program.felt is not None and program.output.id not in program.felt:
+                raise UntraceableError("the loss depends on no parameter")
+            if training and program.facts[program.output.id].shape != ():
+                raise UntraceableError("the loss is more than one number")
             program = prune(program)
             self._programs[key] = program if self._exact is None else with_fans(program)
         if training:
@@ -287,9 +336,9 @@ class Merged:
 
     def suspects(self, error: BaseException) -> tuple[int, ...]:
         """The members whose calls may have raised an error; none if nothing tells."""
+        if isinstance(error, RefusedError):
+            return error.members
         for frame, line in traceback.walk_tb(error.__traceback__):
-            if frame.f_code is Merged._single.__code__:
-                return (frame.f_locals["member"],)
             if (made := self._files.get(frame.f_code.co_filename)) is not None:
                 return tuple(made.members[m] for m in made.function.origin[line - 1])
         return ()
@@ -297,6 +346,22 @@ class Merged:
 
 def _outputs(module: nn.Module, *inputs: Tensor) -> Any:
     return module(*inputs)
+
+
+class RefusedError(Exception):
+    """These members can't go on in this loop; alone, each finds its own end."""
+
+    def __init__(self, members: Sequence[int], reason: str) -> None:
+        super().__init__(reason)
+        self.members = tuple(members)
+
+
+def _within(place: Place, modules: Sequence[tuple[int, str]]) -> bool:
+    """Whether a parameter belongs to one of these submodules."""
+    member, path = place
+    return any(
+        member == other and (not root or path.startswith(f"{root}.")) for other, root in modules
+    )
 
 
 def compiled(function: Function, modules: Sequence[nn.Module]) -> FunctionType:
@@ -311,6 +376,7 @@ def compiled(function: Function, modules: Sequence[nn.Module]) -> FunctionType:
         "fan_out": fan_out,
         "in_order": in_order,
         "member_gradients": member_gradients,
+        "ordered": ordered,
         "device": next((p.device for m in modules for p in m.parameters()), torch.device("cpu")),
         **function.constants,
     }

@@ -15,7 +15,7 @@ from torch import Tensor
 from nas_engine_cgo.train.store import Entry, Place, joined
 from nas_engine_cgo.train.updates import UPDATES, Each, Hyper, State
 
-__all__ = ["FLAGS", "StackedOptimizer", "flags_of"]
+__all__ = ["FLAGS", "StackedOptimizer", "flags_of", "numbers_of"]
 
 FLAGS = (
     "nesterov", "maximize", "amsgrad", "decoupled_weight_decay", "centered", "foreach", "fused",
@@ -26,10 +26,14 @@ _NUMBERS = ("lr", "momentum", "dampening", "weight_decay", "alpha", "eps", "beta
 Group = Mapping[str, Any]
 
 
-def flags_of(optimizer: torch.optim.Optimizer) -> tuple[Any, ...]:
+def flags_of(optimizer: torch.optim.Optimizer, group: int = 0) -> tuple[Any, ...]:
     """What has to be equal for two optimisers to be stacked."""
-    groups = optimizer.param_groups
-    return type(optimizer), *(tuple(group.get(flag) for flag in FLAGS) for group in groups[:1])
+    return type(optimizer), *(optimizer.param_groups[group].get(flag) for flag in FLAGS)
+
+
+def numbers_of(group: Group) -> tuple[tuple[str, float], ...]:
+    """The hyperparameters of a group of an optimiser."""
+    return tuple((name, values[0]) for name, values in _numbers([group]).items())
 
 
 class StackedOptimizer:
@@ -110,6 +114,7 @@ class StackedOptimizer:
             norms = torch.linalg.vector_norm(entry.parts(entry.tensor.grad), dim=1)  # type: ignore[arg-type]
             total.index_add_(0, members.to(total.device), norms.to(total.dtype) ** 2)
         scale = (largest / (total.sqrt() + 1e-6)).clamp(max=1.0)
+        scale = scale.where(largest.isfinite(), 1.0)  # Theirs may be infinite, too.
         for entry, members in zip(present, where, strict=True):
             assert entry.tensor.grad is not None
             factor = scale[members.to(scale.device)].to(entry.tensor.dtype)

@@ -70,6 +70,7 @@ class Store:
             self._lay_out(memory_format)
         self._entries: dict[Need, Entry] = {}
         self._home: dict[Place, tuple[Entry, int]] = {}
+        self._closed = False
         self._own: list[dict[str, Tensor]] = [
             {**dict(m.named_parameters()), **dict(m.named_buffers())} for m in modules
         ]
@@ -77,7 +78,9 @@ class Store:
     def claim(self, need: Need) -> Tensor:
         """The tensor of a need of the training code, which is trained in it from now on."""
         if need not in self._entries:
-            if any(place in self._home for place in need.slots):
+            parts = [self._own[member][path] for member, path in need.slots]
+            late = self._closed and parts[0].requires_grad and need.form != "own"
+            if late or any(place in self._home for place in need.slots):
                 return self.gather(need)
             entry = Entry(self._made(need), need.form, need.slots)
             self._entries[need] = entry
@@ -87,6 +90,19 @@ class Store:
     def holds(self, needs: Sequence[Need]) -> bool:
         """Whether each of the needs is one tensor that stays where it is."""
         return all(need in self._entries for need in needs)
+
+    def close(self) -> None:
+        """Let parameters lie where they are: an optimiser knows them there."""
+        self._closed = True
+
+    def settle(self, need: Need, tensor: Tensor) -> None:
+        """Bring back what the code may have changed in a tensor that was only gathered."""
+        if need in self._entries or tensor.requires_grad or need.form == "own":
+            return
+        with torch.no_grad():
+            gathered = Entry(tensor, need.form, need.slots)
+            for position, place in enumerate(need.slots):
+                self.view(place).copy_(gathered.part(tensor, position))
 
     def gather(self, need: Need) -> Tensor:
         """The tensor of a need, wherever its parts lie; gradients reach them."""
@@ -108,6 +124,12 @@ class Store:
             for path, parameter in module.named_parameters():
                 if (member, path) not in self._home and parameter.requires_grad:
                     yield Entry(parameter, "own", ((member, path),))
+
+    def packed(self) -> Iterator[tuple[tuple[Place, ...], bool]]:
+        """What lies in another form than its own, and whether it is trained there."""
+        for entry in self._entries.values():
+            if entry.form != "own":
+                yield entry.slots, entry.tensor.requires_grad
 
     def write_back(self, member: int) -> None:
         """Bring a member's module up to date."""

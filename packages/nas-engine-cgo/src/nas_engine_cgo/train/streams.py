@@ -2,38 +2,78 @@
 
 from __future__ import annotations
 
+import random
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
 
-__all__ = ["drawing", "dropout_masks"]
+__all__ = ["Stream", "drawing", "dropout_masks", "ordered"]
+
+
+class Stream:
+    """The random numbers of a member: torch's from a seed, Python's and NumPy's as they are now.
+
+    >>> stream = Stream(Generator().manual_seed(1))
+    >>> with drawing(stream, everything=True):
+    ...     drawn = torch.rand(2), random.random()
+    >>> torch.equal(drawn[0], torch.rand(2, generator=Generator().manual_seed(1)))
+    True
+    """
+
+    def __init__(self, generator: Generator) -> None:
+        self.generator = generator
+        self._others = _others()
+
+    def swap_others(self) -> None:
+        """Exchange the states of Python's and NumPy's generators for those kept here."""
+        self._others, (python, numpy) = _others(), self._others
+        random.setstate(python)
+        if numpy is not None:
+            sys.modules["numpy"].random.set_state(numpy)
+
+
+def _others() -> tuple[Any, Any]:
+    numpy = sys.modules.get("numpy")
+    return random.getstate(), None if numpy is None else numpy.random.get_state()
 
 
 @contextmanager
-def drawing(stream: Generator) -> Iterator[None]:
-    """Let the global generator be this one; it goes on from where it was left."""
-    if stream.device.type == "cuda":
-        outer = torch.cuda.get_rng_state(stream.device)
-        torch.cuda.set_rng_state(stream.get_state(), stream.device)
-    else:
-        outer = torch.get_rng_state()
-        torch.set_rng_state(stream.get_state())
+def drawing(stream: Stream, everything: bool = False) -> Iterator[None]:
+    """Let torch's global generator be this one; it goes on from where it was left.
+
+    Args:
+        stream: whose.
+        everything: also Python's and NumPy's generators.
+    """
+    generator = stream.generator
+    _swap(generator)
+    if everything:
+        stream.swap_others()
     try:
         yield
     finally:
-        if stream.device.type == "cuda":
-            stream.set_state(torch.cuda.get_rng_state(stream.device))
-            torch.cuda.set_rng_state(outer, stream.device)
-        else:
-            stream.set_state(torch.get_rng_state())
-            torch.set_rng_state(outer)
+        _swap(generator)
+        if everything:
+            stream.swap_others()
+
+
+def _swap(generator: Generator) -> None:
+    if generator.device.type == "cuda":
+        outer = torch.cuda.get_rng_state(generator.device)
+        torch.cuda.set_rng_state(generator.get_state(), generator.device)
+    else:
+        outer = torch.get_rng_state()
+        torch.set_rng_state(generator.get_state())
+    generator.set_state(outer)
 
 
 def dropout_masks(
     x: Tensor,
-    streams: Sequence[Generator],
+    streams: Sequence[Stream],
     p: float,
     shape: tuple[int, ...],
     layout: str,
@@ -51,7 +91,7 @@ def dropout_masks(
             the numbers in that order.
 
     >>> x = torch.ones(2, 3, 4)  # two members, three samples
-    >>> streams = [Generator().manual_seed(seed) for seed in (1, 2)]
+    >>> streams = [Stream(Generator().manual_seed(seed)) for seed in (1, 2)]
     >>> masks = dropout_masks(x, streams, 0.5, (4,), "stack", (0, 1))
     >>> torch.manual_seed(2) and None
     >>> torch.equal(masks[1], torch.nn.functional.dropout(x[1], 0.5))
@@ -61,9 +101,21 @@ def dropout_masks(
     sizes = (batch, *shape)
     turned = [sizes[d] for d in order] if order else list(sizes)
     masks = x.new_empty((len(streams), *turned))
-    for mask, stream in zip(masks.unbind(0), streams, strict=True):
-        mask.bernoulli_(1 - p, generator=stream)
-    masks.div_(1 - p)
-    if order and order != tuple(range(len(order))):
+    if order:
         masks = masks.permute(0, *(1 + order.index(d) for d in range(len(order))))
+    for mask, stream in zip(masks.unbind(0), streams, strict=True):
+        mask.bernoulli_(1 - p, generator=stream.generator)
+    masks.div_(1 - p)
     return masks if layout == "stack" else masks.transpose(0, 1).flatten(1, 2)
+
+
+def ordered(x: Tensor, order: tuple[int, ...]) -> Tensor:
+    """A tensor whose dimensions lie in memory in this order, the outermost first.
+
+    >>> ordered(torch.zeros(2, 3), (1, 0)).stride()
+    (1, 2)
+    """
+    turned = x.permute(order)
+    if turned.is_contiguous():
+        return x
+    return turned.contiguous().permute([order.index(d) for d in range(len(order))])

@@ -82,6 +82,7 @@ class _Course:
             yield from self._drop_failed()
             if self._loop.members and (left <= 0 or epoch % recipe.validate_every == 0):
                 self._measure("")
+            yield from self._drop_failed()
             self._end_epoch(epoch, losses)
             yield from self._drop_failed()
         yield from self._conclude()
@@ -107,8 +108,9 @@ class _Course:
         outputs, targets = self._loop.outputs(which)
         for member, output, target in zip(self._loop.members, outputs, targets, strict=True):
             with self._alone(member):
+                joined = torch.cat(output)
                 self._progress[member].metrics |= {
-                    f"{which}{name}": float(metric(output, target))
+                    f"{which}{name}": float(metric(joined, target))
                     for name, metric in member.recipe.metric_functions().items()
                 }
 
@@ -132,6 +134,7 @@ class _Course:
         for which in self._loop.measured() if self._loop.members else ():
             if which or not any("train_loss" in p.metrics for p in self._progress.values()):
                 self._measure(which)
+        yield from self._drop_failed()
         for number, member in enumerate(self._loop.members):
             with self._alone(member):
                 progress, module = self._progress[member], self._loop.finished(number)
@@ -151,7 +154,7 @@ class _Course:
         try:
             yield
         # Metrics and recorders are anybody's code.
-        except Exception as error:  # noqa: BLE001
+        except (Exception, SystemExit) as error:  # noqa: BLE001
             if progress.error is None:
                 progress.fail(error)
 

@@ -71,6 +71,11 @@ def _some(number: Number) -> bool:
     return bool((number.values != 0).any()) if isinstance(number, Each) else number != 0
 
 
+def _given(number: Number) -> Number:
+    """One where the number is not zero."""
+    return number.map(lambda x: (x != 0).double()) if isinstance(number, Each) else 1.0
+
+
 def _scale_(x: Tensor, scale: Number) -> Tensor:
     return x.mul_(scale.on(x) if isinstance(scale, Each) else scale)
 
@@ -118,7 +123,8 @@ def sgd(parameter: Tensor, grad: Tensor, state: State, hyper: Hyper) -> None:
         if (buffer := state.get("momentum_buffer")) is None:
             state["momentum_buffer"] = buffer = grad.clone()
         else:
-            _add_scaled_(_scale_(buffer, momentum), grad, 1 - hyper["dampening"])
+            damped = 1 - hyper["dampening"] * _given(momentum)
+            _add_scaled_(_scale_(buffer, momentum), grad, damped)
         grad = _add_scaled(grad, buffer, momentum) if hyper["nesterov"] else buffer
     _add_scaled_(parameter, grad, -hyper["lr"])
 

@@ -1,0 +1,150 @@
+"""Functions of torch that are written down as the simpler ones that they consist of.
+
+So that members share what is alike in them: attention of several members is products, a softmax
+and dropout, whatever the number of heads. Each draws the random numbers that torch draws.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+__all__ = ["simpler"]
+
+
+def simpler(
+    name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], device: str
+) -> Callable[[], Any] | None:
+    """What computes the same as the call; None if it stays as it is.
+
+    Args:
+        name: of the function.
+        args, kwargs: its arguments.
+        device: the type of the device that it is for.
+
+    >>> x = torch.randn(2, 3, 4)
+    >>> simpler("relu", (x,), {}, "cpu") is None
+    True
+    """
+    if name == "scaled_dot_product_attention":
+        # Elsewhere than here dropout is part of a kernel, which draws in its own way.
+        given = _named(args, kwargs, "query key value attn_mask dropout_p is_causal scale")
+        if given.get("dropout_p", 0.0) == 0.0 or given.pop("enable_gqa", False) or device != "cpu":
+            return None
+        return lambda: _attention(**given)
+    if name == "multi_head_attention_forward":
+        given = _named(args, kwargs, _HEADS)
+        if any(given.get(more) not in (None, False) for more in _RARE) or given["query"].dim() < 3:
+            return None
+        return lambda: _heads(given)
+    return None
+
+
+_HEADS = (
+    "query key value embed_dim_to_check num_heads in_proj_weight in_proj_bias bias_k bias_v "
+    "add_zero_attn dropout_p out_proj_weight out_proj_bias training key_padding_mask need_weights "
+    "attn_mask use_separate_proj_weight q_proj_weight k_proj_weight v_proj_weight static_k "
+    "static_v average_attn_weights is_causal"
+)
+_RARE = ("bias_k", "bias_v", "add_zero_attn", "static_k", "static_v")
+
+
+def _named(args: tuple[Any, ...], kwargs: Mapping[str, Any], names: str) -> dict[str, Any]:
+    return {**dict(zip(names.split(), args, strict=False)), **kwargs}
+
+
+def _attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+) -> Tensor:
+    """``scaled_dot_product_attention`` by its definition, which is what runs with dropout."""
+    weights = _weights(query, key, attn_mask, is_causal, scale)
+    return functional.dropout(weights, dropout_p, True) @ value
+
+
+def _weights(
+    query: Tensor, key: Tensor, mask: Tensor | None, is_causal: bool, scale: float | None = None
+) -> Tensor:
+    factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    scores = (query * factor) @ key.transpose(-2, -1)
+    if is_causal:
+        mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=query.device).tril()
+    if mask is not None:
+        scores = scores + _added(mask, query.dtype)
+    return scores.softmax(-1)
+
+
+def _added(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """A mask as numbers to add: of booleans, the false ones are left out."""
+    if mask.dtype != torch.bool:
+        return mask
+    return torch.zeros_like(mask, dtype=dtype).masked_fill(mask.logical_not(), -math.inf)
+
+
+def _heads(given: dict[str, Any]) -> tuple[Tensor, Tensor | None]:
+    """``multi_head_attention_forward`` with batches of shape (length, batch, features)."""
+    heads, training = given["num_heads"], given.get("training", True)
+    query, key, value = (
+        torch.unflatten(part, -1, (heads, -1)).permute(1, 2, 0, 3) for part in _projected(given)
+    )
+    need_weights = given.get("need_weights", True)
+    padding, mask = given.get("key_padding_mask"), given.get("attn_mask")
+    causal = bool(given.get("is_causal", False)) and padding is None and not need_weights
+    mask = None if causal else _mask(mask, padding, heads, query.dtype)
+    dropout = given["dropout_p"] if training else 0.0
+    if need_weights:
+        weights = _weights(query, key, mask, is_causal=False)
+        if dropout > 0.0:
+            weights = functional.dropout(weights, dropout)
+        mixed = weights @ value
+    else:
+        mixed = functional.scaled_dot_product_attention(query, key, value, mask, dropout, causal)
+    joined = mixed.permute(2, 0, 1, 3).flatten(-2)
+    output = functional.linear(joined, given["out_proj_weight"], given["out_proj_bias"])
+    if not need_weights:
+        return output, None
+    return output, weights.mean(1) if given.get("average_attn_weights", True) else weights
+
+
+def _projected(given: dict[str, Any]) -> tuple[Tensor, ...]:
+    """Query, key and value; those that are one tensor are projected by one product."""
+    parts = given["query"], given["key"], given["value"]
+    biases = given["in_proj_bias"]
+    if given.get("use_separate_proj_weight"):
+        weights = tuple(given[f"{which}_proj_weight"] for which in "qkv")
+        split = (None,) * 3 if biases is None else biases.chunk(3)
+        return tuple(map(functional.linear, parts, weights, split))
+    weight = given["in_proj_weight"]
+    if parts[0] is parts[1] is parts[2]:
+        return tuple(functional.linear(parts[0], weight, biases).chunk(3, -1))
+    split = (None,) * 3 if biases is None else biases.chunk(3)
+    return tuple(map(functional.linear, parts, weight.chunk(3), split))
+
+
+def _mask(
+    mask: Tensor | None, padding: Tensor | None, heads: int, dtype: torch.dtype
+) -> Tensor | None:
+    """Both masks as numbers to add to scores of shape (batch, heads, length, source)."""
+
+    def added(each: Tensor) -> Tensor:
+        # Here, the true ones are left out.
+        return _added(each.logical_not() if each.dtype == torch.bool else each, dtype)
+
+    if mask is not None:
+        mask = added(mask)
+        if mask.dim() == 3:
+            mask = torch.unflatten(mask, 0, (-1, heads))
+    if padding is None:
+        return mask
+    padding = added(padding)[:, None, None]
+    return padding if mask is None else mask + padding

@@ -1,0 +1,213 @@
+"""What every test here compares: members of one merged job, and each of them by itself."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from nas_core import Architecture, Candidate, Recorder, Result, run_candidate
+from nas_engine_cgo.job import MergedJob
+from nas_engine_cgo.train import Options, Stream
+from nas_engine_cgo.train.merged import Merged
+from nas_search.evaluators import SupervisedEvaluator
+from torch import Tensor, nn
+
+TOLERANCE = 1e-9
+Build = Callable[[], nn.Module]
+
+
+@dataclass(frozen=True)
+class Alone:
+    """A job of one candidate whose model comes from a function."""
+
+    candidates: tuple[Candidate, ...]
+    make: Build
+    evaluator: SupervisedEvaluator
+
+    def build(self) -> nn.Module:
+        with torch.random.fork_rng(devices=[]):
+            return self.make().double()
+
+    def run(self, recorder: Recorder) -> Iterator[Result]:
+        (candidate,) = self.candidates
+        yield run_candidate(candidate, self.build, self.evaluator, recorder)
+
+
+@dataclass
+class Heard:
+    """What a recorder was told; it may refuse to hear of some."""
+
+    refused: frozenset[int] = frozenset()
+    reports: dict[int, list[tuple[int, dict[str, float]]]] = field(default_factory=dict)
+    weights: dict[int, dict[str, Tensor]] = field(default_factory=dict)
+
+    def report(self, number: int, step: int, metrics: Mapping[str, float]) -> None:
+        if number in self.refused:
+            raise OSError(f"no room for {number}")
+        self.reports.setdefault(number, []).append((step, dict(metrics)))
+
+    def trained(self, number: int, model: nn.Module) -> None:
+        self.weights[number] = copy.deepcopy(model.state_dict())
+
+
+def jobs_of(
+    builds: Sequence[Build], recipes: SupervisedEvaluator | Sequence[SupervisedEvaluator]
+) -> list[Alone]:
+    if isinstance(recipes, SupervisedEvaluator):
+        recipes = [recipes] * len(builds)
+    return [
+        Alone((Candidate(number, Architecture({}), 100 + number),), build, recipe)
+        for number, (build, recipe) in enumerate(zip(builds, recipes, strict=True))
+    ]
+
+
+def assert_as_alone(
+    builds: Sequence[Build],
+    recipes: SupervisedEvaluator | Sequence[SupervisedEvaluator],
+    refused: frozenset[int] = frozenset(),
+    options: Options | None = None,
+) -> list[Result]:
+    """Train members together and each alone, and compare all that is told of them."""
+    jobs = jobs_of(builds, recipes)
+    heard, alone = Heard(refused), Heard(refused)
+    found = {
+        result.number: result for result in MergedJob(tuple(jobs), options or Options()).run(heard)
+    }  # type: ignore[arg-type]
+    assert sorted(found) == list(range(len(jobs)))
+    for number, job in enumerate(jobs):
+        (expected,) = job.run(alone)
+        assert_results_equal(found[number], expected)
+        reports, wanted = heard.reports.get(number, []), alone.reports.get(number, [])
+        assert [step for step, _ in reports] == [step for step, _ in wanted], number
+        for (_, metrics), (_, others) in zip(reports, wanted, strict=True):
+            assert_metrics_equal(metrics, others, number)
+        assert_weights_equal(heard.weights.get(number), alone.weights.get(number), number)
+    return [found[number] for number in range(len(jobs))]
+
+
+def assert_results_equal(found: Result, expected: Result) -> None:
+    assert _plain(found.error) == _plain(expected.error), (found.details, expected.details)
+    if expected.metrics is not None:
+        assert found.metrics is not None
+        assert_metrics_equal(found.metrics, expected.metrics, found.number)
+
+
+def _plain(error: str | None) -> str | None:
+    """Without the place, which may be another line of the same code."""
+    return error and error.partition(" (")[0]
+
+
+def assert_metrics_equal(
+    found: Mapping[str, float], expected: Mapping[str, float], number: int
+) -> None:
+    assert found.keys() == expected.keys(), number
+    for name, value in expected.items():
+        same = math.isclose(found[name], value, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+        assert same or (math.isnan(value) and math.isnan(found[name])), (
+            f"{name} of member {number} is {found[name]!r}, alone {value!r}"
+        )
+
+
+def assert_weights_equal(
+    found: Mapping[str, Tensor] | None, expected: Mapping[str, Tensor] | None, number: int
+) -> None:
+    assert (found is None) == (expected is None), number
+    if found is None or expected is None:
+        return
+    assert list(found) == list(expected), number
+    for path, tensor in expected.items():
+        torch.testing.assert_close(
+            found[path], tensor, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True,
+            msg=lambda text, path=path: f"{path} of member {number}: {text}",
+        )  # fmt: skip
+
+
+def weighted(module: nn.Module, *inputs: Tensor) -> Tensor:
+    """A number to which every element of the output adds in its own way."""
+    output = module(*inputs)
+    parts = output if isinstance(output, tuple) else (output,)
+    total = torch.zeros((), dtype=torch.float64)
+    for part in parts:
+        places = torch.arange(part.numel(), dtype=torch.float64).cos().reshape(part.shape)
+        total = total + (part * places).sum()
+    return total
+
+
+def assert_steps_as_alone(modules: Sequence[nn.Module], *batches: Sequence[Tensor]) -> Merged:
+    """Compare losses, gradients and buffers of some steps, and outputs after each."""
+    alone = [copy.deepcopy(module) for module in modules]
+    streams = [Stream(torch.Generator().manual_seed(seed)) for seed in range(len(modules))]
+    ours = [torch.Generator().manual_seed(seed) for seed in range(len(modules))]
+    count = len(modules)
+    merged = Merged(modules, [weighted] * count, streams, [0] * count, [range(count)])
+    for batch in batches:
+        losses = {}
+        for loss, members in merged.losses([batch]):
+            losses |= zip(members, loss.reshape(-1), strict=True)
+        torch.autograd.backward(list(losses.values()))
+        gradients = _gradients(merged)
+        for number, module in enumerate(alone):
+            with _drawing(ours[number]):
+                loss = weighted(module.train(), *batch)
+            loss.backward()
+            close(losses[number], loss, f"loss of member {number}")
+            for path, parameter in module.named_parameters():
+                wanted = parameter.grad if parameter.requires_grad else None
+                close(gradients.get((number, path)), wanted, f"{path} of member {number}")
+                parameter.grad = None
+        with torch.no_grad():
+            found = {}
+            for output, members in merged.outputs([(*batch, batch[0])]):
+                parts = output.unbind(0) if len(members) > 1 else (output,)
+                found |= zip(members, parts, strict=True)
+            for number, module in enumerate(alone):
+                merged.store.write_back(number)
+                with _drawing(ours[number]):
+                    expected = module.eval()(*batch)
+                close(found[number], expected, f"output of member {number}")
+                assert_weights_equal(modules[number].state_dict(), module.state_dict(), number)
+    for stream, own in zip(streams, ours, strict=True):
+        assert torch.equal(stream.generator.get_state(), own.get_state())
+    return merged
+
+
+def _gradients(merged: Merged) -> dict[tuple[int, str], Tensor]:
+    found = {}
+    for entry in merged.store.entries():
+        if entry.tensor.grad is not None:
+            for position, place in enumerate(entry.slots):
+                found[place] = entry.part(entry.tensor.grad, position).clone()
+            entry.tensor.grad = None
+    return found
+
+
+@contextmanager
+def _drawing(generator: torch.Generator) -> Iterator[None]:
+    with torch.random.fork_rng(devices=[]):
+        torch.set_rng_state(generator.get_state())
+        yield
+        generator.set_state(torch.get_rng_state())
+
+
+def close(found: Any, expected: Any, what: str) -> None:
+    assert (found is None) == (expected is None), f"{what}: {found} instead of {expected}"
+    if isinstance(expected, Tensor):
+        torch.testing.assert_close(
+            found, expected, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True,
+            msg=lambda text: f"{what}: {text}",
+        )  # fmt: skip
+
+
+def fused_names(merged: Merged) -> set[str]:
+    """The functions of which some call is fused for all members."""
+    return {
+        step.signature[0]
+        for compiled in merged._compiled.values()
+        for step in compiled.function.steps
+        if step.signature is not None and len(step.calls) == len(merged.store.modules)
+    }

@@ -1,0 +1,172 @@
+"""One bad member is one failed trial: the others end as if it had not been there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from alone import TOLERANCE, Alone, Heard, assert_as_alone, assert_weights_equal, jobs_of
+from nas_core import Result
+from nas_engine_cgo.job import MergedJob
+from nas_search.evaluators import SupervisedEvaluator
+from torch import Tensor, nn
+
+MEMBERS, BAD = 16, 5
+X = torch.randn(30, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+Y = X[:, :3].argmax(1)
+
+
+def good() -> nn.Module:
+    return nn.Sequential(nn.Linear(6, 4), nn.Dropout(0.3), nn.ReLU(), nn.Linear(4, 3))
+
+
+class Fails(nn.Module):
+    """Does what it likes to its input, from some training step on."""
+
+    def __init__(self, act: Callable[[Tensor], Tensor], after: int) -> None:
+        super().__init__()
+        self.body, self.act, self.after, self.step = good(), act, after, 0
+
+    def forward(self, x: Tensor) -> Any:
+        self.step += self.training
+        x = self.body(x)
+        return self.act(x) if self.step > self.after else x
+
+
+class RaisesBackward(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Any:
+        raise ValueError("no way back")
+
+
+def raises(error: BaseException) -> Callable[[Tensor], Tensor]:
+    def act(x: Tensor) -> Tensor:
+        raise error
+
+    return act
+
+
+def allocates(x: Tensor) -> Tensor:
+    return x.new_empty(1 << 60)
+
+
+class Bare(nn.Module):
+    """Raises where every member's code runs as one."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return RaisesBackward.apply(x)  # type: ignore[no-untyped-call, no-any-return]
+
+
+CULPRITS: dict[str, tuple[Callable[[], nn.Module], str]] = {
+    "nan": (lambda: Fails(lambda x: x * float("nan"), 7), "FloatingPointError"),
+    "infinite": (lambda: Fails(lambda x: x * 1e300 * 1e300, 0), "FloatingPointError"),
+    "forward": (lambda: Fails(raises(ValueError("too wide")), 8), "ValueError: too wide"),
+    "exit": (lambda: Fails(raises(SystemExit(3)), 3), "SystemExit"),
+    "backward": (lambda: Fails(RaisesBackward.apply, 6), "ValueError: no way back"),
+    "backward at once": (lambda: nn.Sequential(good(), Bare()), "ValueError: no way back"),
+    "memory": (lambda: Fails(raises(torch.OutOfMemoryError("CUDA out of memory")), 4), "memory"),
+    "memory of the CPU": (lambda: Fails(allocates, 4), "RuntimeError"),
+    "shapes": (lambda: nn.Sequential(nn.Linear(6, 4), nn.Linear(5, 3)), "RuntimeError"),
+    "building": (lambda: nn.Linear(6, -1), "RuntimeError"),
+    "nothing to train": (lambda: good().requires_grad_(False), "RuntimeError"),
+    "without parameters": (nn.Flatten, "ValueError"),
+    "several outputs": (lambda: Fails(lambda x: (x, x), 0), "TypeError"),  # type: ignore[arg-type, return-value]
+}  # fmt: skip
+
+
+def recipe(**more: Any) -> SupervisedEvaluator:
+    given = {
+        "train": (X, Y), "batch_size": 5, "epochs": 3, "threads": 1,
+        "optimizer_options": {"lr": 0.1, "momentum": 0.9},
+    }  # fmt: skip
+    return SupervisedEvaluator(**{**given, **more})
+
+
+def run(jobs: list[Alone], refused: frozenset[int] = frozenset()) -> tuple[list[Result], Heard]:
+    heard = Heard(refused)
+    results = list(MergedJob(tuple(jobs)).run(heard))  # type: ignore[arg-type]
+    return sorted(results, key=lambda result: result.number), heard
+
+
+def assert_only_it_failed(
+    jobs: list[Alone], error: str, refused: frozenset[int] = frozenset()
+) -> None:
+    results, heard = run(jobs, refused)
+    assert [result.number for result in results] == list(range(MEMBERS))
+    assert [result.number for result in results if result.failed] == [BAD]
+    assert error in str(results[BAD].error)
+    without, other = run([job for job in jobs if job.candidates[0].number != BAD])
+    for result in without:
+        found = results[result.number].metrics
+        assert found == pytest.approx(result.metrics, rel=TOLERANCE, abs=TOLERANCE)
+        number = result.number
+        assert [step for step, _ in heard.reports[number]] == [1, 2, 3]
+        assert_weights_equal(heard.weights[number], other.weights[number], number)
+    assert BAD not in heard.weights
+
+
+@pytest.mark.parametrize("name", ["nan", "forward", "backward", "memory of the CPU"])
+def test_others_are_not_touched(name: str) -> None:
+    make, error = CULPRITS[name]
+    builds = [make if number == BAD else good for number in range(MEMBERS)]
+    assert_only_it_failed(jobs_of(builds, recipe()), error)
+
+
+def test_metric_that_raises() -> None:
+    def metric(outputs: Tensor, target: Tensor) -> float:
+        raise ArithmeticError("no number")
+
+    bad = recipe(metrics={"accuracy": metric})
+    recipes = [bad if number == BAD else recipe() for number in range(MEMBERS)]
+    assert_only_it_failed(jobs_of([good] * MEMBERS, recipes), "ArithmeticError: no number")
+
+
+def test_recorder_that_raises() -> None:
+    assert_only_it_failed(
+        jobs_of([good] * MEMBERS, recipe()), "OSError: no room for 5", frozenset({BAD})
+    )
+
+
+def test_loss_that_raises() -> None:
+    def loss(outputs: Tensor, target: Tensor) -> Tensor:
+        raise LookupError("no loss")
+
+    recipes = [recipe(loss=loss) if number == BAD else recipe() for number in range(MEMBERS)]
+    assert_only_it_failed(jobs_of([good] * MEMBERS, recipes), "LookupError: no loss")
+
+
+def test_every_failure_as_alone() -> None:
+    """All at once: what is told of each, and when, is what is told of it alone."""
+    builds = [make for make, _ in CULPRITS.values()] + [good, good]
+    results = assert_as_alone(builds, recipe(), frozenset({len(builds) - 1}))
+    assert [result.failed for result in results] == [True] * len(CULPRITS) + [False, True]
+
+
+def test_data_that_raises() -> None:
+    """It is no member's fault, so all fail, each with its error."""
+
+    def broken() -> Any:
+        yield X[:5], Y[:5]
+        raise OSError("the disk is gone")
+
+    builds = [good] * 3
+    results = assert_as_alone(builds, recipe(train=lambda: Once(broken), validation=(X, Y)))
+    assert all("the disk is gone" in str(result.error) for result in results)
+    results = assert_as_alone(builds, recipe(validation=(X[:0], Y[:0])))
+    assert all("no data" in str(result.error) for result in results)
+
+
+class Once:
+    """Batches that a function makes."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+
+    def __iter__(self) -> Any:
+        return self._make()

@@ -1,0 +1,51 @@
+"""Every function that can be fused, in every way of use: merged, it computes what it does alone."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+
+import pytest
+import torch
+from alone import assert_steps_as_alone, fused_names
+from models import CASES, Case, direct, normalised, scaled
+from torch import Tensor, nn
+
+PLACES = (direct, scaled, normalised)
+
+
+def inputs(case: Case, batch: int) -> Tensor:
+    generator = torch.Generator().manual_seed(batch)
+    if case.classes:
+        return torch.randint(0, case.classes, (batch, *case.shape), generator=generator)
+    return torch.randn(batch, *case.shape, generator=generator, dtype=torch.float64)
+
+
+def members(
+    case: Case, place: Callable[[nn.Module, Case], nn.Module], count: int
+) -> list[nn.Module]:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return [place(case.make(), case).double() for _ in range(count)]
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("name", CASES)
+def test_merged_as_alone(
+    name: str, place: Callable[[nn.Module, Case], nn.Module], thorough: bool
+) -> None:
+    """Losses, gradients, buffers, outputs and random numbers, for two sizes of the batch."""
+    case = CASES[name]
+    if case.classes and place is not direct:
+        pytest.skip("indices are no values to compute with")
+    turn = list(CASES).index(name) % len(PLACES)
+    if not thorough and place is not PLACES[turn] and not case.classes:
+        pytest.skip("another time")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        modules = members(case, place, 3 if thorough else 2)
+        sizes = (6, 4) if thorough else (5,)
+        merged = assert_steps_as_alone(modules, *([inputs(case, size)] for size in sizes))
+        trained = any(True for _ in case.make().parameters())
+    if place is not direct or trained:  # Else it is computed once for all.
+        assert set(case.fused.split()) <= fused_names(merged), merged.alone
