@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Any
 
-from nas_engine_cgo.members import Call, Program, Ref, frozen, hashable, replaced
+from nas_engine_cgo.members import PURE, Call, Program, Ref, frozen, hashable, replaced
 
 __all__ = ["Signature", "signatures"]
 
@@ -37,7 +37,9 @@ def _signature(call: Call, program: Program) -> Signature:
         known = program.facts[value.id]
         source = program.sources.get(value.id)
         role = ("value",) if source is None else (source.kind, source.trained)
-        return (known.shape, known.dtype, role)
+        # Random numbers are drawn in the order in which the values lie in memory.
+        order = () if call.name in PURE else known.order
+        return (known.shape, known.dtype, role, order)
 
     return (
         call.name,
