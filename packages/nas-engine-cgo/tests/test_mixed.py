@@ -10,8 +10,9 @@ import torch
 from alone import assert_steps_as_alone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from models import CASES, IMAGE, ROW, ROWS, SIGNAL
+from models import CASES, IMAGE, ROW, ROWS, SIGNAL, Do
 from torch import Tensor, nn
+from torch.nn import functional
 
 THOROUGH = settings.get_current_profile_name() == "thorough"
 SHAPES = (IMAGE, ROWS, ROW, SIGNAL)
@@ -104,3 +105,18 @@ def test_mixed_as_alone(given: tuple[tuple[int, ...], list[Member], list[int]]) 
         warnings.simplefilter("ignore")
         modules = [build(number, names, shape) for number, names in enumerate(members)]
         assert_steps_as_alone(modules, *batches)
+
+
+def test_members_whose_values_lie_in_another_order() -> None:
+    """Equal shapes are not enough: masks are drawn in the order in memory."""
+    acts = (_drop, _drop_turned, _drop, _drop_turned)
+    modules: list[nn.Module] = [Do(act, way=nn.Linear(8, 8)).double() for act in acts]
+    assert_steps_as_alone(modules, [torch.randn(5, 5, 8, dtype=torch.float64)])
+
+
+def _drop(m: Any, x: Tensor) -> Tensor:
+    return functional.dropout(m.way(x), 0.4, m.training)
+
+
+def _drop_turned(m: Any, x: Tensor) -> Tensor:
+    return functional.dropout(m.way(x).transpose(0, 1), 0.4, m.training)

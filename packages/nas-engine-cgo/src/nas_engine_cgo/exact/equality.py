@@ -118,14 +118,8 @@ def _trials(
     trials: list[_Trial] = []
     for position, (member, index) in enumerate(step.calls):
         program, call = programs[member], programs[member].calls[index]
-        trial = _Trial(
-            call,
-            [],
-            [],
-            [],
-            program.facts[call.outputs[0]],
-            torch.Generator().manual_seed(position),
-        )
+        stream = Stream(Generator().manual_seed(position))
+        trial = _Trial(call, [], [], [], program.facts[call.outputs[0]], stream)
         for k, number in enumerate(call.inputs):
             one = {canonical[m, programs[m].calls[c].inputs[k]] for m, c in step.calls}
             facts, source = program.facts[number], program.sources.get(number)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 
-from nas_engine_cgo.members import Call, Program
+from nas_engine_cgo.members import PURE, Call, Program
 
 __all__ = ["Signature", "signatures"]
 
@@ -30,9 +30,11 @@ def signatures(
 
 
 def _signature(call: Call, program: Program) -> Signature:
-    def role(number: int) -> Hashable:
-        source = program.sources.get(number)
-        return None if source is None else (source.kind, source.trained)
+    def facts(number: int) -> Hashable:
+        known, source = program.facts[number], program.sources.get(number)
+        role = None if source is None else (source.kind, source.trained)
+        # Random numbers are drawn in the order in which the values lie in memory.
+        order = () if call.name in PURE else known.order
+        return known.shape, known.dtype, role, order
 
-    facts = tuple((program.facts[number], role(number)) for number in call.inputs)
-    return call.name, call.grad, call.template, facts
+    return call.name, call.grad, call.template, tuple(map(facts, call.inputs))
