@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from nas_core import Architecture, Candidate, Recorder, Result, run_candidate
 from nas_engine_cgo.job import MergedJob
-from nas_engine_cgo.train import Options, Stream
+from nas_engine_cgo.train import Member, Options, Stream
 from nas_engine_cgo.train.merged import Merged
 from nas_search.evaluators import SupervisedEvaluator
 from torch import Tensor, nn
@@ -50,6 +50,9 @@ class Heard:
         if number in self.refused:
             raise OSError(f"no room for {number}")
         self.reports.setdefault(number, []).append((step, dict(metrics)))
+
+    def note(self, text: str) -> None:
+        pass
 
     def trained(self, number: int, model: nn.Module) -> None:
         self.weights[number] = copy.deepcopy(model.state_dict())
@@ -138,16 +141,28 @@ def weighted(module: nn.Module, *inputs: Tensor) -> Tensor:
     return total
 
 
+class Weighted(Member):
+    """A member whose loss is that number."""
+
+    def loss(self) -> Callable[..., Tensor]:
+        return weighted
+
+
 def assert_steps_as_alone(modules: Sequence[nn.Module], *batches: Sequence[Tensor]) -> Merged:
     """Compare losses, gradients and buffers of some steps, and outputs after each."""
     alone = [copy.deepcopy(module) for module in modules]
     streams = [Stream(torch.Generator().manual_seed(seed)) for seed in range(len(modules))]
     ours = [torch.Generator().manual_seed(seed) for seed in range(len(modules))]
     count = len(modules)
-    merged = Merged(modules, [weighted] * count, streams, [0] * count, [range(count)])
+    named = [
+        Weighted(Candidate(i, Architecture({}), i), module, SupervisedEvaluator(train=()), stream)
+        for i, (module, stream) in enumerate(zip(modules, streams, strict=True))
+    ]
+    merged = Merged(named, [0] * count, [range(count)], {})
+    (cluster,) = merged.clusters
     for batch in batches:
         losses = {}
-        for loss, members in merged.losses([batch]):
+        for loss, members in merged.losses(cluster, [batch]):
             losses |= zip(members, loss.reshape(-1), strict=True)
         torch.autograd.backward(list(losses.values()))
         gradients = _gradients(merged)
@@ -162,7 +177,7 @@ def assert_steps_as_alone(modules: Sequence[nn.Module], *batches: Sequence[Tenso
                 parameter.grad = None
         with torch.no_grad():
             found = {}
-            for output, members in merged.outputs([(*batch, batch[0])]):
+            for output, members in merged.outputs(cluster, [(*batch, batch[0])]):
                 parts = output.unbind(0) if len(members) > 1 else (output,)
                 found |= zip(members, parts, strict=True)
             for number, module in enumerate(alone):

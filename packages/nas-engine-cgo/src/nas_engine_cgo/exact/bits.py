@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Generator, Tensor
 
-from nas_engine_cgo.train.streams import Stream
+from nas_engine_cgo.state import Stream
 
 __all__ = ["same_bits", "same_stream"]
 

@@ -12,8 +12,7 @@ from torch import Generator, Tensor
 from nas_engine_cgo.exact.bits import same_bits, same_stream
 from nas_engine_cgo.members import Call, Facts, Program, Ref, Source, replaced
 from nas_engine_cgo.merge import Slot, Step
-from nas_engine_cgo.train.store import Entry, joined
-from nas_engine_cgo.train.streams import Stream, drawing
+from nas_engine_cgo.state import Entry, Stream, drawing, joined
 from nas_engine_cgo.write import Function
 
 __all__ = ["Verdict", "compare"]

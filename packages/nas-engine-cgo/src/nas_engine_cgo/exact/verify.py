@@ -15,8 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from nas_engine_cgo.exact.bits import same_bits, same_stream
-from nas_engine_cgo.train.store import Store
-from nas_engine_cgo.train.streams import Stream, drawing
+from nas_engine_cgo.state import Store, Stream, drawing
 from nas_engine_cgo.write import Function
 
 __all__ = ["Subject", "differing"]

@@ -1,8 +1,8 @@
 """Training of several members at once: parameters, optimisers, random numbers, the loop."""
 
+from nas_engine_cgo.state import Stream
 from nas_engine_cgo.train.loop import Loop, MemberError, Options, Prepared
 from nas_engine_cgo.train.members import Member, cohort_key, why_alone
-from nas_engine_cgo.train.streams import Stream
 from nas_engine_cgo.train.together import train_together
 
 __all__ = [

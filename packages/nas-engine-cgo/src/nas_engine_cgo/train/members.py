@@ -14,8 +14,8 @@ from nas_search.evaluators.training import DTYPES
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from nas_engine_cgo.state import Stream
 from nas_engine_cgo.train.optimizer import flags_of, numbers_of
-from nas_engine_cgo.train.streams import Stream
 from nas_engine_cgo.train.updates import UPDATES
 
 __all__ = ["Member", "Tutor", "cohort_key", "tutors_of", "why_alone"]

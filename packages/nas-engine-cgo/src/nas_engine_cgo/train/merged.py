@@ -33,11 +33,10 @@ from nas_engine_cgo.members import (
     trace,
 )
 from nas_engine_cgo.packs import Need
+from nas_engine_cgo.state import Place, Store, drawing, dropout_masks, ordered
 from nas_engine_cgo.train.features import Features, find_features
 from nas_engine_cgo.train.frozen import content_of, frozen_paths
 from nas_engine_cgo.train.members import Member
-from nas_engine_cgo.train.store import Place, Store
-from nas_engine_cgo.train.streams import drawing, dropout_masks, ordered
 from nas_engine_cgo.write import Function, write_function
 
 __all__ = ["Merged", "Outcome", "RefusedError"]

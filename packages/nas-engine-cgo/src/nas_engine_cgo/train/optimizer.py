@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nas_engine_cgo.train.store import Entry, Place, joined
+from nas_engine_cgo.state import Entry, Place, joined
 from nas_engine_cgo.train.updates import UPDATES, Each, Hyper, State
 
 __all__ = ["FLAGS", "StackedOptimizer", "flags_of", "numbers_of"]

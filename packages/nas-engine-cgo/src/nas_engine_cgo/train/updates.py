@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from nas_engine_cgo.train.store import Entry
+from nas_engine_cgo.state import Entry
 
 __all__ = ["UPDATES", "Each", "Hyper", "State", "Update"]
 
