@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from nas_core.architecture import Architecture
 from nas_core.errors import Place
@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CAPABILITIES",
+    "EXPLANATIONS",
     "FORMATS",
     "Candidate",
+    "Configurable",
     "Direction",
     "Engine",
     "EngineInfo",
     "Evaluator",
+    "Explains",
     "Job",
     "Metrics",
     "Problem",
@@ -46,11 +49,15 @@ CAPABILITIES: Mapping[str, str] = {
     "export-instance": "exports a plain torch.nn.Module",
     "export-code": "exports Python source that stands alone",
     "merged": "trains several candidates in one job, as one model",
+    "explain": "says beforehand what it would do with candidates",
 }
 """Everything that an engine may say of itself, and what it means."""
 
 FORMATS = ("dict", "instance", "code")
 """The formats of ``Engine.export``; an engine has those of its capabilities."""
+
+EXPLANATIONS = ("text", "source", "html")
+"""The formats of ``Explains.explain``."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +118,9 @@ class Recorder(Protocol):
 
     def trained(self, number: int, model: torch.nn.Module) -> None:
         """The model of a candidate after its evaluation, so that its weights can be kept."""
+
+    def note(self, text: str) -> None:
+        """One line for people about how the job runs."""
 
 
 class Evaluator(Protocol):
@@ -185,6 +195,46 @@ class Engine(Protocol):
 
 
 ENGINE_METHODS = ("problems", "build", "plan", "export")
+
+
+@runtime_checkable
+class Configurable(Protocol):
+    """An engine that has options; ``Plugins.engine`` hands over those that a user gives."""
+
+    def configured(self, **options: Any) -> Engine:
+        """The engine with these options in the place of its own.
+
+        Raises:
+            EngineOptionError: there is no such option, or its value is not accepted.
+        """
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """An engine with the capability ``"explain"``."""
+
+    def explain(
+        self,
+        base_model: torch.nn.Module,
+        candidates: Sequence[Candidate],
+        evaluator: Evaluator,
+        formatter: str,
+    ) -> str:
+        """What would happen to these candidates if they were given to ``plan`` and run.
+
+        It trains nothing, and leaves the model and the global random generators as they were.
+
+        Args:
+            base_model: as for ``plan``.
+            candidates: as for ``plan``; each is named by its number.
+            evaluator: as for ``plan``.
+            formatter: ``"text"`` for people, the ``"source"`` of the code that would run, or
+                ``"html"``: a page that needs nothing from elsewhere.
+
+        Raises:
+            UnsupportedFormatError: none of ``EXPLANATIONS``.
+            UnsupportedSpaceError: there are ``problems``.
+        """
 
 
 @dataclass(frozen=True)

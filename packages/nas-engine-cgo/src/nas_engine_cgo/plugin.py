@@ -20,7 +20,15 @@ def nas_engines() -> Iterator[EngineInfo]:
         name="cgo",
         summary="as graph, and trains many candidates at once as one merged graph",
         capabilities=frozenset(
-            {"inline", "choose", "merged", "export-dict", "export-instance", "export-code"}
+            {
+                "inline",
+                "choose",
+                "merged",
+                "explain",
+                "export-dict",
+                "export-instance",
+                "export-code",
+            }
         ),
         load=_load,
     )

@@ -93,12 +93,20 @@ class Merged:
                 found.append(None)
         return found
 
+    def functions(self) -> list[Function]:
+        """The merged code of the clusters in training, as far as it was needed."""
+        found: dict[tuple[int, ...], Function] = {}
+        for (training, members, _), made in self._compiled.items():
+            if training:
+                found.setdefault(members, made.function)
+        return list(found.values())
+
     # ------------------------------------------------------------------ running
 
     def _run(
         self, cluster: tuple[int, ...], batches: Sequence[Sequence[Tensor]], training: bool
     ) -> list[Outcome]:
-        compiled, single = self._code(cluster, batches, training)
+        compiled, single = self.code(cluster, batches, training)
         outcomes = [] if compiled is None else self._call(compiled, batches, training)
         return outcomes + [(self._single(m, batches, training), (m,)) for m in single]
 
@@ -132,7 +140,7 @@ class Merged:
 
     # ------------------------------------------------------------------ code
 
-    def _code(
+    def code(
         self, cluster: tuple[int, ...], batches: Sequence[Sequence[Tensor]], training: bool
     ) -> tuple[_Compiled | None, tuple[int, ...]]:
         """The code for inputs of these shapes, and the members that have none."""

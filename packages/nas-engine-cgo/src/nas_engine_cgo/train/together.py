@@ -18,6 +18,7 @@ from nas_core.protocols import Recorder, Result
 from nas_search.evaluators.training import diverged, model_metrics
 
 from nas_engine_cgo.members import Program
+from nas_engine_cgo.tally import tally
 from nas_engine_cgo.train.loop import Loop, Options
 from nas_engine_cgo.train.members import Member
 
@@ -30,21 +31,23 @@ def train_together(
     recorder: Recorder,
     options: Options,
     programs: dict[Any, Program] | None = None,
+    why: str = "",
 ) -> Iterator[Result]:
     """Train and measure members as their recipes say; one result for each, as soon as it is there.
 
     Args:
         members: their recipes differ at most in what a loop can tell apart.
         clusters: which of them are merged with each other.
-        recorder: is told of intermediate metrics, and of trained models.
+        recorder: is told of intermediate metrics, of trained models, and how they ran.
         options: how they run.
         programs: what was traced before.
+        why: what decided the clusters, to tell the recorder.
 
     Raises:
         MemberError: one of them raised while they ran together.
     """
     with _surroundings(members):
-        yield from _Course(Loop(members, clusters, options, programs), recorder).run()
+        yield from _Course(Loop(members, clusters, options, programs), recorder, why).run()
 
 
 @dataclass
@@ -64,8 +67,8 @@ class _Progress:
 class _Course:
     """The way of some members through the epochs."""
 
-    def __init__(self, loop: Loop, recorder: Recorder) -> None:
-        self._loop, self._recorder = loop, recorder
+    def __init__(self, loop: Loop, recorder: Recorder, why: str) -> None:
+        self._loop, self._recorder, self._why = loop, recorder, why
         self._progress = {member: _Progress() for member in loop.members}
         self._since = time.perf_counter()
 
@@ -77,6 +80,8 @@ class _Course:
                 break
             steps, losses = self._epoch(None if recipe.steps is None else left)
             left -= 1 if recipe.steps is None else steps
+            if epoch == 1:
+                self._note()
             for member, loss in losses.items():
                 with self._alone(member):
                     if not math.isfinite(loss):
@@ -87,6 +92,10 @@ class _Course:
             self._end_epoch(epoch, losses)
             yield from self._drop_failed()
         yield from self._conclude()
+
+    def _note(self) -> None:
+        count, done = len(self._loop.members), tally(self._loop.merged.functions())
+        self._recorder.note(f"{count} trained as one, {self._why}; {done}")
 
     def _epoch(self, limit: int | None) -> tuple[int, dict[Member, float]]:
         """Train for an epoch, at most ``limit`` steps; the steps and the mean losses."""

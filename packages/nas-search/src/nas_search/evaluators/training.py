@@ -76,7 +76,9 @@ class Learner:
             model,
             recipe.loss_function(),
             optimizer,
-            recipe.make_schedule(optimizer, moves_of(recipe, training)) if recipe.schedule else None,
+            recipe.make_schedule(optimizer, moves_of(recipe, training))
+            if recipe.schedule
+            else None,
             torch.amp.GradScaler(training.device.type, enabled=recipe.precision == "float16"),
             recipe,
         )
