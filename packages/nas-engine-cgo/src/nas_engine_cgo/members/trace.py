@@ -24,6 +24,7 @@ from nas_engine_cgo.members.program import Call, Facts, Program, Ref, Source, ha
 __all__ = ["UntraceableError", "trace"]
 
 _NORMS = frozenset({"batch_norm", "instance_norm"})
+_RECURRENT = frozenset({"lstm", "gru", "rnn_tanh", "rnn_relu"})
 _OTHER_FORM = ELEMENTWISE | {"dropout", "dropout1d", "dropout2d", "dropout3d"}
 """Functions that do the same, in place or not."""
 
@@ -149,6 +150,8 @@ class _Tracer(TorchFunctionMode):
         self, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         """What the function returns; remembered where that takes long and says only a shape."""
+        if name in _RECURRENT and len(args) == 9 and type(args[3]) is bool:
+            return _recurred(func, args)
         if name not in PURE:
             return func(*args, **kwargs)
         key = (func, _shapes(args), _shapes(kwargs))
@@ -300,6 +303,21 @@ class _Tracer(TorchFunctionMode):
         for key, (_, source) in sources.items():
             self._define(ghosts[key], source)
         return ghosts
+
+
+def _recurred(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    """What a recurrent layer returns: on the meta device it takes a second to find that out.
+
+    It is computed of zeros, and not in training, so that dropout draws nothing.
+    """
+
+    def zeros(value: Any) -> Any:
+        given = isinstance(value, Tensor)
+        return torch.zeros(value.shape, dtype=value.dtype, device="cpu") if given else value
+
+    with torch.no_grad():
+        result = function(*replaced((*args[:6], False, *args[7:]), zeros))
+    return replaced(result, _ghostly)
 
 
 class _Pause:
