@@ -44,9 +44,17 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it is a variable t
 
 
 class _Unpickler(pickle.Unpickler):
+    """Loads what jobs share once for each job, however many candidates of it refer to it."""
+
+    def __init__(self, file: io.BytesIO) -> None:
+        super().__init__(file)
+        self._found: dict[str, Any] = {}
+
     def persistent_load(self, pid: str) -> Any:
         # A new copy for each job: an evaluator that changes itself must not change other trials.
-        return pickle.loads(_bytes(pid, Path(pid).stat().st_mtime_ns))  # noqa: S301
+        if pid not in self._found:
+            self._found[pid] = pickle.loads(_bytes(pid, Path(pid).stat().st_mtime_ns))  # noqa: S301
+        return self._found[pid]
 
 
 @lru_cache(maxsize=2)

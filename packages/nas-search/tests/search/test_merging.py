@@ -21,7 +21,8 @@ def joined(jobs, note):
             return tuple(candidate for job in self.jobs for candidate in job.candidates)
 
         def run(self, recorder):
-            recorder.note(self.text)
+            evaluators = {id(job.evaluator) for job in self.jobs}
+            recorder.note(f"{self.text}, {len(evaluators)} evaluator")
             for job in self.jobs:
                 yield from job.run(recorder)
 
@@ -108,8 +109,8 @@ def test_what_a_job_notes_is_told_before_its_trials(merging, executor):
     one, _ = merging(max_trials=4, lookahead=2, executor=executor, observers=(notes,))
     one.run()
     assert notes.heard == [
-        *[((0, 1), "2 together, size 0"), 0, 1],
-        *[((2, 3), "2 together, size 0"), 2, 3],
+        *[((0, 1), "2 together, size 0, 1 evaluator"), 0, 1],
+        *[((2, 3), "2 together, size 0, 1 evaluator"), 2, 3],
     ]
 
 
@@ -117,7 +118,7 @@ def test_options_reach_the_engine_and_a_resume_needs_the_same(merging):
     notes = Notes()
     one, _ = merging(max_trials=2, engine_options={"size": 3}, observers=(notes,))
     one.run()
-    assert notes.heard[0] == ((0, 1), "2 together, size 3")
+    assert notes.heard[0] == ((0, 1), "2 together, size 3, 1 evaluator")
     more, _ = merging(max_trials=4, engine_options={"size": 3})
     more.resume()
     with pytest.raises(StoreError, match="engine option 'size' was 3 and is 4"):
