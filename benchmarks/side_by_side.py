@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -24,16 +24,28 @@ def compare(
     ours: Callable[[], object], theirs: Callable[[], object], rounds: int, warm_up: int = 2
 ) -> Comparison:
     """Run both in turn, the first one changing places, and compare medians."""
-    seconds: tuple[list[float], list[float]] = ([], [])
+    seconds = interleaved({"ours": ours, "theirs": theirs}, rounds, warm_up)
+    return compared(seconds["ours"], seconds["theirs"])
+
+
+def interleaved(
+    ways: Mapping[str, Callable[[], object]], rounds: int, warm_up: int = 2
+) -> dict[str, list[float]]:
+    """Run all in turn, the order reversed in every other round; give the seconds of each."""
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
     for round_ in range(-warm_up, rounds):
-        order = (0, 1) if round_ % 2 else (1, 0)
-        for which in order:
-            elapsed = _timed((ours, theirs)[which])
+        for name in list(ways) if round_ % 2 else reversed(ways):
+            elapsed = _timed(ways[name])
             if round_ >= 0:
-                seconds[which].append(elapsed)
-    paired = [a / b for a, b in zip(*seconds, strict=True)]
+                seconds[name].append(elapsed)
+    return seconds
+
+
+def compared(ours: Sequence[float], theirs: Sequence[float]) -> Comparison:
+    """Compare the seconds of two that ran side by side."""
+    paired = [a / b for a, b in zip(ours, theirs, strict=True)]
     low, _, high = statistics.quantiles(paired, n=4)
-    a, b = map(statistics.median, seconds)
+    a, b = map(statistics.median, (ours, theirs))
     return Comparison(a, b, a / b, low, high)
 
 

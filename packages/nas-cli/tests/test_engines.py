@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 from typing import Any
@@ -61,15 +60,15 @@ def test_torch_is_never_imported(folder: Any) -> None:
     subprocess.run([sys.executable, "-c", code], check=True, cwd=folder)
 
 
-def test_it_is_instant(shell: Any) -> None:
-    def seconds() -> float:
-        """Processor time: other work on the machine must not decide."""
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        assert shell("list-engines").returncode == 0
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
-
-    assert min(seconds() for _ in range(5)) < 0.3
+def test_it_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\n"
+        "from nas_cli.main import nas\n"
+        "nas(['list-engines'], standalone_mode=False)\n"
+        "heavy = {'torch', 'numpy', 'nas_search', 'msgspec'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
 @pytest.mark.parametrize("name", BROKEN)

@@ -78,7 +78,7 @@ def test_all_that_tensors_flow_through_is_drawn_once() -> None:
     dot = to_dot(shown, ARCHITECTURE)
     for words, times in {
         "Linear(3, 8)": 1, "Linear(8, 8)": 1, "Linear(8, 8, bias=False)": 1, "Tanh()": 1,
-        "dropout": 2, "add": 2, "mul": 1, "choice: act0": 1, "choice: depth": 2, "result": 1,
+        "dropout": 2, "add": 2, "mul": 1, "choice: act0": 1, "choice: depth": 3, "result": 1,
         "0: Block": 1, "1: Block": 1, "body: Sequential": 1, "choice: pick": 1, "width = 8": 1,
     }.items():  # fmt: skip
         assert dot.count(words) == times, words

@@ -12,7 +12,14 @@ from typing import IO, TYPE_CHECKING, Protocol
 
 from nas_cli.console import console, printable, table
 from nas_cli.relay import own_stream, relayed
-from nas_cli.wording import architecture_text, duration_text, first_line, metrics_text, number_text
+from nas_cli.wording import (
+    architecture_text,
+    duration_text,
+    first_line,
+    metrics_text,
+    note_text,
+    number_text,
+)
 
 if TYPE_CHECKING:
     from nas_core import Architecture
@@ -54,6 +61,9 @@ class Display(Protocol):
         self, experiment: str, number: int, step: int, metrics: Mapping[str, float]
     ) -> None:
         """A running trial has intermediate metrics."""
+
+    def nas_job_noted(self, experiment: str, numbers: Sequence[int], note: str) -> None:
+        """A job that has ended says how it ran."""
 
     def nas_trial_finished(self, experiment: str, trial: Trial) -> None:
         """A trial ended, completed or failed."""
@@ -111,6 +121,10 @@ class Lines:
         self, experiment: str, number: int, step: int, metrics: Mapping[str, float]
     ) -> None:
         """Say nothing."""
+
+    def nas_job_noted(self, experiment: str, numbers: Sequence[int], note: str) -> None:
+        """Print it before the trials that it is about."""
+        self.out.print(note_text(numbers, note), soft_wrap=True)
 
     def nas_trial_finished(self, experiment: str, trial: Trial) -> None:
         """Print what became of the trial."""
@@ -181,6 +195,10 @@ class Panel:
     ) -> None:
         """Show how far the trial is."""
         self._running[number] = f"{number} ({step}: {metrics_text(metrics)})"
+
+    def nas_job_noted(self, experiment: str, numbers: Sequence[int], note: str) -> None:
+        """Print it above the display."""
+        self._print_above(note_text(numbers, note))
 
     def nas_trial_finished(self, experiment: str, trial: Trial) -> None:
         """Move the bar, rank again; a failure gets a line of its own above the display."""

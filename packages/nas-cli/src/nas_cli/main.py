@@ -12,6 +12,7 @@ import click
 
 from nas_cli import __version__
 from nas_cli.command import NasGroup
+from nas_cli.compare import bench_engines
 from nas_cli.console import printable
 from nas_cli.engines import list_engines
 from nas_cli.environment import DISABLE_PLUGINS
@@ -19,6 +20,7 @@ from nas_cli.exit_codes import ExitCode
 from nas_cli.experiments import list_experiments
 from nas_cli.export import export
 from nas_cli.graph import graph
+from nas_cli.plan import plan
 from nas_cli.run import resume, run
 from nas_cli.space import space
 from nas_cli.trials import show, top
@@ -61,7 +63,11 @@ def nas() -> None:
     """
 
 
-for _command in (list_engines, space, graph, run, resume, top, show, export, list_experiments):
+_COMMANDS = (
+    *(list_engines, space, graph, plan, bench_engines),
+    *(run, resume, top, show, export, list_experiments),
+)
+for _command in _COMMANDS:
     nas.add_command(_command)
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["changed", "parse_overrides"]
 
-_SECTIONS = ("objectives", "strategy")
+_SECTIONS = ("engine_options", "objectives", "strategy")
 
 
 def parse_overrides(
@@ -51,7 +51,8 @@ def _value(text: str) -> Any:
 def changed(config: ExperimentConfig, overrides: Mapping[str, Any]) -> ExperimentConfig:
     """The configuration with other values for some dotted keys.
 
-    Another ``strategy.name`` drops the options that the file gives for its own strategy.
+    Another ``strategy.name`` drops the options that the file gives for its own strategy, and
+    another ``execution_engine`` those for its own engine.
 
     Raises:
         click.BadParameter: a key or a value is not accepted.
@@ -65,6 +66,8 @@ def changed(config: ExperimentConfig, overrides: Mapping[str, Any]) -> Experimen
     values = msgspec.to_builtins(config)
     if overrides.get("strategy.name", config.strategy.name) != config.strategy.name:
         values["strategy"]["options"] = {}
+    if overrides.get("execution_engine", config.execution_engine) != config.execution_engine:
+        values["engine_options"] = {}
     for key, value in overrides.items():
         _put(values, key, value)
     try:

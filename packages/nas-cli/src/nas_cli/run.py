@@ -49,8 +49,8 @@ __all__ = ["resume", "run"]
     metavar="KEY=VALUE",
     multiple=True,
     callback=parse_overrides,
-    help="Change any key of the configuration. Another strategy.name drops the options of the "
-    "strategy in the file.",
+    help="Change any key of the configuration. Another strategy.name or execution_engine drops the "
+    "options that the file gives to its own.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def run(config: Path, overrides: dict[str, Any], as_json: bool, **options: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nas_cli.console import printable
@@ -13,6 +13,7 @@ __all__ = [
     "duration_text",
     "first_line",
     "metrics_text",
+    "note_text",
     "number_text",
     "value_text",
 ]
@@ -77,6 +78,17 @@ def duration_text(seconds: float | None) -> str:
     if minutes < 60:
         return f"{minutes}m{rest:02}s"
     return f"{minutes // 60}h{minutes % 60:02}m"
+
+
+def note_text(numbers: Sequence[int], note: str) -> str:
+    """What a job says of its trials.
+
+    >>> note_text((4, 5, 6), "3 trained as one"), note_text((4,), "alone")
+    ('trials 4 to 6: 3 trained as one', 'trial 4: alone')
+    """
+    low, high = min(numbers), max(numbers)
+    named = f"trial {low}" if low == high else f"trials {low} to {high}"
+    return f"{named}: {first_line(note)}"
 
 
 def first_line(text: str | None) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 __all__ = [
+    "EngineOptionError",
     "ExhaustedSpaceError",
     "InvalidArchitectureError",
     "LabelConflictError",
@@ -142,6 +143,32 @@ is there
         self,
     ) -> tuple[type[UnknownEngineError], tuple[str, tuple[str, ...]]]:
         return type(self), (self.name, self.known)
+
+
+class EngineOptionError(NasError, ValueError):
+    """An engine does not take an option; ``known`` are the names of those that it has.
+
+    >>> print(EngineOptionError("cgo", "memry", known=["exact", "memory"]))
+    engine 'cgo' has no option 'memry' (it has: exact, memory); did you mean 'memory'?
+    >>> print(EngineOptionError("cgo", "exact", "must be true or false, not 2"))
+    engine 'cgo': exact must be true or false, not 2
+    """
+
+    def __init__(
+        self, engine: str, option: str, problem: str = "", known: Iterable[str] = ()
+    ) -> None:
+        self.engine = engine
+        self.option = option
+        self.problem = problem
+        self.known = tuple(known)
+        there = f"it has: {', '.join(self.known)}" if self.known else "it has none"
+        unknown = f"has no option {option!r} ({there}){nearest(option, self.known)}"
+        super().__init__(
+            f"engine {engine!r}: {option} {problem}" if problem else f"engine {engine!r} {unknown}"
+        )
+
+    def __reduce__(self) -> tuple[type[EngineOptionError], tuple[str, str, str, tuple[str, ...]]]:
+        return type(self), (self.engine, self.option, self.problem, self.known)
 
 
 class UnsupportedFormatError(NasError, ValueError):

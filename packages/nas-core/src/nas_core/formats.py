@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from nas_core.errors import UnsupportedFormatError, nearest
 from nas_core.plugins import engines
-from nas_core.protocols import FORMATS, GRAPH_FORMATS
+from nas_core.protocols import EXPLANATIONS, FORMATS, GRAPH_FORMATS
 
-__all__ = ["format_refused", "graph_format_refused"]
+__all__ = ["format_refused", "graph_format_refused", "require_explanation"]
 
 _BRINGS_CODE = "pip install nas-engine-graph"
 
@@ -59,3 +59,21 @@ def graph_format_refused(formatter: str) -> UnsupportedFormatError:
         f"no graph format is called {formatter!r}{nearest(formatter, GRAPH_FORMATS)} "
         f"(formats: {', '.join(GRAPH_FORMATS)})"
     )
+
+
+def require_explanation(formatter: str) -> None:
+    """Refuse what is no format of ``Explains.explain``.
+
+    >>> require_explanation("htlm")
+    Traceback (most recent call last):
+    nas_core.errors.UnsupportedFormatError: no explanation is in the format 'htlm'; did you mean \
+'html'? (formats: text, source, html)
+
+    Raises:
+        UnsupportedFormatError: it is none.
+    """
+    if formatter not in EXPLANATIONS:
+        raise UnsupportedFormatError(
+            f"no explanation is in the format {formatter!r}{nearest(str(formatter), EXPLANATIONS)} "
+            f"(formats: {', '.join(EXPLANATIONS)})"
+        )

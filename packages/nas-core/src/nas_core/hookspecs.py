@@ -13,7 +13,7 @@ everything heavy, torch too, belongs inside of functions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import pluggy
@@ -119,6 +119,24 @@ def nas_trial_reported(experiment: str, number: int, step: int, metrics: Metrics
     >>> @hookimpl
     ... def nas_trial_reported(number, step, metrics):
     ...     print(number, step, metrics)
+    """
+
+
+@hookspec
+def nas_job_noted(experiment: str, numbers: Sequence[int], note: str) -> None:
+    """A job has ended, and says how it ran: which trials were trained as one, say.
+
+    Args:
+        experiment: the name of its experiment.
+        numbers: those of its trials.
+        note: one line for people.
+
+    A complete plugin:
+
+    >>> from nas_core import hookimpl
+    >>> @hookimpl
+    ... def nas_job_noted(numbers, note):
+    ...     print(numbers, note)
     """
 
 

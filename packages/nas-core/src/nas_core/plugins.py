@@ -9,14 +9,21 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import pluggy
 
-from nas_core.errors import PluginError, UnknownEngineError
+from nas_core.errors import EngineOptionError, PluginError, UnknownEngineError
 from nas_core.failure import Failed, attempt, failure_text
 from nas_core.observers import Observers
 from nas_core.plugin_loading import installed, load, normal, order, reason_of, title
-from nas_core.protocols import CAPABILITY_METHODS, ENGINE_METHODS, Engine, EngineInfo
+from nas_core.protocols import (
+    CAPABILITY_METHODS,
+    ENGINE_METHODS,
+    Configurable,
+    Engine,
+    EngineInfo,
+)
 
 __all__ = [
     "BrokenPlugin",
@@ -74,13 +81,22 @@ class Plugins:
     disabled: tuple[DisabledPlugin, ...]
     observers: Observers
 
-    def engine(self, name: str) -> Engine:
-        """Load an engine.
+    def engine(self, name: str, /, **options: Any) -> Engine:
+        """Load an engine, and give it options that it has.
 
         Raises:
             UnknownEngineError: none has this name.
             PluginError: its plugin is broken or disabled, or the engine can't be loaded.
+            EngineOptionError: it has no such option, or does not accept its value.
         """
+        made = self._loaded(name)
+        if not options:
+            return made
+        if not isinstance(made, Configurable):
+            raise EngineOptionError(name, next(iter(options)))
+        return made.configured(**options)
+
+    def _loaded(self, name: str) -> Engine:
         if (record := self.engines.get(name)) is None:
             raise self._why_not(name)
         where = f"engine {name!r} of {title(record.plugin, record.distribution, record.version)}"
@@ -119,14 +135,15 @@ def engines() -> Mapping[str, EngineRecord]:
     return load_plugins().engines
 
 
-def engine(name: str) -> Engine:
-    """Load an installed engine.
+def engine(name: str, /, **options: Any) -> Engine:
+    """Load an installed engine: ``engine("cgo", cluster_size=8)``.
 
     Raises:
         UnknownEngineError: none has this name.
         PluginError: its plugin is broken, or the engine can't be loaded.
+        EngineOptionError: it has no such option, or does not accept its value.
     """
-    return load_plugins().engine(name)
+    return load_plugins().engine(name, **options)
 
 
 def load_plugins(disabled: Collection[str] = ()) -> Plugins:

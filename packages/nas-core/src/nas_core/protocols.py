@@ -20,15 +20,18 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CAPABILITIES",
+    "EXPLANATIONS",
     "FORMATS",
     "GRAPH_FORMATS",
     "Candidate",
     "CheckedEvaluator",
+    "Configurable",
     "Direction",
     "Draws",
     "Engine",
     "EngineInfo",
     "Evaluator",
+    "Explains",
     "Job",
     "Metrics",
     "Problem",
@@ -52,6 +55,7 @@ CAPABILITIES: Mapping[str, str] = {
     "export-code": "exports Python source that stands alone",
     "merged": "trains several candidates in one job, as one model",
     "graph": "shows the graph of a candidate, as text and as a picture: see Draws",
+    "explain": "says beforehand what it would do with candidates",
 }
 """Everything that an engine may say of itself, and what it means."""
 
@@ -60,6 +64,9 @@ FORMATS = ("dict", "instance", "code")
 
 GRAPH_FORMATS = ("text", "source", "dot", "svg", "html")
 """The formats of ``Draws.draw``, all of which an engine with the capability ``graph`` has."""
+
+EXPLANATIONS = ("text", "source", "html")
+"""The formats of ``Explains.explain``."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +133,9 @@ class Recorder(Protocol):
 
     def trained(self, number: int, model: torch.nn.Module) -> None:
         """The model of a candidate after its evaluation, so that its weights can be kept."""
+
+    def note(self, text: str) -> None:
+        """One line for people about how the job runs."""
 
 
 class Evaluator(Protocol):
@@ -246,6 +256,46 @@ class Draws(Protocol):
 
 ENGINE_METHODS = ("problems", "build", "plan", "export")
 CAPABILITY_METHODS: Mapping[str, str] = {"graph": "draw"}
+
+
+@runtime_checkable
+class Configurable(Protocol):
+    """An engine that has options; ``Plugins.engine`` hands over those that a user gives."""
+
+    def configured(self, **options: Any) -> Engine:
+        """The engine with these options in the place of its own.
+
+        Raises:
+            EngineOptionError: there is no such option, or its value is not accepted.
+        """
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """An engine with the capability ``"explain"``."""
+
+    def explain(
+        self,
+        base_model: torch.nn.Module,
+        candidates: Sequence[Candidate],
+        evaluator: Evaluator,
+        formatter: str,
+    ) -> str:
+        """What would happen to these candidates if they were given to ``plan`` and run.
+
+        It trains nothing, and leaves the model and the global random generators as they were.
+
+        Args:
+            base_model: as for ``plan``.
+            candidates: as for ``plan``; each is named by its number.
+            evaluator: as for ``plan``.
+            formatter: ``"text"`` for people, the ``"source"`` of the code that would run, or
+                ``"html"``: a page that needs nothing from elsewhere.
+
+        Raises:
+            UnsupportedFormatError: none of ``EXPLANATIONS``.
+            UnsupportedSpaceError: there are ``problems``.
+        """
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import logging
+import random
+import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from nas_core import Candidate, Evaluator, Job, Problem
+from nas_core.formats import require_explanation
 from nas_engine_graph.engine import GraphEngine
 
-from nas_engine_cgo.job import MergedJob, mergeable
+from nas_engine_cgo.cost import Memory
+from nas_engine_cgo.explain import Described, describe, page, source, text
+from nas_engine_cgo.job import CACHE, MergedJob, why_one_by_one
+from nas_engine_cgo.options import with_options
 from nas_engine_cgo.train import Options
 
 __all__ = ["CgoEngine"]
+
+log = logging.getLogger("nas_engine_cgo")
 
 
 class CgoEngine:
@@ -25,6 +35,24 @@ class CgoEngine:
     def __init__(self, options: Options | None = None) -> None:
         self._graph = GraphEngine()
         self._options = options or Options()
+        self._has_said = False
+
+    def configured(self, **options: Any) -> CgoEngine:
+        """An engine with other options.
+
+        Args:
+            options: ``cluster_size``, how many members are merged with each other, and ``memory``
+                that they may take together, in bytes or as ``"2GiB"``.
+
+        >>> CgoEngine().configured(cluster_size=0)
+        Traceback (most recent call last):
+        nas_core.errors.EngineOptionError: engine 'cgo': cluster_size must be a whole number >= 1, \
+not 0
+
+        Raises:
+            EngineOptionError: there is no such option, or its value is not accepted.
+        """
+        return CgoEngine(with_options(self._options, options))
 
     def problems(self, base_model: torch.nn.Module, evaluator: Evaluator) -> Iterator[Problem]:
         """Those of the graph engine."""
@@ -41,12 +69,56 @@ class CgoEngine:
     ) -> Sequence[Job]:
         """One job for all candidates whose recipe can be followed together."""
         jobs = self._graph.plan(base_model, candidates, evaluator)
-        if len(jobs) < 2 or not mergeable(evaluator):
+        if len(jobs) < 2:
+            return jobs
+        if (reason := why_one_by_one(evaluator)) is not None:
+            if not self._has_said:
+                log.warning("cgo trains candidates one by one: %s", reason)
+                self._has_said = True
             return jobs
         return [MergedJob(tuple(jobs), self._options)]
+
+    def explain(
+        self,
+        base_model: torch.nn.Module,
+        candidates: Sequence[Candidate],
+        evaluator: Evaluator,
+        formatter: str,
+    ) -> str:
+        """What the job of ``plan`` would do; as ``"text"``, ``"source"`` or ``"html"``.
+
+        The first batch of a kind on a machine is timed, as it is by the job.
+
+        Raises:
+            UnsupportedFormatError: another format.
+            UnsupportedSpaceError: there are ``problems``.
+        """
+        require_explanation(formatter)
+        jobs = self._graph.plan(base_model, candidates, evaluator)
+        if (reason := why_one_by_one(evaluator)) is not None:
+            described = Described(tuple(candidates), (), {c.number: reason for c in candidates})
+        else:
+            with _random_states_kept():
+                described = describe(jobs, self._options, Memory(CACHE))
+        return {"text": text, "source": source, "html": page}[formatter](described)
 
     def export(
         self, base_model: torch.nn.Module, architecture: Mapping[str, Any], formatter: str
     ) -> dict[str, Any] | torch.nn.Module | str:
         """What the graph engine exports."""
         return self._graph.export(base_model, architecture, formatter)
+
+
+@contextmanager
+def _random_states_kept() -> Iterator[None]:
+    """Leave the global generators as they were: members are built under seeds of their own."""
+    state = random.getstate()
+    numpy = sys.modules.get("numpy")
+    other = None if numpy is None else numpy.random.get_state()
+    try:
+        with torch.random.fork_rng():
+            yield
+    finally:
+        random.setstate(state)
+        if numpy is not None:
+            numpy.random.set_state(other)

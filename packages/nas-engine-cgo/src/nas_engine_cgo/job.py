@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -30,11 +29,10 @@ from nas_engine_cgo.train import (
     why_alone,
 )
 
-__all__ = ["MergedJob"]
+__all__ = ["CACHE", "MergedJob", "assembled", "threads_of", "why_one_by_one"]
 
-_CACHE = user_cache_path("nas") / "cgo.json"
-
-log = logging.getLogger("nas_engine_cgo")
+CACHE = user_cache_path("nas") / "cgo.json"
+"""What was found out about this machine."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +56,11 @@ class MergedJob:
         """Train all, and yield each result as soon as it is known."""
         once = _Once(recorder)
         jobs = {job.candidates[0].number: job for job in self.jobs}
-        cohorts: dict[Any, list[Member]] = defaultdict(list)
-        for job in self.jobs:
-            member = _member(job)
-            if member is None:
-                yield from job.run(once)
-            else:
-                cohorts[cohort_key(member)].append(member)
-        for members in cohorts.values():
+        cohorts, alone = assembled(self.jobs, self.options)
+        for number, reason in alone.items():
+            once.note(f"trial {number} alone: {reason}")
+            yield from jobs[number].run(once)
+        for members in cohorts:
             numbers = [member.candidate.number for member in members]
             yield from self._together(members, [jobs[number] for number in numbers], once)
 
@@ -73,27 +68,23 @@ class MergedJob:
         self, members: Sequence[Member], jobs: Sequence[GraphJob], recorder: _Once
     ) -> Iterator[Result]:
         """Train members as one; if that raises, without those that may be the cause."""
-        if len(members) == 1:
-            yield from jobs[0].run(recorder)
-            return
         answered: set[int] = set()
         suspects: set[int] | None
         try:
-            with _threads(members[0]):
-                choice = choose(members, self.options, Memory(_CACHE))
-            log.info("%d candidates together: %s", len(members), choice.why)
+            with threads_of(members[0]):
+                choice = choose(members, self.options, Memory(CACHE))
             for result in train_together(
-                members, choice.clusters, recorder, choice.options, choice.prepared
+                members, choice.clusters, recorder, choice.options, choice.prepared, choice.why
             ):
                 answered.add(result.number)
                 yield result
             return
         except MemberError as error:
             suspects = set(error.members)
-            log.info("members %s raised: %s", sorted(suspects), error.__cause__)
+            recorder.note(f"one of trials {sorted(suspects)} raised: {error.__cause__}")
         # Reading data is anybody's code, too, and no single member's fault: each finds its own end.
         except (Exception, SystemExit) as error:  # noqa: BLE001
-            log.info("the members can't be trained together: %s", failure_text(error))
+            recorder.note(f"they can't be trained together: {failure_text(error)}")
             suspects = None
         left = [job for job in jobs if job.candidates[0].number not in answered]
         if suspects is None:
@@ -112,8 +103,28 @@ def _divided(jobs: Sequence[GraphJob], suspects: set[int]) -> list[list[GraphJob
     return [part for part in (sound, culprits[:half], culprits[half:]) if part]
 
 
-def _member(job: GraphJob) -> Member | None:
-    """The candidate of a job, ready to be trained with others; None if it runs alone."""
+def assembled(
+    jobs: Sequence[GraphJob], options: Options
+) -> tuple[list[list[Member]], dict[int, str]]:
+    """The candidates of jobs: those that can be trained in one loop, and why others run alone."""
+    cohorts: dict[Any, list[Member]] = defaultdict(list)
+    alone: dict[int, str] = {}
+    for job in jobs:
+        member = _member(job)
+        if isinstance(member, str):
+            alone[job.candidates[0].number] = member
+        elif options.exact and member.stream.generator.device.type != "cpu":
+            alone[member.candidate.number] = "bits can be kept on CPU only"
+        else:
+            cohorts[cohort_key(member)].append(member)
+    for members in cohorts.values():
+        if len(members) == 1:
+            alone[members[0].candidate.number] = "no other is trained in the same way"
+    return [members for members in cohorts.values() if len(members) > 1], alone
+
+
+def _member(job: GraphJob) -> Member | str:
+    """The candidate of a job, ready to be trained with others, or why it runs alone."""
     (candidate,) = job.candidates
     try:
         recipe: Any = resolve(job.evaluator, candidate.architecture)
@@ -123,17 +134,16 @@ def _member(job: GraphJob) -> Member | None:
         seed_all(candidate.seed)
         module = job.build().to(device)
         if (reason := why_alone(recipe, module)) is not None:
-            log.info("trial %d runs alone: %s", candidate.number, reason)
-            return None
+            return reason
     # The model and the recipe are anybody's: alone, it finds its own end.
-    except (Exception, SystemExit):  # noqa: BLE001
-        return None
+    except (Exception, SystemExit) as error:  # noqa: BLE001
+        return failure_text(error)
     stream = Stream(torch.Generator(device).manual_seed(candidate.seed))
     return Member(candidate, module, recipe, stream)
 
 
 @contextmanager
-def _threads(member: Member) -> Iterator[None]:
+def threads_of(member: Member) -> Iterator[None]:
     """Use as many threads as the training will."""
     outer = torch.get_num_threads()
     torch.set_num_threads(member.recipe.threads or outer)
@@ -158,7 +168,15 @@ class _Once:
     def trained(self, number: int, model: torch.nn.Module) -> None:
         self._recorder.trained(number, model)
 
+    def note(self, text: str) -> None:
+        self._recorder.note(text)
 
-def mergeable(evaluator: object) -> bool:
-    """Whether an evaluator is a recipe that can be followed for several models at once."""
-    return getattr(type(evaluator), "evaluate", None) is SupervisedEvaluator.evaluate
+
+def why_one_by_one(evaluator: object) -> str | None:
+    """Why an evaluator is no recipe that can be followed for several models at once, if so."""
+    kind = type(evaluator)
+    if getattr(kind, "evaluate", None) is SupervisedEvaluator.evaluate:
+        return None
+    if isinstance(evaluator, SupervisedEvaluator):
+        return f"{kind.__name__} trains in a way of its own: it overrides evaluate()"
+    return f"{kind.__name__} is no SupervisedEvaluator, the recipe that several models can follow"

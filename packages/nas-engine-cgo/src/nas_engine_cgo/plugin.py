@@ -25,6 +25,7 @@ def nas_engines() -> Iterator[EngineInfo]:
                 "choose",
                 "mutators",
                 "merged",
+                "explain",
                 "export-dict",
                 "export-instance",
                 "export-code",

@@ -31,7 +31,8 @@ class Function:
         constants: name → object that the text mentions.
         origin: for each line of the text the members whose calls it makes.
         steps: what is fused.
-        canonical: value → the value that is computed in its place.
+        programs: what was merged.
+        canonical: value → the value that is computed in its place, by (member, value).
     """
 
     source: str
@@ -44,6 +45,7 @@ class Function:
     constants: Mapping[str, Any]
     origin: tuple[tuple[int, ...], ...]
     steps: tuple[Step, ...]
+    programs: tuple[Program, ...]
     canonical: Mapping[Slot, Slot]
 
 
@@ -220,6 +222,7 @@ class _Writer:
             text.constants,
             (*[()] * len(head), *text.origin),
             self.arrangement.steps,
+            tuple(self.programs),
             self.canonical,
         )
 

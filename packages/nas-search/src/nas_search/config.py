@@ -43,6 +43,7 @@ class ExperimentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         name: the experiment's; its folder is ``directory/name``.
         directory: where experiments are kept, relative to the working directory.
         execution_engine: the name of an installed engine.
+        engine_options: option → value, for engines that have any; a table in TOML.
         max_trials: the budget: how many different architectures are tried.
         max_seconds: the time that one run or resume may take. Trials that still run then are put
             back, for a resume to run them.
@@ -78,6 +79,7 @@ class ExperimentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     name: str = "experiment"
     directory: str = "nas-experiments"
     execution_engine: str = "py"
+    engine_options: dict[str, Any] = {}
     max_trials: int = 50
     max_seconds: float | None = None
     trial_concurrency: int = 1

@@ -208,7 +208,7 @@ class Experiment:
             config=self.config,
             folder=self.folder,
             base_model=self.base_model,
-            evaluator=self._input("evaluator"),
+            evaluator=self.evaluator,
             strategy=self._input("strategy"),
             space=self.space,
             plugins=self._plugins or load_plugins(),
@@ -229,10 +229,15 @@ class Experiment:
         return self._input("base_model")
 
     @property
+    def evaluator(self) -> Any:
+        """What trains and measures the models."""
+        return self._input("evaluator")
+
+    @property
     def space(self) -> Space:
         """What is explored."""
         given: Space | None = self._input("space")
-        return given or Space.of(self.base_model, self._input("evaluator"))
+        return given or Space.of(self.base_model, self.evaluator)
 
     @property
     def trials(self) -> tuple[Trial, ...]:
@@ -253,7 +258,7 @@ class Experiment:
         if (self.folder / STORE).exists():
             with TrialStore.open(self.folder / STORE, read_only=True) as store:
                 return msgspec.json.decode(store.facts()["objectives"], type=dict[str, Direction])
-        return objectives_of(self.config, self._input("evaluator"))
+        return objectives_of(self.config, self.evaluator)
 
     def top_trials(self, k: int = 1) -> list[Trial]:
         """The best completed trials; with several objectives the Pareto front comes first."""

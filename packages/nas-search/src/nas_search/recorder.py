@@ -35,6 +35,7 @@ class StoreRecorder:
         self.folder = folder
         self.session = session
         self.save_weights = save_weights
+        self.notes: list[str] = []
         self._store: TrialStore | None = None
         self._error: StoreError | None = None
 
@@ -50,6 +51,10 @@ class StoreRecorder:
         """Write the weights beside their place; ``finish`` moves them there."""
         if self.save_weights:
             self._keep_error(partial(self._write, number, model))
+
+    def note(self, text: str) -> None:
+        """Keep a line for those who watch; ``run_job`` hands it over."""
+        self.notes.append(text)
 
     def finish(self, result: Result) -> None:
         """Store a result, and its weights if it has any.

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -120,8 +121,8 @@ class Running:
 
     def _flush(self) -> None:
         batch, self._batch = self._batch, []
-        if batch:
-            for job in self.crew.plan(batch):
+        for part in divided(batch, self.limits.jobs - len(self._jobs)):
+            for job in self.crew.plan(part):
                 self._submit(job)
 
     def _submit(self, job: Job) -> None:
@@ -150,13 +151,22 @@ class Running:
         done, _ = wait(self._jobs, min(left, POLL_SECONDS), return_when=FIRST_COMPLETED)
         self._tell_reports()
         for future in sorted(done, key=lambda one: self._jobs[one].candidates[0].number):
-            self._settle(self._jobs.pop(future), future.exception())
+            job, error = self._jobs.pop(future), future.exception()
+            if error is None:
+                self._pass_on(job, future.result())
+            self._settle(job, error)
         self._check_time()
 
     def _check_time(self) -> None:
         deadline = self.limits.deadline
         if deadline is not None and time.monotonic() >= deadline:
             raise TimeIsUp
+
+    def _pass_on(self, job: Job, notes: Sequence[str]) -> None:
+        numbers = tuple(candidate.number for candidate in job.candidates)
+        for note in notes:
+            log.info("trials %s: %s", numbers, note)
+            self.crew.tell("nas_job_noted", numbers=numbers, note=note)
 
     def _settle(self, job: Job, error: BaseException | None) -> None:
         """Make each candidate of a job that has ended a finished trial."""
@@ -234,6 +244,18 @@ class Running:
         if trial is None:
             raise StoreError(self.crew.store.path, f"trial {number} has vanished from the store")
         return trial
+
+
+def divided(batch: Sequence[Candidate], slots: int) -> list[Sequence[Candidate]]:
+    """A batch in contiguous parts as equal as can be, one for each free slot: so all have work.
+
+    >>> divided([10, 11, 12, 13, 14], 2), divided([10], 2), divided([10, 11], 0), divided([], 3)
+    ([[10, 11, 12], [13, 14]], [[10]], [[10, 11]], [])
+    """
+    count = max(1, min(slots, len(batch)))
+    size, larger = divmod(len(batch), count)
+    ends = [size * i + min(i, larger) for i in range(count + 1)]
+    return [batch[a:b] for a, b in pairwise(ends) if a < b]
 
 
 def _explained(error: BaseException | None, limit: float | None) -> str:

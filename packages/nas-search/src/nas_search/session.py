@@ -181,7 +181,8 @@ def require_existing(folder: Path) -> None:
 
 
 def _engine(setup: Setup) -> Engine:
-    engine = setup.plugins.engine(setup.config.execution_engine)
+    config = setup.config
+    engine = setup.plugins.engine(config.execution_engine, **config.engine_options)
     if problems := tuple(engine.problems(setup.base_model, setup.evaluator)):
         raise UnsupportedSpaceError(problems)
     return engine
@@ -201,6 +202,7 @@ def _facts(setup: Setup) -> dict[str, str]:
         "config": msgspec.json.encode(setup.config).decode(),
         "objectives": msgspec.json.encode(objectives_of(setup.config, setup.evaluator)).decode(),
         "engine": setup.config.execution_engine,
+        **{f"engine option {x!r}": repr(y) for x, y in setup.config.engine_options.items()},
         "seed": str(setup.config.seed),
         "lookahead": str(setup.config.lookahead_or_default),
         "strategy": strategy,

@@ -44,9 +44,17 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it is a variable t
 
 
 class _Unpickler(pickle.Unpickler):
+    """Loads what jobs share once for each job, however many candidates of it refer to it."""
+
+    def __init__(self, file: io.BytesIO) -> None:
+        super().__init__(file)
+        self._found: dict[str, Any] = {}
+
     def persistent_load(self, pid: str) -> Any:
         # A new copy for each job: an evaluator that changes itself must not change other trials.
-        return pickle.loads(_bytes(pid, Path(pid).stat().st_mtime_ns))  # noqa: S301
+        if pid not in self._found:
+            self._found[pid] = pickle.loads(_bytes(pid, Path(pid).stat().st_mtime_ns))  # noqa: S301
+        return self._found[pid]
 
 
 @lru_cache(maxsize=2)
@@ -71,11 +79,11 @@ class Work:
     log: Path | None = None
     objectives: tuple[str, ...] = field(default=())
 
-    def __call__(self) -> None:
-        """Run the job in a worker process."""
+    def __call__(self) -> tuple[str, ...]:
+        """Run the job in a worker process; gives back what it noted."""
         try:
             with _output_to(self.log):
-                run_job(self._load(), self.recorder, self.objectives)
+                return run_job(self._load(), self.recorder, self.objectives)
         finally:
             self.recorder.close()
 
@@ -92,8 +100,8 @@ class Work:
         return job
 
 
-def run_job(job: Job, recorder: StoreRecorder, objectives: tuple[str, ...]) -> None:
-    """Run a job and store each of its results as it comes.
+def run_job(job: Job, recorder: StoreRecorder, objectives: tuple[str, ...]) -> tuple[str, ...]:
+    """Run a job and store each of its results as it comes; gives back what it noted.
 
     Raises:
         StoreError: a result can't be stored.
@@ -101,6 +109,7 @@ def run_job(job: Job, recorder: StoreRecorder, objectives: tuple[str, ...]) -> N
     """
     waiting = {candidate.number for candidate in job.candidates}
     problem, details = "the job ended without a result for it", ""
+    recorder.notes.clear()
     try:
         for result in job.run(recorder):
             if result.number in waiting:
@@ -115,6 +124,7 @@ def run_job(job: Job, recorder: StoreRecorder, objectives: tuple[str, ...]) -> N
         raise JobError(problem)
     for number in waiting:
         recorder.finish(Result(number, None, problem, details or None))
+    return tuple(recorder.notes)
 
 
 def _checked(result: Result, objectives: tuple[str, ...]) -> Result:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from nas_core.testing.building import BuildingContract
 from nas_core.testing.drawing import DrawingContract
+from nas_core.testing.explaining import ExplainingContract
 from nas_core.testing.exporting import ExportingContract
 from nas_core.testing.running import RunningContract
 
 __all__ = ["EngineContract"]
 
 
-class EngineContract(BuildingContract, RunningContract, ExportingContract, DrawingContract):
+class EngineContract(
+    BuildingContract, RunningContract, ExportingContract, DrawingContract, ExplainingContract
+):
     """Everything that must hold for an engine, as pytest tests.
 
     ``class TestMine(EngineContract): engine_name = "mine"`` is a complete test of an installed

@@ -94,12 +94,16 @@ class Recording:
     def __init__(self) -> None:
         self.reports: list[tuple[int, int, dict[str, float]]] = []
         self.models: dict[int, torch.nn.Module] = {}
+        self.notes: list[str] = []
 
     def report(self, number: int, step: int, metrics: Metrics) -> None:
         self.reports.append((number, step, dict(metrics)))
 
     def trained(self, number: int, model: torch.nn.Module) -> None:
         self.models[number] = model
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
 
 
 def tensors_in(outputs: Any) -> list[torch.Tensor]:

@@ -1,6 +1,7 @@
 """Cost: how many members are merged with each other, so that it pays."""
 
 from nas_engine_cgo.cost.choose import Choice, choose
+from nas_engine_cgo.cost.memory import training_memory
 from nas_engine_cgo.cost.remember import Memory
 
-__all__ = ["Choice", "Memory", "choose"]
+__all__ = ["Choice", "Memory", "choose", "training_memory"]

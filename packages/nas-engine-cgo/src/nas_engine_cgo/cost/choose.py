@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias, cast
 
 import torch
 
@@ -26,7 +27,8 @@ from nas_engine_cgo.train.available import available
 __all__ = ["Choice", "choose"]
 
 _STEPS_WORTH_A_PROBE = 48
-_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+
+Layout: TypeAlias = Literal["contiguous", "channels_last"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class _Setting:
     """A size of clusters, and a layout by name."""
 
     size: int
-    layout: str
+    layout: Layout
 
 
 def choose(members: Sequence[Member], options: Options, memory: Memory) -> Choice:
@@ -67,7 +69,7 @@ def choose(members: Sequence[Member], options: Options, memory: Memory) -> Choic
     elif steps is None or steps >= _STEPS_WORTH_A_PROBE:
         key = probe.key()
         if (known := memory.recall(key)) is not None:
-            setting = _Setting(max(1, min(known[0], most)), known[1])
+            setting = _Setting(max(1, min(known[0], most)), cast("Layout", known[1]))
             why = "it was fastest for such a batch before"
         else:
             setting, speed = probe.fastest(most, guess)
@@ -75,7 +77,7 @@ def choose(members: Sequence[Member], options: Options, memory: Memory) -> Choic
             memory.keep(key, (setting.size, setting.layout))
     return Choice(
         clusters_of(probe.order, setting.size),
-        replace(options, memory_format=_FORMATS[setting.layout]),
+        replace(options, layout=setting.layout),
         f"clusters of {setting.size}, {setting.layout}: {why}",
         probe.prepared,
     )
@@ -136,7 +138,7 @@ class _Probe:
             if size <= most
         }
         alone = tried[_Setting(1, "contiguous")]
-        if self._has_images():
+        if self._has_images() and not self._options.exact:
             best = min(tried, key=lambda setting: tried[setting])
             for size in {best.size, max(1, best.size // 2)}:
                 setting = _Setting(size, "channels_last")
@@ -152,7 +154,7 @@ class _Probe:
         """Seconds of a step for each member, timed on copies of one cluster."""
         (chosen, *_) = clusters_of(self.order, setting.size)
         copies = [_copied(self._members[i]) for i in chosen]
-        options = replace(self._options, memory_format=_FORMATS[setting.layout])
+        options = replace(self._options, layout=setting.layout)
         loop = Loop(copies, [range(len(copies))], options, self.prepared)
         batches = self._batches if len(self._batches) == 1 else [self._batches[i] for i in chosen]
         try:

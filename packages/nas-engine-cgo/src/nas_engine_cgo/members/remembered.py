@@ -16,10 +16,11 @@ from torch.autograd import Function
 from nas_engine_cgo.members.calls import storage_of, version_of
 from nas_engine_cgo.members.functions import PURE
 from nas_engine_cgo.members.ghosts import tensors_in
-from nas_engine_cgo.members.program import hashable
+from nas_engine_cgo.members.program import hashable, replaced
 
 __all__ = ["Remembered"]
 
+_RECURRENT = frozenset({"lstm", "gru", "rnn_tanh", "rnn_relu"})
 _Facts = tuple[tuple[int, ...], tuple[int, ...], torch.dtype]
 
 
@@ -39,6 +40,8 @@ class Remembered:
         self, name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         """What the function returns, or a tensor like it."""
+        if name in _RECURRENT and len(args) == 9 and type(args[3]) is bool:
+            return _recurred(function, args)
         if name not in PURE:
             return function(*args, **kwargs)
         given = list(tensors_in((args, kwargs)))
@@ -51,6 +54,24 @@ class Remembered:
         if given and isinstance(result, Tensor) and not changed and not _is_view(result, given):
             self._known[key] = tuple(result.shape), tuple(result.stride()), result.dtype
         return result
+
+
+def _recurred(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    """What a recurrent layer returns: on the meta device it takes a second to find that out.
+
+    It is computed of zeros, and not in training, so that dropout draws nothing.
+    """
+
+    def zeros(value: Any) -> Any:
+        given = isinstance(value, Tensor)
+        return torch.zeros(value.shape, dtype=value.dtype, device="cpu") if given else value
+
+    given = list(tensors_in(args))
+    with torch.no_grad():
+        result = function(*replaced((*args[:6], False, *args[7:]), zeros))
+    return replaced(
+        result, lambda made: _stand_in((tuple(made.shape), made.stride(), made.dtype), given)
+    )
 
 
 def _is_view(result: Tensor, given: list[Tensor]) -> bool:

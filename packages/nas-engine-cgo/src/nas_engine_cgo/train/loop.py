@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from nas_search.evaluators import SupervisedEvaluator
@@ -46,16 +46,21 @@ class Options:
     """How members are run together.
 
     Attributes:
-        memory_format: of the weights of convolutions.
+        layout: of the weights of convolutions.
         exact: whether each member gets the bits that it gets alone; only on CPU.
         cluster_size: how many members are merged with each other; None to find out.
         memory: bytes that members may take together; None for half of what there is.
     """
 
-    memory_format: torch.memory_format = torch.contiguous_format
+    layout: Literal["contiguous", "channels_last"] = "contiguous"
     exact: bool = False
     cluster_size: int | None = None
     memory: int | None = None
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """The layout in torch's words, which can't be sent to another process reliably."""
+        return torch.channels_last if self.layout == "channels_last" else torch.contiguous_format
 
 
 class Loop:

@@ -52,6 +52,7 @@ class _Compiled:
     """Merged code that can be called, for these members."""
 
     function: Function
+    training: bool
     members: tuple[int, ...]
     needs: tuple[Need, ...]
     call: FunctionType
@@ -145,12 +146,20 @@ class Merged:
         """The tensors of a batch that are the recipe's own."""
         return batch if self._features is None else batch[: self._features.width]
 
+    def functions(self) -> list[Function]:
+        """The merged code of the clusters in training, as far as it was needed."""
+        found: dict[tuple[int, ...], Function] = {}
+        for made in self._compiled.values():
+            if made.training:
+                found.setdefault(made.members, made.function)
+        return list(found.values())
+
     # ------------------------------------------------------------------ running
 
     def _run(
         self, cluster: tuple[int, ...], batches: Sequence[Sequence[Tensor]], training: bool
     ) -> list[Outcome]:
-        compiled, single = self._code(cluster, batches, training)
+        compiled, single = self.code(cluster, batches, training)
         outcomes = [] if compiled is None else self._call(compiled, batches, training)
         return outcomes + [(self._single(m, batches, training), (m,)) for m in single]
 
@@ -203,7 +212,7 @@ class Merged:
 
     # ------------------------------------------------------------------ code
 
-    def _code(
+    def code(
         self, cluster: tuple[int, ...], batches: Sequence[Sequence[Tensor]], training: bool
     ) -> tuple[_Compiled | None, tuple[int, ...]]:
         """The code for inputs of these shapes, and the members that have none."""
@@ -238,7 +247,7 @@ class Merged:
         if self._exact is not None:  # Kernels differ by size.
             key = key, tuple(tuple(t.shape) for batch in batches for t in batch)
         if key not in self._compiled:
-            self._compiled[key] = self._written(members, list(programs.values()))
+            self._compiled[key] = self._written(members, list(programs.values()), training)
             if self._exact is not None and self._differ(self._compiled[key], batches, training):
                 return self._plan(cluster, batches, training)
         if training:
@@ -307,7 +316,9 @@ class Merged:
             self._frozen[member] = frozen_paths(self._programs[key])
         return self._programs[key]
 
-    def _written(self, members: tuple[int, ...], programs: Sequence[Program]) -> _Compiled:
+    def _written(
+        self, members: tuple[int, ...], programs: Sequence[Program], training: bool
+    ) -> _Compiled:
         feeds = [self._feeds[member] for member in members]
         modules = [self._members[member].module for member in members]
         frozen = [self._frozen.get(member, frozenset()) for member in members]
@@ -320,7 +331,7 @@ class Merged:
             Need(need.form, tuple((members[m], path) for m, path in need.slots))
             for need in function.needs
         )
-        made = _Compiled(function, members, needs, compiled(function, modules))
+        made = _Compiled(function, training, members, needs, compiled(function, modules))
         self._files[made.call.__code__.co_filename] = made
         return made
 

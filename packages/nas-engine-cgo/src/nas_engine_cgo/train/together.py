@@ -16,6 +16,7 @@ from nas_core.failure import failure_text
 from nas_core.protocols import Recorder, Result
 from nas_search.evaluators.training import diverged, model_metrics
 
+from nas_engine_cgo.tally import tally
 from nas_engine_cgo.train.loop import Loop, Options, Prepared
 from nas_engine_cgo.train.members import Member
 
@@ -28,21 +29,23 @@ def train_together(
     recorder: Recorder,
     options: Options,
     prepared: Prepared | None = None,
+    why: str = "",
 ) -> Iterator[Result]:
     """Train and measure members as their recipes say; one result for each, as soon as it is there.
 
     Args:
         members: their recipes differ at most in what a loop can tell apart.
         clusters: which of them are merged with each other.
-        recorder: is told of intermediate metrics, and of trained models.
+        recorder: is told of intermediate metrics, of trained models, and how they ran.
         options: how they run.
         prepared: what was found out about them before.
+        why: what decided the clusters, to tell the recorder.
 
     Raises:
         MemberError: one of them raised while they ran together.
     """
     with _surroundings(members):
-        yield from _Course(Loop(members, clusters, options, prepared), recorder).run()
+        yield from _Course(Loop(members, clusters, options, prepared), recorder, why).run()
 
 
 @dataclass
@@ -62,8 +65,8 @@ class _Progress:
 class _Course:
     """The way of some members through the epochs."""
 
-    def __init__(self, loop: Loop, recorder: Recorder) -> None:
-        self._loop, self._recorder = loop, recorder
+    def __init__(self, loop: Loop, recorder: Recorder, why: str) -> None:
+        self._loop, self._recorder, self._why = loop, recorder, why
         self._progress = {member: _Progress() for member in loop.members}
         self._since = time.perf_counter()
 
@@ -75,6 +78,8 @@ class _Course:
                 break
             steps, losses = self._epoch(None if recipe.steps is None else left)
             left -= 1 if recipe.steps is None else steps
+            if epoch == 1:
+                self._note()
             for member, loss in losses.items():
                 with self._alone(member):
                     if not math.isfinite(loss):
@@ -86,6 +91,10 @@ class _Course:
             self._end_epoch(epoch, losses)
             yield from self._drop_failed()
         yield from self._conclude()
+
+    def _note(self) -> None:
+        count, done = len(self._loop.members), tally(self._loop.merged.functions())
+        self._recorder.note(f"{count} trained as one, {self._why}; {done}")
 
     def _epoch(self, limit: int | None) -> tuple[int, dict[Member, float]]:
         """Train for an epoch, at most ``limit`` steps; the steps and the mean losses."""

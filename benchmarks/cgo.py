@@ -1,0 +1,220 @@
+"""Merged training against the ways in which one trains candidates without it.
+
+Each workload is trained in all ways in turn: by a hand-written loop with PyTorch's defaults, by
+the same loop tuned (one thread, fused optimiser, channels-last where that is faster), by two
+processes, by the jobs of the engine `graph`, and by those of `cgo`. Prints what each takes compared
+with `cgo`: above 1, `cgo` is faster. The workload `planning` has no rival: it prints seconds, and
+how they grow.
+"""
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import by_hand
+import cloudpickle
+import nas_core as nas
+import torch
+from cgo_workloads import WORKLOADS, Workload
+from nas_core.testing import Recording
+from nas_search.executors import LocalExecutor
+from side_by_side import compared, interleaved
+
+PLANNED = (32, 64, 128, 256)
+CLUSTER = 16
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Let torch use so many threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+class Contest:
+    """The ways to train one workload.
+
+    Args:
+        name: the workload.
+        steps: how many steps each candidate takes.
+        count: the threads that the engines use.
+        workers: two processes of one thread.
+    """
+
+    def __init__(self, name: str, steps: int, count: int, workers: LocalExecutor) -> None:
+        self.name, self.steps, self.threads, self.workers = name, steps, count, workers
+        self.workload: Workload = WORKLOADS[name]
+        self.numbers = range(self.workload.count)
+        self.channels_last = self._faster_in_channels_last()
+        self.planned = {} if self.workload.whole else {e: self._jobs(e) for e in ("graph", "cgo")}
+
+    def ways(self) -> dict[str, Callable[[], object]]:
+        """Give the name of each way, and the way."""
+        found: dict[str, Callable[[], object]] = {
+            "by hand": self._default,
+            "by hand, tuned": self._tuned,
+            "by hand, two processes": self._two_processes,
+            "graph": partial(self._engine, "graph"),
+            "cgo": partial(self._engine, "cgo"),
+        }
+        if self.name in ("heads8", "heads32"):
+            found["by hand, tuned, features cached"] = self._cached
+        if self.workload.whole:
+            found["cgo, two processes"] = self._cgo_in_two_processes
+        return found
+
+    def _default(self) -> object:
+        return by_hand.train(self.name, self.numbers, self.steps)
+
+    def _tuned(self, **options: Any) -> object:
+        with threads(1):
+            layout = self.channels_last
+            return by_hand.train(
+                self.name, self.numbers, self.steps, tuned=True, channels_last=layout, **options
+            )
+
+    def _cached(self) -> object:
+        return self._tuned(cached=True)
+
+    def _two_processes(self) -> object:
+        halves = [self.numbers[i::2] for i in range(2)]
+        futures = [
+            self.workers.submit(by_hand.train, self.name, half, self.steps) for half in halves
+        ]
+        return [future.result() for future in futures]
+
+    def _engine(self, engine: str) -> object:
+        with threads(self.threads):
+            for job in self.planned.get(engine) or self._jobs(engine):
+                check(sum(result.failed for result in job.run(Recording())))
+        return None
+
+    def _cgo_in_two_processes(self) -> object:
+        chosen = self.workload.candidates()
+        half = len(chosen) // 2
+        futures = [
+            self.workers.submit(by_hand.run_pickled, cloudpickle.dumps(job))
+            for part in (chosen[:half], chosen[half:])
+            for job in self._jobs("cgo", part)
+        ]
+        return [check(future.result()) for future in futures]
+
+    def _jobs(self, engine: str, chosen: Sequence[nas.Candidate] = ()) -> Sequence[nas.Job]:
+        made = self.workload.space()
+        recipe = self.workload.recipe(self.steps)
+        return nas.engine(engine).plan(made, chosen or self.workload.candidates(), recipe)
+
+    def _faster_in_channels_last(self) -> bool:
+        if len(self.workload.shape) != 3:
+            return False
+        with threads(1):
+            ways = {
+                str(last): partial(
+                    by_hand.train, self.name, [0], min(12, self.steps), tuned=True,
+                    channels_last=last,
+                )
+                for last in (False, True)
+            }  # fmt: skip
+            seconds = interleaved(ways, rounds=3, warm_up=1)
+        return min(seconds["True"]) < min(seconds["False"])
+
+
+def check(failures: int) -> None:
+    """Refuse to compare with what did not do the work."""
+    if failures:
+        raise SystemExit(f"{failures} candidates failed: nothing to compare")
+
+
+def compare_ways(name: str, options: argparse.Namespace, workers: LocalExecutor) -> None:
+    """Print how a workload fares."""
+    workload = WORKLOADS[name]
+    steps = max(12, workload.steps // 4) if options.quick else workload.steps
+    contest = Contest(name, steps, options.threads, workers)
+    rounds = 2 if options.quick else options.rounds
+    seconds = interleaved(contest.ways(), rounds, warm_up=1)
+    ours = seconds["cgo"]
+    planning = "" if workload.whole else ", planned before"
+    print(f"\n{name}: {workload.title}; batch {workload.batch}, {steps} steps{planning}")
+    for way, theirs in seconds.items():
+        result = compared(theirs, ours)
+        per_candidate = 1000 * result.ours / workload.count
+        note = "  below 0.97!" if _too_slow(workload, way, result.ratio) else ""
+        print(
+            f"  {way:<32} {per_candidate:>9.1f} ms  {result.ratio:>6.2f} "
+            f"({result.low:.2f} to {result.high:.2f}){note}"
+        )
+
+
+def _too_slow(workload: Workload, way: str, ratio: float) -> bool:
+    return workload.never_below and way == "graph" and ratio < 0.97
+
+
+def time_planning(quick: bool) -> None:
+    """Print what it takes to plan for more and more candidates."""
+    from nas_engine_cgo.cost import Memory
+    from nas_engine_cgo.explain import describe
+    from nas_engine_cgo.train import Options
+
+    workload = WORKLOADS["nb201-8"]
+    print("\nplanning: candidates of NAS-Bench-201; seconds, and growth as their number doubles")
+    print(f"  {'candidates':>10}  {'graph':>13}  {f'in clusters of {CLUSTER}':>18}  {'in one':>13}")
+    before: list[float] = []
+    for count in PLANNED[:2] if quick else PLANNED:
+        chosen = workload.candidates(count)
+        started = time.perf_counter()
+        jobs = nas.engine("graph").plan(workload.space(), chosen, workload.recipe(64))
+        seconds = [time.perf_counter() - started]
+        for size in (CLUSTER, count):
+            started = time.perf_counter()
+            describe(jobs, Options(cluster_size=size, memory=1 << 40), Memory())  # type: ignore[arg-type]
+            seconds.append(time.perf_counter() - started)
+        cells = [
+            f"{now:.2f} s" + (f" x{now / then:.2f}" if then else "")
+            for now, then in zip(seconds, before or [0.0] * 3, strict=True)
+        ]
+        print(f"  {count:>10}  {cells[0]:>13}  {cells[1]:>18}  {cells[2]:>13}")
+        before = seconds
+
+
+def main() -> None:
+    """Read the command line, and run what it names."""
+    names = [*WORKLOADS, "planning"]
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "workloads", nargs="*", metavar="WORKLOAD", help=f"by default all of: {', '.join(names)}"
+    )
+    parser.add_argument("--threads", type=int, default=1, help="of the engines (default: 1)")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="a quarter of the steps, two rounds")
+    options = parser.parse_args()
+    if unknown := set(options.workloads) - set(names):
+        parser.error(f"no workload {', '.join(sorted(unknown))} (there are: {', '.join(names)})")
+    print(f"torch {torch.__version__}; by hand {torch.get_num_threads()} threads, the engines "
+          f"{options.threads}; time per candidate, and compared with cgo (quartiles)")  # fmt: skip
+    workers = LocalExecutor(workers=2, threads=1)
+    try:
+        for name in options.workloads or names:
+            if name == "planning":
+                time_planning(options.quick)
+            else:
+                compare_ways(name, options, workers)
+    finally:
+        workers.shutdown()
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        # What is timed on the way is found out here, and remembered within this run alone.
+        os.environ["XDG_CACHE_HOME"] = folder
+        main()

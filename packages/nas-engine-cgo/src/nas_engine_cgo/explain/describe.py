@@ -1,0 +1,146 @@
+"""Plan the training of candidates as a job would, and stop before the first step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from nas_core import Candidate
+from nas_engine_graph.engine import GraphJob
+
+from nas_engine_cgo.cost import Memory, choose, training_memory
+from nas_engine_cgo.job import assembled, threads_of
+from nas_engine_cgo.members import Facts
+from nas_engine_cgo.merge import Slot
+from nas_engine_cgo.tally import shared_calls
+from nas_engine_cgo.train import Loop, Member, Options
+from nas_engine_cgo.write import Function
+
+__all__ = ["Cluster", "Cohort", "Described", "Row", "describe"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A call that is made: one step of a merged forward pass, or one that is shared.
+
+    Attributes:
+        function: its name.
+        numbers: the candidates for whom it is made.
+        shapes: those of the tensors that each of them gives and gets.
+    """
+
+    function: str
+    numbers: tuple[int, ...]
+    shapes: str
+
+
+@dataclass(frozen=True, eq=False)
+class Cluster:
+    """Candidates that are merged with each other.
+
+    Attributes:
+        numbers: theirs, in the order of the function's members.
+        function: their forward pass in training; None if none of them could be traced.
+        single: those whose module is called as it is, and why.
+        memory: bytes that a step takes, estimated.
+    """
+
+    numbers: tuple[int, ...]
+    function: Function | None
+    single: Mapping[int, str]
+    memory: int
+
+    def steps(self) -> Iterator[Row]:
+        """What runs, in order."""
+        for step in self.function.steps if self.function else ():
+            yield self._row(step.calls[0], step.calls)
+
+    def shared(self) -> Iterator[Row]:
+        """What is computed once for several."""
+        for maker, others in shared_calls(self.function).items() if self.function else ():
+            yield self._row(maker, [maker, *others])
+
+    def _row(self, first: Slot, slots: Sequence[Slot]) -> Row:
+        assert self.function is not None
+        program = self.function.programs[first[0]]
+        call = program.calls[first[1]]
+        given, made = (
+            ", ".join(_shape(program.facts[n]) for n in values)
+            for values in (call.inputs, call.outputs)
+        )
+        numbers = tuple(self.numbers[member] for member, _ in slots)
+        name = call.name if call.module is None else f"module {call.module}"
+        return Row(name, numbers, f"{given} -> {made}")
+
+
+@dataclass(frozen=True, eq=False)
+class Cohort:
+    """Candidates that are trained in one loop.
+
+    Attributes:
+        numbers: theirs.
+        why: what decided how many are merged.
+        clusters: those that are merged with each other.
+    """
+
+    numbers: tuple[int, ...]
+    why: str
+    clusters: tuple[Cluster, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Described:
+    """What would happen to candidates.
+
+    Attributes:
+        candidates: all of them.
+        cohorts: those that are trained together.
+        alone: the others, and why.
+    """
+
+    candidates: tuple[Candidate, ...]
+    cohorts: tuple[Cohort, ...]
+    alone: Mapping[int, str]
+
+
+def describe(jobs: Sequence[GraphJob], options: Options, memory: Memory) -> Described:
+    """Plan what a job of these would do.
+
+    Args:
+        jobs: one candidate each.
+        options: how they are run together.
+        memory: what is known of this machine.
+    """
+    cohorts, alone = assembled(jobs, options)
+    return Described(
+        tuple(candidate for job in jobs for candidate in job.candidates),
+        tuple(_cohort(members, options, memory) for members in cohorts),
+        alone,
+    )
+
+
+def _cohort(members: Sequence[Member], options: Options, memory: Memory) -> Cohort:
+    with threads_of(members[0]):
+        choice = choose(members, options, memory)
+        loop = Loop(members, choice.clusters, choice.options, choice.prepared)
+        batches = next(loop.batches())
+        programs = loop.merged.traced(batches)
+        clusters = []
+        for cluster in loop.merged.clusters:
+            compiled, single = loop.merged.code(cluster, batches, training=True)
+            merged = () if compiled is None else compiled.members
+            clusters.append(
+                Cluster(
+                    tuple(members[m].candidate.number for m in merged),
+                    None if compiled is None else compiled.function,
+                    {members[m].candidate.number: loop.merged.alone[m] for m in single},
+                    sum(training_memory(p) for m in merged if (p := programs[m])),
+                )
+            )
+    numbers = tuple(member.candidate.number for member in members)
+    return Cohort(numbers, choice.why, tuple(clusters))
+
+
+def _shape(facts: Facts) -> str:
+    """A shape as in ``32x8x8``; ``()`` for a number."""
+    return "x".join(map(str, facts.shape)) or "()"

@@ -1,0 +1,69 @@
+"""A search with worker processes merges what each of them is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from nas_search import Experiment, ExperimentConfig
+
+SPACE = """
+import nas_core as nas
+import nas_core.nn as nn
+import torch
+from nas_search.evaluators import SupervisedEvaluator
+
+@nas.model_wrapper
+class CgoNet(nn.Module):
+    def __init__(self):
+        super().__init__()
+        width = nn.ValueChoice([4, 5, 6, 7], label="width")
+        self.first, self.last = nn.Linear(3, width), nn.Linear(width, 2)
+
+    def forward(self, x):
+        return self.last(torch.relu(self.first(x)))
+
+x = torch.linspace(-1, 1, 60).reshape(20, 3)
+rates = nn.ValueChoice([0.1, 0.2], label="lr")
+evaluator = SupervisedEvaluator(
+    train=(x, (x.sum(1) > 0).long()), optimizer_options={"lr": rates}, steps=6, batch_size=8,
+    device="cpu", threads=1,
+)
+"""
+
+
+class Notes:
+    """Hears how jobs ran."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[tuple[int, ...], str]] = []
+
+    def nas_job_noted(self, experiment: str, numbers: Sequence[int], note: str) -> None:
+        self.heard.append((tuple(numbers), note.partition(";")[0]))
+
+
+@pytest.mark.parametrize("executor", ["inline", "local"])
+def test_the_candidates_of_a_job_are_trained_as_one(executor: str, tmp_path: Path) -> None:
+    (tmp_path / f"cgo_{executor}.py").write_text(SPACE)
+    config = ExperimentConfig(
+        directory=str(tmp_path / "experiments"),
+        execution_engine="cgo",
+        engine_options={"cluster_size": 4},
+        executor=executor,
+        trial_concurrency=2,
+        max_trials=8,
+        model=f"cgo_{executor}.py:CgoNet",
+        evaluator=f"cgo_{executor}.py:evaluator",
+        root=str(tmp_path),
+    )
+    notes = Notes()
+    experiment = Experiment.from_config(config, observers=(notes,))
+    experiment.run()
+    assert [trial.error for trial in experiment.trials] == [None] * 8
+    parts = [range(8)] if executor == "inline" else [range(4), range(4, 8)]
+    count = 8 // len(parts)
+    assert sorted(notes.heard) == [
+        (tuple(part), f"{count} trained as one, clusters of 4, contiguous: as asked for")
+        for part in parts
+    ]

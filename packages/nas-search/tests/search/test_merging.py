@@ -1,0 +1,134 @@
+"""Engines that merge candidates, and engines that have options."""
+
+import pytest
+from nas_core import EngineInfo
+from nas_core.errors import EngineOptionError
+from nas_core.plugins import EngineRecord, Plugins, load_plugins
+from nas_search import StoreError
+
+
+def joined(jobs, note):
+    """Several jobs as one; its class goes to workers, so it is defined in here."""
+
+    class Together:
+        """Several candidates, one after the other in one job."""
+
+        def __init__(self, jobs, note):
+            self.jobs, self.text = jobs, note
+
+        @property
+        def candidates(self):
+            return tuple(candidate for job in self.jobs for candidate in job.candidates)
+
+        def run(self, recorder):
+            evaluators = {id(job.evaluator) for job in self.jobs}
+            recorder.note(f"{self.text}, {len(evaluators)} evaluator")
+            for job in self.jobs:
+                yield from job.run(recorder)
+
+    return Together(jobs, note)
+
+
+class Merging:
+    """The engine ``py``, with its jobs joined, that remembers which it planned together."""
+
+    def __init__(self, size=0):
+        self.inner, self.planned, self.size = load_plugins().engine("py"), [], size
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+    def configured(self, **options):
+        if options.keys() - {"size"}:
+            raise EngineOptionError("merging", min(options), known=["size"])
+        return type(self)(**options)
+
+    def plan(self, base_model, candidates, evaluator):
+        self.planned.append([candidate.number for candidate in candidates])
+        jobs = self.inner.plan(base_model, candidates, evaluator)
+        return [joined(jobs, f"{len(jobs)} together, size {self.size}")]
+
+
+class Notes:
+    def __init__(self):
+        self.heard = []
+
+    def nas_job_noted(self, experiment, numbers, note):
+        self.heard.append((numbers, note))
+
+    def nas_trial_finished(self, experiment, trial):
+        self.heard.append(trial.number)
+
+
+@pytest.fixture
+def merging(experiment):
+    """Makes an experiment with an engine that merges, and gives both."""
+
+    def make(**options):
+        engine = Merging()
+        info = EngineInfo("merging", "", frozenset({"inline", "merged"}), lambda: engine)
+        found = load_plugins()
+        one = experiment(execution_engine="merging", **options)
+        one._plugins = Plugins(
+            {**found.engines, "merging": EngineRecord(info, "test", "1", "test")},
+            found.broken,
+            found.disabled,
+            found.observers,
+        )
+        return one, engine
+
+    return make
+
+
+def test_it_is_given_all_that_can_be_had_without_waiting(merging):
+    one, engine = merging(max_trials=12, lookahead=8)
+    one.run()
+    assert engine.planned == [[0, 1, 2, 3, 4, 5, 6, 7], [8, 9, 10, 11]]
+
+
+@pytest.mark.parametrize(
+    ("workers", "first"),
+    [(2, [[0, 1, 2, 3], [4, 5, 6, 7]]), (3, [[0, 1, 2], [3, 4, 5], [6, 7]])],
+)
+def test_a_batch_is_divided_among_the_free_workers(merging, widths, workers, first):
+    one, engine = merging(
+        executor="local", trial_concurrency=workers, lookahead=8, max_trials=12, name="divided"
+    )
+    one.run()
+    assert engine.planned[:workers] == first
+    assert sorted(number for part in engine.planned for number in part) == list(range(12))
+    inline, _ = merging(max_trials=12, lookahead=8, name="inline")
+    inline.run()
+    assert widths(one) == widths(inline)
+    assert [t.metrics for t in one.trials] == [t.metrics for t in inline.trials]
+
+
+@pytest.mark.parametrize("executor", ["inline", "local"])
+def test_what_a_job_notes_is_told_before_its_trials(merging, executor):
+    notes = Notes()
+    one, _ = merging(max_trials=4, lookahead=2, executor=executor, observers=(notes,))
+    one.run()
+    assert notes.heard == [
+        *[((0, 1), "2 together, size 0, 1 evaluator"), 0, 1],
+        *[((2, 3), "2 together, size 0, 1 evaluator"), 2, 3],
+    ]
+
+
+def test_options_reach_the_engine_and_a_resume_needs_the_same(merging):
+    notes = Notes()
+    one, _ = merging(max_trials=2, engine_options={"size": 3}, observers=(notes,))
+    one.run()
+    assert notes.heard[0] == ((0, 1), "2 together, size 3, 1 evaluator")
+    more, _ = merging(max_trials=4, engine_options={"size": 3})
+    more.resume()
+    with pytest.raises(StoreError, match="engine option 'size' was 3 and is 4"):
+        merging(max_trials=5, engine_options={"size": 4})[0].resume()
+    with pytest.raises(StoreError, match="engine option 'size' was 3 and is absent"):
+        merging(max_trials=5)[0].resume()
+
+
+def test_an_option_that_there_is_not_is_refused_before_anything_starts(merging):
+    one, _ = merging(engine_options={"sise": 3})
+    with pytest.raises(EngineOptionError, match="did you mean 'size'"):
+        one.run()
+    assert not one.folder.exists()
