@@ -29,18 +29,24 @@ def members(
         return [place(case.make(), case).double() for _ in range(count)]
 
 
-@pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("name", CASES)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each case in one of three places, in turn; all of them where it is to be thorough."""
+    everything = metafunc.config.getoption("--hypothesis-profile") == "thorough"
+    chosen = [
+        pytest.param(name, place, id=f"{name}-{place.__name__}")
+        for turn, (name, case) in enumerate(CASES.items())
+        for place in PLACES
+        # Indices are no values to compute with.
+        if (place is direct if case.classes else everything or place is PLACES[turn % 3])
+    ]
+    metafunc.parametrize(("name", "place"), chosen)
+
+
 def test_merged_as_alone(
     name: str, place: Callable[[nn.Module, Case], nn.Module], thorough: bool
 ) -> None:
     """Losses, gradients, buffers, outputs and random numbers, for two sizes of the batch."""
     case = CASES[name]
-    if case.classes and place is not direct:
-        pytest.skip("indices are no values to compute with")
-    turn = list(CASES).index(name) % len(PLACES)
-    if not thorough and place is not PLACES[turn] and not case.classes:
-        pytest.skip("another time")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         modules = members(case, place, 3 if thorough else 2)

@@ -22,7 +22,7 @@ tensors   parameters and buffers of candidates, joined in the order and form of 
             rows    joined along dimension 0
             matrix  a stack with the last two dimensions exchanged
             bias    a stack with a dimension of 1 after the first
-streams   a random generator for each candidate, for what it draws: `r0` is that of the first
+streams   a `Stream` of random numbers for each candidate: `r0` is that of the first
 returns   losses, those of several candidates as one tensor, as the last comment says
 
 `m0("path")` is a submodule of the first candidate that is called as a whole; names such as `c0` are
@@ -31,7 +31,10 @@ objects that the models mention.
 
 import torch
 import torch.nn.functional as F
-from nas_engine_cgo.train.streams import drawing, dropout_masks
+from nas_engine_cgo.exact.convolution import member_gradients
+from nas_engine_cgo.exact.fan_out import fan_out
+from nas_engine_cgo.exact.order import in_order
+from nas_engine_cgo.state import drawing, dropout_masks, ordered
 '''
 
 
