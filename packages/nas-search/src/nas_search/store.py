@@ -29,7 +29,7 @@ from nas_core.protocols import Candidate, Result
 __all__ = ["STORE", "Report", "State", "StoreError", "Trial", "TrialStore"]
 
 STORE = "trials.sqlite"
-VERSION = 1
+VERSION = 2
 APPLICATION = 0x6E617331  # "nas1", so that another program's database is not taken for ours
 BUSY_SECONDS = 30.0
 
@@ -385,6 +385,12 @@ def _check(path: Path, db: sqlite3.Connection) -> None:
             path,
             f"the store has schema version {version}, and this nas-search knows up to {VERSION}: "
             "update it (pip install -U nas-search)",
+        )
+    if version < VERSION:
+        raise StoreError(
+            path,
+            f"the store has schema version {version}, and this nas-search reads {VERSION} only: go on "
+            "with the version that began it, or start under another name",
         )
 
 

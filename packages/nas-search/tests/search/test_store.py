@@ -171,7 +171,15 @@ def test_newer(path):
     db = sqlite3.connect(path)
     db.execute("PRAGMA user_version = 9")
     db.close()
-    with pytest.raises(StoreError, match=r"version 9, and this nas-search knows up to 1: update"):
+    with pytest.raises(StoreError, match=r"version 9, and this nas-search knows up to 2: update"):
+        TrialStore.open(path)
+
+
+def test_older(path):
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA user_version = 1")
+    db.close()
+    with pytest.raises(StoreError, match="version 1, and this nas-search reads 2 only"):
         TrialStore.open(path)
 
 
