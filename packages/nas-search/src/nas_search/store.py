@@ -389,8 +389,8 @@ def _check(path: Path, db: sqlite3.Connection) -> None:
     if version < VERSION:
         raise StoreError(
             path,
-            f"the store has schema version {version}, and this nas-search reads {VERSION} only: go on "
-            "with the version that began it, or start under another name",
+            f"the store has schema version {version}, and this nas-search reads {VERSION} only: go "
+            "on with the version that began it, or start under another name",
         )
 
 
