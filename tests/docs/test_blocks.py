@@ -8,6 +8,7 @@ import doctest
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +49,20 @@ class Reader:
 KINDS = {"python": Reader.python, "shell": Reader.shell, "console": Reader.shell}
 
 
-@pytest.mark.parametrize("document", READ, ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_block_runs(document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty folder to work in; what is imported from it is forgotten afterwards."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
+    yield tmp_path
+    for name, module in list(sys.modules.items()):
+        if Path(getattr(module, "__file__", None) or "/").is_relative_to(tmp_path):
+            del sys.modules[name]
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("document", READ, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_block_runs(document: Path) -> None:
     reader = Reader(document)
     for block in blocks(document.read_text()):
         if block.title:
