@@ -53,9 +53,8 @@ def fragment(described: Described, modules: Mapping[str, Layer | Graph] | None =
 
     >>> fragment("take %x %y = aten.relu.default(%x) give %y").taken
     ('x',)
-    >>> fragment(nn.Sequential(nn.Linear(2, 2), nn.ReLU())).modules["1"]
-    Layer(target='torch.nn.ReLU', args=(), kwargs=(), label=None, settings=(), \
-parametrizations=(), frozen=(), evaluating=False)
+    >>> fragment(nn.Sequential(nn.Linear(2, 2), nn.ReLU())).modules["1"].target
+    'torch.nn.ReLU'
 
     Raises:
         InvalidGraphError: it has branches or loops, or the text is not of the form.
