@@ -13,30 +13,24 @@ def _rows(step: Fused, operand: Operand | None) -> str:
 
 def batch_norm(step: Fused) -> None:
     """Write ``batch_norm``: the statistics are by channel, and so by member."""
-    given = bound(
-        step.args, step.kwargs, input=None, running_mean=None, running_var=None, weight=None,
-        bias=None, training=False, momentum=0.1, eps=1e-5,
-    )  # fmt: skip
-    x = step.channel(given["input"])
-    tensors = [
-        _rows(step, given[name]) for name in ("running_mean", "running_var", "weight", "bias")
-    ]
-    rest = [repr(given[name]) for name in ("training", "momentum", "eps")]
-    step.results(f"F.batch_norm({', '.join([x, *tensors, *rest])})", "channel")
+    _by_channel(step, "F.batch_norm", training=False)
 
 
 def instance_norm(step: Fused) -> None:
     """Write ``instance_norm``."""
+    _by_channel(step, "F.instance_norm", use_input_stats=True)
+
+
+def _by_channel(step: Fused, function: str, **flag: bool) -> None:
+    """Write a normalisation with statistics by channel; the flag is the argument after them."""
+    tensors = ("running_mean", "running_var", "weight", "bias")
     given = bound(
-        step.args, step.kwargs, input=None, running_mean=None, running_var=None, weight=None,
-        bias=None, use_input_stats=True, momentum=0.1, eps=1e-5,
-    )  # fmt: skip
+        step.args, step.kwargs, input=None, **dict.fromkeys(tensors), **flag, momentum=0.1, eps=1e-5
+    )
+    rows = [_rows(step, given[name]) for name in tensors]
+    rest = [repr(given[name]) for name in (*flag, "momentum", "eps")]
     x = step.channel(given["input"])
-    tensors = [
-        _rows(step, given[name]) for name in ("running_mean", "running_var", "weight", "bias")
-    ]
-    rest = [repr(given[name]) for name in ("use_input_stats", "momentum", "eps")]
-    step.results(f"F.instance_norm({', '.join([x, *tensors, *rest])})", "channel")
+    step.results(f"{function}({', '.join([x, *rows, *rest])})", "channel")
 
 
 def group_norm(step: Fused) -> None:
