@@ -242,7 +242,7 @@ class Running:
     def _stored(self, number: int) -> Trial:
         trial = self.crew.store.trial(number)
         if trial is None:
-            raise StoreError(self.crew.store.path, f"trial {number} has vanished from the store")
+            raise StoreError(self.crew.store.place, f"trial {number} has vanished from the store")
         return trial
 
 

@@ -1,0 +1,23 @@
+"""The trial store: the single record of truth, in a file or in a database.
+
+``trials.py`` has what it does, ``tables.py`` what is in it, and ``sqlite.py`` and ``postgresql.py``
+what differs between the two.
+"""
+
+from nas_search.store.address import RECORD, STORE, Address, Database
+from nas_search.store.errors import StoreError, StoreExistsError
+from nas_search.store.records import Report, State, Trial
+from nas_search.store.trials import TrialStore
+
+__all__ = [
+    "RECORD",
+    "STORE",
+    "Address",
+    "Database",
+    "Report",
+    "State",
+    "StoreError",
+    "StoreExistsError",
+    "Trial",
+    "TrialStore",
+]
