@@ -1,17 +1,19 @@
-"""Engines of strangers: a sound one works from end to end, broken ones hurt only themselves."""
+"""Engines of strangers: a new one works from end to end, broken ones hurt only themselves."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import sysconfig
+import venv
+from functools import partial
 from pathlib import Path
 
 import pytest
-
-DEMO = Path(__file__).parent / "third_party" / "nas-engine-demo"
 
 LIST = """
 import json, sys
@@ -26,49 +28,69 @@ print(json.dumps({
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder into which pip has installed the demo engine from its own project."""
-    folder = tmp_path_factory.mktemp("installed")
-    source = shutil.copytree(DEMO, folder / "source", ignore=shutil.ignore_patterns("__pycache__"))
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the distribution ``nas-engine-demo``, as ``nas new-engine`` writes it."""
+    folder = tmp_path_factory.mktemp("demo")
+    nas = [sys.executable, "-m", "nas_cli", "new-engine", "demo"]
+    subprocess.run(nas, cwd=folder, check=True, capture_output=True)
+    return folder / "nas-engine-demo"
+
+
+@pytest.fixture(scope="module")
+def demo(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of a fresh environment that has the demo engine, and besides what this one has."""
+    environment = tmp_path_factory.mktemp("environment")
+    venv.create(environment, symlinks=True)
+    (site,) = environment.glob("lib/*/site-packages")
+    # addsitedir, since the packages of this repository may be here by such files themselves.
+    here = sysconfig.get_path("purelib")
+    (site / "beside.pth").write_text(f"import site; site.addsitedir({here!r})\n")
+    python = environment / "bin" / "python"
     options = "--quiet --no-deps --no-build-isolation --disable-pip-version-check --no-compile"
-    target = folder / "site"
-    pip = [sys.executable, "-m", "pip", "install", *options.split(), "--target", target, source]
+    pip = [sys.executable, "-m", "pip", "--python", python, "install", *options.split(), folder]
     subprocess.run(pip, check=True)
-    return target
+    return python
 
 
-def python(*arguments: str | Path, paths: tuple[Path, ...], cwd: Path) -> str:
-    """What a fresh Python prints that finds these folders; its errors fail the test."""
-    env = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, paths))}
+def run(python: Path, *arguments: str | Path, cwd: Path, beside: Path | None = None) -> str:
+    """What a fresh Python prints, which finds another folder too; its errors fail the test."""
+    env = os.environ | ({"PYTHONPATH": str(beside)} if beside else {})
     done = subprocess.run(
-        [sys.executable, *arguments], env=env, cwd=cwd, capture_output=True, text=True, check=False
+        [python, *arguments], env=env, cwd=cwd, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
-def test_an_installed_engine_is_found(site: Path, tmp_path: Path) -> None:
-    found = json.loads(python("-c", LIST, paths=(site,), cwd=tmp_path))
+def test_a_new_engine_is_found(demo: Path, tmp_path: Path) -> None:
+    found = json.loads(run(demo, "-c", LIST, cwd=tmp_path))
     assert found["engines"]["demo"] == "nas-engine-demo"
     assert found["engines"]["py"] == "nas-engine-py"
     assert found["broken"] == {}
 
 
-def test_an_installed_engine_passes_the_contract(site: Path, tmp_path: Path) -> None:
-    tests = shutil.copytree(DEMO / "tests", tmp_path / "tests")
-    shown = python("-m", "pytest", "-q", tests, paths=(site,), cwd=tmp_path)
-    assert "failed" not in shown
-    assert "skipped" not in shown
-    assert " passed" in shown
+def test_a_new_engine_passes_its_tests(demo: Path, folder: Path, tmp_path: Path) -> None:
+    tests = shutil.copytree(folder / "tests", tmp_path / "tests")
+    shown = run(demo, "-m", "pytest", "-q", tests, cwd=tmp_path)
+    assert re.search(r"^(?!.*(failed|skipped|error))\d{2,} passed", shown, re.MULTILINE), shown
 
 
-EXPERIMENT = """
-import json, sys
-from pathlib import Path
+def test_a_new_engine_serves_the_command(demo: Path, tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(NET)
+    (tmp_path / "search.toml").write_text(SEARCH)
+    nas = partial(run, demo, "-m", "nas_cli", cwd=tmp_path)
+    (listed,) = (e for e in json.loads(nas("list-engines", "--json")) if e["name"] == "demo")
+    assert (listed["distribution"], listed["state"]) == ("nas-engine-demo", "ready")
+    best = json.loads(nas("run", "search.toml", "--json"))["best"]
+    assert [trial["metrics"]["size"] for trial in best] == [10, 15]
+    nas("export", "run", "--formatter", "instance", "--output", "best")
+    assert (tmp_path / "best" / "trial-0.pt").is_file()
 
-Path("net.py").write_text('''
+
+NET = """
 import nas_core as nas
 import nas_core.nn as nn
+from nas_search.evaluators import FunctionEvaluator
 
 
 @nas.model_wrapper
@@ -82,17 +104,30 @@ class Net(nn.Module):
 
 
 def measure(model):
-    known = getattr(model, "architecture", {"width": None})["width"]
+    known = getattr(model, "nas_architecture", {"width": None})["width"]
     return {"size": sum(p.numel() for p in model.parameters()), "known": known or 0}
-''')
+
+
+evaluator = FunctionEvaluator(measure, objectives={"size": "minimize"})
+"""
+
+SEARCH = """
+name = "run"
+model = "net.py:Net"
+evaluator = "net.py:evaluator"
+execution_engine = "demo"
+trial_concurrency = 2
+strategy = { name = "grid" }
+"""
+
+EXPERIMENT = """
+import json, sys
 sys.path.insert(0, "")
 from nas_search import Experiment, ExperimentConfig
-from nas_search.evaluators import FunctionEvaluator
 from nas_search.strategies import GridSearch
-from net import Net, measure
+from net import Net, evaluator
 
 config = ExperimentConfig(name="run", execution_engine=sys.argv[1], executor="inline")
-evaluator = FunctionEvaluator(measure, objectives={"size": "minimize"})
 experiment = Experiment(Net(), evaluator, GridSearch(), config)
 experiment.run()
 best = experiment.export_top_models(top_k=1, formatter="instance")[0]
@@ -102,9 +137,10 @@ print(json.dumps([[dict(t.architecture), t.metrics] for t in experiment.trials])
 
 @pytest.mark.parametrize(("engine", "known"), [("demo", [2.0, 3.0]), ("py", [0.0, 0.0])])
 def test_an_engine_runs_an_experiment_beside_broken_plugins(
-    engine: str, known: list[float], site: Path, broken: Path, tmp_path: Path
+    engine: str, known: list[float], demo: Path, broken: Path, tmp_path: Path
 ) -> None:
-    shown = python("-c", EXPERIMENT, engine, paths=(site, broken), cwd=tmp_path)
+    (tmp_path / "net.py").write_text(NET)
+    shown = run(demo, "-c", EXPERIMENT, engine, cwd=tmp_path, beside=broken)
     assert json.loads(shown.splitlines()[-1]) == [
         [{"width": 2}, {"size": 10.0, "known": known[0]}],
         [{"width": 3}, {"size": 15.0, "known": known[1]}],
@@ -133,7 +169,7 @@ BROKEN = {
     "z-duplicate": (
         hook(f"return [{info('demo')}]"),
         "{module}",
-        "the engine name 'demo' is already taken by plugin 'demo' (nas-engine-demo 1.0)",
+        "the engine name 'demo' is already taken by plugin 'demo' (nas-engine-demo 0.1.0)",
     ),
     "a-missing-module": ("", "not_there", "No module named 'not_there'"),
     "a-missing-attribute": ("", "{module}:plugin", "has no attribute 'plugin'"),
@@ -158,8 +194,8 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_broken_plugins_hurt_only_themselves(site: Path, broken: Path, tmp_path: Path) -> None:
-    found = json.loads(python("-c", LIST, paths=(site, broken), cwd=tmp_path))
+def test_broken_plugins_hurt_only_themselves(demo: Path, broken: Path, tmp_path: Path) -> None:
+    found = json.loads(run(demo, "-c", LIST, cwd=tmp_path, beside=broken))
     assert found["engines"] == {
         "demo": "nas-engine-demo",
         "py": "nas-engine-py",
@@ -171,7 +207,7 @@ def test_broken_plugins_hurt_only_themselves(site: Path, broken: Path, tmp_path:
 
 
 def test_an_engine_that_does_not_load_is_one_clear_error(
-    site: Path, broken: Path, tmp_path: Path
+    demo: Path, broken: Path, tmp_path: Path
 ) -> None:
     code = (
         "import nas_core as nas\n"
@@ -179,7 +215,7 @@ def test_an_engine_that_does_not_load_is_one_clear_error(
         "except nas.NasError as error:\n    print(error)\n"
         "print(type(nas.engine('demo')).__name__)\n"
     )
-    shown = python("-c", code, paths=(site, broken), cwd=tmp_path).splitlines()
+    shown = run(demo, "-c", code, cwd=tmp_path, beside=broken).splitlines()
     assert shown[0].startswith(
         "engine 'late' of plugin 'a-raising-load' (a-raising-load 1.0) can't be loaded: "
         "ZeroDivisionError: division by zero"

@@ -20,6 +20,7 @@ from nas_cli.exit_codes import ExitCode
 from nas_cli.experiments import list_experiments
 from nas_cli.export import export
 from nas_cli.graph import graph
+from nas_cli.new_engine import new_engine
 from nas_cli.plan import plan
 from nas_cli.run import resume, run
 from nas_cli.space import space
@@ -65,7 +66,7 @@ def nas() -> None:
 
 _COMMANDS = (
     *(list_engines, space, graph, plan, bench_engines),
-    *(run, resume, top, show, export, list_experiments),
+    *(run, resume, top, show, export, list_experiments, new_engine),
 )
 for _command in _COMMANDS:
     nas.add_command(_command)

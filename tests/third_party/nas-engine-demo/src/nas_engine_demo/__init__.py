@@ -1,1 +1,0 @@
-"""An execution engine of somebody else."""
