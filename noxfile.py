@@ -17,6 +17,8 @@ PACKAGES = {
     path.parent.name: load_toml(path) for path in sorted(ROOT.glob("packages/*/pyproject.toml"))
 }
 EVERYTHING = ROOT / ".nox" / "everything" / "bin"  # torch is large: four sessions share this one
+SPREAD = ("--numprocesses=auto", "--dist=worksteal")  # a test process for each core,
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}  # with one thread of torch
 
 
 def needs(package: str) -> tuple[str, ...]:
@@ -55,8 +57,9 @@ def add_test_session(package: str) -> None:
 
     @nox.session(name=package.removeprefix("nas-").replace("-", "_"))
     def test(session: nox.Session) -> None:
-        install_editable(session, {package}, "-c", "constraints.txt")
-        session.run("pytest", f"packages/{package}", *session.posargs)
+        tools = dependency_groups(TOOLS, "spread")
+        install_editable(session, {package}, "-c", "constraints.txt", *tools)
+        session.run("pytest", f"packages/{package}", *SPREAD, *session.posargs, env=ONE_THREAD)
 
     test.__doc__ = f"Test {package} alone."
 
@@ -64,7 +67,7 @@ def add_test_session(package: str) -> None:
 @nox.session
 def everything(session: nox.Session) -> None:
     """Install all packages and tools, for the sessions across packages."""
-    tools = dependency_groups(TOOLS, "integration", "lint")
+    tools = dependency_groups(TOOLS, "integration", "lint", "spread")
     install_editable(session, set(PACKAGES), "-c", "constraints.txt", *tools)
 
 
@@ -83,13 +86,14 @@ for name in PACKAGES:
 @nox.session(venv_backend="none", requires=["everything"])
 def integration(session: nox.Session) -> None:
     """Test the packages together."""
-    session.run(EVERYTHING / "pytest", "tests", "--ignore=tests/docs", *session.posargs)
+    across = ("tests", "--ignore=tests/docs", *SPREAD)
+    session.run(EVERYTHING / "pytest", *across, *session.posargs, env=ONE_THREAD)
 
 
 @nox.session(venv_backend="none", requires=["everything"])
 def docs(session: nox.Session) -> None:
     """Run every code block of the README and docs, and follow their links."""
-    session.run(EVERYTHING / "pytest", "tests/docs", *session.posargs)
+    session.run(EVERYTHING / "pytest", "tests/docs", *SPREAD, *session.posargs, env=ONE_THREAD)
 
 
 @nox.session(venv_backend="none", requires=["everything"])

@@ -50,9 +50,7 @@ def test_every_way_to_fail_is_one_failed_trial(experiment):
         dangerous, GridSearch(), executor="local", trial_concurrency=2, max_trials=20,
         trial_time_limit=2,
     )  # fmt: skip
-    started = time.monotonic()
     assert one.run() == "all 20 trials are done"
-    assert time.monotonic() - started < 40
     errors = {t.architecture["width"]: t.error for t in one.trials if t.state == "failed"}
     expected = {
         2: "ValueError: two",

@@ -191,9 +191,8 @@ def test_max_seconds_stops_workers_and_puts_back(experiment):
         lambda width: time.sleep(0 if width % 2 else 60) or width,
         executor="local", max_trials=30, trial_concurrency=2, max_seconds=3,
     )  # fmt: skip
-    started = time.monotonic()
     assert one.run().startswith("the time is up: 3 s")
-    assert time.monotonic() - started < 20
+    assert all(trial.architecture["width"] % 2 for trial in one.trials)  # the others slept
     assert {trial.state for trial in one.trials} <= {"completed"}
 
 
