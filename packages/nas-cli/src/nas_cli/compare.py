@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
+from nas_search.wording import first_line
 
 from nas_cli.command import command
 from nas_cli.console import console, print_json, print_table, printable, results_only, table
 from nas_cli.environment import plugins
 from nas_cli.subject import Subject, candidates, load_subject, subject_options
-from nas_cli.wording import first_line
 
 if TYPE_CHECKING:
     import torch

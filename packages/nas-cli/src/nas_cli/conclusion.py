@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from nas_search.wording import first_line
 
 from nas_cli.console import console, print_json, print_table, printable
 from nas_cli.display import best_table, is_terminal
 from nas_cli.exit_codes import ExitCode
 from nas_cli.locate import HOME, counts
 from nas_cli.trials import trial_json
-from nas_cli.wording import first_line
 
 if TYPE_CHECKING:
     from nas_search import Experiment

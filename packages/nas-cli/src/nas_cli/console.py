@@ -13,6 +13,8 @@ import sys
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
 
+from nas_search.wording import printable
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -20,17 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["console", "print_json", "print_table", "printable", "results_only", "table"]
 
 _PIPE_WIDTH = 1000
-
-
-def printable(value: object) -> str:
-    r"""The value as text that can't steer a terminal; line ends stay.
-
-    >>> printable("red: \x1b[31m")
-    'red: \\x1b[31m'
-    """
-    return "".join(
-        char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in str(value)
-    )
 
 
 def console(file: IO[str] | None = None) -> Console:

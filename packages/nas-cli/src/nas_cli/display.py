@@ -10,9 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Protocol
 
-from nas_cli.console import console, printable, table
-from nas_cli.relay import own_stream, relayed
-from nas_cli.wording import (
+from nas_search.wording import (
     architecture_text,
     duration_text,
     first_line,
@@ -20,6 +18,9 @@ from nas_cli.wording import (
     note_text,
     number_text,
 )
+
+from nas_cli.console import console, printable, table
+from nas_cli.relay import own_stream, relayed
 
 if TYPE_CHECKING:
     from nas_core import Architecture

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from nas_core.errors import NasError
+from nas_search.wording import first_line, metrics_text
 
 from nas_cli.command import command
 from nas_cli.console import console, print_json, print_table, printable, table
 from nas_cli.locate import HOME, STATES, counts, experiment_folders
-from nas_cli.wording import first_line, metrics_text
 
 if TYPE_CHECKING:
     from nas_search import Experiment

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from nas_search.wording import architecture_text, value_text
 
 from nas_cli.command import command
 from nas_cli.console import console, print_json, print_table, printable, results_only, table
-from nas_cli.wording import architecture_text, value_text
 
 if TYPE_CHECKING:
     from nas_core import Space

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from nas_search.wording import duration_text, metrics_text, number_text, value_text
 
 from nas_cli.command import command
 from nas_cli.console import console, print_json, print_table, printable, table
 from nas_cli.display import best_table
 from nas_cli.edge import NoExperimentError
 from nas_cli.locate import counts, experiment_argument, state_of
-from nas_cli.wording import duration_text, metrics_text, number_text, value_text
 
 if TYPE_CHECKING:
     from nas_search import Experiment, Trial

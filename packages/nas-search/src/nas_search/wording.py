@@ -1,12 +1,10 @@
-"""How trials are put into words, the same in every table and line."""
+"""How trials are put into words, the same in every table, line and page."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
-
-from nas_cli.console import printable
 
 __all__ = [
     "architecture_text",
@@ -15,16 +13,30 @@ __all__ = [
     "metrics_text",
     "note_text",
     "number_text",
+    "printable",
     "value_text",
 ]
 
 
-def number_text(number: float) -> str:
-    """A metric to five significant digits.
+def printable(value: object) -> str:
+    r"""The value as text that can't steer a terminal; line ends stay.
 
-    >>> number_text(0.971234567), number_text(12345678), number_text(3.0)
-    ('0.97123', '12345678', '3')
+    >>> printable("red: \x1b[31m")
+    'red: \\x1b[31m'
     """
+    return "".join(
+        char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in str(value)
+    )
+
+
+def number_text(number: float | None) -> str:
+    """A metric to five significant digits; JSON, as which it is stored, has only finite numbers.
+
+    >>> number_text(0.971234567), number_text(12345678), number_text(3.0), number_text(None)
+    ('0.97123', '12345678', '3', 'nan')
+    """
+    if number is None:
+        return "nan"
     if float(number).is_integer() and abs(number) < 1e12:
         return str(int(number))
     return f"{number:.5g}"
