@@ -22,6 +22,7 @@ from nas_cli.export import export
 from nas_cli.graph import graph
 from nas_cli.new_engine import new_engine
 from nas_cli.plan import plan
+from nas_cli.report import report
 from nas_cli.run import resume, run
 from nas_cli.space import space
 from nas_cli.trials import show, top
@@ -33,6 +34,7 @@ _EXAMPLES = (
     "nas graph net.py:Net --output net.html      # what does a candidate look like?",
     "nas run search.toml --max-trials 20         # explore it",
     "nas top digits -k 3                         # the best architectures so far",
+    "nas report digits --open                    # all about it, in the browser",
     "nas export digits --output best             # the best one with its weights",
 )
 _COMPLETION = (
@@ -66,7 +68,7 @@ def nas() -> None:
 
 _COMMANDS = (
     *(list_engines, space, graph, plan, bench_engines),
-    *(run, resume, top, show, export, list_experiments, new_engine),
+    *(run, resume, top, show, report, export, list_experiments, new_engine),
 )
 for _command in _COMMANDS:
     nas.add_command(_command)

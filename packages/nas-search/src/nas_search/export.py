@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from nas_core.errors import UnsupportedFormatError, nearest
 from nas_core.protocols import FORMATS, Direction
@@ -16,7 +16,7 @@ from nas_search.store import StoreError, Trial
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["load_weights", "ranked", "require_format"]
+__all__ = ["front", "load_weights", "ranked", "require_format"]
 
 log = logging.getLogger("nas_search")
 
@@ -27,30 +27,43 @@ def ranked(trials: Sequence[Trial], objectives: Mapping[str, Direction]) -> list
     With several objectives the Pareto front comes first, then the front of what is left, and so
     on (non-dominated sorting, Deb et al. 2002); within a front the main objective decides.
     """
-    scores: dict[int, tuple[float, ...]] = {}
-    for trial in trials:
-        if trial.state == "completed" and trial.metrics is not None:
-            scores[trial.number] = tuple(
-                trial.metrics[name] * (-1 if direction == "maximize" else 1)
-                for name, direction in objectives.items()
-            )
-    left = sorted(
-        (trial for trial in trials if trial.number in scores),
-        key=lambda trial: (scores[trial.number], trial.number),
-    )
+    left = _scored(trials, objectives)
     if len(objectives) == 1:
-        return left
+        return [trial for _, trial in left]
     order: list[Trial] = []
     while left:
-        front: list[Trial] = []
-        for trial in left:  # sorted: nothing is dominated by what comes after it
-            mine = scores[trial.number]
-            if not any(_dominates(scores[other.number], mine) for other in front):
-                front.append(trial)
-        chosen = {trial.number for trial in front}
-        order += front
-        left = [trial for trial in left if trial.number not in chosen]
+        best = _undominated(left)
+        order += best
+        chosen = {trial.number for trial in best}
+        left = [each for each in left if each[1].number not in chosen]
     return order
+
+
+def front(trials: Sequence[Trial], objectives: Mapping[str, Direction]) -> list[Trial]:
+    """The completed trials that no other one dominates: the Pareto front, the main one first."""
+    return _undominated(_scored(trials, objectives))
+
+
+Scored: TypeAlias = list[tuple[tuple[float, ...], "Trial"]]
+
+
+def _scored(trials: Sequence[Trial], objectives: Mapping[str, Direction]) -> Scored:
+    """The completed trials with their objectives, lower ones better; sorted."""
+    signs = {name: -1 if way == "maximize" else 1 for name, way in objectives.items()}
+    found = [
+        (tuple(trial.metrics[name] * sign for name, sign in signs.items()), trial)
+        for trial in trials
+        if trial.state == "completed" and trial.metrics is not None
+    ]
+    return sorted(found, key=lambda each: (each[0], each[1].number))
+
+
+def _undominated(scored: Scored) -> list[Trial]:
+    best: Scored = []
+    for mine, trial in scored:  # sorted: nothing is dominated by what comes after it
+        if not any(_dominates(other, mine) for other, _ in best):
+            best.append((mine, trial))
+    return [trial for _, trial in best]
 
 
 def _dominates(a: tuple[float, ...], b: tuple[float, ...]) -> bool:

@@ -56,7 +56,7 @@ class OptunaStrategy:
 
     def start(self, space: Space, directions: Sequence[Direction]) -> None:
         """Begin on a space with a new study in memory: the search stores the trials."""
-        with _optuna() as module:
+        with quiet_optuna() as module:
             self._space = space
             self._unseen = Unseen(space)
             self._rng = Random(self.seed)
@@ -68,7 +68,7 @@ class OptunaStrategy:
     def propose(self, n: int) -> Sequence[Architecture]:
         """Ask the sampler for up to ``n`` architectures that were not proposed before."""
         proposals: list[Architecture] = []
-        with _optuna():
+        with quiet_optuna():
             while len(proposals) < n and (proposal := self._next()) is not None:
                 self._unseen.add(proposal)
                 proposals.append(proposal)
@@ -113,7 +113,7 @@ class OptunaStrategy:
         return architecture
 
     def _finish(self, trial: "optuna.Trial", values: Sequence[float] | None) -> None:
-        with _optuna() as module:
+        with quiet_optuna() as module:
             states = module.trial.TrialState
             self._study.tell(
                 trial, values, state=states.FAIL if values is None else states.COMPLETE
@@ -129,7 +129,7 @@ class NamedSampler:
 
     def __call__(self, seed: int) -> "optuna.samplers.BaseSampler":
         """Make the sampler."""
-        with _optuna() as module:
+        with quiet_optuna() as module:
             sampler: optuna.samplers.BaseSampler = getattr(module.samplers, self.name)(
                 seed=seed, **self.options
             )
@@ -137,7 +137,7 @@ class NamedSampler:
 
     def check(self, strategy: str) -> "NamedSampler":
         """Return itself if the installed Optuna takes all options, else raise ``StrategyError``."""
-        with _optuna() as module:
+        with quiet_optuna() as module:
             known = [*inspect.signature(getattr(module.samplers, self.name)).parameters]
         for option in self.options:
             if option not in known:
@@ -182,12 +182,12 @@ def nsga2(seed: int = 0, **options: Any) -> OptunaStrategy:
 
 
 @contextmanager
-def _optuna() -> Iterator[Any]:
+def quiet_optuna(what: str = "the strategy", extra: str = "optuna") -> Iterator[Any]:
     """Give Optuna, quiet: its log of studies and failed trials is not the user's concern."""
     try:
         import optuna  # an optional dependency
     except ImportError as error:
-        raise MissingExtraError("the strategy", "optuna") from error
+        raise MissingExtraError(what, extra) from error
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:

@@ -1,0 +1,57 @@
+"""``nas report``: an experiment as one page for the browser."""
+
+from __future__ import annotations
+
+import webbrowser
+from pathlib import Path
+
+import click
+
+from nas_cli.command import command
+from nas_cli.console import printable
+from nas_cli.environment import plugins
+from nas_cli.files import write_text
+from nas_cli.locate import experiment_argument
+
+__all__ = ["report"]
+
+
+@command(
+    "report",
+    examples=(
+        "nas report digits --open",
+        "nas report digits --trial 7 --output digits.html",
+    ),
+)
+@experiment_argument
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The file to write.  [default: report.html in the folder of EXPERIMENT]",
+)
+@click.option(
+    "--trial",
+    type=click.IntRange(0),
+    help="The trial whose graph is drawn.  [default: the best one]",
+)
+@click.option("--open", "shown", is_flag=True, help="Show it in the browser.")
+def report(folder: Path, output: Path | None, trial: int | None, shown: bool) -> None:
+    """Write EXPERIMENT as one HTML page, which needs nothing but itself.
+
+    It shows the best models, the history, what is important, when trials ran, what failed and why,
+    and the graph of a model, for which that model is loaded. EXPERIMENT is a folder, or a name in
+    ./nas-experiments. It may be running.
+    """
+    from nas_search import Experiment
+    from nas_search.report import report_page
+
+    page = report_page(Experiment.open(folder, plugins=plugins()), trial=trial, plugins=plugins())
+    path = folder / "report.html" if output is None else output
+    try:
+        write_text(path, page)
+    except OSError as error:
+        reason = f"{path} can't be written: {error.strerror}"
+        raise click.BadParameter(reason, param_hint="--output") from error
+    click.echo(printable(path))
+    if shown:
+        webbrowser.open(path.resolve().as_uri())
