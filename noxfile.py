@@ -1,5 +1,6 @@
 """What a change must pass: `nox` runs it all, `nox -s core` one part, `nox --list` names them."""
 
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,6 +29,17 @@ def needs(package: str) -> tuple[str, ...]:
     return *project["dependencies"], *extras, *dependency_groups(PACKAGES[package], "test")
 
 
+def needs_outside(package: str) -> Iterator[str]:
+    """Tell what it needs of others, those extras included that it needs of our own packages."""
+    for need in needs(package):
+        if not is_ours(need):
+            yield need
+            continue
+        wanted = Requirement(need)
+        brings = PACKAGES[wanted.name]["project"].get("optional-dependencies", {})
+        yield from chain(*(brings[extra] for extra in wanted.extras))
+
+
 def is_ours(need: str) -> bool:
     """Tell whether a need is met by a package of this repository."""
     return Requirement(need).name in PACKAGES
@@ -48,7 +60,7 @@ def install_editable(session: nox.Session, packages: set[str], *others: str) -> 
     """Install packages with what their tests need, in one command so that they find each other."""
     around = set().union(*map(siblings, packages))
     paths = [word for name in sorted(around) for word in ("-e", f"packages/{name}")]
-    outside = {need for name in packages for need in needs(name) if not is_ours(need)}
+    outside = set().union(*map(needs_outside, packages))
     install(session, *paths, *sorted(outside), *others)
 
 

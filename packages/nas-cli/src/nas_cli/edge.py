@@ -28,9 +28,25 @@ from nas_cli.exit_codes import ExitCode
 __all__ = ["Failure", "NoExperimentError", "explain", "user_place"]
 
 _ENGINE_ERRORS = (PluginError, UnknownEngineError, UnsupportedFormatError, UnsupportedSpaceError)
-_STATE_ERRORS = (("nas_search.store", "StoreError"), ("nas_search.experiment", "ReplayError"))
+_STATE_ERRORS = (
+    ("nas_search.store", "StoreError"),
+    ("nas_search.experiment", "ReplayError"),
+    ("nas_search.report.page", "MissingTrialError"),
+)
 _NOT_THE_USERS = frozenset({"nas_cli", "nas_core", "nas_search"}) | {
-    *("click", "cloudpickle", "filelock", "msgspec", "numpy", "optuna", "pebble", "pluggy", "rich"),
+    *(
+        "altair",
+        "click",
+        "cloudpickle",
+        "filelock",
+        "jinja2",
+        "msgspec",
+        "numpy",
+        "optuna",
+        "pebble",
+        "pluggy",
+        "rich",
+    ),
     *("safetensors", "torch"),
 }
 

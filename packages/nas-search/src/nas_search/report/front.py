@@ -7,7 +7,6 @@ from itertools import islice
 from nas_search.report.look import color, spec
 from nas_search.report.section import Figure, Section
 from nas_search.report.subject import Subject, finite
-from nas_search.wording import architecture_text
 
 __all__ = ["pareto_front"]
 
@@ -38,7 +37,7 @@ def _figure(subject: Subject, other: str) -> Figure:
             "x": finite(trial, other),
             "y": finite(trial, subject.main),
             "place": "on the front" if trial.number in on_front else "dominated",
-            "architecture": architecture_text(trial.architecture),
+            "architecture": subject.words[trial.number],
         }
         for trial in reversed(subject.ranked)  # so that the best are drawn above the others
     ]

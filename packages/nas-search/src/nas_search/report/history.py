@@ -7,7 +7,7 @@ from typing import Any
 from nas_search.report.look import color, spec, states
 from nas_search.report.section import Figure, Section
 from nas_search.report.subject import Subject, finite
-from nas_search.wording import architecture_text, number_text
+from nas_search.wording import number_text
 
 __all__ = ["history"]
 
@@ -62,7 +62,7 @@ def _figure(subject: Subject, metric: str, several: bool) -> Figure:
         .encode(x=x, y=alt.value("height"), color=state, tooltip=tips)
     )
     best = (
-        alt.Chart(alt.InlineData(values=_best_so_far(subject, metric)))
+        alt.Chart(alt.InlineData(values=best_so_far(subject, metric)))
         .mark_line(interpolate="step-after", strokeWidth=2, stroke=color("best"))
         .encode(x=x, y=y)
     )
@@ -80,13 +80,13 @@ def _rows(subject: Subject, metric: str) -> list[dict[str, Any]]:
             "value": (value := finite(trial, metric)),
             "shown": "none" if value is None else number_text(value),
             "state": subject.state(trial),
-            "architecture": architecture_text(trial.architecture),
+            "architecture": subject.words[trial.number],
         }
         for trial in subject.trials
     ]
 
 
-def _best_so_far(subject: Subject, metric: str) -> list[dict[str, float]]:
+def best_so_far(subject: Subject, metric: str) -> list[dict[str, float]]:
     """The running best; its last value goes on to the last trial."""
     better = max if subject.objectives[metric] == "maximize" else min
     found: list[dict[str, float]] = []

@@ -1,25 +1,16 @@
-// Draws each figure when it comes into view, so that a page of many opens at once.
+// Draws one figure after the other, so that the page can be read while it is drawn.
 "use strict";
 {
   const { config, specs } = JSON.parse(document.getElementById("charts").textContent);
-  const options = { config, renderer: "svg", actions: false, tooltip: { theme: "page" } };
-  const draw = (place) => {
-    const spec = specs[place.dataset.chart];
-    delete specs[place.dataset.chart];
-    if (!spec) return;
-    vegaEmbed(place, spec, options)
+  const options = { config, renderer: "svg", actions: false, logLevel: 1, tooltip: { theme: "page" } };
+  const places = [...document.querySelectorAll("[data-chart]")];
+  const drawNext = () => {
+    const place = places.shift();
+    if (!place) return;
+    vegaEmbed(place, specs[place.dataset.chart], options)
       .then(() => { place.dataset.drawn = "yes"; })
-      .catch((error) => { place.textContent = `This figure can't be drawn: ${error.message}`; });
+      .catch((error) => { place.textContent = `This figure can't be drawn: ${error.message}`; })
+      .finally(() => setTimeout(drawNext));
   };
-  const seen = new IntersectionObserver((entries) => {
-    for (const entry of entries) {
-      if (entry.isIntersecting) {
-        seen.unobserve(entry.target);
-        draw(entry.target);
-      }
-    }
-  }, { rootMargin: "300px" });
-  const places = document.querySelectorAll("[data-chart]");
-  places.forEach((place) => seen.observe(place));
-  window.addEventListener("beforeprint", () => places.forEach(draw));
+  drawNext();
 }

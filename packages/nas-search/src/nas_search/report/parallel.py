@@ -11,7 +11,7 @@ from nas_search.report.look import color, spec
 from nas_search.report.section import Figure, Section
 from nas_search.report.subject import Subject, finite
 from nas_search.store import Trial
-from nas_search.wording import architecture_text, number_text, value_text
+from nas_search.wording import number_text, value_text
 
 __all__ = ["parallel"]
 
@@ -109,7 +109,7 @@ def _lines(subject: Subject, labels: Sequence[str]) -> Iterator[dict[str, Any]]:
             "number": trial.number,
             "rank": _class(rank, len(subject.ranked)),
             "shown": number_text(finite(trial, subject.main)),
-            "architecture": architecture_text(trial.architecture),
+            "architecture": subject.words[trial.number],
             **{f"a{axis}": round(place, 3) for axis, place in enumerate(places)},
         }
 

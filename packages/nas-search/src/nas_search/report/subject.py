@@ -13,7 +13,7 @@ from nas_core.architecture import Value, canonical
 from nas_core.protocols import Direction
 
 from nas_search.export import front, ranked
-from nas_search.wording import number_text
+from nas_search.wording import architecture_text, number_text
 
 if TYPE_CHECKING:
     from nas_search.config import ExperimentConfig
@@ -69,6 +69,11 @@ class Subject:
     def front(self) -> Sequence[Trial]:
         """The completed trials that no other one dominates."""
         return front(self.trials, self.objectives)
+
+    @cached_property
+    def words(self) -> Mapping[int, str]:
+        """Trial number → its architecture on one line."""
+        return {trial.number: architecture_text(trial.architecture) for trial in self.trials}
 
     @cached_property
     def options(self) -> Mapping[str, Sequence[Value]]:

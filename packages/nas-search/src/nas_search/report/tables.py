@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from nas_search.report.section import Section, Table
 from nas_search.report.subject import Subject, metric_text
 from nas_search.store import Trial
-from nas_search.wording import architecture_text, duration_text
+from nas_search.wording import duration_text
 
 __all__ = ["all_trials", "best_models"]
 
@@ -22,10 +22,11 @@ def best_models(subject: Subject) -> Section:
         text = "Those on the Pareto front come first, sorted by the first objective."
     arrows = {"maximize": "↑", "minimize": "↓"}
     metrics = {f"{name} {arrows[way]}": name for name, way in subject.objectives.items()}
+    rows = [_row(subject, each, [metric_text(each, m) for m in metrics.values()]) for each in best]
     table = Table(
         "The best completed trials",
         ["trial", *metrics, "time", "architecture"],
-        [_row(trial, [metric_text(trial, name) for name in metrics.values()]) for trial in best],
+        rows,
         numbers=frozenset(["trial", "time", *metrics]),
     )
     return Section("best", "Best models", text=text, tables=[table] if best else (), wide=True)
@@ -40,7 +41,7 @@ def all_trials(subject: Subject) -> Section:
         [
             str(trial.number),
             subject.state(trial),
-            *_row(trial, [metric_text(trial, name) for name in names])[1:],
+            *_row(subject, trial, [metric_text(trial, name) for name in names])[1:],
         ]
         for trial in subject.trials
     ]
@@ -55,9 +56,9 @@ def all_trials(subject: Subject) -> Section:
     return Section("trials", "All trials", text=text, tables=[table] if rows else (), wide=True)
 
 
-def _row(trial: Trial, metrics: Sequence[str]) -> list[str]:
+def _row(subject: Subject, trial: Trial, metrics: Sequence[str]) -> list[str]:
     took = duration_text(trial.seconds)
-    return [str(trial.number), *metrics, took, architecture_text(trial.architecture)]
+    return [str(trial.number), *metrics, took, subject.words[trial.number]]
 
 
 def _nothing(subject: Subject) -> str:

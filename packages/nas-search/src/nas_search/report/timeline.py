@@ -11,7 +11,7 @@ from nas_search.report.look import spec, states
 from nas_search.report.section import Figure, Section
 from nas_search.report.subject import Subject
 from nas_search.store import Trial
-from nas_search.wording import architecture_text, duration_text
+from nas_search.wording import duration_text
 
 __all__ = ["timeline"]
 
@@ -34,7 +34,7 @@ def timeline(subject: Subject) -> Section:
     spans = _spans(subject)
     if not spans:
         return Section("timeline", "Timeline", text="Nothing has run yet.")
-    pauses = _pauses(spans)
+    pauses = pauses_of(spans)
     since = datetime.fromtimestamp(spans[0].begin, UTC)
     text = f"What ran when, since {since:%Y-%m-%d %H:%M:%S} UTC. A row is a place for one trial."
     if pauses:
@@ -53,7 +53,7 @@ def _spans(subject: Subject) -> list[Span]:
     return sorted(found, key=lambda span: (span.begin, span.trial.number))
 
 
-def _pauses(spans: Sequence[Span]) -> list[tuple[float, float]]:
+def pauses_of(spans: Sequence[Span]) -> list[tuple[float, float]]:
     """The stretches in which nothing ran, if they are long."""
     whole = sum(span.end - span.begin for span in spans)
     until, found = spans[0].end, []
@@ -94,7 +94,7 @@ def _figure(
             "number": span.trial.number,
             "state": subject.state(span.trial),
             "took": duration_text(span.end - span.begin),
-            "architecture": architecture_text(span.trial.architecture),
+            "architecture": subject.words[span.trial.number],
         }
         for span, row in zip(spans, places, strict=True)
     ]
