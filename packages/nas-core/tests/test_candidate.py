@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import random
 import sys
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from typing import Any
 import nas_core.nn as nn
 import pytest
 import torch
-from nas_core import Architecture, Candidate, Result, run_candidate
+from nas_core import Architecture, Candidate, Pruned, Result, run_candidate
 from nas_core.candidate import seed_all
 from nas_core.testing import CountParameters, Fit, Recording
 
@@ -151,3 +152,52 @@ def test_choices_of_the_evaluator_are_resolved_and_reports_are_numbered() -> Non
     assert result.metrics["lr"] == 0.2
     assert [(number, step) for number, step, _ in recorder.reports] == [(3, 0), (3, 1), (3, 2)]
     assert list(recorder.models) == [3]
+
+
+class Swallows:
+    """Reports step by step, and does something with what ``report`` raises."""
+
+    objectives: Mapping[str, Any] = {"score": "maximize"}
+
+    def __init__(self, swallow: Any = None) -> None:
+        self.swallow = swallow
+        self.cleaned = 0
+
+    def evaluate(self, model: torch.nn.Module, *, seed: int, report: Any) -> Any:
+        for step in range(4):
+            try:
+                report(step, {"score": step})
+            except Exception:  # noqa: BLE001  # what careless code does
+                self.cleaned += 100
+            except BaseException as raised:
+                if self.swallow is None:
+                    raise
+                self.swallow(raised)
+            finally:
+                self.cleaned += 1
+        return 0.5
+
+
+def swallows_all(raised: BaseException) -> None:
+    pass
+
+
+def another_error(raised: BaseException) -> None:
+    raise RuntimeError("the training broke") from raised
+
+
+@pytest.mark.parametrize(("swallow", "cleaned"), [(None, 2), (swallows_all, 4), (another_error, 2)])
+def test_what_was_pruned_stays_pruned(swallow: Any, cleaned: int) -> None:
+    evaluator, recorder = Swallows(swallow), Recording({3: 1})
+    candidate = Candidate(3, Architecture({}), seed=11)
+    result = run_candidate(candidate, lambda: torch.nn.Linear(4, 2), evaluator, recorder)
+    assert (result.pruned, result.metrics, result.error) == ("at step 1", None, None)
+    assert not result.failed
+    assert evaluator.cleaned == cleaned
+    assert [step for _, step, _ in recorder.reports] == [0, 1]
+    assert not recorder.models
+
+
+def test_a_pruned_candidate_can_be_sent() -> None:
+    sent = pickle.loads(pickle.dumps(Pruned(3, "at step 1")))
+    assert (sent.number, sent.reason, str(sent)) == (3, "at step 1", "trial 3 is pruned at step 1")

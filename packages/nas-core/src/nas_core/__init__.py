@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from nas_core.protocols import Problem as Problem
     from nas_core.protocols import Recorder as Recorder
     from nas_core.protocols import Result as Result
+    from nas_core.pruned import Pruned as Pruned
     from nas_core.space import Space as Space
 
 __version__ = "0.1.0"
@@ -53,6 +54,7 @@ _HOMES = {
     "Job": "protocols",
     "NasError": "errors",
     "Problem": "protocols",
+    "Pruned": "pruned",
     "Recorder": "protocols",
     "Result": "protocols",
     "Space": "space",

@@ -14,6 +14,7 @@ from nas_core import resolve
 from nas_core.errors import NasError, nearest
 from nas_core.failure import failure_text
 from nas_core.protocols import Candidate, Direction, Evaluator, Recorder, Result
+from nas_core.pruned import Pruned
 
 if TYPE_CHECKING:
     import torch
@@ -40,7 +41,8 @@ def run_candidate(
         candidate: which one.
         build: makes its model.
         evaluator: measures it; choices in its attributes are resolved first.
-        recorder: is told of intermediate metrics and, at the end, of the model.
+        recorder: is told of intermediate metrics and, at the end, of the model; it may prune the
+            candidate.
 
     >>> import torch
     >>> from nas_core import Architecture
@@ -54,13 +56,37 @@ def run_candidate(
     """
     started = time.perf_counter()
     metrics = error = details = None
+    reporting = _Reporting(recorder, candidate.number)
     try:
-        metrics = _evaluate(candidate, build, evaluator, recorder)
+        metrics = _evaluate(candidate, build, evaluator, recorder, reporting)
+    except Pruned as raised:
+        reporting.pruned = raised
     # The model and the evaluator are anybody's code. sys.exit() in a training script is a failure
     # of this candidate too; only Ctrl-C is meant for all of us.
     except (Exception, SystemExit) as raised:  # noqa: BLE001
         error, details = failure_text(raised), traceback.format_exc()
-    return Result(candidate.number, metrics, error, details, time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    if reporting.pruned is not None:
+        return Result(candidate.number, None, seconds=seconds, pruned=reporting.pruned.reason)
+    return Result(candidate.number, metrics, error, details, seconds)
+
+
+class _Reporting:
+    """``report`` of one candidate; it stays pruned even if its evaluator catches what says so."""
+
+    def __init__(self, recorder: Recorder, number: int) -> None:
+        self.pruned: Pruned | None = None
+        self._recorder = recorder
+        self._number = number
+
+    def __call__(self, step: int, metrics: Mapping[str, float]) -> None:
+        if self.pruned is not None:
+            raise self.pruned
+        try:
+            self._recorder.report(self._number, step, metrics)
+        except Pruned as raised:
+            self.pruned = raised
+            raise
 
 
 def _evaluate(
@@ -68,15 +94,14 @@ def _evaluate(
     build: Callable[[], torch.nn.Module],
     evaluator: Evaluator,
     recorder: Recorder,
+    reporting: _Reporting,
 ) -> dict[str, float]:
     seed_all(candidate.seed)
     model = build()
     resolved: Evaluator = resolve(evaluator, candidate.architecture)
-
-    def report(step: int, metrics: Mapping[str, float]) -> None:
-        recorder.report(candidate.number, step, metrics)
-
-    answer = resolved.evaluate(model, seed=candidate.seed, report=report)
+    answer = resolved.evaluate(model, seed=candidate.seed, report=reporting)
+    if reporting.pruned is not None:
+        raise reporting.pruned
     metrics = checked_metrics(answer, resolved.objectives)
     recorder.trained(candidate.number, model)
     return metrics

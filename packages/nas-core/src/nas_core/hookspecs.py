@@ -42,6 +42,8 @@ class FinishedTrial(Protocol):
     def metrics(self) -> Mapping[str, float] | None: ...
     @property
     def error(self) -> str | None: ...
+    @property
+    def pruned(self) -> str | None: ...
 
 
 @hookspec
@@ -142,7 +144,7 @@ def nas_job_noted(experiment: str, numbers: Sequence[int], note: str) -> None:
 
 @hookspec
 def nas_trial_finished(experiment: str, trial: FinishedTrial) -> None:
-    """A trial has completed or failed, and is stored.
+    """A trial has completed, has failed or was pruned, and is stored.
 
     Args:
         experiment: the name of its experiment.
@@ -153,7 +155,7 @@ def nas_trial_finished(experiment: str, trial: FinishedTrial) -> None:
     >>> from nas_core import hookimpl
     >>> @hookimpl
     ... def nas_trial_finished(experiment, trial):
-    ...     print(experiment, trial.number, trial.metrics or trial.error)
+    ...     print(experiment, trial.number, trial.metrics or trial.error or trial.pruned)
     """
 
 

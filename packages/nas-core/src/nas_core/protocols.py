@@ -43,7 +43,7 @@ __all__ = [
 Metrics: TypeAlias = Mapping[str, float]
 Direction: TypeAlias = Literal["maximize", "minimize"]
 Report: TypeAlias = Callable[[int, Metrics], None]
-"""Hands over intermediate metrics: ``report(step, metrics)``."""
+"""Hands over intermediate metrics: ``report(step, metrics)``; raises ``Pruned`` to end it all."""
 
 CAPABILITIES: Mapping[str, str] = {
     "inline": "serves the choices that a model declares: LayerChoice, ValueChoice, ...",
@@ -109,6 +109,7 @@ class Result:
         error: one line that says what went wrong, and where.
         details: the traceback.
         seconds: how long it took.
+        pruned: at which step, and why, it was ended before its time; the reason of ``Pruned``.
 
     >>> Result(3, {"accuracy": 0.97}).failed, Result(4, None, "ValueError: too wide").failed
     (False, True)
@@ -119,17 +120,22 @@ class Result:
     error: str | None = None
     details: str | None = None
     seconds: float = 0.0
+    pruned: str | None = None
 
     @property
     def failed(self) -> bool:
-        return self.metrics is None
+        return self.metrics is None and self.pruned is None
 
 
 class Recorder(Protocol):
     """What a running job tells the search before it has a result."""
 
     def report(self, number: int, step: int, metrics: Metrics) -> None:
-        """Intermediate metrics of a candidate."""
+        """Intermediate metrics of a candidate.
+
+        Raises:
+            Pruned: the candidate is to end here, with a result that says so.
+        """
 
     def trained(self, number: int, model: torch.nn.Module) -> None:
         """The model of a candidate after its evaluation, so that its weights can be kept."""
@@ -178,8 +184,9 @@ class Job(Protocol):
     def run(self, recorder: Recorder) -> Iterator[Result]:
         """One result per candidate, each as soon as it is known.
 
-        A candidate that fails is a result with an error: nothing is raised for it, and the others
-        go on. ``nas_core.run_candidate`` does that for a job of one candidate.
+        A candidate that fails is a result with an error, and one that is pruned a result with the
+        reason: nothing is raised for it, and the others go on. ``nas_core.run_candidate`` does that
+        for a job of one candidate.
         """
 
 

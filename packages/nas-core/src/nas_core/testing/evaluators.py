@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from nas_core.protocols import Direction, Metrics, Report
+from nas_core.pruned import Pruned
 
 __all__ = ["CountParameters", "Fit", "Misbehaving", "Recording", "tensors_in"]
 
@@ -89,15 +90,22 @@ class Misbehaving:
 
 
 class Recording:
-    """A recorder that keeps what it is told."""
+    """A recorder that keeps what it is told.
 
-    def __init__(self) -> None:
+    Args:
+        prunes: number of a candidate → the step at whose report it is pruned.
+    """
+
+    def __init__(self, prunes: Mapping[int, int] | None = None) -> None:
+        self.prunes = dict(prunes or {})
         self.reports: list[tuple[int, int, dict[str, float]]] = []
         self.models: dict[int, torch.nn.Module] = {}
         self.notes: list[str] = []
 
     def report(self, number: int, step: int, metrics: Metrics) -> None:
         self.reports.append((number, step, dict(metrics)))
+        if self.prunes.get(number) == step:
+            raise Pruned(number, f"at step {step}")
 
     def trained(self, number: int, model: torch.nn.Module) -> None:
         self.models[number] = model

@@ -130,6 +130,22 @@ class RunningContract(Subject):
             run_plan(engine, reference, sound, CountParameters())
         )
 
+    def test_a_pruned_candidate_ends_alone(self, engine: Engine, info: EngineInfo) -> None:
+        reference = served(engine, info)
+        chosen, evaluator = candidates(reference), Fit(reference.inputs)
+        first, last = chosen[1].number, chosen[3].number
+        recorder = Recording({first: 0, last: 1})
+        found = run_jobs(engine.plan(reference.model(), chosen, evaluator), recorder)
+        for number, step in recorder.prunes.items():
+            pruned = found.pop(number)
+            assert (pruned.pruned, pruned.metrics) == (f"at step {step}", None)
+            assert not pruned.failed
+            assert pruned.error is None
+            assert [s for n, s, _ in recorder.reports if n == number] == list(range(step + 1))
+            assert number not in recorder.models
+        whole = run_plan(engine, reference, chosen, evaluator)
+        close(metrics_of(found), metrics_of({number: whole[number] for number in found}))
+
     def test_a_model_that_cannot_be_built_fails_alone(
         self, engine: Engine, info: EngineInfo
     ) -> None:
