@@ -83,4 +83,6 @@ def _nothing(experiment: Experiment) -> str:
                 f"{first_line(trial.error)}\n"
                 f"`nas show {shown_name(experiment.folder)} {trial.number}` shows more."
             )
+    if pruned := counts(experiment)["pruned"]:
+        return f"Error: no trial completed: {pruned} were pruned. Is the pruner too strict?"
     return "Error: no trial completed, and none was tried."

@@ -67,7 +67,7 @@ class Display(Protocol):
         """A job that has ended says how it ran."""
 
     def nas_trial_finished(self, experiment: str, trial: Trial) -> None:
-        """A trial ended, completed or failed."""
+        """A trial completed, failed or was pruned."""
 
 
 def is_terminal(stream: IO[str]) -> bool:
@@ -87,21 +87,28 @@ def display(scale: Scale, stream: IO[str] | None = None) -> Iterator[Display]:
 
 
 def best_table(trials: Sequence[Trial], objectives: Mapping[str, str]) -> Table:
-    """The trials with their objectives, time and architecture."""
+    """The trials with their objectives, time and architecture; it says which were pruned."""
     arrows = {"maximize": "\u2191", "minimize": "\u2193"}
     metrics = {name: f"{printable(name)} {arrows[way]}" for name, way in objectives.items()}
-    made = table(
-        "trial", *metrics.values(), "time", "architecture", numbers=("trial", *metrics.values())
-    )
+    has_pruned = any(trial.state == "pruned" for trial in trials)
+    numbers = ("trial", *metrics.values())
+    made = table(*numbers, *["state"] * has_pruned, "time", "architecture", numbers=numbers)
     for trial in trials:
-        values = trial.metrics or {}
+        values = trial.intermediate if trial.state == "pruned" else trial.metrics or {}
         made.add_row(
             str(trial.number),
             *(number_text(values[name]) if name in values else "-" for name in metrics),
+            *[_state_text(trial)] * has_pruned,
             duration_text(trial.seconds),
             architecture_text(trial.architecture),
         )
     return made
+
+
+def _state_text(trial: Trial) -> str:
+    if trial.state != "pruned" or not trial.reports:
+        return trial.state
+    return f"pruned at step {trial.reports[-1].step}"
 
 
 @dataclass
@@ -134,7 +141,7 @@ class Lines:
         if trial.state == "completed":
             text = f"{metrics_text(trial.metrics)}  {architecture_text(trial.architecture)}"
         else:
-            text = first_line(trial.error)
+            text = first_line(trial.pruned or trial.error)
         self.out.print(
             f"{place} {trial.state} in {duration_text(trial.seconds)}: {text}", soft_wrap=True
         )
@@ -151,6 +158,7 @@ class Panel:
         self._out = out
         self._running: dict[int, str] = {}
         self._failed = 0
+        self._pruned = 0
         self._done = scale.done
         self._begun = time.monotonic()
         self._ended = False
@@ -206,6 +214,8 @@ class Panel:
         self._running.pop(trial.number, None)
         if trial.state == "completed":
             self._rank()
+        elif trial.state == "pruned":
+            self._pruned += 1
         else:
             self._failed += 1
             self._print_above(f"trial {trial.number} failed: {first_line(trial.error)}")
@@ -233,5 +243,6 @@ class Panel:
         # Copy: the search changes it on another thread than the one that draws.
         running = ", ".join(list(self._running.values())) or "-"
         failed = f"   failed: {self._failed}" if self._failed else ""
-        status = f"running: {running}{failed}   (Ctrl-C stops; finished trials are kept)"
+        pruned = f"   pruned: {self._pruned}" if self._pruned else ""
+        status = f"running: {running}{pruned}{failed}   (Ctrl-C stops; finished trials are kept)"
         return Group(self._bar, Text(status, style="dim"), self._best)

@@ -28,7 +28,7 @@ __all__ = [
 
 HOME = Path("nas-experiments")
 STORE = "trials.sqlite"
-STATES = ("completed", "failed", "running", "interrupted")
+STATES = ("completed", "pruned", "failed", "running", "interrupted")
 
 
 def counts(experiment: Experiment) -> dict[str, int]:

@@ -30,6 +30,8 @@ def trial_json(trial: Trial) -> dict[str, Any]:
         "seed": trial.seed,
         "metrics": None if trial.metrics is None else dict(trial.metrics),
         "error": trial.error,
+        "pruned": trial.pruned,
+        "intermediate": dict(trial.intermediate) if trial.state == "pruned" else None,
         "seconds": trial.seconds,
         "created": trial.created,
         "started": trial.started,
@@ -41,6 +43,7 @@ def trial_json(trial: Trial) -> dict[str, Any]:
     "top",
     examples=(
         "nas top digits",
+        "nas top digits --pruned",
         "nas top nas-experiments/digits -k 1 --json | jq '.[0].architecture'",
     ),
 )
@@ -48,8 +51,15 @@ def trial_json(trial: Trial) -> dict[str, Any]:
 @click.option(
     "-k", "count", type=click.IntRange(1), default=5, show_default=True, help="How many trials."
 )
+@click.option(
+    "--pruned",
+    "with_pruned",
+    is_flag=True,
+    help="Below them as many pruned trials, those that came furthest first, with what they "
+    "reported last.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def top(folder: Path, count: int, as_json: bool) -> None:
+def top(folder: Path, count: int, with_pruned: bool, as_json: bool) -> None:
     """Show the best trials of EXPERIMENT.
 
     EXPERIMENT is a folder, or a name in ./nas-experiments. It may be running.
@@ -58,6 +68,8 @@ def top(folder: Path, count: int, as_json: bool) -> None:
 
     experiment = Experiment.open(folder)
     best = experiment.top_trials(count)
+    if with_pruned:
+        best += _pruned(experiment)[:count]
     if as_json:
         print_json([trial_json(trial) for trial in best])
     elif best:
@@ -78,7 +90,7 @@ def top(folder: Path, count: int, as_json: bool) -> None:
 @click.argument("number", metavar="TRIAL", type=click.IntRange(0))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(folder: Path, number: int, as_json: bool) -> None:
-    """Show one TRIAL of EXPERIMENT: its architecture, metrics, reports, or why it failed.
+    """Show one TRIAL of EXPERIMENT: architecture, metrics, reports, why it failed or was pruned.
 
     TRIAL is its number. EXPERIMENT is a folder, or a name in ./nas-experiments.
     """
@@ -92,6 +104,12 @@ def show(folder: Path, number: int, as_json: bool) -> None:
         print_json(trial_json(trial) | more)
     else:
         _print_trial(trial, state)
+
+
+def _pruned(experiment: Experiment) -> list[Trial]:
+    """The pruned trials, those of later steps first: what they reported is not comparable else."""
+    pruned = [trial for trial in experiment.trials if trial.state == "pruned"]
+    return sorted(pruned, key=lambda trial: -max((r.step for r in trial.reports), default=-1))
 
 
 def _trial(experiment: Experiment, number: int) -> Trial:
@@ -122,6 +140,8 @@ def _print_trial(trial: Trial, state: str) -> None:
         print_table(out, metrics)
     for report in trial.reports:
         out.print(f"step {report.step}: {metrics_text(report.metrics)}")
+    if trial.pruned:
+        out.print(f"\npruned {printable(trial.pruned)}")
     if trial.error:
         out.print(f"\n{printable(trial.error)}")
     if trial.details:

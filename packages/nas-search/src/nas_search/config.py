@@ -62,7 +62,12 @@ class ExperimentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         executor: ``"local"`` worker processes, or ``"inline"`` in this process, for debugging.
         objectives: metric → ``"maximize"`` or ``"minimize"``, the main one first; by default
             those of the evaluator.
-        save_weights: keep the trained weights of ``"all"`` trials or ``"none"``.
+        pruner: ends trials early that compare badly with others at the same step, by its name:
+            one of ``nas_search.pruning.pruner_names()``. Needs ``nas-search[optuna]``.
+        pruner_options: the options of its class in ``optuna.pruners``; also ``metric``, which it
+            looks at in the reports (the objective, unless there are several), and ``direction``,
+            for a metric that is no objective.
+        save_weights: keep the trained weights of ``"all"`` trials that complete, or ``"none"``.
         model: target of the model space, for TOML (see ``load_target``).
         evaluator: target of the evaluator, for TOML.
         strategy: the strategy, for TOML.
@@ -90,6 +95,8 @@ class ExperimentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     max_failures_in_a_row: int | None = 10
     executor: str = "local"
     objectives: dict[str, str] = {}
+    pruner: str | None = None
+    pruner_options: dict[str, Any] = {}
     save_weights: str = "all"
     model: str | None = None
     evaluator: str | None = None

@@ -22,7 +22,7 @@ from nas_core.protocols import Direction
 from nas_search.config import ExperimentConfig
 from nas_search.executors import Executor
 from nas_search.export import load_weights, ranked, require_format
-from nas_search.inputs import load_input, require_usable
+from nas_search.inputs import input_path, load_input, require_usable
 from nas_search.located import located
 from nas_search.lock import runs
 from nas_search.proposals import Proposals
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["Experiment", "ReplayError", "seed_of"]
 
 REQUIRED = ("base_model", "evaluator", "strategy")
+OPTIONAL = ("pruner", "space")
 
 
 class ReplayError(NasError, RuntimeError):
@@ -99,6 +100,8 @@ class Experiment:
         config: everything else.
         observers: objects with methods of ``nas_core.hookspecs`` that are to be told of trials.
         executor: runs the jobs instead of the one that ``config.executor`` names.
+        pruner: an object of a class of ``optuna.pruners``, instead of the one that
+            ``config.pruner`` names.
         space: a restriction of ``Space.of(base_model, evaluator)``, by its ``constrain``.
         plugins: the installed engines and observers; by default all that are installed.
 
@@ -130,6 +133,7 @@ class Experiment:
         *,
         observers: Sequence[object] = (),
         executor: Executor | None = None,
+        pruner: object | None = None,
         space: Space | None = None,
         plugins: Plugins | None = None,
     ) -> None:
@@ -140,6 +144,7 @@ class Experiment:
             "base_model": base_model,
             "evaluator": evaluator,
             "strategy": strategy,
+            "pruner": pruner,
             "space": space,
         }
         self._executor = executor
@@ -214,6 +219,7 @@ class Experiment:
             plugins=self._plugins or load_plugins(),
             observers=self.observers,
             executor=self._executor,
+            given_pruner=self._input("pruner"),
             given_space=self._given["space"],
         )
         with session(setup) as (running, ended):
@@ -311,7 +317,7 @@ class Experiment:
         stored = (self.folder / STORE).exists()
         if name == "strategy" and (not stored or config.model is not None):
             return _strategy(config)
-        if name == "space" and not (self.folder / "inputs" / "space.pickle").exists():
+        if name in OPTIONAL and not input_path(self.folder, name).exists():
             return None
         if not stored:
             raise MissingInputError(

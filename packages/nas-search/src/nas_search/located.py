@@ -1,16 +1,18 @@
-"""Where a configuration file says what is wrong with its strategy."""
+"""Where a configuration file says what is wrong with its strategy or its pruner."""
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from nas_core.errors import Place
 
 from nas_search.config import ExperimentConfig
+from nas_search.pruning import PrunerError
 from nas_search.strategies import StrategyError
 
 __all__ = ["located"]
@@ -18,31 +20,43 @@ __all__ = ["located"]
 
 @contextmanager
 def located(config: ExperimentConfig) -> Iterator[None]:
-    """Let what is wrong with the strategy say the line of the file, if it is from one."""
+    """Let what is wrong with the strategy or the pruner say the line of the file, if from one."""
     try:
         yield
     except StrategyError as error:
-        options = [
-            x for x in config.strategy.options if re.search(rf"\b{re.escape(x)}\b", error.message)
-        ]
-        place = _strategy_line(config, options[0] if options else "name")
-        raise StrategyError(error.message, place) from None
+        key = _meant(error.message, config.strategy.options) or "name"
+        now = {**config.strategy.options, "name": config.strategy.name}
+        raise StrategyError(error.message, _place(config, "strategy", key, now)) from None
+    except PrunerError as error:
+        option = _meant(error.message, config.pruner_options)
+        if option is None:
+            place = _place(config, "pruner", "pruner", {"pruner": config.pruner})
+        else:
+            place = _place(config, "pruner_options", option, config.pruner_options)
+        raise PrunerError(error.message, place) from None
 
 
-def _strategy_line(config: ExperimentConfig, key: str) -> Place | None:
-    """Where the file says this of the strategy, unless it has been said elsewhere since."""
+def _meant(message: str, options: Mapping[str, Any]) -> str | None:
+    """The option that a message is about."""
+    return next((x for x in options if re.search(rf"\b{re.escape(x)}\b", message)), None)
+
+
+def _place(config: ExperimentConfig, table: str, key: str, now: Mapping[str, Any]) -> Place | None:
+    """Where the file says this in a table, unless it has been said elsewhere since."""
     try:
         text = Path(config.file).read_text(encoding="utf-8")
-        said = tomllib.loads(text).get("strategy", {})
+        said = tomllib.loads(text).get(table, {})
     except (OSError, ValueError):
         return None
-    said = {**said, **said.get("options", {})}
-    now = {**config.strategy.options, "name": config.strategy.name}
+    if not isinstance(said, dict):  # a key at the top
+        said = {table: said}
+    if isinstance(options := said.get("options"), dict):
+        said = {**said, **options}
     if key not in said or said[key] != now[key]:
         return None
     inside, first = False, None
     for number, line in enumerate(text.splitlines(), 1):
-        here = re.match(r"""\s*\[*\s*["']?strategy\b""", line) is not None
+        here = re.match(rf"""\s*\[*\s*["']?{table}\b""", line) is not None
         inside = here or (inside and not line.lstrip().startswith("["))
         first = number if here and first is None else first
         if inside and re.search(rf"""(?<![\w-])["']?{re.escape(key)}["']?\s*=""", line):

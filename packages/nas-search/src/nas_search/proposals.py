@@ -36,13 +36,23 @@ class Proposals:
 
     def tell(self, trial: Trial) -> None:
         """Pass on what became of a trial."""
-        if trial.metrics is None:
+        if trial.state == "pruned":
+            outcome = Outcome("pruned", trial.intermediate, reports=self._reports(trial))
+        elif trial.metrics is None:
             outcome = Outcome("failed")
         else:
             values = tuple(trial.metrics[name] for name in self._objectives)
             outcome = Outcome("completed", trial.metrics, values)
         self._outcomes[trial.architecture] = outcome
         self._strategy.tell(trial.architecture, outcome)
+
+    def _reports(self, trial: Trial) -> dict[int, tuple[float, ...]]:
+        """What a trial has reported of all objectives, by step."""
+        return {
+            report.step: tuple(report.metrics[name] for name in self._objectives)
+            for report in trial.reports
+            if all(report.metrics.get(name) is not None for name in self._objectives)
+        }
 
     def next(self) -> Architecture | None:
         """An architecture that was not proposed before, or ``None`` if there is none.

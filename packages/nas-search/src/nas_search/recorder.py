@@ -7,16 +7,20 @@ import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from nas_core.protocols import Result
+from nas_core.pruned import Pruned
 
+from nas_search.pruning import Judging, replay_of
 from nas_search.store import STORE, StoreError, TrialStore
 
 if TYPE_CHECKING:
     import torch
 
 __all__ = ["StoreRecorder", "weights_path"]
+
+T = TypeVar("T")
 
 
 def weights_path(folder: Path, number: int) -> Path:
@@ -27,25 +31,43 @@ def weights_path(folder: Path, number: int) -> Path:
 class StoreRecorder:
     """Writes what a job yields into the experiment's folder. Pickles as its arguments.
 
+    With ``judging`` it also prunes: what it is told of a candidate is compared with the reports
+    that the store has by then.
+
     A store that fails is no fault of the candidate, whose evaluation catches what is raised in it:
     the error is kept and raised again from ``finish``.
     """
 
-    def __init__(self, folder: Path, session: str, save_weights: bool) -> None:
+    def __init__(
+        self, folder: Path, session: str, save_weights: bool, judging: Judging | None = None
+    ) -> None:
         self.folder = folder
         self.session = session
         self.save_weights = save_weights
+        self.judging = judging
         self.notes: list[str] = []
         self._store: TrialStore | None = None
         self._error: StoreError | None = None
 
-    def __reduce__(self) -> tuple[type[StoreRecorder], tuple[Path, str, bool]]:
-        return type(self), (self.folder, self.session, self.save_weights)
+    def __reduce__(self) -> tuple[type[StoreRecorder], tuple[Path, str, bool, Judging | None]]:
+        return type(self), (self.folder, self.session, self.save_weights, self.judging)
 
     def report(self, number: int, step: int, metrics: Mapping[str, float]) -> None:
-        """Store intermediate metrics."""
+        """Store intermediate metrics.
+
+        Raises:
+            Pruned: the candidate compares badly with others at this step.
+        """
         numbers = {name: float(value) for name, value in metrics.items()}
-        self._keep_error(lambda: self._open().report(number, int(step), numbers, self.session))
+        ordinal = self._keep_error(
+            lambda: self._open().report(number, int(step), numbers, self.session)
+        )
+        if ordinal is None or self.judging is None:
+            return
+        replay = replay_of(self.judging, self.folder, self.session)
+        reason = self._keep_error(lambda: replay.reason(self._open(), ordinal, number))
+        if reason is not None:
+            raise Pruned(number, reason)
 
     def trained(self, number: int, model: torch.nn.Module) -> None:
         """Write the weights beside their place; ``finish`` moves them there."""
@@ -106,13 +128,13 @@ class StoreRecorder:
 
     def _move(self, result: Result) -> None:
         temporary = self._temporary(result.number)
-        if not self.save_weights or result.failed or not temporary.exists():
+        if not self.save_weights or result.metrics is None or not temporary.exists():
             return
         temporary.replace(weights_path(self.folder, result.number))
 
-    def _keep_error(self, act: Callable[[], None]) -> None:
+    def _keep_error(self, act: Callable[[], T]) -> T:
         try:
-            act()
+            return act()
         except StoreError as error:
             self._error = error
             raise

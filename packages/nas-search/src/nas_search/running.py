@@ -13,13 +13,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from nas_core.errors import NasError
+from nas_core.errors import NasError, nearest
 from nas_core.failure import failure_text
 from nas_core.protocols import Candidate, Job, Result
 from pebble import ProcessExpired
 
 from nas_search.executors.inline import InlineExecutor
 from nas_search.executors.protocol import Executor
+from nas_search.pruning import Judging
 from nas_search.recorder import StoreRecorder
 from nas_search.store import StoreError, Trial, TrialStore
 from nas_search.work import JobError, LoadError, Work, pack, run_job
@@ -67,6 +68,7 @@ class Crew:
     tell: Callable[..., None]
     shared: Mapping[int, Path]
     objectives: tuple[str, ...]
+    judging: Judging | None = None
 
 
 @dataclass
@@ -81,6 +83,7 @@ class Running:
     _failures: int = 0
     _broken: int = 0
     _told: int = 0
+    _warned: bool = False
 
     def __post_init__(self) -> None:
         self._told = self.crew.store.last_report()  # Those are of earlier sessions.
@@ -225,9 +228,10 @@ class Running:
         self.finished[trial.number] = trial
         self._tell_reports()
         self.crew.tell("nas_trial_finished", trial=trial)
-        if trial.state == "completed":
+        self._check_judged(trial)
+        if trial.state != "failed":
             self._failures = 0
-            log.info("trial %d completed: %s", trial.number, dict(trial.metrics or {}))
+            log.info("trial %d %s: %s", trial.number, trial.state, trial.pruned or trial.metrics)
             return
         self._failures += 1
         log.warning("trial %d failed: %s", trial.number, trial.error)
@@ -237,6 +241,23 @@ class Running:
                 f"{trial.number}, with: {trial.error}\nIts traceback is the `details` of the "
                 "trial. The search stopped to save the rest of its budget; max_failures_in_a_row "
                 "sets how many it accepts"
+            )
+
+    def _check_judged(self, trial: Trial) -> None:
+        """Say once if the pruner waits for what nobody reports."""
+        judging = self.crew.judging
+        if judging is None or self._warned or trial.state != "completed":
+            return
+        reported = {name for report in trial.reports for name in report.metrics}
+        if judging.metric not in reported:
+            self._warned = True
+            log.warning(
+                "trial %d completed without reporting %r, by which the pruner judges: nothing is "
+                "pruned so (reported: %s)%s",
+                trial.number,
+                judging.metric,
+                ", ".join(sorted(reported)) or "nothing",
+                nearest(judging.metric, reported),
             )
 
     def _stored(self, number: int) -> Trial:

@@ -24,7 +24,9 @@ from nas_search.events import Events
 from nas_search.executors import Executor, InlineExecutor, LocalExecutor
 from nas_search.executors.local import cores
 from nas_search.inputs import PicklingError, input_path, save_input
+from nas_search.located import located
 from nas_search.lock import locked, refuse_if_locked
+from nas_search.pruning import Judging, judging_of
 from nas_search.recorder import StoreRecorder
 from nas_search.running import Crew, Limits, Running
 from nas_search.store import STORE, StoreError, TrialStore
@@ -70,6 +72,7 @@ class Setup:
     plugins: Plugins
     observers: Sequence[object]
     executor: Executor | None
+    given_pruner: object
     given_space: object
 
 
@@ -89,8 +92,9 @@ def session(setup: Setup) -> Iterator[tuple[Running, Ended]]:
     """
     config, token, ended = setup.config, uuid.uuid4().hex[:12], Ended()
     engine = _engine(setup)
-    _require_usable(setup)
-    facts = _facts(setup)
+    judging = _judging(setup)
+    _require_usable(setup, judging)
+    facts = _facts(setup, judging)
     with locked(setup.folder), ExitStack() as stack:
         _require_same(setup.folder, facts)
         shared = _keep_inputs(setup)
@@ -100,7 +104,8 @@ def session(setup: Setup) -> Iterator[tuple[Running, Ended]]:
         events = Events([*setup.observers, setup.plugins.observers])
         tell = partial(events.tell, experiment=config.name)
         executor = setup.executor or _executor(config)
-        recorder = StoreRecorder(setup.folder.absolute(), token, config.save_weights == "all")
+        saves = config.save_weights == "all"
+        recorder = StoreRecorder(setup.folder.absolute(), token, saves, judging)
         capabilities = setup.plugins.engines[config.execution_engine].info.capabilities
         crew = Crew(
             plan=lambda candidates: engine.plan(setup.base_model, candidates, setup.evaluator),
@@ -111,6 +116,7 @@ def session(setup: Setup) -> Iterator[tuple[Running, Ended]]:
             tell=tell,
             shared=shared,
             objectives=tuple(objectives_of(config, setup.evaluator)),
+            judging=judging,
         )
         finished = {trial.number: trial for trial in store.trials() if trial.state != "running"}
         tell("nas_experiment_started", config=config)
@@ -188,15 +194,27 @@ def _engine(setup: Setup) -> Engine:
     return engine
 
 
-def _require_usable(setup: Setup) -> None:
+def _judging(setup: Setup) -> Judging | None:
+    config, given = setup.config, setup.given_pruner
+    if config.pruner is not None and given is not None:
+        raise ConfigError(f"the pruner is given twice: as {config.pruner!r}, and as {given!r}")
+    with located(config):
+        pruner = given if config.pruner is None else config.pruner
+        objectives = objectives_of(config, setup.evaluator)
+        return judging_of(pruner, config.pruner_options, objectives)
+
+
+def _require_usable(setup: Setup, judging: Judging | None) -> None:
     if not isinstance(setup.evaluator, CheckedEvaluator):
         return
-    objectives = tuple(objectives_of(setup.config, setup.evaluator))
-    if found := tuple(setup.evaluator.problems(setup.space, objectives)):
+    wanted = dict.fromkeys(objectives_of(setup.config, setup.evaluator))
+    if judging is not None:
+        wanted[judging.metric] = None
+    if found := tuple(setup.evaluator.problems(setup.space, tuple(wanted))):
         raise EvaluatorError(found)
 
 
-def _facts(setup: Setup) -> dict[str, str]:
+def _facts(setup: Setup, judging: Judging | None) -> dict[str, str]:
     strategy = re.sub(r" at 0x[0-9a-f]+", "", repr(setup.strategy))
     return {
         "config": msgspec.json.encode(setup.config).decode(),
@@ -206,6 +224,7 @@ def _facts(setup: Setup) -> dict[str, str]:
         "seed": str(setup.config.seed),
         "lookahead": str(setup.config.lookahead_or_default),
         "strategy": strategy,
+        **({} if judging is None else {"pruner": str(judging)}),
         **{f"choice {x!r}": str(choice.domain) for x, choice in setup.space.choices.items()},
         "space": setup.space.digest,
     }
@@ -242,6 +261,7 @@ def _keep_inputs(setup: Setup) -> dict[int, Path]:
         "base_model": setup.base_model,
         "evaluator": setup.evaluator,
         "strategy": setup.strategy,
+        "pruner": setup.given_pruner,
         "space": setup.given_space,
     }
     for name, part in parts.items():

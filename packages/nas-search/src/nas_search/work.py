@@ -16,6 +16,7 @@ import cloudpickle  # type: ignore[import-untyped]
 from nas_core.errors import NasError
 from nas_core.failure import failure_text
 from nas_core.protocols import Job, Result
+from nas_core.pruned import Pruned
 
 from nas_search.recorder import StoreRecorder
 from nas_search.store import StoreError
@@ -117,6 +118,11 @@ def run_job(job: Job, recorder: StoreRecorder, objectives: tuple[str, ...]) -> t
                 recorder.finish(_checked(result, objectives))
     except StoreError:
         raise
+    # The engine has not caught it, so the job is at its end.
+    except Pruned as pruned:
+        if pruned.number in waiting:
+            waiting.discard(pruned.number)
+            recorder.finish(Result(pruned.number, None, pruned=pruned.reason))
     # An engine may be anybody's, and so is the model that it trains.
     except (Exception, SystemExit) as error:  # noqa: BLE001
         problem, details = failure_text(error), traceback.format_exc()

@@ -2,6 +2,7 @@
 
 import builtins
 import itertools
+import json
 import logging
 import pickle
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from nas_search.strategies import (
     MissingExtraError,
     OptunaStrategy,
     Outcome,
+    RegularizedEvolution,
     StrategyError,
     nsga2,
     tpe,
@@ -182,3 +184,42 @@ def test_a_strategy_can_be_pickled_before_it_starts() -> None:
         repr(strategy)
         == "OptunaStrategy(TPESampler(constant_liar=True, n_startup_trials=3), seed=2)"
     )
+
+
+@pytest.mark.parametrize("make", [tpe, nsga2])
+@pytest.mark.parametrize("objectives", [1, 2])
+def test_a_pruned_trial_is_told_as_pruned_with_its_reports(make: Any, objectives: int) -> None:
+    strategy = make(seed=1)
+    space = Space.of([ValueChoice(list(range(100)), label="x")])
+    strategy.start(space, ["maximize", "minimize"][:objectives])
+    for number in range(30):
+        (architecture,) = strategy.propose(1)
+        values = (float(architecture["x"]), 1.0)[:objectives]
+        reports = {1: tuple(v / 2 for v in values), 3: values}
+        pruned = Outcome("pruned", {}, reports=reports)
+        strategy.tell(architecture, pruned if number % 2 else Outcome("completed", {}, values))
+    repeated = optuna.trial.TrialState.FAIL
+    told = [trial for trial in strategy._study.trials if trial.state != repeated]
+    for number, trial in enumerate(told):
+        kept = [values[0] for _, values in sorted(reports_of(trial, objectives))]
+        assert trial.state.name == ("PRUNED" if number % 2 else "COMPLETE")
+        assert list(trial.intermediate_values.values()) == (kept if number % 2 else [])
+
+
+def reports_of(trial: Any, objectives: int) -> list[tuple[int, tuple[float, ...]]]:
+    x = json.loads(trial.params["x"])
+    return [(1, (x / 2,)), (3, (float(x),))] if objectives == 1 else []
+
+
+def test_evolution_breeds_only_what_completed() -> None:
+    strategy = RegularizedEvolution(population_size=4, sample_size=2, seed=1)
+    strategy.start(Space.of([ValueChoice(list(range(100)), label="x")]), ["maximize"])
+    completed = set()
+    for number in range(40):
+        (architecture,) = strategy.propose(1)
+        if number % 3:
+            strategy.tell(architecture, Outcome("pruned", {}, reports={1: (1e9,)}))
+        else:
+            completed.add(architecture)
+            strategy.tell(architecture, Outcome("completed", {}, (1.0,)))
+        assert {individual.architecture for individual in strategy._population} <= completed

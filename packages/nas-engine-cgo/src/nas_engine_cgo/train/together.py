@@ -14,6 +14,7 @@ import torch
 from nas_core.candidate import checked_metrics
 from nas_core.failure import failure_text
 from nas_core.protocols import Recorder, Result
+from nas_core.pruned import Pruned
 from nas_search.evaluators.training import diverged, model_metrics
 
 from nas_engine_cgo.tally import tally
@@ -56,6 +57,11 @@ class _Progress:
     seconds: float = 0.0
     error: str | None = None
     details: str | None = None
+    pruned: str | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        return self.error is not None or self.pruned is not None
 
     def fail(self, error: BaseException) -> None:
         self.error = failure_text(error)
@@ -84,12 +90,12 @@ class _Course:
                 with self._alone(member):
                     if not math.isfinite(loss):
                         raise diverged(loss, epoch)
-            yield from self._drop_failed()
+            yield from self._drop_ended()
             if self._loop.members and (left <= 0 or epoch % recipe.validate_every == 0):
                 self._measure("")
-            yield from self._drop_failed()
+            yield from self._drop_ended()
             self._end_epoch(epoch, losses)
-            yield from self._drop_failed()
+            yield from self._drop_ended()
         yield from self._conclude()
 
     def _note(self) -> None:
@@ -143,7 +149,7 @@ class _Course:
         for which in self._loop.measured() if self._loop.members else ():
             if which or not any("train_loss" in p.metrics for p in self._progress.values()):
                 self._measure(which)
-        yield from self._drop_failed()
+        yield from self._drop_ended()
         for number, member in enumerate(self._loop.members):
             with self._alone(member):
                 progress, module = self._progress[member], self._loop.finished(number)
@@ -158,28 +164,30 @@ class _Course:
 
     @contextmanager
     def _alone(self, member: Member) -> Iterator[None]:
-        """What is raised in the block fails this member, unless it has failed before."""
+        """What is raised in the block ends this member, unless it has failed before."""
         progress = self._progress[member]
         try:
             yield
+        except Pruned as pruned:
+            progress.pruned = pruned.reason
         # Metrics and recorders are anybody's code.
         except (Exception, SystemExit) as error:  # noqa: BLE001
             if progress.error is None:
                 progress.fail(error)
 
-    def _drop_failed(self) -> Iterator[Result]:
-        """The results of members that have failed, who take no further part."""
+    def _drop_ended(self) -> Iterator[Result]:
+        """The results of members that have failed or were pruned: they take no further part."""
         members = self._loop.members
-        failed = [member for member in members if self._progress[member].error is not None]
-        if not failed:
+        ended = [member for member in members if self._progress[member].has_ended]
+        if not ended:
             return
         self._charge()
-        kept = [number for number, member in enumerate(members) if member not in failed]
+        kept = [number for number, member in enumerate(members) if member not in ended]
         if kept:
             self._loop.keep(kept)
         else:
             self._loop.members = []
-        for member in failed:
+        for member in ended:
             yield self._result(member)
 
     def _charge(self) -> None:
@@ -191,8 +199,14 @@ class _Course:
 
     def _result(self, member: Member) -> Result:
         found = self._progress[member]
-        metrics = found.metrics if found.error is None else None
-        return Result(member.candidate.number, metrics, found.error, found.details, found.seconds)
+        return Result(
+            member.candidate.number,
+            None if found.has_ended else found.metrics,
+            found.error,
+            found.details,
+            found.seconds,
+            found.pruned,
+        )
 
 
 @contextmanager

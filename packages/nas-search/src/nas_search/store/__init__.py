@@ -6,7 +6,7 @@ what differs between the two.
 
 from nas_search.store.address import RECORD, STORE, Address, Database
 from nas_search.store.errors import StoreError, StoreExistsError
-from nas_search.store.records import Report, State, Trial
+from nas_search.store.records import Event, Report, State, Trial
 from nas_search.store.trials import TrialStore
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "STORE",
     "Address",
     "Database",
+    "Event",
     "Report",
     "State",
     "StoreError",

@@ -73,5 +73,17 @@ DROP TABLE old_reports;
     if statement
 )
 
-MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {3: _to_3}
+
+def _to_4(connection: Connection) -> None:
+    """Pruned trials; when a trial ended, among the reports. Of the old ones: after its own last."""
+    connection.exec_driver_sql("ALTER TABLE trials ADD COLUMN pruned TEXT")
+    connection.exec_driver_sql("ALTER TABLE trials ADD COLUMN ended_after BIGINT")
+    connection.exec_driver_sql(
+        "UPDATE trials SET ended_after = coalesce((SELECT max(ordinal) FROM reports WHERE "
+        "reports.experiment = trials.experiment AND reports.trial = trials.number), 0) "
+        "WHERE state <> 'running'"
+    )
+
+
+MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {3: _to_3, 4: _to_4}
 """By the version that they lead to, in its order."""

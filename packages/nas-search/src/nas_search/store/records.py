@@ -9,9 +9,9 @@ from typing import Literal
 from nas_core.architecture import Architecture
 from nas_core.protocols import Candidate
 
-__all__ = ["Report", "State", "Trial"]
+__all__ = ["Event", "Report", "State", "Trial"]
 
-State = Literal["running", "completed", "failed"]
+State = Literal["running", "completed", "failed", "pruned"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,16 @@ class Report:
 
 
 @dataclass(frozen=True)
+class Event:
+    """Something that happened to a trial: it reported at a ``step``, or it ended, without one."""
+
+    number: int
+    step: int | None
+    metrics: Mapping[str, float]
+    state: State
+
+
+@dataclass(frozen=True)
 class Trial:
     """The stored record of one candidate.
 
@@ -31,7 +41,7 @@ class Trial:
         architecture: what was tried.
         digest: that of the architecture.
         seed: the seed of everything random in the trial.
-        state: ``"running"``, ``"completed"`` or ``"failed"``.
+        state: ``"running"``, ``"completed"``, ``"failed"`` or ``"pruned"``.
         metrics: metric → value if it completed.
         error: one line that says what went wrong if it failed.
         details: the traceback or the end of the worker's output.
@@ -42,6 +52,7 @@ class Trial:
         reports: intermediate metrics, in the order of their steps.
         session: the run that works or has worked on it; empty if that one is dead.
         weights: the SHA-256 of its file of weights, if it has any.
+        pruned: at which step, and why, if it was pruned.
     """
 
     number: int
@@ -59,8 +70,14 @@ class Trial:
     reports: tuple[Report, ...] = field(default=(), compare=False)
     session: str = field(default="", compare=False)
     weights: str | None = None
+    pruned: str | None = None
 
     @property
     def candidate(self) -> Candidate:
         """What an engine needs of it."""
         return Candidate(self.number, self.architecture, self.seed)
+
+    @property
+    def intermediate(self) -> Mapping[str, float]:
+        """The metrics that it reported last: all that is known of one that was pruned."""
+        return self.reports[-1].metrics if self.reports else {}

@@ -44,9 +44,8 @@ LIKE_IT = select(trials.c.number, trials.c.digest, trials.c.state, trials.c.sess
     _here, or_(trials.c.number == NUMBER, trials.c.digest == bindparam("_digest"))
 )
 START_ANEW = update(trials).where(_this).values(session=SESSION, started=bindparam("_started"))
-FINISH = update(trials).where(_mine)
 
-_columns = [column for column in trials.c if column.name != "experiment"]
+_columns = [c for c in trials.c if c.name not in ("experiment", "ended_after")]
 ALL_TRIALS = select(*_columns).where(_here).order_by(trials.c.number)
 ONE_TRIAL = select(*_columns).where(_this)
 FINISHED = select(func.count().label("ended")).select_from(trials).where(_here, ~_running)
@@ -64,6 +63,7 @@ DROP_REPORTS_LEFT = delete(reports).where(
 DROP_LEFT = delete(trials).where(_left)
 
 _reported = select(experiments.c.reported).where(experiments.c.id == EXPERIMENT)
+FINISH = update(trials).where(_mine).values(ended_after=_reported.scalar_subquery())
 _same_report = exists().where(
     reports.c.experiment == EXPERIMENT,
     reports.c.trial == NUMBER,
@@ -86,6 +86,11 @@ COUNT_REPORT = (
     .values(reported=experiments.c.reported + literal_column("1"))
 )
 LAST_REPORT = _reported
+ORDINAL_OF = select(reports.c.ordinal).where(
+    reports.c.experiment == EXPERIMENT,
+    reports.c.trial == NUMBER,
+    reports.c.made == bindparam("_made"),
+)
 DROP_REPORTS = delete(reports).where(reports.c.experiment == EXPERIMENT, reports.c.trial == NUMBER)
 
 
@@ -98,3 +103,15 @@ def _reports(*which: object) -> Select[tuple[int, int, int, str]]:
 ALL_REPORTS = _reports()
 REPORTS_OF_ONE = _reports(reports.c.trial == NUMBER)
 REPORTS_AFTER = _reports(reports.c.ordinal > bindparam("_ordinal"))
+
+AFTER: BindParameter[int] = bindparam("_after")
+UNTIL: BindParameter[int] = bindparam("_until")
+REPORTS_BETWEEN = _reports(reports.c.ordinal > AFTER, reports.c.ordinal <= UNTIL)
+COUNT_UNTIL = (
+    select(func.count().label("reports"))
+    .select_from(reports)
+    .where(reports.c.experiment == EXPERIMENT, reports.c.ordinal <= AFTER)
+)
+ENDS_BETWEEN = select(
+    trials.c.ended_after, trials.c.number, trials.c.state, trials.c.metrics
+).where(_here, trials.c.ended_after >= AFTER, trials.c.ended_after < UNTIL)

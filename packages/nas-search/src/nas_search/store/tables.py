@@ -19,7 +19,7 @@ from sqlalchemy import (
 
 __all__ = ["VERSION", "experiments", "facts", "metadata", "reports", "trials"]
 
-VERSION = 3
+VERSION = 4
 """Of the schema. A change of it is a migration: see ``migrations.py``."""
 
 metadata = MetaData()
@@ -60,6 +60,9 @@ trials = Table(
     Column("started", Double, nullable=False),
     Column("finished", Double),
     Column("weights", Text),
+    Column("pruned", Text),
+    # The ordinal of the report that was the last one when the trial ended.
+    Column("ended_after", BigInteger),
     UniqueConstraint("experiment", "digest"),
 )
 

@@ -22,7 +22,7 @@ from sqlalchemy import Connection, Row
 from nas_search.store import statements as sql
 from nas_search.store.backend import Backend
 from nas_search.store.errors import explained
-from nas_search.store.records import Report, Trial
+from nas_search.store.records import Event, Report, Trial
 from nas_search.store.sqlite import SQLite, create_file
 
 __all__ = ["TrialStore"]
@@ -149,8 +149,13 @@ class TrialStore:
 
         return self._write(begin)
 
-    def report(self, number: int, step: int, metrics: Mapping[str, float], session: str) -> None:
-        """Store intermediate metrics; of several of one step the last one counts."""
+    def report(
+        self, number: int, step: int, metrics: Mapping[str, float], session: str
+    ) -> int | None:
+        """Store intermediate metrics; of several of one step the last one counts.
+
+        Gives back the report's ordinal; ``None`` if the session may not write any more.
+        """
         row = self._with(
             _number=number,
             _session=session,
@@ -160,11 +165,12 @@ class TrialStore:
             _made=time.time(),
         )
 
-        def report(connection: Connection) -> None:
+        def report(connection: Connection) -> int | None:
             if connection.execute(sql.NEW_REPORT, row).rowcount:
                 connection.execute(sql.COUNT_REPORT, self._with())
+            return connection.execute(sql.ORDINAL_OF, row).scalar()
 
-        self._write(report)
+        return self._write(report)
 
     def finish(
         self,
@@ -181,10 +187,11 @@ class TrialStore:
         this = self._with(_number=result.number, _session=session)
         metrics = result.metrics
         row = {
-            "state": "failed" if metrics is None else "completed",
+            "state": "failed" if result.failed else "pruned" if metrics is None else "completed",
             "metrics": None if metrics is None else msgspec.json.encode(metrics).decode(),
             "error": _storable(result.error),
             "details": _storable(result.details),
+            "pruned": _storable(result.pruned),
             "seconds": result.seconds,
             "finished": time.time(),
             "weights": weights,
@@ -207,6 +214,24 @@ class TrialStore:
         """The reports that were stored later, as they came: ordinal, trial and report."""
         (rows,) = self._read(sql.REPORTS_AFTER, _ordinal=ordinal)
         return [(row.ordinal, row.trial, _report(row)) for row in rows]
+
+    def events(self, after: int, until: int) -> tuple[int, list[Event]]:
+        """What happened between two reports, in its order: the same for all who ask.
+
+        Args:
+            after: the ordinal of a report, which is left out; 0 to begin at the beginning.
+            until: the ordinal of a later report, which comes last.
+
+        Returns:
+            How many reports there are up to ``after``, since those of trials that start anew are
+            removed; and the events.
+        """
+        counted, reported, ended = self._read(
+            sql.COUNT_UNTIL, sql.REPORTS_BETWEEN, sql.ENDS_BETWEEN, _after=after, _until=until
+        )
+        found = [((row.ordinal, -1), _reporting(row)) for row in reported]
+        found += [((row.ended_after, row.number), _ending(row)) for row in ended]
+        return counted[0].reports, [event for _, event in sorted(found, key=lambda each: each[0])]
 
     def trial(self, number: int) -> Trial | None:
         """One trial with its reports."""
@@ -277,6 +302,15 @@ def _storable(text: str | None) -> str | None:
 
 def _report(row: Row[Any]) -> Report:
     return Report(row.step, msgspec.json.decode(row.metrics))
+
+
+def _reporting(row: Row[Any]) -> Event:
+    return Event(row.trial, row.step, msgspec.json.decode(row.metrics), "running")
+
+
+def _ending(row: Row[Any]) -> Event:
+    metrics = {} if row.metrics is None else msgspec.json.decode(row.metrics)
+    return Event(row.number, None, metrics, row.state)
 
 
 def _trial(row: Row[Any], reports: Mapping[int, Report]) -> Trial:

@@ -43,6 +43,9 @@ class RegularizedEvolution:
     no other dominates. A child that was proposed before is mutated on, so that no architecture is
     proposed twice.
 
+    Only what completed joins the population. The last value of a pruned trial is from less training
+    than that of the others, and would not be compared fairly, for or against it.
+
     >>> RegularizedEvolution(population_size=10, sample_size=3, seed=1)
     RegularizedEvolution(population_size=10, sample_size=3, crossover_probability=0.0, seed=1)
     """
@@ -86,7 +89,7 @@ class RegularizedEvolution:
         return proposals
 
     def tell(self, architecture: Architecture, outcome: Outcome) -> None:
-        """Let an architecture that completed join the population; a failed one has no children."""
+        """Let an architecture that completed join the population; no other has children."""
         self._unseen.add(architecture)
         if outcome.status == "completed" and outcome.values is not None:
             fitness = tuple(s * v for s, v in zip(self._signs, outcome.values, strict=True))

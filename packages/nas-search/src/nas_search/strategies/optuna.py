@@ -75,11 +75,19 @@ class OptunaStrategy:
         return proposals
 
     def tell(self, architecture: Architecture, outcome: Outcome) -> None:
-        """Tell the sampler the objectives; a failed trial is told as failed."""
+        """Tell the sampler the objectives; a failed trial is told as failed.
+
+        A pruned one is told as pruned, with its reports; where there are several objectives Optuna
+        keeps no reports.
+        """
         self._unseen.add(architecture)
         if trials := self._pending.get(architecture):
             # The last one: a duplicate is told at once, while the first may still be running.
-            self._finish(trials.pop(), outcome.values if outcome.status != "failed" else None)
+            trial = trials.pop()
+            if outcome.status == "pruned":
+                self._prune(trial, outcome.reports)
+            else:
+                self._finish(trial, outcome.values if outcome.status != "failed" else None)
 
     def _next(self) -> Architecture | None:
         for _ in range(REPEATS):
@@ -111,6 +119,14 @@ class OptunaStrategy:
         self._read(trial)
         self._pending[architecture].append(trial)
         return architecture
+
+    def _prune(self, trial: "optuna.Trial", reports: Mapping[int, tuple[float, ...]]) -> None:
+        with quiet_optuna() as module:
+            if len(self._study.directions) == 1:
+                for step, (value,) in reports.items():
+                    if step >= 0:  # Optuna knows no others
+                        trial.report(value, step)
+            self._study.tell(trial, state=module.trial.TrialState.PRUNED)
 
     def _finish(self, trial: "optuna.Trial", values: Sequence[float] | None) -> None:
         with quiet_optuna() as module:
@@ -183,7 +199,11 @@ def nsga2(seed: int = 0, **options: Any) -> OptunaStrategy:
 
 @contextmanager
 def quiet_optuna(what: str = "the strategy", extra: str = "optuna") -> Iterator[Any]:
-    """Give Optuna, quiet: its log of studies and failed trials is not the user's concern."""
+    """Give Optuna, quiet: its log of studies and failed trials is not the user's concern.
+
+    Raises:
+        MissingExtraError: it is not installed; the message says for what it is needed.
+    """
     try:
         import optuna  # an optional dependency
     except ImportError as error:

@@ -8,7 +8,7 @@ from nas_core import Architecture, NasError, Space
 from nas_core.errors import Place, nearest
 from nas_core.protocols import Direction
 
-Status = Literal["completed", "failed", "duplicate"]
+Status = Literal["completed", "failed", "pruned", "duplicate"]
 
 
 class StrategyError(NasError, ValueError):
@@ -44,8 +44,9 @@ class Outcome:
     """What became of one proposed architecture.
 
     ``values`` are the objectives in the order of the directions given to ``Strategy.start``;
-    ``None`` when there are none: the trial failed, or it is a duplicate of one whose result is not
-    known yet.
+    ``None`` when there are none: the trial failed or was pruned, or it is a duplicate of one whose
+    result is not known yet. ``reports`` has what a pruned one has reported of the objectives, by
+    step: measured after less training, it is no result.
 
     >>> Outcome("completed", {"accuracy": 0.9}, (0.9,)).values
     (0.9,)
@@ -54,6 +55,7 @@ class Outcome:
     status: Status
     metrics: Mapping[str, float] = field(default_factory=dict)
     values: tuple[float, ...] | None = None
+    reports: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
 
 
 @runtime_checkable
