@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from nas_core.failure import failure_text
 from nas_core.protocols import Candidate, Job, Result
 from pebble import ProcessExpired
 
+from nas_search.division import part_of
 from nas_search.executors.inline import InlineExecutor
 from nas_search.executors.protocol import Executor
 from nas_search.pruning import Judging
@@ -51,6 +52,8 @@ class Limits:
     """When to stop what."""
 
     jobs: int
+    trials: int
+    lookahead: int
     trial_seconds: float | None
     deadline: float | None
     failures_in_a_row: int | None
@@ -112,7 +115,7 @@ class Running:
             TimeIsUp: the deadline came first.
         """
         while number not in self.finished:
-            self._flush()
+            self._flush(number + self.limits.lookahead)
             self._collect()
         return self.finished[number]
 
@@ -122,11 +125,26 @@ class Running:
         while self._jobs:
             self._collect()
 
-    def _flush(self) -> None:
-        batch, self._batch = self._batch, []
-        for part in divided(batch, self.limits.jobs - len(self._jobs)):
-            for job in self.crew.plan(part):
+    def _flush(self, proposed: float = math.inf) -> None:
+        """Submit what waits, but for trials that will be merged with some not yet proposed.
+
+        Args:
+            proposed: how many trials have been; infinite if there will be no more.
+        """
+        waiting, self._batch = self._batch, []
+        for part, candidates in groupby(waiting, key=self._part):
+            if part.stop > proposed:
+                self._batch += candidates
+                continue
+            for job in self.crew.plan(list(candidates)):
                 self._submit(job)
+
+    def _part(self, candidate: Candidate) -> range:
+        """The trials that the candidate is planned with."""
+        number, limits = candidate.number, self.limits
+        if not self.crew.merges:
+            return range(number, number + 1)
+        return part_of(number, lookahead=limits.lookahead, jobs=limits.jobs, trials=limits.trials)
 
     def _submit(self, job: Job) -> None:
         crew = self.crew
@@ -265,18 +283,6 @@ class Running:
         if trial is None:
             raise StoreError(self.crew.store.place, f"trial {number} has vanished from the store")
         return trial
-
-
-def divided(batch: Sequence[Candidate], slots: int) -> list[Sequence[Candidate]]:
-    """A batch in contiguous parts as equal as can be, one for each free slot: so all have work.
-
-    >>> divided([10, 11, 12, 13, 14], 2), divided([10], 2), divided([10, 11], 0), divided([], 3)
-    ([[10, 11, 12], [13, 14]], [[10]], [[10, 11]], [])
-    """
-    count = max(1, min(slots, len(batch)))
-    size, larger = divmod(len(batch), count)
-    ends = [size * i + min(i, larger) for i in range(count + 1)]
-    return [batch[a:b] for a, b in pairwise(ends) if a < b]
 
 
 def _explained(error: BaseException | None, limit: float | None) -> str:

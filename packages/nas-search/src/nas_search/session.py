@@ -296,6 +296,8 @@ def _executor(config: ExperimentConfig) -> Executor:
 def _limits(config: ExperimentConfig) -> Limits:
     return Limits(
         jobs=config.trial_concurrency if config.executor == "local" else 1,
+        trials=config.max_trials,
+        lookahead=config.lookahead_or_default,
         trial_seconds=config.trial_time_limit,
         deadline=None if config.max_seconds is None else time.monotonic() + config.max_seconds,
         failures_in_a_row=config.max_failures_in_a_row,

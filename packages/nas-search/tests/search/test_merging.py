@@ -1,10 +1,17 @@
 """Engines that merge candidates, and engines that have options."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+from random import Random
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from nas_core import EngineInfo
 from nas_core.errors import EngineOptionError
 from nas_core.plugins import EngineRecord, Plugins, load_plugins
 from nas_search import StoreError
+from nas_search.division import part_of
 
 
 def joined(jobs, note):
@@ -87,20 +94,65 @@ def test_it_is_given_all_that_can_be_had_without_waiting(merging):
 
 
 @pytest.mark.parametrize(
-    ("workers", "first"),
-    [(2, [[0, 1, 2, 3], [4, 5, 6, 7]]), (3, [[0, 1, 2], [3, 4, 5], [6, 7]])],
+    ("workers", "parts"),
+    [
+        (2, [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9], [10, 11]]),
+        (3, [[0, 1, 2], [3, 4, 5], [6, 7], [8, 9], [10], [11]]),
+    ],
 )
-def test_a_batch_is_divided_among_the_free_workers(merging, widths, workers, first):
+def test_what_is_merged_depends_on_numbers_only(merging, widths, workers, parts):
     one, engine = merging(
         executor="local", trial_concurrency=workers, lookahead=8, max_trials=12, name="divided"
     )
     one.run()
-    assert engine.planned[:workers] == first
-    assert sorted(number for part in engine.planned for number in part) == list(range(12))
+    assert engine.planned == parts
     inline, _ = merging(max_trials=12, lookahead=8, name="inline")
     inline.run()
     assert widths(one) == widths(inline)
     assert [t.metrics for t in one.trials] == [t.metrics for t in inline.trials]
+
+
+class Threads:
+    """An executor whose jobs end in any order."""
+
+    def __init__(self, seed):
+        self.pool, self.random = ThreadPoolExecutor(3), Random(seed)
+
+    def submit(self, work):
+        return self.pool.submit(self._run, work, self.random.random() / 20)
+
+    def _run(self, work, seconds):
+        time.sleep(seconds)
+        return work()
+
+    def shutdown(self):
+        self.pool.shutdown()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_ends_first(merging, seed):
+    one, engine = merging(
+        executor="local", trial_concurrency=3, lookahead=7, max_trials=24, name=f"order{seed}"
+    )
+    one._executor = Threads(seed)
+    one.run()
+    assert engine.planned == [
+        [0, 1, 2], [3, 4], [5, 6], [7, 8, 9], [10, 11], [12, 13],
+        [14, 15, 16], [17, 18], [19, 20], [21], [22], [23],
+    ]  # fmt: skip
+
+
+@given(st.data())
+def test_parts_can_be_had_while_those_before_run(data):
+    """Each trial is in one part, and the last of a part never waits for the part itself."""
+    jobs = data.draw(st.integers(1, 6))
+    lookahead, trials = data.draw(st.integers(jobs, 20)), data.draw(st.integers(1, 60))
+    parts = [part_of(n, lookahead=lookahead, jobs=jobs, trials=trials) for n in range(trials)]
+    assert [n for part in dict.fromkeys(parts) for n in part] == list(range(trials))
+    for number, part in enumerate(parts):
+        assert number in part
+        assert part.stop - 1 - lookahead < part.start
+    assert len(set(parts[:lookahead])) == min(jobs, lookahead, trials)
 
 
 @pytest.mark.parametrize("executor", ["inline", "local"])
