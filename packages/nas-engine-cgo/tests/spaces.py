@@ -1,4 +1,4 @@
-"""Model spaces whose candidates differ in everything that merging has to cope with."""
+"""Model spaces over 8x8 images whose candidates differ in all that merging has to cope with."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Cells(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(2, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4))
+        self.stem = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4))
         self.first = nn.NasBench201Cell(OPERATIONS, 4, 4, label="cell")
         self.down = nn.Conv2d(4, 8, 2, stride=2)
         self.second = nn.NasBench201Cell(OPERATIONS, 8, 8, label="cell")
@@ -71,7 +71,7 @@ class Blocks(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         width = nn.ValueChoice([4, 6], label="width")
-        self.stem = nn.Conv2d(2, width, 3, padding=1)
+        self.stem = nn.Conv2d(1, width, 3, padding=1)
         self.blocks = nn.Repeat(lambda i: Separable(width, f"block{i}"), (0, 3), label="depth")
         self.drop = nn.Dropout2d(0.2)
         self.head = nn.Linear(width, 3)
@@ -89,7 +89,7 @@ class Mlp(nn.Module):
         width = nn.ValueChoice([8, 16], label="width")
         self.layers = nn.Sequential(
             nn.Flatten(),
-            nn.Linear(2 * 6 * 6, width),
+            nn.Linear(8 * 8, width),
             nn.LayerChoice({"relu": nn.ReLU(), "gelu": nn.GELU()}, label="act"),
             nn.Dropout(0.1),
             nn.LayerChoice({"norm": nn.LayerNorm(width), "skip": nn.Identity()}, label="norm"),
@@ -119,17 +119,17 @@ class Block(nn.Module):
 
 @nas.model_wrapper
 class Transformer(nn.Module):
-    """Pixels as tokens, in blocks of attention."""
+    """Rows as tokens, in blocks of attention."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.embed = nn.Linear(2, 8)
+        self.embed = nn.Linear(8, 8)
         heads = nas.choose([2, 4], label="heads")
         self.blocks = nn.Repeat(lambda i: Block(8, heads), (1, 2), label="depth")
         self.head = nn.Linear(8, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.blocks(self.embed(x.flatten(2).transpose(1, 2))).mean(1))
+        return self.head(self.blocks(self.embed(x.flatten(1, 2))).mean(1))
 
 
 SPACES = {"cells": Cells, "blocks": Blocks, "mlp": Mlp, "transformer": Transformer}

@@ -10,8 +10,10 @@ import torch
 from alone import TOLERANCE, Alone, Heard, assert_as_alone, assert_weights_equal, jobs_of
 from nas_core import Result
 from nas_engine_cgo.job import MergedJob
+from nas_engine_cgo.train import Options
 from nas_search.evaluators import SupervisedEvaluator
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 MEMBERS, BAD = 16, 5
 X = torch.randn(30, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -88,10 +90,12 @@ def recipe(**more: Any) -> SupervisedEvaluator:
     return SupervisedEvaluator(**{**given, **more})
 
 
-def run(jobs: list[Alone], refused: frozenset[int] = frozenset()) -> tuple[list[Result], Heard]:
+def run(
+    jobs: list[Alone], refused: frozenset[int] = frozenset(), options: Options | None = None
+) -> tuple[list[Result], Heard]:
     heard = Heard(refused)
-    results = list(MergedJob(tuple(jobs)).run(heard))  # type: ignore[arg-type]
-    return sorted(results, key=lambda result: result.number), heard
+    job = MergedJob(tuple(jobs), options or Options())  # type: ignore[arg-type]
+    return sorted(job.run(heard), key=lambda result: result.number), heard
 
 
 def assert_only_it_failed(
@@ -116,6 +120,64 @@ def test_others_are_not_touched(name: str) -> None:
     make, error = CULPRITS[name]
     builds = [make if number == BAD else good for number in range(MEMBERS)]
     assert_only_it_failed(jobs_of(builds, recipe()), error)
+
+
+def test_where_bits_count_many_failures_change_no_bit_of_the_others() -> None:
+    bad = {1: "nan", 4: "forward", 7: "backward", 10: "memory", 13: "memory of the CPU"}
+    stopped, exact = 15, Options(exact=True, cluster_size=MEMBERS)
+    builds = [CULPRITS[bad[n]][0] if n in bad else good for n in range(MEMBERS)]
+    jobs = jobs_of(builds, recipe())
+    results, heard = run(jobs, frozenset({stopped}), exact)
+    assert [result.number for result in results if result.failed] == [*bad, stopped]
+    for number, name in bad.items():
+        assert CULPRITS[name][1] in str(results[number].error)
+    sound = [n for n in range(MEMBERS) if n not in bad and n != stopped]
+    for others, options in ((sound, exact), (sound[:3], exact)):
+        without, other = run([jobs[number] for number in others], options=options)
+        for result in without:
+            number = result.number
+            assert results[number].metrics == result.metrics
+            assert heard.reports[number] == other.reports[number]
+            for path, tensor in other.weights[number].items():
+                assert torch.equal(heard.weights[number][path], tensor), (number, path)
+
+
+class Limited(TorchFunctionMode):
+    """Memory for tensors of so many bytes."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most, self.refused = most, 0
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        made = func(*args, **(kwargs or {}))
+        if isinstance(made, Tensor) and made.device.type != "meta" and made.nbytes > self.most:
+            self.refused += 1
+            raise torch.OutOfMemoryError(f"no room for {made.nbytes} bytes")
+        return made
+
+
+@pytest.mark.parametrize("epochs", [3, 20])
+def test_members_that_have_no_room_together_are_trained_in_halves(epochs: int) -> None:
+    """Twenty epochs are worth to be timed before, which runs out of memory as well."""
+
+    def wide() -> nn.Module:
+        return nn.Sequential(nn.Linear(6, 64), nn.ReLU(), nn.Linear(64, 3))
+
+    jobs = jobs_of([wide] * 8, recipe(epochs=epochs))
+    with Limited(2 * 6 * 64 * 8) as limit:  # the weights of two
+        results, heard = run(jobs)
+    assert limit.refused > 0
+    assert [result.error for result in results] == [None] * 8
+    for number, job in enumerate(jobs):
+        alone = Heard()
+        (expected,) = job.run(alone)
+        assert results[number].metrics == pytest.approx(
+            expected.metrics, rel=TOLERANCE, abs=TOLERANCE
+        )
+        assert_weights_equal(heard.weights[number], alone.weights[number], number)
 
 
 def test_metric_that_raises() -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
 from typing import Any
 
 import nas_core as nas
 import nas_core.nn as nn
 import pytest
+import spaces
 import torch
 from nas_core import Candidate
 from nas_core.testing import Recording
@@ -16,12 +15,6 @@ from nas_engine_cgo.engine import CgoEngine
 from nas_engine_cgo.train import Options
 from nas_engine_graph.engine import GraphEngine
 from nas_search.evaluators import SupervisedEvaluator
-
-_SPEC = importlib.util.spec_from_file_location("cgo_spaces", Path(__file__).parent / "spaces.py")
-assert _SPEC is not None
-assert _SPEC.loader is not None
-spaces = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(spaces)
 
 OPTIMIZERS: dict[str, dict[str, Any]] = {
     "SGD": {"momentum": 0.9, "nesterov": True, "weight_decay": 1e-3},
@@ -33,7 +26,7 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
 
 def data(dtype: torch.dtype, size: int = 44) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(5)
-    x = torch.randn(size, 2, 6, 6, generator=generator, dtype=torch.float64).to(dtype)
+    x = torch.randn(size, 1, 8, 8, generator=generator, dtype=torch.float64).to(dtype)
     return x, torch.randint(0, 3, (size,), generator=generator)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from nas_search import Experiment, ExperimentConfig
+from nas_search import Experiment, ExperimentConfig, StrategyConfig
 
 SPACE = """
 import nas_core as nas
@@ -29,6 +29,53 @@ rates = nn.ValueChoice([0.1, 0.2], label="lr")
 evaluator = SupervisedEvaluator(
     train=(x, (x.sum(1) > 0).long()), optimizer_options={"lr": rates}, steps=6, batch_size=8,
     device="cpu", threads=1,
+)
+"""
+
+DANGEROUS = """
+import os, signal
+import nas_core as nas
+import nas_core.nn as nn
+import torch
+from nas_search.evaluators import SupervisedEvaluator
+
+@nas.basic_unit
+class Way(nn.Module):
+    def __init__(self, way):
+        super().__init__()
+        self.way, self.step = way, 0
+
+    def forward(self, x):
+        self.step += self.training
+        if self.step == 5:
+            match self.way:
+                case "nan":
+                    return x * float("nan")
+                case "raises":
+                    raise ValueError("no way")
+                case "memory":
+                    return x.new_empty(1 << 60)
+                case "exits":
+                    os._exit(3)
+                case "killed":
+                    os.kill(os.getpid(), signal.SIGKILL)
+        return x.relu()
+
+@nas.model_wrapper
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.norm, self.last = nn.Linear(3, 8), nn.BatchNorm1d(8), nn.Linear(8, 2)
+        ways = ["nan", "a", "exits", "raises", "b", "c", "killed", "memory", *"defghijk"]
+        self.way = Way(nn.ValueChoice(ways, label="way"))
+
+    def forward(self, x):
+        return self.last(self.norm(self.way(self.first(x))))
+
+x = torch.linspace(-1, 1, 60).reshape(20, 3)
+evaluator = SupervisedEvaluator(
+    train=(x, (x.sum(1) > 0).long()), optimizer_options={"lr": 0.1, "momentum": 0.9}, epochs=3,
+    batch_size=8, device="cpu", threads=1,
 )
 """
 
@@ -67,3 +114,39 @@ def test_the_candidates_of_a_job_are_trained_as_one(executor: str, tmp_path: Pat
         (tuple(part), f"{count} trained as one, clusters of 4, contiguous: as asked for")
         for part in parts
     ]
+
+
+def test_a_member_that_ends_the_process_is_one_failed_trial(tmp_path: Path) -> None:
+    """What the others get is what they get one by one, to the bit."""
+    (tmp_path / "cgo_dangerous.py").write_text(DANGEROUS)
+    found = {}
+    for engine, options in (("graph", {}), ("cgo", {"exact": True})):
+        config = ExperimentConfig(
+            directory=str(tmp_path / engine),
+            execution_engine=engine,
+            engine_options=options,
+            executor="local",
+            trial_concurrency=2,
+            max_trials=16,
+            lookahead=16,
+            strategy=StrategyConfig("grid"),
+            model="cgo_dangerous.py:Net",
+            evaluator="cgo_dangerous.py:evaluator",
+            root=str(tmp_path),
+        )
+        experiment = Experiment.from_config(config)
+        experiment.run()
+        found[engine] = {trial.architecture["way"]: trial for trial in experiment.trials}
+    expected = {
+        "nan": "FloatingPointError",
+        "raises": "ValueError: no way",
+        "memory": "RuntimeError",
+        "exits": "the worker process died: it ended itself with exit code 3",
+        "killed": "the worker process died: SIGKILL",
+    }
+    failed = {way: trial.error for way, trial in found["cgo"].items() if trial.error}
+    assert failed.keys() == expected.keys()
+    for way, error in expected.items():
+        assert error in str(failed[way])
+    for way, trial in found["graph"].items():
+        assert found["cgo"][way].metrics == trial.metrics

@@ -108,7 +108,7 @@ class _Probe:
         """As many as the cache holds the largest activation of."""
         largest = max((largest_activation(p) for p in self._traced if p), default=1)
         size = max(1, min(most, cache_bytes() // max(1, largest)))
-        return _Setting(size, "contiguous")
+        return _Setting(size, self._options.layout)
 
     def steps(self) -> int | None:
         """How many steps the training takes; None if that is not known."""

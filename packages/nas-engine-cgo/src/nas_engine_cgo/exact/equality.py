@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import Any
 
 import torch
@@ -16,6 +17,9 @@ from nas_engine_cgo.state import Entry, Stream, drawing, joined
 from nas_engine_cgo.write import Function
 
 __all__ = ["Verdict", "compare"]
+
+_ENOUGH, _MOST_DRAWS = 256, 32
+"""How many numbers tell that two ways to round are one: of single sums many agree by chance."""
 
 Write = Callable[[Sequence[Program]], tuple[Function, Callable[..., Any]]]
 """Merges programs: the function, and it compiled."""
@@ -92,8 +96,21 @@ def compare(
         canonical: value → the value that is computed in its place: which operands are shared.
         write: merges programs.
     """
-    trials = _trials(programs, step, canonical)
-    function, call = write([trial.program() for trial in trials])
+    member, index = step.calls[0]
+    facts = programs[member].facts
+    sizes = [prod(facts[n].shape) for n in programs[member].calls[index].outputs]
+    draws = min(_MOST_DRAWS, -(-_ENOUGH // max(1, min(sizes) * len(step.calls))))
+    verdicts: list[Verdict] = []
+    for draw in range(draws):
+        trials = _trials(programs, step, canonical, draw)
+        if not verdicts:
+            function, call = write([trial.program() for trial in trials])
+        verdicts.append(_verdict(trials, function, call))
+    gradients = zip(*(verdict.gradients for verdict in verdicts), strict=True)
+    return Verdict(all(v.results for v in verdicts), tuple(map(all, gradients)))
+
+
+def _verdict(trials: Sequence[_Trial], function: Function, call: Callable[..., Any]) -> Verdict:
     results, gradients, operands = _fused(trials, function, call)
     alone = [trial.run() for trial in trials]
     right = [same_bits(a, b[0]) for a, b in zip(results, alone, strict=True)]
@@ -112,7 +129,7 @@ def _pairs(mine: Sequence[Tensor | None], theirs: Sequence[Tensor | None]) -> li
 
 
 def _trials(
-    programs: Sequence[Program], step: Step, canonical: Mapping[Slot, Slot]
+    programs: Sequence[Program], step: Step, canonical: Mapping[Slot, Slot], draw: int
 ) -> list[_Trial]:
     trials: list[_Trial] = []
     for position, (member, index) in enumerate(step.calls):
@@ -125,7 +142,8 @@ def _trials(
             if len(one) == 1 and trials:
                 tensor = trials[0].operands[k]
             else:
-                tensor = _random(facts, 100 * position + k)
+                # What is shared is a constant of the code, which is written once.
+                tensor = _random(facts, 100 * position + k + (len(one) > 1) * 10_000 * draw)
             if len(one) == 1:
                 made = Source("constant", constant=tensor)
             elif source is not None and source.kind in ("parameter", "buffer"):

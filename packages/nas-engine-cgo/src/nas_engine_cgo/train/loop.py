@@ -113,8 +113,8 @@ class Loop:
         return made
 
     def _update(self, optimizer: StackedOptimizer) -> None:
-        if any(member.recipe.clip_norm is not None for member in self.members):
-            optimizer.clip(self._largest_norms())
+        if largest := self._largest_norms():
+            optimizer.clip(largest, self._paths)
         optimizer.step()
         optimizer.zero_grad()
         if self.recipe.schedule_every == "step":
@@ -149,13 +149,16 @@ class Loop:
             for entry in entries
         ]
         self._optimizer = StackedOptimizer(
-            type(self.tutors[0].optimizer), entries, groups, not self.options.exact, self._states
+            type(self.tutors[0].optimizer), entries, groups, self.options.exact, self._states
         )
         return self._optimizer
 
-    def _largest_norms(self) -> Tensor:
-        norms = [math.inf if (n := m.recipe.clip_norm) is None else n for m in self.members]
-        return torch.tensor(norms, device=self.device, dtype=torch.float64)
+    def _largest_norms(self) -> dict[int, float]:
+        norms = {i: member.recipe.clip_norm for i, member in enumerate(self.members)}
+        return {i: norm for i, norm in norms.items() if norm is not None}
+
+    def _paths(self, member: int) -> list[str]:
+        return [path for path, _ in self.members[member].module.named_parameters()]
 
     # ------------------------------------------------------------------ measuring
 

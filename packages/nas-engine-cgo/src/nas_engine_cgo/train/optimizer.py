@@ -6,7 +6,7 @@ real schedule. They never take a step: they say which learning rate, momentum an
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -43,7 +43,7 @@ class StackedOptimizer:
         kind: that class, one of ``UPDATES``.
         entries: what is trained.
         groups: for each slot of each entry the group of its member's optimiser that it is in.
-        fused: whether torch's fused kernels may be used, whose last bits differ.
+        exact: whether bits count: torch's fused kernels round in another way.
         states: what ``states()`` gave of parameters that were trained before.
     """
 
@@ -52,12 +52,12 @@ class StackedOptimizer:
         kind: type[torch.optim.Optimizer],
         entries: Sequence[Entry],
         groups: Sequence[Sequence[Group]],
-        fused: bool,
+        exact: bool,
         states: Mapping[Place, State] | None = None,
     ) -> None:
         self.entries = tuple(entries)
         self._groups = [tuple(each) for each in groups]
-        self._kind, self._update, self._fused = kind, UPDATES[kind], fused
+        self._kind, self._update, self._exact = kind, UPDATES[kind], exact
         self._states = [_joined(entry, states or {}) for entry in entries]
         self._hypers: list[Hyper] = []
         self.refresh()
@@ -88,7 +88,7 @@ class StackedOptimizer:
     def step(self) -> None:
         """Change what has a gradient."""
         with_grad = [i for i, entry in enumerate(self.entries) if entry.tensor.grad is not None]
-        if self._fused and self._take_fused(with_grad):
+        if not self._exact and self._take_fused(with_grad):
             return
         for i in with_grad:
             tensor = self.entries[i].tensor
@@ -101,24 +101,46 @@ class StackedOptimizer:
             entry.tensor.grad = None
 
     @torch.no_grad()
-    def clip(self, largest: Tensor) -> None:
-        """Scale the gradients of each member down to this norm, as ``clip_grad_norm_`` does.
+    def clip(self, largest: Mapping[int, float], paths: Callable[[int], Iterable[str]]) -> None:
+        """Scale the gradients of members down to a norm, as ``clip_grad_norm_`` does.
 
         Args:
-            largest: for each member, shape ``(members,)``.
+            largest: member → the norm, for those whose gradients are clipped.
+            paths: the parameters of a member, in their order.
         """
-        total = torch.zeros_like(largest)
-        present = [entry for entry in self.entries if entry.tensor.grad is not None]
-        where = [torch.tensor([member for member, _ in entry.slots]) for entry in present]
-        for entry, members in zip(present, where, strict=True):
-            norms = torch.linalg.vector_norm(entry.parts(entry.tensor.grad), dim=1)  # type: ignore[arg-type]
-            total.index_add_(0, members.to(total.device), norms.to(total.dtype) ** 2)
-        scale = (largest / (total.sqrt() + 1e-6)).clamp(max=1.0)
-        scale = scale.where(largest.isfinite(), 1.0)  # Theirs may be infinite, too.
-        for entry, members in zip(present, where, strict=True):
-            assert entry.tensor.grad is not None
-            factor = scale[members.to(scale.device)].to(entry.tensor.dtype)
-            entry.tensor.grad.mul_(entry.spread(factor))
+        norms = self._exact_norms(largest, paths) if self._exact else self._norms(largest)
+        scales = {
+            member: (most / (norms[member] + 1e-6)).clamp(max=1.0)
+            for member, most in largest.items()
+        }
+        for entry in self.entries:
+            if (grad := entry.tensor.grad) is not None:
+                factors = [scales.get(member, torch.ones(())) for member, _ in entry.slots]
+                if any(member in scales for member, _ in entry.slots):
+                    grad.mul_(entry.spread(torch.stack(factors).to(grad.device, grad.dtype)))
+
+    def _norms(self, members: Iterable[int]) -> dict[int, Tensor]:
+        """The norm of all gradients of each member."""
+        parts: dict[int, list[Tensor]] = {member: [] for member in members}
+        for entry in self.entries:
+            if entry.tensor.grad is not None:
+                norms = torch.linalg.vector_norm(entry.parts(entry.tensor.grad), dim=1)
+                for (member, _), norm in zip(entry.slots, norms.unbind(0), strict=True):
+                    if member in parts:
+                        parts[member].append(norm.double())
+        return {member: torch.stack(found).norm() for member, found in parts.items()}
+
+    def _exact_norms(
+        self, members: Iterable[int], paths: Callable[[int], Iterable[str]]
+    ) -> dict[int, Tensor]:
+        """The same to the bit as torch gives it: the sums are in the order of the parameters."""
+        lies = {place: (e, i) for e in self.entries for i, place in enumerate(e.slots)}
+        norms = {}
+        for member in members:
+            found = (lies[member, path] for path in paths(member) if (member, path) in lies)
+            grads = [e.part(e.tensor.grad, i) for e, i in found if e.tensor.grad is not None]
+            norms[member] = torch.nn.utils.get_total_norm([grad.contiguous() for grad in grads])
+        return norms
 
     # ------------------------------------------------------------------ torch's fused kernels
 
