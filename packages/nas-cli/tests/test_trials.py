@@ -60,6 +60,21 @@ def test_show_one_trial(nas: Any, experiment: Path) -> None:
     assert nas("show", "sizes", "x").exit_code == 2
 
 
+def test_what_a_trial_printed_is_found(nas: Any, search: Any) -> None:
+    search(executor="local", max_trials=1)
+    assert nas("run", "search.toml").exit_code == 0
+    path = Path("nas-experiments/sizes/logs/0.log")
+    assert f"\nlog: {path}\n" in nas("show", "sizes", "0").stdout
+    assert nas("show", "sizes", "0", "--log").stdout == "a worker says [red]hello\n"
+    assert json.loads(nas("show", "sizes", "0", "--json").stdout)["log"] == str(path)
+    path.write_bytes(b"red: \x1b[31m\xff\n")
+    assert nas("show", "sizes", "0", "--log").stdout == "red: \\x1b[31m\ufffd\n"
+    path.unlink()
+    missing = nas("show", "sizes", "0", "--log")
+    assert missing.exit_code == 3
+    assert "has no log" in missing.stderr
+
+
 def test_export_writes_architectures_and_weights(nas: Any, experiment: Path, folder: Path) -> None:
     from safetensors.torch import load_file
 

@@ -83,27 +83,47 @@ def top(folder: Path, count: int, with_pruned: bool, as_json: bool) -> None:
     "show",
     examples=(
         "nas show digits 7",
+        "nas show digits 7 --log                    # what it printed",
         "nas show digits 7 --json | jq .error",
     ),
 )
 @experiment_argument
 @click.argument("number", metavar="TRIAL", type=click.IntRange(0))
+@click.option("--log", "as_log", is_flag=True, help="Print what it printed, and nothing else.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def show(folder: Path, number: int, as_json: bool) -> None:
+def show(folder: Path, number: int, as_log: bool, as_json: bool) -> None:
     """Show one TRIAL of EXPERIMENT: architecture, metrics, reports, why it failed or was pruned.
 
-    TRIAL is its number. EXPERIMENT is a folder, or a name in ./nas-experiments.
+    TRIAL is its number. EXPERIMENT is a folder, or a name in ./nas-experiments. A trial in a worker
+    process prints into a file; trials that were trained as one share it.
     """
     from nas_search import Experiment
+    from nas_search.logs import find_log
 
     experiment = Experiment.open(folder)
     trial = _trial(experiment, number)
     state = state_of(trial, experiment)
-    if as_json:
+    log = find_log(folder, number)
+    if as_log:
+        _print_log(experiment, number, log)
+    elif as_json:
         more = {"state": state, "reports": _reports(trial), "details": trial.details}
-        print_json(trial_json(trial) | more)
+        print_json(trial_json(trial) | more | {"log": None if log is None else str(log)})
     else:
         _print_trial(trial, state)
+        if log is not None:
+            click.echo(f"\nlog: {printable(log)}")
+
+
+def _print_log(experiment: Experiment, number: int, log: Path | None) -> None:
+    if log is None:
+        raise NoExperimentError(
+            f"trial {number} of {experiment.config.name!r} has no log: it has printed nothing, or "
+            'ran in the process of the search itself (executor = "inline")'
+        )
+    with log.open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            click.echo(printable(line), nl=False)
 
 
 def _pruned(experiment: Experiment) -> list[Trial]:

@@ -21,6 +21,7 @@ from pebble import ProcessExpired
 from nas_search.division import part_of
 from nas_search.executors.inline import InlineExecutor
 from nas_search.executors.protocol import Executor
+from nas_search.logs import log_path, share_log
 from nas_search.pruning import Judging
 from nas_search.recorder import StoreRecorder
 from nas_search.store import StoreError, Trial, TrialStore
@@ -152,6 +153,7 @@ class Running:
             future = crew.executor.submit(run_job, job, crew.recorder, crew.objectives)
         else:
             limit = self.limits.trial_seconds
+            share_log(crew.recorder.folder, [each.number for each in job.candidates])
             work = Work(
                 payload=pack(job, crew.shared),
                 recorder=crew.recorder,
@@ -163,7 +165,7 @@ class Running:
         self._jobs[future] = job
 
     def _log(self, job: Job) -> Path:
-        return self.crew.recorder.folder / "logs" / f"{job.candidates[0].number}.log"
+        return log_path(self.crew.recorder.folder, job.candidates[0].number)
 
     def _collect(self) -> None:
         """Wait for a moment, tell what has been reported, and settle the jobs that have ended."""

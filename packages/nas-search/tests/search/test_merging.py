@@ -12,6 +12,7 @@ from nas_core.errors import EngineOptionError
 from nas_core.plugins import EngineRecord, Plugins, load_plugins
 from nas_search import StoreError
 from nas_search.division import part_of
+from nas_search.logs import find_log
 
 
 def joined(jobs, note):
@@ -184,3 +185,16 @@ def test_an_option_that_there_is_not_is_refused_before_anything_starts(merging):
     with pytest.raises(EngineOptionError, match="did you mean 'size'"):
         one.run()
     assert not one.folder.exists()
+
+
+def test_trials_of_one_job_have_one_log(merging):
+    def noisy(width):
+        print("width", width)
+        return float(width)
+
+    one, engine = merging(fn=noisy, executor="local", max_trials=3)
+    one.run()
+    (together,) = [numbers for numbers in engine.planned if len(numbers) == 3]
+    logs = {find_log(one.folder, number) for number in together}
+    (log,) = [each for each in logs if each is not None]
+    assert len(log.read_text().splitlines()) == len(logs) * 3 == 3
