@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Protocol
 from nas_search.wording import (
     architecture_text,
     duration_text,
+    ending_text,
     first_line,
     metrics_text,
     note_text,
@@ -137,14 +138,7 @@ class Lines:
     def nas_trial_finished(self, experiment: str, trial: Trial) -> None:
         """Print what became of the trial."""
         self.done += 1
-        place = f"[{self.done}/{self.scale.total}] trial {trial.number}"
-        if trial.state == "completed":
-            text = f"{metrics_text(trial.metrics)}  {architecture_text(trial.architecture)}"
-        else:
-            text = first_line(trial.pruned or trial.error)
-        self.out.print(
-            f"{place} {trial.state} in {duration_text(trial.seconds)}: {text}", soft_wrap=True
-        )
+        self.out.print(ending_text(trial, self.done, self.scale.total), soft_wrap=True)
         self.out.file.flush()
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["changed", "parse_overrides"]
 
-_SECTIONS = ("engine_options", "objectives", "strategy")
+_SECTIONS = ("engine_options", "objectives", "observer_options", "strategy")
 
 
 def parse_overrides(
@@ -88,5 +88,8 @@ def _put(values: dict[str, Any], key: str, value: Any) -> None:
         values[name] = {"name": value} if name == "strategy" else value
     elif name == "strategy" and inner != "name":
         values[name]["options"][inner.removeprefix("options.")] = value
+    elif name == "observer_options" and "." in inner:
+        observer, _, option = inner.partition(".")
+        values[name].setdefault(observer, {})[option] = value
     else:
         values[name][inner] = value

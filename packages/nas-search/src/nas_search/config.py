@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from nas_core.errors import NasError, Place, nearest
 
-__all__ = ["ConfigError", "ExperimentConfig", "StrategyConfig"]
+__all__ = ["ConfigError", "ExperimentConfig", "StrategyConfig", "key_place"]
 
 
 class ConfigError(NasError, ValueError):
@@ -67,6 +67,9 @@ class ExperimentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         pruner_options: the options of its class in ``optuna.pruners``; also ``metric``, which it
             looks at in the reports (the objective, unless there are several), and ``direction``,
             for a metric that is no objective.
+        observers: who is told of trials, by name: ``"progress"``, ``"tensorboard"``,
+            ``"mlflow"``, or targets of your own.
+        observer_options: observer → its options; a table for each in TOML.
         save_weights: keep the trained weights of ``"all"`` trials that complete, or ``"none"``.
         model: target of the model space, for TOML (see ``load_target``).
         evaluator: target of the evaluator, for TOML.
@@ -97,6 +100,8 @@ class ExperimentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     objectives: dict[str, str] = {}
     pruner: str | None = None
     pruner_options: dict[str, Any] = {}
+    observers: list[str] = []
+    observer_options: dict[str, dict[str, Any]] = {}
     save_weights: str = "all"
     model: str | None = None
     evaluator: str | None = None
@@ -112,12 +117,13 @@ class ExperimentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
                 _require_count(key, getattr(self, key))
         for key in ("max_seconds", "trial_time_limit"):
             _require_positive(key, getattr(self, key))
-        if not isinstance(self.seed, int) or isinstance(self.seed, bool):
-            raise ConfigError(f"seed must be a whole number, not {self.seed!r}")
+        _require_whole("seed", self.seed)
         for key, accepted in (("executor", ("local", "inline")), ("save_weights", ("all", "none"))):
             _require_one_of(key, getattr(self, key), accepted)
         for metric, direction in self.objectives.items():
             _require_one_of(f"objectives.{metric}", direction, ("maximize", "minimize"))
+        for observer in self.observer_options:
+            _require_named(observer, self.observers)
         if self.name in ("", "..") or Path(self.name).name != self.name:
             raise ConfigError(f"name must be usable as the name of a folder, not {self.name!r}")
         if self.lookahead_or_default < self.trial_concurrency:
@@ -187,6 +193,15 @@ def in_words(error: Exception) -> str:
     return text.replace("`$.", "`").replace("[...]", "")
 
 
+def key_place(config: ExperimentConfig, key: str) -> Place | None:
+    """Where the file says this key, if the configuration is from one."""
+    path = Path(config.file)
+    try:
+        return _line(path, path.read_text(encoding="utf-8"), key)
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
 def _line(path: Path, text: str, key: str) -> Place | None:
     pattern = re.compile(rf"""^\s*(\[\s*)?["']?{re.escape(key)}["']?\s*[=\].]""")
     for number, line in enumerate(text.splitlines(), 1):
@@ -205,6 +220,11 @@ def _require_count(key: str, value: object) -> None:
         raise ConfigError(f"{key} must be a whole number >= 1, not {value!r}")
 
 
+def _require_whole(key: str, value: object) -> None:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ConfigError(f"{key} must be a whole number, not {value!r}")
+
+
 def _require_positive(key: str, value: object) -> None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     # Longer than that, and waiting for it overflows.
@@ -212,6 +232,15 @@ def _require_positive(key: str, value: object) -> None:
         raise ConfigError(
             f"{key} must be a number of seconds above 0 and at most 1e9, not {value!r}; "
             "without it there is no limit"
+        )
+
+
+def _require_named(observer: str, observers: Sequence[str]) -> None:
+    if observer not in observers:
+        there = f"observers = [{', '.join(map(repr, observers))}]"
+        raise ConfigError(
+            f"observer_options.{observer} is for an observer that is not in {there}"
+            f"{nearest(observer, observers)}"
         )
 
 

@@ -25,6 +25,8 @@ from nas_search.export import load_weights, ranked, require_format
 from nas_search.inputs import input_path, load_input, require_usable
 from nas_search.located import located
 from nas_search.lock import runs
+from nas_search.observers import make_observers
+from nas_search.observers.notebook import NotebookTable, in_notebook
 from nas_search.proposals import Proposals
 from nas_search.running import Running, TimeIsUp
 from nas_search.session import Setup, objectives_of, require_existing, require_new, session
@@ -217,7 +219,7 @@ class Experiment:
             strategy=self._input("strategy"),
             space=self.space,
             plugins=self._plugins or load_plugins(),
-            observers=self.observers,
+            observers=self._observers(),
             executor=self._executor,
             given_pruner=self._input("pruner"),
             given_space=self._given["space"],
@@ -228,6 +230,11 @@ class Experiment:
                 self.config, Proposals(setup.strategy, setup.space, objectives), running
             )
         return ended.reason
+
+    def _observers(self) -> list[object]:
+        """Those that were given, those that the configuration names, and that of notebooks."""
+        table = [NotebookTable(self)] if in_notebook() else []
+        return [*self.observers, *make_observers(self.config, self.folder), *table]
 
     @property
     def base_model(self) -> Any:

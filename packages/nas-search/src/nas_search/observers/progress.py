@@ -1,0 +1,57 @@
+"""Progress: a line for each trial that ends, for scripts; a live table in notebooks."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+from nas_search.config import ExperimentConfig
+from nas_search.observers.stored import ended_trials
+from nas_search.store import Trial
+from nas_search.wording import ending_text, note_text
+
+__all__ = ["ProgressLines"]
+
+
+class ProgressLines:
+    """Prints a line for each trial that ends.
+
+    Args:
+        stream: where to; standard error by default.
+        home: the folder of the experiment; by default that of its configuration.
+
+    >>> from nas_core.architecture import Architecture
+    >>> trial = Trial(0, Architecture({"width": 32}), "", 0, "completed", {"a": 0.5}, seconds=3.0)
+    >>> lines = ProgressLines(sys.stdout)
+    >>> lines.nas_trial_finished(trial, "digits")
+    [1] trial 0 completed in 3.0s: a=0.5  width=32
+    """
+
+    def __init__(self, stream: IO[str] | None = None, home: str | Path | None = None) -> None:
+        self.stream = stream
+        self.home = None if home is None else Path(home)
+        self._done = 0
+        self._total: int | None = None
+
+    def nas_experiment_started(self, experiment: str, config: ExperimentConfig) -> None:
+        """Count what has ended in earlier runs."""
+        self._done = len(ended_trials(self.home or config.folder))
+        self._total = config.max_trials
+
+    def nas_job_noted(self, numbers: Sequence[int], note: str, experiment: str) -> None:
+        """Print how a job ran, before its trials."""
+        self._print(note_text(numbers, note))
+
+    def nas_trial_finished(self, trial: Trial, experiment: str) -> None:
+        """Print what became of a trial."""
+        self._done += 1
+        self._print(ending_text(trial, self._done, self._total))
+
+    def nas_experiment_finished(self, experiment: str, reason: str) -> None:
+        """Print why it ended."""
+        self._print(f"{experiment} ended: {reason}")
+
+    def _print(self, line: str) -> None:
+        print(line, file=self.stream or sys.stderr, flush=True)
