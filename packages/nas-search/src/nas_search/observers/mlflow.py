@@ -162,8 +162,9 @@ class MLflowObserver:
             step, last = self._last[trial.number].get(name, (-1, None))
             if value != last:
                 self._add(trial.number, step + 1, {name: value})
-        if trial.error:
-            client.set_tag(run, "error", trial.error[:_TAG])
+        for kind, text in (("error", trial.error), ("pruned", trial.pruned)):
+            if text:
+                client.set_tag(run, kind, text[:_TAG])
         ended = round((trial.finished or time.time()) * 1000)
         client.set_terminated(run, _STATUS.get(trial.state, "FINISHED"), end_time=ended)
         del self._runs[trial.number], self._last[trial.number]

@@ -105,8 +105,9 @@ class TensorBoardObserver:
         from tensorboardX.summary import hparams  # type: ignore[import-untyped]
 
         writer = self._writers.pop(trial.number)
-        if trial.error:
-            writer.add_text("error", trial.error)
+        for kind, text in (("error", trial.error), ("pruned", trial.pruned)):
+            if text:
+                writer.add_text(kind, text)
         results = {f"final/{k}": v for k, v in (trial.metrics or {}).items() if v is not None}
         choices = {label: _choice(value) for label, value in trial.architecture.items()}
         # Not add_hparams: it writes a run of its own.

@@ -101,9 +101,8 @@ def finite(trial: Trial, metric: str) -> float | None:
 
     Trials that were stopped early have no metrics, but have reported some.
     """
-    state: str = trial.state
     sources = [trial.metrics or {}]
-    if state == "pruned":
+    if trial.state == "pruned":
         sources += [report.metrics for report in reversed(trial.reports)]
     for metrics in sources:
         value = metrics.get(metric)
