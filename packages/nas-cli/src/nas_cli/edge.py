@@ -47,7 +47,7 @@ _NOT_THE_USERS = frozenset({"nas_cli", "nas_core", "nas_search"}) | {
         "pluggy",
         "rich",
     ),
-    *("safetensors", "torch"),
+    *("fsspec", "psycopg", "safetensors", "sqlalchemy", "torch"),
 }
 
 

@@ -6,6 +6,7 @@ import json
 import pickle
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +16,12 @@ from nas_cli.command import command
 from nas_cli.console import console, printable
 from nas_cli.edge import NoExperimentError
 from nas_cli.environment import plugins
-from nas_cli.files import replacing, write_text
 from nas_cli.locate import experiment_argument
 
 if TYPE_CHECKING:
     import torch
     from nas_search import Experiment, Trial
+    from nas_search.artifacts import Artifacts
 
 __all__ = ["export"]
 
@@ -31,6 +32,7 @@ __all__ = ["export"]
         "nas export digits                          # into nas-experiments/digits/export",
         "nas export digits -k 3 --output best",
         "nas export digits --formatter code --output best",
+        "nas export digits --output s3://bucket/digits   # where the package s3fs reaches it",
     ),
 )
 @experiment_argument
@@ -47,10 +49,11 @@ __all__ = ["export"]
 )
 @click.option(
     "--output",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="The folder to write to, made if needed.  [default: export/ in that of EXPERIMENT]",
+    type=click.Path(file_okay=False),
+    help="The folder to write to, made if needed, or a URL such as s3://bucket/folder.  "
+    "[default: export/ in the folder of EXPERIMENT]",
 )
-def export(folder: Path, count: int, formatter: str, output: Path | None) -> None:
+def export(folder: Path, count: int, formatter: str, output: str | None) -> None:
     """Write the best models of EXPERIMENT: architectures as JSON, weights as safetensors.
 
     EXPERIMENT is a folder, or a name in ./nas-experiments. It may be running. A file is written
@@ -65,18 +68,19 @@ def export(folder: Path, count: int, formatter: str, output: Path | None) -> Non
     target = _made(folder / "export" if output is None else output)
     out = console()
     for trial, model in exported:
-        for path in _written(experiment, trial, model, target):
-            out.print(printable(path))
+        for name in _written(experiment, trial, model, target):
+            out.print(printable(target.where(name)))
 
 
-def _made(target: Path) -> Path:
+def _made(place: Path | str) -> Artifacts:
     from nas_search import StoreError
+    from nas_search.artifacts import Artifacts
 
+    target = Artifacts(place)
     try:
-        target.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = f"can't be made: {error.strerror}; --output names another folder"
-        raise StoreError(target, reason) from error
+        target.require_usable()
+    except StoreError as error:
+        raise StoreError(error.where, f"{error.reason}; --output names another folder") from error
     return target
 
 
@@ -93,42 +97,39 @@ def _written(
     experiment: Experiment,
     trial: Trial,
     model: dict[str, Any] | str | torch.nn.Module,
-    target: Path,
-) -> Iterator[Path]:
-    """Write the files of one trial, each named as it is complete."""
-    stem = target / f"trial-{trial.number}"
-    yield write_text(stem.with_suffix(".json"), _architecture_json(trial))
-    from nas_search import StoreError
-    from nas_search.recorder import weights_path
+    target: Artifacts,
+) -> Iterator[str]:
+    """Write the files of one trial, and name each as it is complete."""
+    from nas_search.export import stored_weights
 
-    weights = weights_path(experiment.folder, trial.number)
-    if weights.is_file():
-        with replacing(stem.with_suffix(".safetensors")) as temporary:
-            shutil.copyfile(weights, temporary)
-        yield stem.with_suffix(".safetensors")
-    elif experiment.config.save_weights == "none":
+    stem = f"trial-{trial.number}"
+    yield target.put(f"{stem}.json", lambda path: _write_text(path, _architecture_json(trial)))
+    if experiment.config.save_weights == "none":
         click.echo('Warning: no weights, since the run had save_weights = "none"', err=True)
     else:
-        raise StoreError(weights, f"the weights of trial {trial.number} are not there")
+        with stored_weights(experiment.artifacts, trial) as weights:
+            yield target.put(f"{stem}.safetensors", partial(shutil.copyfile, weights))
     if isinstance(model, str):
-        yield write_text(stem.with_suffix(".py"), model)
+        yield target.put(f"{stem}.py", lambda path: _write_text(path, model))
     elif not isinstance(model, dict):
-        yield _pickled(model, stem.with_suffix(".pt"))
+        yield target.put(f"{stem}.pt", lambda path: _pickle(model, path))
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
 
 
 def _architecture_json(trial: Trial) -> str:
     return json.dumps(dict(trial.architecture), indent=2) + "\n"
 
 
-def _pickled(model: torch.nn.Module, path: Path) -> Path:
+def _pickle(model: torch.nn.Module, path: Path) -> None:
     import torch
 
     try:
-        with replacing(path) as temporary:
-            torch.save(model, temporary)
+        torch.save(model, path)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise click.UsageError(
             f"the model can't be pickled as a whole ({error}); "
             "--formatter dict writes its architecture and weights"
         ) from error
-    return path

@@ -28,6 +28,7 @@ __all__ = [
 
 HOME = Path("nas-experiments")
 STORE = "trials.sqlite"
+RECORD = "store.json"
 STATES = ("completed", "pruned", "failed", "running", "interrupted")
 
 
@@ -47,22 +48,27 @@ def experiment_folders(directory: Path) -> list[Path]:
     """The experiments right inside a directory, by name."""
     if not directory.is_dir():
         return []
-    return sorted(child for child in directory.iterdir() if (child / STORE).is_file())
+    return sorted(child for child in directory.iterdir() if _has_experiment(child))
+
+
+def _has_experiment(folder: Path) -> bool:
+    """Whether the trials are in it, or it says in which database they are."""
+    return any((folder / name).is_file() for name in (STORE, RECORD))
 
 
 def find_experiment(name: str) -> Path:
     """The folder of an experiment.
 
     Raises:
-        NoExperimentError: neither a folder with a trial store nor the name of one.
+        NoExperimentError: neither the folder of an experiment nor the name of one.
     """
     by_name = [HOME / name] if Path(name).name == name else []
     for folder in (Path(name), *by_name):
-        if (folder / STORE).is_file():
+        if _has_experiment(folder):
             return folder
     known = [folder.name for folder in experiment_folders(HOME)]
     there = ", ".join(known) if known else "none"
-    reason = f"it has no {STORE}" if Path(name).is_dir() else "no such folder"
+    reason = f"it has no {STORE} and no {RECORD}" if Path(name).is_dir() else "no such folder"
     raise NoExperimentError(
         f"no experiment {name!r}: {reason}, and no experiment of this name in "
         f"{HOME}{os.sep} (there: {there}){nearest(name, known)}"

@@ -71,6 +71,13 @@ class ExperimentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             ``"mlflow"``, or targets of your own.
         observer_options: observer → its options; a table for each in TOML.
         save_weights: keep the trained weights of ``"all"`` trials that complete, or ``"none"``.
+        store: the URL of a PostgreSQL database to keep the trials in, such as
+            ``"postgresql+psycopg://user@host/database"``, for many machines; by default they are
+            in a file in the experiment's folder. A password in it is neither shown nor stored;
+            better leave it to ``~/.pgpass`` or ``PGPASSWORD``.
+        artifacts: where the weights go: a folder, or a URL that fsspec reaches, such as
+            ``"s3://bucket/folder"``, with one of the experiment's name in it; by default the
+            experiment's folder.
         model: target of the model space, for TOML (see ``load_target``).
         evaluator: target of the evaluator, for TOML.
         strategy: the strategy, for TOML.
@@ -103,6 +110,8 @@ class ExperimentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     observers: list[str] = []
     observer_options: dict[str, dict[str, Any]] = {}
     save_weights: str = "all"
+    store: str | None = None
+    artifacts: str | None = None
     model: str | None = None
     evaluator: str | None = None
     strategy: StrategyConfig = StrategyConfig()
@@ -124,6 +133,7 @@ class ExperimentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             _require_one_of(f"objectives.{metric}", direction, ("maximize", "minimize"))
         for observer in self.observer_options:
             _require_named(observer, self.observers)
+        _require_places(self.store, self.artifacts)
         if self.name in ("", "..") or Path(self.name).name != self.name:
             raise ConfigError(f"name must be usable as the name of a folder, not {self.name!r}")
         if self.lookahead_or_default < self.trial_concurrency:
@@ -131,6 +141,19 @@ class ExperimentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
                 f"lookahead = {self.lookahead} is less than trial_concurrency = "
                 f"{self.trial_concurrency}: so many trials could never run at once"
             )
+
+    def __repr__(self) -> str:
+        changed = self.without_password()
+        fields = ((name, getattr(changed, name)) for name in self.__struct_fields__)
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in fields)})"
+
+    def without_password(self) -> ExperimentConfig:
+        """The same as it may be shown and stored."""
+        if self.store is None:
+            return self
+        from nas_search.store.address import parsed, public
+
+        return msgspec.structs.replace(self, store=public(parsed(self.store)))
 
     @property
     def folder(self) -> Path:
@@ -241,6 +264,21 @@ def _require_named(observer: str, observers: Sequence[str]) -> None:
         raise ConfigError(
             f"observer_options.{observer} is for an observer that is not in {there}"
             f"{nearest(observer, observers)}"
+        )
+
+
+def _require_places(store: str | None, artifacts: str | None) -> None:
+    if store is not None:
+        from nas_search.store.address import parsed
+
+        try:
+            parsed(store)
+        except ValueError as error:
+            raise ConfigError(f"store: {error}") from None
+    if artifacts is not None and re.search(r"://[^/@]*:[^/@]*@", artifacts):
+        raise ConfigError(
+            "artifacts must not have a password in it, which would be stored: fsspec reads it from "
+            "~/.config/fsspec, or the service's own configuration"
         )
 
 

@@ -2,8 +2,8 @@
 
 Everything that a strategy learns, it learns in the order of the trial numbers, and trial *k* is
 proposed when exactly the trials up to *k - lookahead* have been told. So the architectures depend
-on neither the number of workers nor their speed, and a resume is the same loop over a store that
-has some of the answers already.
+on neither the number of workers nor their speed. A resume is the same loop over a store that has
+some of the answers already, and so is a second run of it elsewhere, on the same database.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from nas_core.errors import NasError
 from nas_core.plugins import Plugins, load_plugins
 from nas_core.protocols import Direction
 
+from nas_search.artifacts import Artifacts
 from nas_search.config import ExperimentConfig
 from nas_search.executors import Executor
 from nas_search.export import load_weights, ranked, require_format
@@ -28,9 +29,10 @@ from nas_search.lock import runs
 from nas_search.observers import make_observers
 from nas_search.observers.notebook import NotebookTable, in_notebook
 from nas_search.proposals import Proposals
+from nas_search.replay import ReplayError
 from nas_search.running import Running, TimeIsUp
-from nas_search.session import Setup, objectives_of, require_existing, require_new, session
-from nas_search.store import STORE, Trial, TrialStore
+from nas_search.session import Setup, find, objectives_of, require_existing, require_new, session
+from nas_search.store import Address, Database, Trial, TrialStore, address_of, is_stored
 from nas_search.strategies import Strategy, make_strategy
 from nas_search.target import load_target, made
 
@@ -41,10 +43,6 @@ __all__ = ["Experiment", "ReplayError", "seed_of"]
 
 REQUIRED = ("base_model", "evaluator", "strategy")
 OPTIONAL = ("pruner", "space")
-
-
-class ReplayError(NasError, RuntimeError):
-    """A resumed strategy proposes other architectures than those that are stored."""
 
 
 def search(config: ExperimentConfig, proposals: Proposals, running: Running) -> str:
@@ -58,29 +56,11 @@ def search(config: ExperimentConfig, proposals: Proposals, running: Running) -> 
             if architecture is None:
                 running.wait_for_all()
                 return f"{proposals.end}, after {number} trials"
-            candidate = Candidate(number, architecture, seed_of(config.seed, number))
-            if not is_stored(candidate, running.finished.get(number)):
-                running.start(candidate)
+            running.start(Candidate(number, architecture, seed_of(config.seed, number)))
         running.wait_for_all()
     except TimeIsUp:
-        return f"the time is up: {config.max_seconds:g} s, with {len(running.finished)} trials"
+        return f"the time is up: {config.max_seconds:g} s, with {running.finished} trials"
     return f"all {config.max_trials} trials are done"
-
-
-def is_stored(candidate: Candidate, trial: Trial | None) -> bool:
-    """Whether a resume has the trial's outcome already; it must be that of the same architecture.
-
-    Raises:
-        ReplayError: it is not.
-    """
-    if trial is not None and trial.architecture != candidate.architecture:
-        raise ReplayError(
-            f"trial {trial.number} is stored with {trial.architecture.to_json()}, but the strategy "
-            f"now proposes {candidate.architecture.to_json()}: has it been changed, or does it "
-            "draw random numbers from elsewhere than its own seeded generator? "
-            "Resume with the original one, or start under another name"
-        )
-    return trial is not None
 
 
 def seed_of(seed: int, number: int) -> int:
@@ -182,8 +162,7 @@ class Experiment:
             StoreError: there is no experiment, or it can't be read.
         """
         folder = Path(folder)
-        require_existing(folder)
-        with TrialStore.open(folder / STORE, read_only=True) as store:
+        with TrialStore.open(find(folder), read_only=True) as store:
             config = msgspec.json.decode(store.facts()["config"], type=ExperimentConfig)
         opened = cls(base_model, evaluator, strategy, config, **options)
         opened.folder = folder
@@ -192,12 +171,14 @@ class Experiment:
     def run(self) -> str:
         """Explore, and say in words why it ended. Ctrl-C stops it; ``resume`` goes on.
 
+        With a database as the store, an experiment that runs elsewhere is joined: both explore it.
+
         Raises:
-            StoreError: the experiment exists already, runs elsewhere, or can't be stored.
+            StoreError: the experiment exists already, or can't be stored.
             NasError: something else is wrong with what was given; nothing has been started.
         """
         self.load()
-        require_new(self.folder)
+        require_new(self.folder, self.address)
         return self._run()
 
     def resume(self) -> str:
@@ -206,7 +187,7 @@ class Experiment:
         Raises:
             StoreError: there is nothing to resume, it still runs, or it was another experiment.
         """
-        require_existing(self.folder)
+        require_existing(self.folder, self.address)
         self.load()
         return self._run()
 
@@ -214,6 +195,8 @@ class Experiment:
         setup = Setup(
             config=self.config,
             folder=self.folder,
+            address=self.address,
+            artifacts=self.artifacts,
             base_model=self.base_model,
             evaluator=self.evaluator,
             strategy=self._input("strategy"),
@@ -237,6 +220,18 @@ class Experiment:
         return [*self.observers, *make_observers(self.config, self.folder), *table]
 
     @property
+    def address(self) -> Address:
+        """Where its trials are: a file in its folder, or a database."""
+        return address_of(self.folder, self.config.store, self.config.name)
+
+    @property
+    def artifacts(self) -> Artifacts:
+        """Where its weights are."""
+        if self.config.artifacts is None:
+            return Artifacts(self.folder.absolute())
+        return Artifacts(self.config.artifacts).below(self.config.name)
+
+    @property
     def base_model(self) -> Any:
         """The model with its choices open."""
         return self._input("base_model")
@@ -255,21 +250,25 @@ class Experiment:
     @property
     def trials(self) -> tuple[Trial, ...]:
         """All trials by number, also those that run."""
-        if not (self.folder / STORE).exists():
+        if not is_stored(self.address):
             return ()
-        with TrialStore.open(self.folder / STORE, read_only=True) as store:
+        with TrialStore.open(self.address, read_only=True) as store:
             return store.trials()
 
     @property
     def is_running(self) -> bool:
         """Whether a process runs it now; trials that run in none were interrupted by its end."""
-        return runs(self.folder)
+        address = self.address
+        if not isinstance(address, Database):
+            return runs(self.folder)
+        with TrialStore.open(address, read_only=True) as store:
+            return store.is_running
 
     @property
     def objectives(self) -> Mapping[str, Direction]:
         """Metric → direction, the main one first."""
-        if (self.folder / STORE).exists():
-            with TrialStore.open(self.folder / STORE, read_only=True) as store:
+        if is_stored(self.address):
+            with TrialStore.open(self.address, read_only=True) as store:
                 return msgspec.json.decode(store.facts()["objectives"], type=dict[str, Direction])
         return objectives_of(self.config, self.evaluator)
 
@@ -301,7 +300,7 @@ class Experiment:
             architecture = space.part_of(trial.architecture)
             model: Any = engine.export(self.base_model, architecture, formatter)
             if formatter == "instance":
-                load_weights(model, self.folder, trial, self.config.save_weights == "all")
+                load_weights(model, self.artifacts, trial, self.config.save_weights == "all")
             exported.append(model)
         return exported
 
@@ -321,7 +320,7 @@ class Experiment:
         target = {"base_model": config.model, "evaluator": config.evaluator}.get(name)
         if target is not None:
             return made(load_target(target, config.root))
-        stored = (self.folder / STORE).exists()
+        stored = is_stored(self.address)
         if name == "strategy" and (not stored or config.model is not None):
             return _strategy(config)
         if name in OPTIONAL and not input_path(self.folder, name).exists():

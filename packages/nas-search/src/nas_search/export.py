@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from nas_core.errors import UnsupportedFormatError, nearest
 from nas_core.protocols import FORMATS, Direction
 
-from nas_search.recorder import weights_path
+from nas_search.artifacts import Artifacts, weights_name
 from nas_search.store import StoreError, Trial
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["front", "load_weights", "ranked", "require_format"]
+__all__ = ["front", "load_weights", "ranked", "require_format", "stored_weights"]
 
 log = logging.getLogger("nas_search")
 
@@ -84,11 +85,11 @@ did you mean 'instance'?
         )
 
 
-def load_weights(model: torch.nn.Module, folder: Path, trial: Trial, saved: bool) -> None:
+def load_weights(model: torch.nn.Module, files: Artifacts, trial: Trial, saved: bool) -> None:
     """Load the trained weights of a trial; every one of them must be there and fit.
 
     Raises:
-        StoreError: they are not there, or belong to another model.
+        StoreError: they are not there, are not what was stored, or belong to another model.
     """
     if not saved:
         log.warning(
@@ -99,14 +100,30 @@ def load_weights(model: torch.nn.Module, folder: Path, trial: Trial, saved: bool
     from safetensors import SafetensorError
     from safetensors.torch import load_model
 
-    path = weights_path(folder, trial.number)
-    if not path.is_file():
-        raise StoreError(path, f"the weights of trial {trial.number} are not there")
-    try:
-        load_model(model, str(path), strict=True)
-    except (RuntimeError, SafetensorError) as error:
+    with stored_weights(files, trial) as path:
+        try:
+            load_model(model, str(path), strict=True)
+        except (RuntimeError, SafetensorError) as error:
+            raise StoreError(
+                files.where(weights_name(trial.number)),
+                f"the weights don't fit the model of trial {trial.number}: {error}; "
+                "has the model's code been changed since?",
+            ) from error
+
+
+@contextmanager
+def stored_weights(files: Artifacts, trial: Trial) -> Iterator[Path]:
+    """The file of the trained weights of a trial, as one that lies here within the block.
+
+    Raises:
+        StoreError: it is not there, or not what was stored.
+    """
+    name = weights_name(trial.number)
+    if not files.exists(name):
         raise StoreError(
-            path,
-            f"the weights don't fit the model of trial {trial.number}: {error}; "
-            "has the model's code been changed since?",
-        ) from error
+            files.where(name),
+            f"the weights of trial {trial.number} are not there: were they written elsewhere, or "
+            "on another machine? `artifacts` names one place for all",
+        )
+    with files.read(name, trial.weights) as path:
+        yield path

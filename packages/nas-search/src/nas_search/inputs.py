@@ -81,7 +81,7 @@ def save_input(folder: Path, name: str, obj: object) -> None:
     path = input_path(folder, name)
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(pickled)
         temporary.replace(path)
     except OSError as error:

@@ -31,7 +31,8 @@ class Proposals:
         self._space = space
         self._objectives = tuple(objectives)
         self._waiting: deque[Architecture] = deque()
-        self._outcomes: dict[Architecture, Outcome | None] = {}
+        # By digest, and not by architecture: there may be very many.
+        self._outcomes: dict[str, Outcome | None] = {}
         strategy.start(space, tuple(objectives.values()))
 
     def tell(self, trial: Trial) -> None:
@@ -43,7 +44,7 @@ class Proposals:
         else:
             values = tuple(trial.metrics[name] for name in self._objectives)
             outcome = Outcome("completed", trial.metrics, values)
-        self._outcomes[trial.architecture] = outcome
+        self._outcomes[trial.architecture.digest] = outcome
         self._strategy.tell(trial.architecture, outcome)
 
     def _reports(self, trial: Trial) -> dict[int, tuple[float, ...]]:
@@ -67,8 +68,8 @@ class Proposals:
                 self.end = "the space is exhausted: the strategy has no further architecture"
                 return None
             architecture = self._space.validate(self._waiting.popleft())
-            if architecture not in self._outcomes:
-                self._outcomes[architecture] = None
+            if architecture.digest not in self._outcomes:
+                self._outcomes[architecture.digest] = None
                 return architecture
             self._strategy.tell(architecture, self._again(architecture))
         self.end = (
@@ -78,5 +79,5 @@ class Proposals:
         return None
 
     def _again(self, architecture: Architecture) -> Outcome:
-        first = self._outcomes[architecture]
+        first = self._outcomes[architecture.digest]
         return Outcome("duplicate", first.metrics, first.values) if first else Outcome("duplicate")

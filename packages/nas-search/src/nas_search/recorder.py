@@ -2,55 +2,66 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nas_core.protocols import Result
 from nas_core.pruned import Pruned
 
+from nas_search.artifacts import Artifacts, weights_name
 from nas_search.pruning import Judging, replay_of
-from nas_search.store import STORE, StoreError, TrialStore
+from nas_search.store import Address, StoreError, TrialStore
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["StoreRecorder", "weights_path"]
+__all__ = ["StoreRecorder"]
 
 T = TypeVar("T")
 
 
-def weights_path(folder: Path, number: int) -> Path:
-    """Where the weights of a trial are."""
-    return folder / "weights" / f"{number}.safetensors"
-
-
 class StoreRecorder:
-    """Writes what a job yields into the experiment's folder. Pickles as its arguments.
+    """Writes what a job yields into the store. Pickles as its arguments, and connects when used.
 
     With ``judging`` it also prunes: what it is told of a candidate is compared with the reports
     that the store has by then.
 
     A store that fails is no fault of the candidate, whose evaluation catches what is raised in it:
     the error is kept and raised again from ``finish``.
+
+    Args:
+        address: of the trials.
+        artifacts: the folder or URL that the weights go to.
+        session: the run that it belongs to.
+        save_weights: whether weights are kept at all.
+        judging: how candidates are compared, if they are.
     """
 
     def __init__(
-        self, folder: Path, session: str, save_weights: bool, judging: Judging | None = None
+        self,
+        address: Address,
+        artifacts: str,
+        session: str,
+        save_weights: bool,
+        judging: Judging | None = None,
     ) -> None:
-        self.folder = folder
+        self.address = address
+        self.artifacts = artifacts
         self.session = session
         self.save_weights = save_weights
         self.judging = judging
         self.notes: list[str] = []
+        self._files = Artifacts(artifacts)
+        self._checksums: dict[int, str] = {}
         self._store: TrialStore | None = None
         self._error: StoreError | None = None
 
-    def __reduce__(self) -> tuple[type[StoreRecorder], tuple[Path, str, bool, Judging | None]]:
-        return type(self), (self.folder, self.session, self.save_weights, self.judging)
+    def __reduce__(self) -> tuple[type[StoreRecorder], tuple[Any, ...]]:
+        given = (self.address, self.artifacts, self.session, self.save_weights, self.judging)
+        return type(self), given
 
     def report(self, number: int, step: int, metrics: Mapping[str, float]) -> None:
         """Store intermediate metrics.
@@ -64,7 +75,7 @@ class StoreRecorder:
         )
         if ordinal is None or self.judging is None:
             return
-        replay = replay_of(self.judging, self.folder, self.session)
+        replay = replay_of(self.judging, self.session)
         reason = self._keep_error(lambda: replay.reason(self._open(), ordinal, number))
         if reason is not None:
             raise Pruned(number, reason)
@@ -86,12 +97,16 @@ class StoreRecorder:
         """
         if self._error is not None:
             raise self._error
-        temporary = self._temporary(result.number)
+        number = result.number
+        checksum = self._checksums.pop(number, None)
         try:
-            self._open().finish(result, self.session, partial(self._move, result))
+            if checksum is None or result.metrics is None:
+                self._open().finish(result, self.session)
+            else:
+                self._open().finish(result, self.session, partial(self._move, number), checksum)
         finally:
-            if self.save_weights:
-                temporary.unlink(missing_ok=True)
+            if checksum is not None:
+                self._files.remove(self._temporary(number))
 
     def close(self) -> None:
         """End the connection to the store."""
@@ -101,36 +116,36 @@ class StoreRecorder:
 
     def _open(self) -> TrialStore:
         if self._store is None:
-            self._store = TrialStore.open(self.folder / STORE)
+            self._store = TrialStore.open(self.address, patient=True)
         return self._store
 
-    def _temporary(self, number: int) -> Path:
-        return weights_path(self.folder, number).with_suffix(f".{self.session}.tmp")
+    def _temporary(self, number: int) -> str:
+        return f"weights/{number}.{self.session}.tmp"
 
     def _write(self, number: int, model: torch.nn.Module) -> None:
         import torch
         from safetensors import SafetensorError
         from safetensors.torch import save_model
 
-        path = self._temporary(number)
-        try:
-            path.parent.mkdir(exist_ok=True)
+        def save(path: Path) -> None:
             with torch.no_grad():
                 save_model(model, str(path))
-            with path.open("rb") as written:
-                os.fsync(written.fileno())
-        except OSError as error:
-            raise StoreError(path, f"the weights can't be written: {error.strerror}") from error
+
+        name = self._temporary(number)
+        try:
+            self._checksums[number] = self._files.write(name, save)
+        except StoreError as error:
+            raise StoreError(error.where, f"the weights {error.reason}") from error
         except SafetensorError as error:
             if not re.search(r"os error|I/O error", str(error)):
                 raise
-            raise StoreError(path, f"the weights can't be written: {error}") from error
+            where = self._files.where(name)
+            raise StoreError(where, f"the weights can't be written: {error}") from error
 
-    def _move(self, result: Result) -> None:
-        temporary = self._temporary(result.number)
-        if not self.save_weights or result.metrics is None or not temporary.exists():
-            return
-        temporary.replace(weights_path(self.folder, result.number))
+    def _move(self, number: int) -> None:
+        # A connection that broke when all was done has it done again.
+        if self._files.exists(self._temporary(number)):
+            self._files.move(self._temporary(number), weights_name(number))
 
     def _keep_error(self, act: Callable[[], T]) -> T:
         try:

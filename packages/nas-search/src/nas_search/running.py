@@ -24,6 +24,7 @@ from nas_search.executors.protocol import Executor
 from nas_search.logs import log_path, share_log
 from nas_search.pruning import Judging
 from nas_search.recorder import StoreRecorder
+from nas_search.replay import ReplayError, require_same
 from nas_search.store import StoreError, Trial, TrialStore
 from nas_search.work import JobError, LoadError, Work, pack, run_job
 
@@ -34,6 +35,12 @@ log = logging.getLogger("nas_search")
 BROKEN_POOLS = 3
 POLL_SECONDS = 0.5
 """How long a report may wait before it is told."""
+
+ELSEWHERE_SECONDS = 0.1
+"""How long a trial that runs elsewhere may have ended before it is noticed."""
+
+RELEASE_SECONDS = 5.0
+"""How often dead sessions are looked for while one of their trials may be waited for."""
 
 
 class TooManyFailuresError(NasError, RuntimeError):
@@ -69,6 +76,7 @@ class Crew:
     executor: Executor
     recorder: StoreRecorder
     store: TrialStore
+    folder: Path
     tell: Callable[..., None]
     shared: Mapping[int, Path]
     objectives: tuple[str, ...]
@@ -77,35 +85,47 @@ class Crew:
 
 @dataclass
 class Running:
-    """Starts candidates, waits for trials, and knows the finished ones by number."""
+    """Starts candidates, waits for trials, and forgets them when they have been waited for.
+
+    What runs elsewhere, in another session of the same experiment, is waited for as well; what a
+    dead session has left is run here.
+    """
 
     crew: Crew
     limits: Limits
-    finished: dict[int, Trial]
+    _open: dict[int, Candidate] = field(default_factory=dict)
+    """Those that were begun somewhere and not waited for yet."""
+    _here: set[int] = field(default_factory=set)
+    """Those of them that run in this session."""
+    _ended: dict[int, Trial] = field(default_factory=dict)
     _batch: list[Candidate] = field(default_factory=list)
     _jobs: dict[Future[Any], Job] = field(default_factory=dict)
     _failures: int = 0
     _broken: int = 0
     _told: int = 0
     _warned: bool = False
+    _released: float = 0.0
 
     def __post_init__(self) -> None:
         self._told = self.crew.store.last_report()  # Those are of earlier sessions.
 
     def start(self, candidate: Candidate) -> None:
-        """Start a candidate, now if there is a free slot.
+        """Start a candidate that has not ended and runs nowhere, now if there is a free slot.
 
         An engine that merges candidates is given all that can be had without waiting.
+
+        Raises:
+            ReplayError: its number or its architecture is stored with another one.
+            TimeIsUp: the deadline came before a slot was free.
         """
+        self._open[candidate.number] = candidate
+        if self._is_settled(candidate):
+            return
         if not self.crew.merges:
             while len(self._jobs) >= self.limits.jobs:
                 self._collect()
             self._check_time()
-        self.crew.store.begin(candidate, self.crew.recorder.session)
-        self.crew.tell(
-            "nas_trial_started", number=candidate.number, architecture=candidate.architecture
-        )
-        self._batch.append(candidate)
+        self._begin(candidate)
         if not self.crew.merges:
             self._flush()
 
@@ -115,16 +135,59 @@ class Running:
         Raises:
             TimeIsUp: the deadline came first.
         """
-        while number not in self.finished:
-            self._flush(number + self.limits.lookahead)
-            self._collect()
-        return self.finished[number]
+        self._wait(number, number + self.limits.lookahead)
+        del self._open[number]
+        return self._ended.pop(number)
 
     def wait_for_all(self) -> None:
-        """Until nothing runs any more."""
-        self._flush()
-        while self._jobs:
-            self._collect()
+        """Until nothing runs any more, here or elsewhere."""
+        for number in self._open:
+            self._wait(number, math.inf)
+
+    @property
+    def finished(self) -> int:
+        """How many trials of the experiment have ended."""
+        return self.crew.store.finished()
+
+    def _wait(self, number: int, proposed: float) -> None:
+        while number not in self._ended:
+            self._flush(proposed)
+            if number in self._here:
+                self._collect()
+            elif not self._is_settled(self._open[number]):
+                self._begin(self._open[number])
+            elif number not in self._ended:
+                self._release_dead()
+                self._collect(ELSEWHERE_SECONDS)
+
+    def _is_settled(self, candidate: Candidate) -> bool:
+        """Whether a candidate has ended, or is another session's to run."""
+        trial = self.crew.store.trial(candidate.number)
+        require_same(candidate, trial)
+        if trial is None or trial.state == "running":
+            return trial is not None and trial.session not in ("", self.crew.recorder.session)
+        self._ended[candidate.number] = trial
+        return True
+
+    def _begin(self, candidate: Candidate) -> None:
+        """Make a candidate this session's; another one may be faster."""
+        number = candidate.number
+        if not self.crew.store.begin(candidate, self.crew.recorder.session):
+            if self.crew.store.trial(number) is None:
+                raise ReplayError(
+                    f"trial {number} would be {candidate.architecture.to_json()}, which is stored "
+                    "under another number: has the strategy been changed?"
+                )
+            return
+        self._here.add(number)
+        self.crew.tell("nas_trial_started", number=number, architecture=candidate.architecture)
+        self._batch.append(candidate)
+
+    def _release_dead(self) -> None:
+        now = time.monotonic()
+        if now - self._released > RELEASE_SECONDS:
+            self._released = now
+            self.crew.store.release_dead(self.crew.recorder.session)
 
     def _flush(self, proposed: float = math.inf) -> None:
         """Submit what waits, but for trials that will be merged with some not yet proposed.
@@ -153,7 +216,7 @@ class Running:
             future = crew.executor.submit(run_job, job, crew.recorder, crew.objectives)
         else:
             limit = self.limits.trial_seconds
-            share_log(crew.recorder.folder, [each.number for each in job.candidates])
+            share_log(crew.folder, [each.number for each in job.candidates])
             work = Work(
                 payload=pack(job, crew.shared),
                 recorder=crew.recorder,
@@ -165,13 +228,15 @@ class Running:
         self._jobs[future] = job
 
     def _log(self, job: Job) -> Path:
-        return log_path(self.crew.recorder.folder, job.candidates[0].number)
+        return log_path(self.crew.folder, job.candidates[0].number)
 
-    def _collect(self) -> None:
+    def _collect(self, pause: float = POLL_SECONDS) -> None:
         """Wait for a moment, tell what has been reported, and settle the jobs that have ended."""
         deadline = self.limits.deadline
         left = math.inf if deadline is None else max(0.0, deadline - time.monotonic())
-        done, _ = wait(self._jobs, min(left, POLL_SECONDS), return_when=FIRST_COMPLETED)
+        if not self._jobs:
+            time.sleep(min(left, pause))
+        done, _ = wait(self._jobs, min(left, pause), return_when=FIRST_COMPLETED)
         self._tell_reports()
         for future in sorted(done, key=lambda one: self._jobs[one].candidates[0].number):
             job, error = self._jobs.pop(future), future.exception()
@@ -196,9 +261,9 @@ class Running:
         if isinstance(error, StoreError | LoadError):
             raise error
         trials = [self._stored(candidate.number) for candidate in job.candidates]
-        unfinished = [trial for trial in trials if trial.state == "running"]
+        unfinished = [trial for trial in trials if self._is_mine(trial)]
         for trial in trials:
-            if trial.state != "running":
+            if trial not in unfinished:
                 self._finish(trial)
         if isinstance(error, BrokenExecutor):
             self._start_again(unfinished, error)
@@ -236,17 +301,25 @@ class Running:
         self.crew.store.finish(result, self.crew.recorder.session)
         self._finish(self._stored(trial.number))
 
+    def _is_mine(self, trial: Trial) -> bool:
+        return trial.state == "running" and trial.session == self.crew.recorder.session
+
     def _tell_reports(self) -> None:
         """Tell each report once, in the order in which its trial has made them."""
         for ordinal, number, report in self.crew.store.reports_after(self._told):
             self._told = ordinal
-            self.crew.tell(
-                "nas_trial_reported", number=number, step=report.step, metrics=report.metrics
-            )
+            if number in self._here:
+                self.crew.tell(
+                    "nas_trial_reported", number=number, step=report.step, metrics=report.metrics
+                )
 
     def _finish(self, trial: Trial) -> None:
-        self.finished[trial.number] = trial
+        """Take note of a trial that was run here; it may have been taken over meanwhile."""
         self._tell_reports()
+        self._here.discard(trial.number)
+        if trial.state == "running":
+            return
+        self._ended[trial.number] = trial
         self.crew.tell("nas_trial_finished", trial=trial)
         self._check_judged(trial)
         if trial.state != "failed":

@@ -7,7 +7,7 @@ import re
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from nas_core.errors import NasError, UnsupportedSpaceError, nearest
 from nas_core.plugins import Plugins
 from nas_core.protocols import CheckedEvaluator, Direction
 
+from nas_search.artifacts import Artifacts
 from nas_search.config import ConfigError, ExperimentConfig, differences
 from nas_search.events import Events
 from nas_search.executors import Executor, InlineExecutor, LocalExecutor
@@ -29,7 +30,17 @@ from nas_search.lock import locked, refuse_if_locked
 from nas_search.pruning import Judging, judging_of
 from nas_search.recorder import StoreRecorder
 from nas_search.running import Crew, Limits, Running
-from nas_search.store import STORE, StoreError, TrialStore
+from nas_search.store import (
+    Address,
+    Database,
+    StoreError,
+    StoreExistsError,
+    TrialStore,
+    experiment_folders,
+    is_stored,
+    record,
+    recorded,
+)
 from nas_search.strategies import Strategy
 
 if TYPE_CHECKING:
@@ -39,6 +50,7 @@ __all__ = [
     "Ended",
     "EvaluatorError",
     "Setup",
+    "find",
     "objectives_of",
     "require_existing",
     "require_new",
@@ -65,6 +77,8 @@ class Setup:
 
     config: ExperimentConfig
     folder: Path
+    address: Address
+    artifacts: Artifacts
     base_model: torch.nn.Module
     evaluator: Evaluator
     strategy: Strategy
@@ -95,42 +109,39 @@ def session(setup: Setup) -> Iterator[tuple[Running, Ended]]:
     judging = _judging(setup)
     _require_usable(setup, judging)
     facts = _facts(setup, judging)
-    with locked(setup.folder), ExitStack() as stack:
-        _require_same(setup.folder, facts)
-        shared = _keep_inputs(setup)
-        store = stack.enter_context(_store(setup.folder, facts))
+    with _alone(setup), ExitStack() as stack:
+        store, shared = _opened(setup, facts)
+        stack.enter_context(store)
         store.begin_session(token, facts)
-        _remove_leftovers(setup.folder)
         events = Events([*setup.observers, setup.plugins.observers])
         tell = partial(events.tell, experiment=config.name)
         executor = setup.executor or _executor(config)
-        saves = config.save_weights == "all"
-        recorder = StoreRecorder(setup.folder.absolute(), token, saves, judging)
         capabilities = setup.plugins.engines[config.execution_engine].info.capabilities
         crew = Crew(
             plan=lambda candidates: engine.plan(setup.base_model, candidates, setup.evaluator),
             merges="merged" in capabilities,
             executor=executor,
-            recorder=recorder,
+            recorder=_recorder(setup, token, judging),
             store=store,
+            folder=setup.folder.absolute(),
             tell=tell,
             shared=shared,
             objectives=tuple(objectives_of(config, setup.evaluator)),
             judging=judging,
         )
-        finished = {trial.number: trial for trial in store.trials() if trial.state != "running"}
-        tell("nas_experiment_started", config=config)
+        tell("nas_experiment_started", config=config.without_password())
         ended.reason = "interrupted"
         try:
-            yield Running(crew, _limits(config), finished), ended
+            yield Running(crew, _limits(config)), ended
         except Exception as error:
             ended.reason = str(error).partition("\n")[0]
             raise
         finally:
             try:
                 executor.shutdown()
-                recorder.close()
-                store.put_back(token)
+                crew.recorder.close()
+                _put_back(store, token)
+                setup.artifacts.remove(f"weights/*.{token}.tmp")
             finally:
                 log.info("experiment %s ended: %s", config.name, ended.reason)
                 tell("nas_experiment_finished", reason=ended.reason)
@@ -157,16 +168,19 @@ def objectives_of(config: ExperimentConfig, evaluator: Evaluator) -> dict[str, D
     return objectives
 
 
-def require_new(folder: Path) -> None:
-    """Refuse to run an experiment that exists.
+def require_new(folder: Path, address: Address) -> None:
+    """Refuse to run an experiment that exists, unless it runs in a database, where others may join.
 
     Raises:
         StoreError: it does.
     """
-    if not (folder / STORE).exists():
+    if not is_stored(address):
         return
-    refuse_if_locked(folder)
-    with TrialStore.open(folder / STORE, read_only=True) as store:
+    if not isinstance(address, Database):
+        refuse_if_locked(folder)
+    with TrialStore.open(address, read_only=True) as store:
+        if store.is_running:
+            return
         trials = len(store.trials())
     raise StoreError(
         folder,
@@ -175,15 +189,83 @@ def require_new(folder: Path) -> None:
     )
 
 
-def require_existing(folder: Path) -> None:
-    """Refuse to resume or open what is not there.
+def require_existing(folder: Path, address: Address) -> None:
+    """Refuse to resume what is not there.
 
     Raises:
         StoreError: it is not.
     """
-    if not (folder / STORE).exists():
-        there = [path.parent.name for path in folder.parent.glob(f"*/{STORE}")]
-        raise StoreError(folder, f"there is no experiment here{nearest(folder.name, there)}")
+    if isinstance(address, Database):
+        TrialStore.open(address, read_only=True).close()
+    elif not is_stored(address):
+        raise _nothing_in(folder)
+
+
+def find(folder: Path) -> Address:
+    """The address of the experiment in a folder.
+
+    Raises:
+        StoreError: there is none.
+    """
+    address = recorded(folder)
+    if address is None:
+        raise _nothing_in(folder)
+    return address
+
+
+def _nothing_in(folder: Path) -> StoreError:
+    there = [other.name for other in experiment_folders(folder.parent)]
+    return StoreError(folder, f"there is no experiment here{nearest(folder.name, there)}")
+
+
+@contextmanager
+def _alone(setup: Setup) -> Iterator[None]:
+    """Be the only one who runs an experiment in a file; in a database there may be others."""
+    if isinstance(setup.address, Database):
+        yield
+        return
+    with locked(setup.folder):
+        yield
+
+
+def _opened(setup: Setup, facts: Mapping[str, str]) -> tuple[TrialStore, dict[int, Path]]:
+    """The store of this experiment and no other, and the files that workers share."""
+    address = setup.address
+    setup.artifacts.require_usable()
+    if not isinstance(address, Database):
+        setup.artifacts.remove("weights/*.tmp")
+        Artifacts(setup.folder).remove("inputs/*.tmp")
+    if is_stored(address):
+        with TrialStore.open(address) as store:
+            _require_same(setup.folder, store.facts(), facts)
+    shared = _keep_inputs(setup)
+    if not is_stored(address):
+        with suppress(StoreExistsError):  # Another process was faster.
+            TrialStore.create(address, facts).close()
+    store = TrialStore.open(address)
+    try:
+        _require_same(setup.folder, store.facts(), facts)
+        if isinstance(address, Database):
+            record(setup.folder, address)
+    except BaseException:
+        store.close()
+        raise
+    return store, shared
+
+
+def _recorder(setup: Setup, token: str, judging: Judging | None) -> StoreRecorder:
+    address = setup.address
+    absolute = address if isinstance(address, Database) else address.absolute()
+    saves = setup.config.save_weights == "all"
+    return StoreRecorder(absolute, setup.artifacts.root, token, saves, judging)
+
+
+def _put_back(store: TrialStore, token: str) -> None:
+    try:
+        store.put_back(token)
+    except StoreError as error:
+        # The trials count as put back all the same, as after `kill -9`.
+        log.warning("%s", error)
 
 
 def _engine(setup: Setup) -> Engine:
@@ -217,7 +299,7 @@ def _require_usable(setup: Setup, judging: Judging | None) -> None:
 def _facts(setup: Setup, judging: Judging | None) -> dict[str, str]:
     strategy = re.sub(r" at 0x[0-9a-f]+", "", repr(setup.strategy))
     return {
-        "config": msgspec.json.encode(setup.config).decode(),
+        "config": msgspec.json.encode(setup.config.without_password()).decode(),
         "objectives": msgspec.json.encode(objectives_of(setup.config, setup.evaluator)).decode(),
         "engine": setup.config.execution_engine,
         **{f"engine option {x!r}": repr(y) for x, y in setup.config.engine_options.items()},
@@ -225,22 +307,14 @@ def _facts(setup: Setup, judging: Judging | None) -> dict[str, str]:
         "lookahead": str(setup.config.lookahead_or_default),
         "strategy": strategy,
         **({} if judging is None else {"pruner": str(judging)}),
+        **({"artifacts": setup.config.artifacts} if setup.config.artifacts else {}),
         **{f"choice {x!r}": str(choice.domain) for x, choice in setup.space.choices.items()},
         "space": setup.space.digest,
     }
 
 
-def _store(folder: Path, facts: Mapping[str, str]) -> TrialStore:
-    path = folder / STORE
-    return TrialStore.open(path) if path.exists() else TrialStore.create(path, facts)
-
-
-def _require_same(folder: Path, now: Mapping[str, str]) -> None:
-    if not (folder / STORE).exists():
-        return
-    with TrialStore.open(folder / STORE) as store:
-        before = store.facts()
-    variable = {"config", "session"}
+def _require_same(folder: Path, before: Mapping[str, str], now: Mapping[str, str]) -> None:
+    variable = {"config"}
     different = differences(
         {key: value for key, value in before.items() if key not in variable},
         {key: value for key, value in now.items() if key not in variable},
@@ -277,11 +351,6 @@ def _keep_inputs(setup: Setup) -> dict[int, Path]:
         else:
             shared[id(part)] = input_path(setup.folder.absolute(), name)
     return shared
-
-
-def _remove_leftovers(folder: Path) -> None:
-    for temporary in [*folder.glob("weights/*.tmp"), *folder.glob("inputs/*.tmp")]:
-        temporary.unlink(missing_ok=True)
 
 
 def _executor(config: ExperimentConfig) -> Executor:

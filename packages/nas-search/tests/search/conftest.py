@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from nas_search.store import STORE, Database, backend
+from nas_search.store.address import parsed
+from nas_search.testing import postgresql_programs, postgresql_server
 
 
 def make_net():
@@ -23,6 +26,38 @@ def make_net():
             return self.layer(x)
 
     return Net()
+
+
+@pytest.fixture(scope="session")
+def server():
+    """A PostgreSQL server of our own."""
+    programs = postgresql_programs()
+    if programs is None:
+        pytest.skip("there is no PostgreSQL here (apt-get install postgresql)")
+    with postgresql_server(programs) as started:
+        yield started
+
+
+@pytest.fixture(autouse=True)
+def no_grace(monkeypatch):
+    """The server of the tests has just started, which would make everybody look alive."""
+    monkeypatch.setattr(backend, "GRACE", 0.0)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def address(request, tmp_path: Path):
+    """Where there is no store yet."""
+    if request.param == "sqlite":
+        return tmp_path / "one" / STORE
+    return Database(parsed(request.getfixturevalue("server").new_database()), "one")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request):
+    """The `store` of a configuration."""
+    if request.param == "sqlite":
+        return None
+    return request.getfixturevalue("server").new_database()
 
 
 @pytest.fixture

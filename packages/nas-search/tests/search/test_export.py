@@ -4,9 +4,10 @@ import pytest
 import torch
 from nas_core import Architecture
 from nas_core.errors import UnsupportedFormatError
-from nas_search import StoreError, Trial
+from nas_search import StoreError, Trial, TrialStore
 from nas_search.evaluators import FunctionEvaluator
 from nas_search.export import ranked
+from nas_search.store.tables import trials
 
 
 def trial(number, state="completed", **metrics):
@@ -82,6 +83,11 @@ def test_weights_that_are_missing_or_do_not_fit(experiment, caplog):
     other = 1 - best
     weights = one.folder / "weights"
     (weights / f"{best}.safetensors").write_bytes((weights / f"{other}.safetensors").read_bytes())
+    with pytest.raises(StoreError, match=f"{best}.safetensors: the file is damaged, or another"):
+        one.export_top_models(1, "instance")
+    with TrialStore.open(one.address) as store:
+        unknown = trials.update().values(weights=None)  # as those of an older store are
+        store._write(lambda db: db.execute(unknown))
     with pytest.raises(StoreError, match=f"weights don't fit the model of trial {best}"):
         one.export_top_models(1, "instance")
     (weights / f"{best}.safetensors").unlink()

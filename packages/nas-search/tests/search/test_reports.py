@@ -9,7 +9,6 @@ from nas_core import Architecture
 from nas_core.protocols import Candidate
 from nas_search import TrialStore
 from nas_search.evaluators import FunctionEvaluator
-from nas_search.store import STORE
 
 
 class Hears:
@@ -51,13 +50,13 @@ def test_a_report_is_told_while_its_trial_runs(experiment, tmp_path):
 
 
 @pytest.mark.parametrize("executor", ["inline", "local"])
-def test_each_report_is_told_once_in_the_order_of_its_trial(experiment, executor):
+def test_each_report_is_told_once_in_the_order_of_its_trial(experiment, executor, url):
     def evaluate(model, report):
         for step, value in ((2, 0.0), (1, 1.0), (2, 2.0)):
             report(step, {"value": value})
         return 3.0
 
-    options = {"evaluator": FunctionEvaluator(evaluate), "executor": executor}
+    options = {"evaluator": FunctionEvaluator(evaluate), "executor": executor, "store": url}
     first, second = Hears(), Hears()
     one = experiment(observers=[first], max_trials=3, trial_concurrency=2, **options)
     one.run()
@@ -76,11 +75,11 @@ def test_each_report_is_told_once_in_the_order_of_its_trial(experiment, executor
         assert [(r.step, r.metrics["value"]) for r in trial.reports] == [(1, 1.0), (2, 2.0)]
 
 
-def test_reports_of_a_trial_that_starts_anew_are_new(experiment):
+def test_reports_of_a_trial_that_starts_anew_are_new(experiment, url):
     """The store never gives two reports one ordinal, though those of a broken trial are removed."""
-    one = experiment(max_trials=1, fn=float)
+    one = experiment(max_trials=1, fn=float, store=url)
     one.run()
-    with TrialStore.open(one.folder / STORE) as store:
+    with TrialStore.open(one.address) as store:
         store.begin_session("x")
         candidate = Candidate(1, Architecture({"width": 99}), seed=0)
         ordinals = []

@@ -11,8 +11,16 @@ from tempfile import gettempdir
 import pytest
 from nas_core import Architecture, Candidate, Result
 from nas_search import Experiment, StoreError, TrialStore
-from nas_search.store import STORE, backend
+from nas_search.store import STORE, StoreExistsError, backend
 from nas_search.store.tables import VERSION
+
+
+@pytest.fixture
+def created(address):
+    """The address of a store in which a session has begun."""
+    with TrialStore.create(address, {"name": "one"}) as store:
+        store.begin_session("a")
+    return address
 
 
 @pytest.fixture
@@ -30,8 +38,8 @@ def candidate(number):
     return Candidate(number, Architecture({"width": number}), seed=number)
 
 
-def test_results_are_stored_once(path):
-    with TrialStore.open(path) as store:
+def test_results_are_stored_once(created):
+    with TrialStore.open(created) as store:
         store.begin(candidate(0), "a")
         assert store.finish(Result(0, {"x": 1.0}), "a")
         assert not store.finish(Result(0, None, "late"), "a")
@@ -39,9 +47,9 @@ def test_results_are_stored_once(path):
         assert store.trial(0).metrics == {"x": 1.0}
 
 
-def test_an_earlier_session_can_write_nothing(path):
+def test_an_earlier_session_can_write_nothing(created):
     kept = []
-    with TrialStore.open(path) as store:
+    with TrialStore.open(created) as store:
         store.begin(candidate(0), "a")
         store.begin_session("b")
         store.report(0, 1, {"x": 1.0}, "a")
@@ -53,8 +61,50 @@ def test_an_earlier_session_can_write_nothing(path):
     assert kept == [2]
 
 
-def test_put_back_forgets_what_ran(path):
-    with TrialStore.open(path) as store:
+def test_a_trial_belongs_to_one_session(created):
+    with TrialStore.open(created) as store, TrialStore.open(created) as other:
+        store.begin_session("a")
+        assert store.begin(candidate(0), "a")
+        assert not other.begin(candidate(0), "b")
+        assert not other.begin(Candidate(1, candidate(0).architecture, 1), "b")
+        assert other.begin(candidate(1), "b")
+        other.report(0, 0, {"x": 1.0}, "b")
+        assert not other.finish(Result(0, {"x": 1.0}), "b")
+        assert store.trial(0).reports == ()
+        store.put_back("a")
+        assert other.begin(candidate(0), "b")
+        assert [trial.session for trial in store.trials()] == ["b", "b"]
+
+
+def test_a_report_that_is_sent_twice_is_stored_once(created, monkeypatch):
+    """Its connection may have broken after it was stored, and before that was known."""
+    with TrialStore.open(created) as store:
+        store.begin(candidate(0), "a")
+        with monkeypatch.context() as stopped:
+            stopped.setattr("time.time", lambda: 5.0)
+            for _ in range(2):
+                store.report(0, 0, {"x": 1.0}, "a")
+        store.report(0, 0, {"x": 1.0}, "a")
+        assert [ordinal for ordinal, _, _ in store.reports_after(0)] == [1, 2]
+
+
+def test_any_text_is_stored(created):
+    with TrialStore.open(created) as store:
+        store.begin(Candidate(0, Architecture({"a\0b": "c\0d"}), 2**32 - 1), "a")
+        assert store.finish(Result(0, None, "E: \0\x1b[1m'\"%s :x \N{SNOWMAN}", "\0"), "a")
+        trial = store.trial(0)
+    assert trial.architecture == Architecture({"a\0b": "c\0d"})
+    assert trial.seed == 2**32 - 1
+    assert trial.error == "E: \ufffd\x1b[1m'\"%s :x \N{SNOWMAN}"
+
+
+def test_there_is_one_of_a_name(created):
+    with pytest.raises(StoreExistsError, match="here already"):
+        TrialStore.create(created, {})
+
+
+def test_put_back_forgets_what_ran(created):
+    with TrialStore.open(created) as store:
         store.begin(candidate(0), "a")
         store.finish(Result(0, {"x": 1.0}), "a")
         store.begin(candidate(1), "a")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas_search.pruning.judging import Judging
@@ -103,9 +102,9 @@ class Replay:
 _kept = threading.local()
 
 
-def replay_of(judging: Judging, path: Path, session: str) -> Replay:
+def replay_of(judging: Judging, session: str) -> Replay:
     """The replay of a session of an experiment, which goes on from job to job of a worker."""
-    key = (judging, path, session)
+    key = (judging, session)
     if getattr(_kept, "key", None) != key:
         _kept.replay, _kept.key = Replay(judging), key
     replay: Replay = _kept.replay

@@ -4,10 +4,19 @@
 what differs between the two.
 """
 
-from nas_search.store.address import RECORD, STORE, Address, Database
-from nas_search.store.errors import StoreError, StoreExistsError
+from nas_search.store.address import (
+    RECORD,
+    STORE,
+    Address,
+    Database,
+    address_of,
+    experiment_folders,
+    record,
+    recorded,
+)
+from nas_search.store.errors import StoreError, StoreExistsError, StoreMissingError
 from nas_search.store.records import Event, Report, State, Trial
-from nas_search.store.trials import TrialStore
+from nas_search.store.trials import TrialStore, is_stored
 
 __all__ = [
     "RECORD",
@@ -19,6 +28,12 @@ __all__ = [
     "State",
     "StoreError",
     "StoreExistsError",
+    "StoreMissingError",
     "Trial",
     "TrialStore",
+    "address_of",
+    "experiment_folders",
+    "is_stored",
+    "record",
+    "recorded",
 ]

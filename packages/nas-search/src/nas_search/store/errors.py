@@ -9,7 +9,7 @@ from pathlib import Path
 from nas_core.errors import NasError
 from sqlalchemy.exc import DBAPIError
 
-__all__ = ["StoreError", "StoreExistsError", "explained"]
+__all__ = ["StoreError", "StoreExistsError", "StoreMissingError", "explained"]
 
 
 class StoreError(NasError, OSError):
@@ -31,6 +31,10 @@ class StoreError(NasError, OSError):
 
 class StoreExistsError(StoreError):
     """There is already what was to be made: another process was faster."""
+
+
+class StoreMissingError(StoreError):
+    """There is no experiment where one was looked for."""
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from nas_search.store import backend
-from nas_search.store.errors import StoreError, StoreExistsError, explained
+from nas_search.store.errors import StoreError, StoreExistsError, StoreMissingError, explained
 from nas_search.store.migrations import migrate
 from nas_search.store.tables import VERSION, metadata
 
@@ -52,7 +52,7 @@ class SQLite:
 
     def __init__(self, path: Path, *, read_only: bool) -> None:
         if not path.is_file():
-            raise StoreError(path.parent, "there is no experiment here")
+            raise StoreMissingError(path.parent, "there is no experiment here")
         self.place = str(path)
         self.reading = _engine(lambda: _connect(path, read_only=read_only))
         try:
@@ -85,6 +85,10 @@ class SQLite:
     def living(self, connection: Connection, experiment: int, sessions: set[str]) -> set[str]:
         """None: whoever asks has the lock in the folder."""
         return set()
+
+    def is_running(self, experiment: int) -> bool:
+        """That is seen by the lock in the folder, and not here."""
+        return False
 
     def close(self) -> None:
         """End the connection."""

@@ -31,6 +31,7 @@ _mine = and_(_this, _running, trials.c.session == SESSION)
 
 NEW_EXPERIMENT = insert(experiments).values(reported=0)
 EXPERIMENT_NAMED = select(experiments.c.id).where(experiments.c.name == bindparam("_name"))
+NAMES = select(experiments.c.name)
 LOCK = select(experiments.c.id).where(experiments.c.id == EXPERIMENT).with_for_update()
 
 FACTS = select(facts.c.name, facts.c.value).where(facts.c.experiment == EXPERIMENT)
@@ -69,16 +70,20 @@ _same_report = exists().where(
     reports.c.trial == NUMBER,
     reports.c.made == bindparam("_made"),
 )
-NEW_REPORT = insert(reports).from_select(
-    ["experiment", "ordinal", "trial", "step", "metrics", "made"],
-    select(
-        trials.c.experiment,
-        _reported.scalar_subquery() + literal_column("1"),
-        trials.c.number,
-        bindparam("_step", type_=reports.c.step.type),
-        bindparam("_metrics", type_=reports.c.metrics.type),
-        bindparam("_made", type_=reports.c.made.type),
-    ).where(_mine, ~_same_report),
+NEW_REPORT = (
+    insert(reports)
+    .from_select(
+        ["experiment", "ordinal", "trial", "step", "metrics", "made"],
+        select(
+            trials.c.experiment,
+            _reported.scalar_subquery() + literal_column("1"),
+            trials.c.number,
+            bindparam("_step", type_=reports.c.step.type),
+            bindparam("_metrics", type_=reports.c.metrics.type),
+            bindparam("_made", type_=reports.c.made.type),
+        ).where(_mine, ~_same_report),
+    )
+    .execution_options(preserve_rowcount=True)
 )
 COUNT_REPORT = (
     update(experiments)

@@ -20,12 +20,14 @@ from nas_core.protocols import Candidate, Result
 from sqlalchemy import Connection, Row
 
 from nas_search.store import statements as sql
-from nas_search.store.backend import Backend
-from nas_search.store.errors import explained
+from nas_search.store.address import Address, Database
+from nas_search.store.backend import Backend, tried
+from nas_search.store.errors import StoreMissingError, explained
+from nas_search.store.postgresql import PostgreSQL, create_experiment
 from nas_search.store.records import Event, Report, Trial
 from nas_search.store.sqlite import SQLite, create_file
 
-__all__ = ["TrialStore"]
+__all__ = ["TrialStore", "is_stored"]
 
 T = TypeVar("T")
 
@@ -52,7 +54,7 @@ class TrialStore:
         self._experiment = experiment
 
     @classmethod
-    def create(cls, address: Path, facts: Mapping[str, str]) -> Self:
+    def create(cls, address: Address, facts: Mapping[str, str]) -> Self:
         """Make a new store; it appears with all its facts or not at all.
 
         Raises:
@@ -65,18 +67,33 @@ class TrialStore:
             number = connection.execute(sql.EXPERIMENT_NAMED, {"_name": name}).scalar_one()
             _put_facts(connection, number, facts)
 
-        create_file(address, fill)
+        if isinstance(address, Database):
+            create_experiment(address, fill)
+        else:
+            create_file(address, fill)
         return cls.open(address)
 
     @classmethod
-    def open(cls, address: Path, *, read_only: bool = False) -> Self:
+    def open(cls, address: Address, *, read_only: bool = False, patient: bool = False) -> Self:
         """Connect to a store; one of an older version is brought up to date.
 
+        Args:
+            address: the file, or the database with the name of the experiment.
+            read_only: nothing will be written.
+            patient: whether to wait for a database that can't be reached now.
+
         Raises:
-            StoreError: there is none, it is no store of ours, it is from a newer version, or it
-                can't be used.
+            StoreMissingError: there is none.
+            StoreError: it is no store of ours, it is from a newer version, or it can't be used.
         """
-        return cls(SQLite(address, read_only=read_only), 1)
+        if isinstance(address, Path):
+            return cls(SQLite(address, read_only=read_only), 1)
+        backend = PostgreSQL(address, read_only=read_only, patient=patient)
+        try:
+            return cls(backend, backend.experiment(address.experiment))
+        except BaseException:
+            backend.close()
+            raise
 
     def close(self) -> None:
         """End the connection; what a session of this store has left running counts as put back."""
@@ -92,6 +109,11 @@ class TrialStore:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a session is alive, as far as the database can tell: a file can't."""
+        return self._backend.is_running(self._experiment)
 
     def facts(self) -> dict[str, str]:
         """What is known of the experiment as a whole."""
@@ -279,13 +301,35 @@ class TrialStore:
 
     def _read(self, *statements: Any, **values: Any) -> list[Sequence[Row[Any]]]:
         given = self._with(**values)
-        with explained(self.place, self._backend.reason), self._backend.reading.begin() as db:
-            return [db.execute(statement, given).all() for statement in statements]
+        with explained(self.place, self._backend.reason):
+            return tried(
+                self._backend,
+                self._backend.reading,
+                lambda db: [db.execute(statement, given).all() for statement in statements],
+            )
 
     def _write(self, act: Callable[[Connection], T]) -> T:
-        with explained(self.place, self._backend.reason), self._backend.writing.begin() as db:
-            self._backend.lock(db, self._experiment)
-            return act(db)
+        def locked(connection: Connection) -> T:
+            self._backend.lock(connection, self._experiment)
+            return act(connection)
+
+        with explained(self.place, self._backend.reason):
+            return tried(self._backend, self._backend.writing, locked)
+
+
+def is_stored(address: Address) -> bool:
+    """Whether there is an experiment.
+
+    Raises:
+        StoreError: the database can't be used.
+    """
+    if isinstance(address, Path):
+        return address.is_file()
+    try:
+        TrialStore.open(address, read_only=True).close()
+    except StoreMissingError:
+        return False
+    return True
 
 
 def _put_facts(connection: Connection, experiment: int, facts: Mapping[str, str]) -> None:

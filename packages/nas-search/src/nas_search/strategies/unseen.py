@@ -20,15 +20,15 @@ class Unseen:
 
     def __init__(self, space: Space) -> None:
         self._space = space
-        self._seen: set[Architecture] = set()
+        self._seen: set[str] = set()  # digests: there may be very many
         self._rest: Iterator[Architecture] | None = None
 
     def __contains__(self, architecture: object) -> bool:
-        return architecture not in self._seen
+        return isinstance(architecture, Architecture) and architecture.digest not in self._seen
 
     def add(self, architecture: Architecture) -> None:
         """Remember an architecture as proposed."""
-        self._seen.add(architecture)
+        self._seen.add(architecture.digest)
 
     def draw(self, rng: random.Random) -> Architecture | None:
         """Give an architecture that was not proposed yet; ``None`` when there is none left."""
@@ -40,7 +40,7 @@ class Unseen:
                     ExhaustedSpaceError
                 ):  # constraints reject nearly everything: look at all, in order
                     break
-                if sampled not in self._seen:
+                if sampled in self:
                     return sampled
             self._rest = self._space.enumerate()
-        return next((rest for rest in self._rest if rest not in self._seen), None)
+        return next((rest for rest in self._rest if rest in self), None)

@@ -1,4 +1,7 @@
-"""A search of 40 trials in a process of its own, to be killed: python searching.py FOLDER NAME."""
+"""A search of 40 trials in a process of its own, to be killed.
+
+python searching.py FOLDER NAME [DIRECTORY URL]
+"""
 
 import sys
 import time
@@ -32,9 +35,14 @@ def evaluator(calls: Path):
     return FunctionEvaluator(evaluate)
 
 
-def main(folder: str, name: str) -> None:
+def main(folder: str, name: str, directory: str = "", store: str | None = None) -> None:
     config = ExperimentConfig(
-        directory=folder, name=name, max_trials=40, trial_concurrency=2, threads_per_trial=1
+        directory=directory or folder,
+        name=name,
+        max_trials=40,
+        trial_concurrency=2,
+        threads_per_trial=1,
+        store=store,
     )
     strategy = RegularizedEvolution(population_size=8, sample_size=3, seed=3)
     experiment = Experiment(Net(), evaluator(Path(folder) / f"{name}.calls"), strategy, config)

@@ -1,0 +1,87 @@
+"""Two coordinators on one PostgreSQL, one of which is killed, and the server with them."""
+
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from nas_search import Experiment
+
+SEARCHING = Path(__file__).with_name("searching.py")
+
+
+def start(folder, name, *where):
+    return subprocess.Popen(
+        [sys.executable, str(SEARCHING), str(folder), name, *map(str, where)],
+        start_new_session=True,
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def outcome(trials):
+    return [(t.number, t.architecture, t.seed, t.state, t.metrics, t.error) for t in trials]
+
+
+def progress(one):
+    return sum(trial.state != "running" for trial in one.trials)
+
+
+def wait_until(condition, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it takes too long"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def two(server, tmp_path):
+    """Two coordinators of one experiment, and what one alone has found."""
+    whole = start(tmp_path, "whole")
+    assert whole.wait(timeout=120) == 0
+    expected = Experiment.open(tmp_path / "whole").trials
+    url = server.new_database()
+    running = [start(tmp_path, "both", tmp_path / place, url) for place in ("here", "there")]
+    wait_until((tmp_path / "here" / "both" / "store.json").exists)
+    one = Experiment.open(tmp_path / "here" / "both")
+    try:
+        yield running, one, expected
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
+
+
+def calls(one):
+    return Counter((one.folder.parents[1] / "both.calls").read_text().split())
+
+
+def widths(trials):
+    return {str(t.architecture["width"]) for t in trials if t.state == "completed"}
+
+
+def test_no_architecture_twice_though_the_server_restarts(two, server):
+    running, one, expected = two
+    for reached in (8, 20):
+        wait_until(lambda at=reached: progress(one) >= at)
+        server.stop()
+        time.sleep(0.5)
+        server.start()
+    for process in running:
+        assert process.wait(timeout=120) == 0
+    assert outcome(one.trials) == outcome(expected)
+    assert len({trial.session for trial in one.trials}) == 2
+    assert calls(one) == dict.fromkeys(widths(expected), 1)
+
+
+def test_what_a_killed_one_has_left_is_run_by_the_other(two):
+    running, one, expected = two
+    wait_until(lambda: progress(one) >= 8)
+    wait_until(lambda: len({t.session for t in one.trials if t.state == "running"}) == 2)
+    running[0].kill()
+    assert running[1].wait(timeout=180) == 0
+    assert outcome(one.trials) == outcome(expected)
+    assert set(calls(one)) == widths(expected)
+    assert sum(calls(one).values()) - len(calls(one)) <= 2
