@@ -14,6 +14,7 @@ from nas_cli import __version__
 from nas_cli.command import NasGroup
 from nas_cli.compare import bench_engines
 from nas_cli.console import printable
+from nas_cli.dashboard import dashboard
 from nas_cli.engines import list_engines
 from nas_cli.environment import DISABLE_PLUGINS
 from nas_cli.exit_codes import ExitCode
@@ -68,7 +69,7 @@ def nas() -> None:
 
 _COMMANDS = (
     *(list_engines, space, graph, plan, bench_engines),
-    *(run, resume, top, show, report, export, list_experiments, new_engine),
+    *(run, resume, top, show, report, dashboard, export, list_experiments, new_engine),
 )
 for _command in _COMMANDS:
     nas.add_command(_command)

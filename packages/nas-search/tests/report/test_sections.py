@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from nas_search.export import front, ranked
 from nas_search.report.history import best_so_far
@@ -28,6 +28,7 @@ def spans(*times: tuple[float, float]) -> list[Span]:
     )
 
 
+@settings(deadline=None)
 @given(st.lists(NUMBERS, min_size=1, max_size=12), st.sampled_from(["maximize", "minimize"]))
 def test_the_running_best_is_the_best_up_to_each_trial(values: list[float], way: str) -> None:
     of = subject(*(trial(k, {"w": k}, {"a": v}) for k, v in enumerate(values)),
@@ -49,6 +50,7 @@ def test_only_completed_trials_count_as_best() -> None:
     assert [step["value"] for step in best_so_far(of, "accuracy")] == [0.5, 0.5]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(NUMBERS, NUMBERS), max_size=15))
 def test_the_front_is_what_nothing_dominates(values: list[tuple[float, float]]) -> None:
     objectives = {"up": "maximize", "down": "minimize"}
@@ -64,6 +66,7 @@ def test_the_front_is_what_nothing_dominates(values: list[tuple[float, float]]) 
     assert ranked(trials, objectives)[: len(best)] == best
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 9)), min_size=1, max_size=20))
 def test_no_two_trials_share_a_row_at_once(times: list[tuple[int, int]]) -> None:
     found = spans(*times)

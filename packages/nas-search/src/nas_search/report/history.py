@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nas_search.report.look import color, spec, states
+from nas_search.report.look import color, spec, states, whole
 from nas_search.report.section import Figure, Section
 from nas_search.report.subject import Subject, finite
 from nas_search.wording import number_text
@@ -39,7 +39,7 @@ def _figure(subject: Subject, metric: str, several: bool) -> Figure:
     x = alt.X(
         "number:Q",
         title="trial",
-        axis=alt.Axis(format="d", tickMinStep=1),
+        axis=whole([row["number"] for row in rows]),
         scale=alt.Scale(nice=False, padding=10),
     )
     y = alt.Y("value:Q", title=metric, scale=alt.Scale(zero=False, padding=8))

@@ -10,7 +10,7 @@ from nas_search.report.subject import STATES
 if TYPE_CHECKING:
     import altair as alt
 
-__all__ = ["CONFIG", "FONT", "color", "spec", "states"]
+__all__ = ["CONFIG", "FONT", "color", "spec", "states", "whole"]
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
@@ -69,6 +69,14 @@ def states(seen: Sequence[str]) -> tuple[alt.Scale, alt.Scale]:
     shapes = [_SHAPES[STATES.index(state)] for state in known]
     colors = alt.Scale(domain=known, range=[color(state) for state in known])
     return colors, alt.Scale(domain=known, range=shapes)
+
+
+def whole(numbers: Sequence[int]) -> alt.Axis:
+    """An axis of whole numbers, with no tick between two of them."""
+    import altair as alt
+
+    span = max(numbers, default=0) - min(numbers, default=0)
+    return alt.Axis(format="d", tickCount=max(1, min(6, span)))
 
 
 def spec(chart: alt.Chart | alt.LayerChart | alt.FacetChart, height: int) -> dict[str, Any]:
