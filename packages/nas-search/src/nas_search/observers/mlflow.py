@@ -14,7 +14,7 @@ from nas_core.architecture import Architecture, canonical
 from nas_core.protocols import Metrics
 
 from nas_search.config import ExperimentConfig
-from nas_search.observers.stored import ended_trials
+from nas_search.observers.stored import ended, stored_trials
 from nas_search.store import Trial
 from nas_search.strategies.protocol import MissingExtraError
 
@@ -61,6 +61,7 @@ class MLflowObserver:
         self._experiment_id = ""
         self._folder = ""
         self._runs: dict[int, str] = {}
+        self._left: dict[int, str] = {}  # of trials that run elsewhere, or whose process died
         self._last: dict[int, dict[str, tuple[int, float]]] = {}
 
     def nas_experiment_started(self, experiment: str, config: ExperimentConfig) -> None:
@@ -77,10 +78,11 @@ class MLflowObserver:
             if found is None
             else found.experiment_id
         )
-        ended = ended_trials(home)
-        kept = self._keep_ended(set(ended))
-        for number in ended.keys() - kept:
-            self._write(ended[number])
+        stored = stored_trials(home)
+        kept = self._keep_ended(stored)
+        for trial in ended(stored):
+            if trial.number not in kept:
+                self._write(trial)
 
     def nas_trial_started(self, number: int, architecture: Architecture, experiment: str) -> None:
         """Begin the run of a trial."""
@@ -105,15 +107,18 @@ class MLflowObserver:
         assert self._client is not None, "nas_experiment_started comes first"
         return self._client
 
-    def _keep_ended(self, ended: set[int]) -> set[int]:
-        """Delete the runs of this experiment that have not ended; answer whose have."""
+    def _keep_ended(self, stored: Mapping[int, Trial]) -> set[int]:
+        """Delete the runs that are not as their trials are; answer whose have ended."""
         kept: set[int] = set()
         for run in list(self._found()):
-            number = int(run.data.tags["nas.trial"])
-            if run.info.status != "RUNNING" and number in ended and number not in kept:
-                kept.add(number)
-            else:
+            number, running = int(run.data.tags["nas.trial"]), run.info.status == "RUNNING"
+            trial = stored.get(number)
+            if trial is None or running != (trial.state == "running") or number in kept:
                 self._open_client.delete_run(run.info.run_id)
+            elif running:
+                self._left[number] = run.info.run_id
+            else:
+                kept.add(number)
         return kept
 
     def _found(self) -> Iterator[Run]:
@@ -128,8 +133,9 @@ class MLflowObserver:
         from mlflow.entities import Param
 
         client = self._open_client
-        if number in self._runs:
-            client.delete_run(self._runs[number])
+        for left in (self._left, self._runs):
+            if number in left:
+                client.delete_run(left.pop(number))
         run = client.create_run(
             self._experiment_id,
             run_name=f"trial {number}",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from nas_search.config import ExperimentConfig
-from nas_search.observers.stored import ended_trials
+from nas_search.observers.stored import ended, stored_trials
 from nas_search.store import Trial
 from nas_search.wording import ending_text, note_text
 
@@ -37,7 +37,7 @@ class ProgressLines:
 
     def nas_experiment_started(self, experiment: str, config: ExperimentConfig) -> None:
         """Count what has ended in earlier runs."""
-        self._done = len(ended_trials(self.home or config.folder))
+        self._done = len(ended(stored_trials(self.home or config.folder)))
         self._total = config.max_trials
 
     def nas_job_noted(self, numbers: Sequence[int], note: str, experiment: str) -> None:

@@ -5,16 +5,21 @@ A search that was killed may have stored the end of a trial without telling anyb
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from nas_search.store import Trial
 
-__all__ = ["ended_trials"]
+__all__ = ["ended", "stored_trials"]
 
 
-def ended_trials(home: Path) -> dict[int, Trial]:
-    """Number → trial, for all in the folder of an experiment that have ended."""
+def stored_trials(home: Path) -> dict[int, Trial]:
+    """Number → trial, for all that the experiment in this folder has."""
     from nas_search.experiment import Experiment  # It makes observers.
 
-    trials = Experiment.open(home).trials
-    return {trial.number: trial for trial in trials if trial.state != "running"}
+    return {trial.number: trial for trial in Experiment.open(home).trials}
+
+
+def ended(trials: Mapping[int, Trial]) -> list[Trial]:
+    """Those that have ended; others run, here or elsewhere, or were left by a process that died."""
+    return [trial for trial in trials.values() if trial.state != "running"]

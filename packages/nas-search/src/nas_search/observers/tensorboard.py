@@ -13,7 +13,7 @@ from nas_core.architecture import Architecture
 from nas_core.protocols import Metrics
 
 from nas_search.config import ExperimentConfig
-from nas_search.observers.stored import ended_trials
+from nas_search.observers.stored import ended, stored_trials
 from nas_search.store import Trial
 from nas_search.strategies.protocol import MissingExtraError
 
@@ -51,12 +51,12 @@ class TensorBoardObserver:
         """Write what has ended unheard, and remove what the experiment does not have."""
         home = self.home or config.folder
         self._runs = home / "tensorboard" if self.folder is None else self.folder / experiment
-        ended = ended_trials(home)
+        stored = stored_trials(home)
         for path in self._runs.glob("trial-*"):
             number = re.fullmatch(r"trial-(\d+)", path.name)
-            if number is not None and int(number[1]) not in ended:
+            if number is not None and int(number[1]) not in stored:
                 shutil.rmtree(path)
-        for trial in ended.values():
+        for trial in ended(stored):
             if not self._is_written(trial):
                 self._write(trial)
 
