@@ -17,12 +17,13 @@ from typing import Literal, TypeAlias, cast
 import torch
 
 from nas_engine_cgo.cost.cache import cache_bytes
-from nas_engine_cgo.cost.clusters import clusters_of, similar
+from nas_engine_cgo.cost.clusters import similar
 from nas_engine_cgo.cost.memory import largest_activation, training_memory
 from nas_engine_cgo.cost.remember import Memory
 from nas_engine_cgo.exact.bits import same_stream
 from nas_engine_cgo.train import Loop, Member, MemberError, Options, Prepared
 from nas_engine_cgo.train.available import available
+from nas_engine_cgo.train.clusters import clusters_of
 
 __all__ = ["Choice", "choose"]
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 from nas_engine_cgo.members import Program
 
-__all__ = ["clusters_of", "similar"]
+__all__ = ["similar"]
 
 
 def similar(programs: Sequence[Program | None]) -> list[int]:
@@ -26,17 +25,3 @@ def similar(programs: Sequence[Program | None]) -> list[int]:
         )
 
     return sorted(range(len(programs)), key=path)
-
-
-def clusters_of(order: Sequence[int], size: int) -> list[list[int]]:
-    """Clusters of at most so many members, as equal as can be.
-
-    >>> clusters_of(range(10), 4)
-    [[0, 1, 2, 3], [4, 5, 6], [7, 8, 9]]
-    """
-    count = -(-len(order) // size)
-    small, larger = divmod(len(order), count)
-    bounds = [0]
-    for i in range(count):
-        bounds.append(bounds[-1] + small + (i < larger))
-    return [list(order[a:b]) for a, b in pairwise(bounds)]

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from nas_engine_cgo.members import Program
 from nas_engine_cgo.train.available import available
+from nas_engine_cgo.train.clusters import refilled
 from nas_engine_cgo.train.features import Features, can_extend, extended
 from nas_engine_cgo.train.members import Member, Tutor, tutors_of
 from nas_engine_cgo.train.merged import Merged
@@ -76,6 +77,7 @@ class Loop:
         self.members, self.options = list(members), options
         self.recipe: SupervisedEvaluator = members[0].recipe
         self.device = next(members[0].module.parameters()).device
+        self._size = max(map(len, clusters))
         self._feeds = _opened(members, self.device)
         self.prepared = prepared or Prepared({})
         self.merged = self._merge(clusters)
@@ -204,7 +206,10 @@ class Loop:
     # ------------------------------------------------------------------ members
 
     def keep(self, members: Sequence[int]) -> None:
-        """Go on with these members only, at once and without a trace of the others."""
+        """Go on with these members only, at once and without a trace of the others.
+
+        They are put together again, so that what is left of several clusters runs as one.
+        """
         for member in members:
             self.merged.store.write_back(member)
         number = {old: new for new, old in enumerate(members)}
@@ -220,7 +225,7 @@ class Loop:
             self._feeds = [self._feeds[member] for member in members]
         self.members = [self.members[member] for member in members]
         clusters = [[number[m] for m in cluster if m in number] for cluster in self.merged.clusters]
-        self.merged, self._optimizer = self._merge([c for c in clusters if c]), None
+        self.merged, self._optimizer = self._merge(refilled(clusters, self._size)), None
 
     def finished(self, member: int) -> torch.nn.Module:
         """The module of a member, brought up to date."""
