@@ -40,6 +40,11 @@ class Judging:
     direction: Direction
     words: str
 
+    @property
+    def name(self) -> str:
+        """That of the pruner's class."""
+        return self.words.partition("(")[0]
+
     def load(self) -> optuna.pruners.BasePruner:
         """The pruner as it was given."""
         pruner: optuna.pruners.BasePruner = pickle.loads(self.pruner)  # noqa: S301  # our own

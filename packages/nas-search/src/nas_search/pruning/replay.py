@@ -80,7 +80,7 @@ class Replay:
         trial.report(value, step)
         if trial.should_prune():
             self._pruned[event.number] = (
-                f"at step {step}, with {metric} = {value:.6g}, by {self._judging.words}"
+                f"at step {step}, with {metric} = {value:.6g}, by {self._judging.name}"
             )
 
     def _end(self, trial: optuna.Trial, event: Event) -> None:

@@ -104,6 +104,25 @@ def test_workers_do_not_outlive_the_coordinator(tmp_path):
     assert members(process.pid) == []
 
 
+def test_a_killed_search_prunes_what_it_would_have_pruned(tmp_path):
+    """With one worker: the pruner's view comes back from the store."""
+
+    def run(name, at):
+        command = [sys.executable, SEARCHING.with_name("pruning.py"), tmp_path, name, str(at)]
+        return subprocess.run(command, check=False, capture_output=True, timeout=300).returncode
+
+    assert run("whole", 0) == 0
+    whole = finished(tmp_path, "whole")
+    for at in (23, 40):
+        assert run("killed", at) == -signal.SIGKILL
+    assert run("killed", 0) == 0
+    killed = finished(tmp_path, "killed")
+    assert outcome(killed) == outcome(whole)
+    assert [t.pruned for t in killed.values()] == [t.pruned for t in whole.values()]
+    assert [t.reports for t in killed.values()] == [t.reports for t in whole.values()]
+    assert {"pruned", "completed"} == {trial.state for trial in whole.values()}
+
+
 def members(session):
     """The processes of a session that are alive: workers lead groups of their own in it."""
     found = []
