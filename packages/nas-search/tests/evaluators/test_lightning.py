@@ -7,7 +7,7 @@ from typing import Any
 import lightning
 import pytest
 import torch
-from nas_core import Space, resolve
+from nas_core import Pruned, Space, resolve
 from nas_core.nn import ValueChoice
 from nas_search.evaluators import LightningEvaluator
 from nas_search.strategies import MissingExtraError
@@ -133,3 +133,24 @@ def test_without_lightning_one_error_says_what_to_install(monkeypatch: pytest.Mo
     monkeypatch.setattr(builtins, "__import__", no_lightning)
     with pytest.raises(MissingExtraError, match=r"pip install 'nas-search\[lightning\]'"):
         run(evaluator, linear())
+
+
+def test_what_prunes_passes_and_the_trainer_is_torn_down() -> None:
+    ended: list[bool] = []
+
+    class Ends(lightning.Callback):
+        def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
+            ended.append(True)
+
+    trainer = {**TRAINER, "callbacks": [Ends()]}
+    evaluator = LightningEvaluator(Regression, Data, {"val_loss": "minimize"}, trainer)
+
+    def report(step: int, metrics: Mapping[str, float]) -> None:
+        raise Pruned(0, f"at step {step}")
+
+    model = linear()
+    state = torch.get_rng_state()
+    with pytest.raises(Pruned, match="at step 1"):
+        evaluator.evaluate(model, seed=3, report=report)
+    assert ended == [True]
+    assert torch.equal(torch.get_rng_state(), state)
