@@ -135,12 +135,12 @@ def test_without_lightning_one_error_says_what_to_install(monkeypatch: pytest.Mo
         run(evaluator, linear())
 
 
-def test_what_prunes_passes_and_the_trainer_is_torn_down() -> None:
-    ended: list[bool] = []
+def test_what_prunes_passes_and_callbacks_hear_of_it() -> None:
+    ended: list[BaseException] = []
 
     class Ends(lightning.Callback):
-        def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
-            ended.append(True)
+        def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+            ended.append(exception)
 
     trainer = {**TRAINER, "callbacks": [Ends()]}
     evaluator = LightningEvaluator(Regression, Data, {"val_loss": "minimize"}, trainer)
@@ -150,7 +150,7 @@ def test_what_prunes_passes_and_the_trainer_is_torn_down() -> None:
 
     model = linear()
     state = torch.get_rng_state()
-    with pytest.raises(Pruned, match="at step 1"):
+    with pytest.raises(Pruned, match="at step 1") as caught:
         evaluator.evaluate(model, seed=3, report=report)
-    assert ended == [True]
+    assert ended == [caught.value]
     assert torch.equal(torch.get_rng_state(), state)
