@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
+from shutil import copyfile, rmtree
 from tempfile import TemporaryDirectory
 
 import nox
@@ -17,6 +18,10 @@ TOOLS = load_toml(ROOT / "pyproject.toml")
 PACKAGES = {
     path.parent.name: load_toml(path) for path in sorted(ROOT.glob("packages/*/pyproject.toml"))
 }
+PAGES = (  # of the site, in the folders in which they lie, so that links lead on
+    *("*.md", "benchmarks/*.md", "docs/**/*.md", "docs/**/*.svg"),
+    *("examples/**/*.md", "packages/*/*.md"),
+)
 EVERYTHING = ROOT / ".nox" / "everything" / "bin"  # torch is large: four sessions share this one
 SPREAD = ("--numprocesses=auto", "--dist=worksteal")  # a test process for each core,
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}  # with one thread of torch
@@ -106,6 +111,20 @@ def integration(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Run every code block of the README and docs, and follow their links."""
     session.run(EVERYTHING / "pytest", "tests/docs", *SPREAD, *session.posargs, env=ONE_THREAD)
+
+
+@nox.session
+def site(session: nox.Session) -> None:
+    """Build the documentation site in build/site; a link or a name that leads nowhere fails it."""
+    install(session, "-c", "constraints.txt", *dependency_groups(TOOLS, "site"))
+    pages = ROOT / "build" / "pages"
+    rmtree(pages, ignore_errors=True)
+    for path in chain.from_iterable(map(ROOT.glob, PAGES)):
+        target = pages / path.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        copyfile(path, target)
+    session.run("python", "-m", "doctest", "docs/reference/docstrings.py")
+    session.run("zensical", "build", "--strict", "--clean")
 
 
 @nox.session(venv_backend="none", requires=["everything"])

@@ -1,10 +1,12 @@
 """Every Python block of the documents runs, and every `nas` command in them.
 
 The blocks of a document share names, as if typed one after the other. A block with a title,
-```` ```toml title="search.toml" ````, is a file for the commands and blocks after it.
+```` ```toml title="search.toml" ````, is a file for the commands and blocks after it. A figure is
+what the commands of its document have drawn.
 """
 
 import doctest
+import re
 import shlex
 import subprocess
 import sys
@@ -46,6 +48,7 @@ class Reader:
                 assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
 
 
+FIGURE = re.compile(r"!\[.+?\]\((.+?)\)")
 KINDS = {"python": Reader.python, "shell": Reader.shell, "console": Reader.shell}
 
 
@@ -63,9 +66,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize("document", READ, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_block_runs(document: Path) -> None:
-    reader = Reader(document)
-    for block in blocks(document.read_text()):
+    reader, text = Reader(document), document.read_text()
+    for block in blocks(text):
         if block.title:
             Path(block.title).write_text(block.code)
         elif run := KINDS.get(block.language):
             run(reader, block)
+    for figure in FIGURE.findall(text):
+        assert Path(Path(figure).name).read_text() == (document.parent / figure).read_text(), figure

@@ -99,8 +99,7 @@ def find(
 
     Args:
         name: what the node calls: ``aten.add.Tensor``, ``torch.nn.functional.relu``, or the path
-        of a
-            module as its caller writes it.
+            of a module as its caller writes it.
         kind: the class of the called layer or graph, ``Conv2d``.
         label: the label of the node, or of the called layer or graph.
         where: any other condition.
