@@ -80,10 +80,12 @@ def write_function(
         return contents.get((member, number))
 
     canonical = deduplicate(programs, content)
-    marked = [
-        tuple(None if each in refused else each for each in signatures(program, fits))
-        for program in programs
-    ]
+    different = {id(program): program for program in programs}  # Alike members have the same one.
+    known = {
+        key: tuple(None if each in refused else each for each in signatures(program, fits))
+        for key, program in different.items()
+    }
+    marked = [known[id(program)] for program in programs]
     steps = schedule(programs, marked, canonical, exact)
     groups = _output_groups(programs, steps, canonical)
     arrangement = arrange(programs, steps, canonical, groups)
@@ -121,7 +123,8 @@ class _Writer:
         self.programs, self.arrangement, self.canonical = programs, arrangement, canonical
         self.text = Text(tuple(streams))
         self.modules: list[tuple[int, str]] = []
-        uses = [program.uses() for program in programs]
+        counted = {id(p): p.uses() for p in {id(p): p for p in programs}.values()}
+        uses = [counted[id(program)] for program in programs]
         self.packs = Packs(programs, arrangement, canonical, self.text, uses, looped, exact)
 
     def function(self, groups: Sequence[Sequence[Slot]]) -> Function:

@@ -1,5 +1,6 @@
 """Members: the models that are merged, each as the list of calls that its forward makes."""
 
+from nas_engine_cgo.members.alike import look
 from nas_engine_cgo.members.functions import ELEMENTWISE, PURE
 from nas_engine_cgo.members.program import (
     Call,
@@ -14,8 +15,9 @@ from nas_engine_cgo.members.program import (
     replaced,
 )
 from nas_engine_cgo.members.prune import prune
+from nas_engine_cgo.members.record import UntraceableError
 from nas_engine_cgo.members.remembered import Remembered
-from nas_engine_cgo.members.trace import UntraceableError, trace
+from nas_engine_cgo.members.trace import trace
 
 __all__ = [
     "ELEMENTWISE",
@@ -30,6 +32,7 @@ __all__ = [
     "frozen_calls",
     "frozen_programs",
     "hashable",
+    "look",
     "prune",
     "refs_in",
     "replaced",

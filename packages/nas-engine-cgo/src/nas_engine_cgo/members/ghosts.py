@@ -3,15 +3,36 @@
 from __future__ import annotations
 
 import copy
+import operator
 from collections.abc import Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from nas_engine_cgo.members.program import Source
 
-__all__ = ["attributes", "changed_attribute", "ghost_module", "ghostly", "sources_of", "tensors_in"]
+__all__ = [
+    "Attributes",
+    "attributes",
+    "changed_attribute",
+    "ghost_module",
+    "ghostly",
+    "sources_of",
+    "tensors_in",
+]
+
+_ATOMS = frozenset({bool, int, float, str, type(None)})
+_TORCH_OWN = frozenset(vars(nn.Module()))
+_COPYING = (
+    "__new__",
+    "__deepcopy__",
+    "__reduce__",
+    "__reduce_ex__",
+    "__getstate__",
+    "__setstate__",
+)
 
 
 def ghostly(tensor: Tensor) -> Tensor:
@@ -47,7 +68,37 @@ def sources_of(module: nn.Module) -> Iterator[tuple[Tensor, Source]]:
 
 def ghost_module(module: nn.Module, ghosts: Mapping[int, Tensor]) -> nn.Module:
     """A copy of a module that has these tensors, by the identity of those that they stand for."""
-    return copy.deepcopy(module, dict(ghosts))
+    return _copied(module, dict(ghosts))
+
+
+def _copied(module: nn.Module, known: dict[int, Any]) -> nn.Module:
+    """What ``copy.deepcopy`` makes, without asking each attribute how it is copied."""
+    if (made := known.get(id(module))) is not None:
+        return cast("nn.Module", made)
+    kind = type(module)
+    if _is_copied_in_its_own_way(kind):
+        return copy.deepcopy(module, known)
+    known[id(module)] = copied = kind.__new__(kind)
+    for name, value in vars(module).items():
+        copied.__dict__[name] = _copied_value(name, value, known)
+    return copied
+
+
+def _copied_value(name: str, value: Any, known: dict[int, Any]) -> Any:
+    if type(value) in _ATOMS:
+        return value
+    if type(value) is dict and name in ("_parameters", "_buffers"):
+        return {key: None if item is None else known[id(item)] for key, item in value.items()}
+    if type(value) is dict and name == "_modules":
+        return {key: None if item is None else _copied(item, known) for key, item in value.items()}
+    if name in _TORCH_OWN and not value:
+        return type(value)()  # Most modules have no hooks.
+    return copy.deepcopy(value, known)
+
+
+def _is_copied_in_its_own_way(kind: type[nn.Module]) -> bool:
+    own = (getattr(kind, name, None) is not getattr(nn.Module, name, None) for name in _COPYING)
+    return any(own) or any("__slots__" in vars(base) for base in kind.__mro__)
 
 
 def tensors_in(structure: Any) -> Iterator[Tensor]:
@@ -63,30 +114,46 @@ def tensors_in(structure: Any) -> Iterator[Tensor]:
                 yield from tensors_in(item)
 
 
-def attributes(module: nn.Module) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What a module holds at a time.
+
+    Attributes:
+        own: name → value.
+        held: the containers among the values, by name, with what was in them.
+    """
+
+    own: dict[str, Any]
+    held: list[tuple[str, Any, tuple[Any, ...]]]
+
+
+def attributes(module: nn.Module) -> Attributes:
     """What a module holds, so that a change can be seen."""
-    own = {name: _seen(value) for name, value in vars(module).items()}
-    for kind in ("_parameters", "_buffers", "_modules"):
-        own |= {f"{kind}.{name}": id(value) for name, value in vars(module)[kind].items()}
-    return own
+    own = dict(vars(module))
+    held = [(n, v, _items(v)) for n, v in own.items() if isinstance(v, (dict, list, set))]
+    return Attributes(own, held)
 
 
-def changed_attribute(module: nn.Module, before: Mapping[str, Any]) -> str | None:
+def changed_attribute(module: nn.Module, before: Attributes) -> str | None:
     """The name of something that a module holds otherwise than before; None if nothing is."""
-    now = attributes(module)
-    for name in {**before, **now}:
-        if name not in now or name not in before or now[name] != before[name]:
+    own, now = before.own, vars(module)
+    if own.keys() != now.keys():
+        return next(iter(own.keys() ^ now.keys()))
+    for name, value in now.items():
+        if value is not own[name] and not _equal(value, own[name]):
+            return name
+    for name, value, items in before.held:
+        current = _items(value)
+        if len(current) != len(items) or not all(map(operator.is_, current, items)):
             return name
     return None
 
 
-def _seen(value: Any) -> Any:
-    match value:
-        case bool() | int() | float() | str() | None:
-            return (type(value), value)
-        case list() | tuple() | set():
-            return (id(value), *map(id, value))
-        case dict():
-            return (id(value), *value, *map(id, value.values()))
-        case _:
-            return id(value)
+def _items(container: Any) -> tuple[Any, ...]:
+    if not container:
+        return ()
+    return (*container, *container.values()) if isinstance(container, dict) else (*container,)
+
+
+def _equal(value: Any, before: Any) -> bool:
+    return type(value) in _ATOMS and type(value) is type(before) and bool(value == before)

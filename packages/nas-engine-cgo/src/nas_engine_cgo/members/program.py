@@ -193,9 +193,11 @@ def frozen_programs(programs: Sequence[Program]) -> Hashable:
             shape = ("batch", *shape[1:])
         return shape, facts.dtype, tuple(order)
 
-    return tuple(
-        (frozen_calls(program), tuple(map(layout, program.facts.values()))) for program in programs
-    )
+    known = {
+        id(program): (frozen_calls(program), tuple(map(layout, program.facts.values())))
+        for program in {id(program): program for program in programs}.values()
+    }
+    return tuple(known[id(program)] for program in programs)
 
 
 def frozen_calls(program: Program) -> Hashable:
@@ -211,7 +213,7 @@ def _batch_of(programs: Sequence[Program]) -> int | None:
     """The size of the batch, if no other dimension of any value has that size."""
     sizes: set[int] = set()
     others: set[int] = {0, 1}
-    for program in programs:
+    for program in {id(program): program for program in programs}.values():
         for number, facts in program.facts.items():
             source = program.sources.get(number)
             if source is not None and source.kind != "input":

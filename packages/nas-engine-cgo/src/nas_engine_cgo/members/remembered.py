@@ -6,7 +6,7 @@ would go.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import torch
@@ -54,6 +54,13 @@ class Remembered:
         if given and isinstance(result, Tensor) and not changed and not _is_view(result, given):
             self._known[key] = tuple(result.shape), tuple(result.stride()), result.dtype
         return result
+
+    def like(self, x: Tensor, others: Sequence[Tensor]) -> Tensor:
+        """A tensor as if computed of these, with the shape and the layout of the first."""
+        key = (tuple(x.shape), x.stride(), x.dtype)
+        if key not in self._known:
+            self._known[key] = key[0], torch.empty_like(x).stride(), key[2]
+        return _stand_in(self._known[key], [x, *others])
 
 
 def _recurred(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -138,6 +139,20 @@ class Store:
                 home = self._home.get((member, path))
                 if home is not None and home[0].form != "own":
                     tensor.copy_(self.view((member, path)))
+
+    @contextmanager
+    def as_built(self, member: int) -> Iterator[None]:
+        """Have a member's weights laid out, for a while, as they were before."""
+        laid_out = self._memory_format is not torch.contiguous_format
+        chosen = [p for p in self.modules[member].parameters() if laid_out and p.dim() == 4]
+        kept = [parameter.data for parameter in chosen]
+        for parameter in chosen:
+            parameter.data = parameter.data.contiguous()
+        try:
+            yield
+        finally:
+            for parameter, data in zip(chosen, kept, strict=True):
+                parameter.data = data
 
     def restore_layout(self, member: int) -> None:
         """Lay a member's weights out as a module does that nobody has touched."""

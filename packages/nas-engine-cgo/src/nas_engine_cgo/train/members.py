@@ -18,7 +18,7 @@ from nas_engine_cgo.state import Stream
 from nas_engine_cgo.train.optimizer import flags_of, numbers_of
 from nas_engine_cgo.train.updates import UPDATES
 
-__all__ = ["Member", "Tutor", "cohort_key", "tutors_of", "why_alone"]
+__all__ = ["Member", "Tutor", "cohort_key", "comparable", "tutors_of", "why_alone"]
 
 Recipe = SupervisedEvaluator
 
@@ -103,21 +103,21 @@ def cohort_key(member: Member) -> Any:
     recipe = member.recipe
     fields = {name: value for name, value in vars(recipe).items() if name not in OWN}
     optimizer = recipe.make_optimizer(member.module)
-    shared = tuple((name, _comparable(value)) for name, value in fields.items())
+    shared = tuple((name, comparable(value)) for name, value in fields.items())
     moves = (recipe.schedule is None, recipe.schedule_every)
     devices = tuple(sorted({str(p.device) for p in member.module.parameters()}))
     return shared, flags_of(optimizer), moves, devices
 
 
-def _comparable(value: Any) -> Any:
+def comparable(value: Any) -> Any:
     """Data is the same if it is the same object; settings if they are equal."""
     match value:
         case bool() | int() | float() | str() | None:
             return (type(value).__name__, value)
         case dict():
-            return tuple((key, _comparable(item)) for key, item in value.items())
+            return tuple((key, comparable(item)) for key, item in value.items())
         case list() | tuple():
-            return tuple(map(_comparable, value))
+            return tuple(map(comparable, value))
         case _:
             return id(value)
 
@@ -129,8 +129,8 @@ def tutors_of(members: Sequence[Member], moves: int | None) -> list[Tutor]:
         recipe = member.recipe
         optimizer = recipe.make_optimizer(member.module)
         key: Any = (
-            _comparable(recipe.optimizer), _comparable(recipe.optimizer_options),
-            _comparable(recipe.schedule), _comparable(recipe.schedule_options),
+            comparable(recipe.optimizer), comparable(recipe.optimizer_options),
+            comparable(recipe.schedule), comparable(recipe.schedule_options),
             numbers_of(optimizer.param_groups[0]),
         )  # fmt: skip
         if len(optimizer.param_groups) > 1:

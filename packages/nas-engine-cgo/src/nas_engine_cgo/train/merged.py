@@ -25,18 +25,16 @@ from nas_engine_cgo.kinds import fits
 from nas_engine_cgo.members import (
     Call,
     Program,
-    Ref,
     Remembered,
     UntraceableError,
     frozen_programs,
-    prune,
-    trace,
 )
 from nas_engine_cgo.packs import Need
 from nas_engine_cgo.state import Place, Store, drawing, dropout_masks, ordered
 from nas_engine_cgo.train.features import Features, find_features
 from nas_engine_cgo.train.frozen import content_of, frozen_paths
 from nas_engine_cgo.train.members import Member
+from nas_engine_cgo.train.tracing import kind_of, program_of
 from nas_engine_cgo.write import Function, write_function
 
 __all__ = ["Merged", "Outcome", "RefusedError"]
@@ -65,7 +63,8 @@ class Merged:
         members: their modules lie on one device.
         feeds: for each member the number of its data stream.
         clusters: members that are merged with each other.
-        programs: those that were traced before, by candidate, mode and shapes.
+        programs: those that were traced before, by candidate or what alike ones share, mode and
+            shapes.
         features: what programs read from the data instead of computing it.
         memory_format: of convolutions' weights.
         exact: whether each member gets the bits that it gets alone.
@@ -207,8 +206,11 @@ class Merged:
         if not training:
             self.store.write_back(member)
         if self._modes.get(member) != training:
-            self._members[member].module.train(training)
-            self._modes[member] = training
+            self._set_mode(member, training)
+
+    def _set_mode(self, member: int, training: bool) -> None:
+        self._members[member].module.train(training)
+        self._modes[member] = training
 
     # ------------------------------------------------------------------ code
 
@@ -293,28 +295,25 @@ class Merged:
                 raise RefusedError(sorted({member for member, _ in missed}), reason)
 
     def _traced(self, member: int, batch: Sequence[Tensor], training: bool) -> Program:
-        module = self._members[member].module
         shapes = tuple((tuple(t.shape), t.dtype) for t in batch)
         key = (self._members[member].candidate.number, training, shapes)
         if key not in self._programs:
-            module.train(training)
-            self._modes[member] = training
-            if training:
-                program = trace(module, self._forwards[member], batch, self._seen)
-            else:
-                with torch.no_grad():
-                    program = trace(module, _outputs, batch[:-1], self._seen)
-            if not isinstance(program.output, Ref):
-                raise UntraceableError("forward gives back something else than one tensor")
-            if training and program.felt is not None and program.output.id not in program.felt:
-                raise UntraceableError("the loss depends on no parameter")
-            if training and program.facts[program.output.id].shape != ():
-                raise UntraceableError("the loss is more than one number")
-            program = prune(program)
-            self._programs[key] = program if self._exact is None else with_fans(program)
+            self._set_mode(member, training)
+            with self.store.as_built(member):
+                self._programs[key] = self._known(member, batch, training, shapes)
         if training:
             self._frozen[member] = frozen_paths(self._programs[key])
         return self._programs[key]
+
+    def _known(
+        self, member: int, batch: Sequence[Tensor], training: bool, shapes: Hashable
+    ) -> Program:
+        """The program of an alike member, if one was traced, or this one's own."""
+        kind = (kind_of(self._members[member], training), training, shapes)
+        if kind not in self._programs:
+            program = program_of(self._members[member], batch, training, self._seen)
+            self._programs[kind] = program if self._exact is None else with_fans(program)
+        return self._programs[kind]
 
     def _written(
         self, members: tuple[int, ...], programs: Sequence[Program], training: bool
@@ -352,10 +351,6 @@ class Merged:
             if (made := self._files.get(frame.f_code.co_filename)) is not None:
                 return tuple(made.members[m] for m in made.function.origin[line - 1])
         return ()
-
-
-def _outputs(module: nn.Module, *inputs: Tensor) -> Any:
-    return module(*inputs)
 
 
 class RefusedError(Exception):

@@ -59,9 +59,18 @@ class Source:
         return module
 
     def instantiate(self) -> torch.nn.Module:
-        """The model, as its generated constructor initialises it."""
-        made: torch.nn.Module = getattr(self.load(), self.name)()
+        """The model, as its generated constructor initialises it.
+
+        Models of equal sources are of one class, as long as there are such models.
+        """
+        kind = _CLASSES.get(self)
+        if kind is None:
+            kind = _CLASSES[self] = getattr(self.load(), self.name)
+        made: torch.nn.Module = kind()
         return made
+
+
+_CLASSES: weakref.WeakValueDictionary[Source, type] = weakref.WeakValueDictionary()
 
 
 def source_of(graph: Graph) -> Source:

@@ -1,0 +1,58 @@
+"""What a member does: its program, of which alike members have one."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nas_engine_cgo.members import Program, Ref, Remembered, UntraceableError, look, prune, trace
+from nas_engine_cgo.train.members import Member, comparable
+
+__all__ = ["kind_of", "program_of"]
+
+
+def kind_of(member: Member, training: bool) -> Hashable:
+    """What is equal for members that have one program for inputs of equal shapes.
+
+    Args:
+        member: its module is in training mode or not, as is asked.
+        training: whether the loss is part of the program.
+    """
+    recipe = member.recipe
+    loss = (comparable(recipe.loss), comparable(recipe.loss_options)) if training else None
+    return look(member.module), type(member), loss
+
+
+def program_of(
+    member: Member, batch: Sequence[Tensor], training: bool, seen: Remembered
+) -> Program:
+    """The program of a member: its loss in training, and its output otherwise.
+
+    Args:
+        member: its module is in training mode or not, as is asked.
+        batch: ends with the target.
+        training: which of the two.
+        seen: results of earlier traces of similar modules.
+
+    Raises:
+        UntraceableError: it has none that can be merged, and why.
+    """
+    if training:
+        program = trace(member.module, member.loss(), batch, seen)
+    else:
+        with torch.no_grad():
+            program = trace(member.module, _outputs, batch[:-1], seen)
+    if not isinstance(program.output, Ref):
+        raise UntraceableError("forward gives back something else than one tensor")
+    if training and program.felt is not None and program.output.id not in program.felt:
+        raise UntraceableError("the loss depends on no parameter")
+    if training and program.facts[program.output.id].shape != ():
+        raise UntraceableError("the loss is more than one number")
+    return prune(program)
+
+
+def _outputs(module: nn.Module, *inputs: Tensor) -> Any:
+    return module(*inputs)
