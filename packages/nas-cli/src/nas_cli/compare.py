@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
-from nas_search.wording import first_line
+from nas_core.wording import first_line
 
 from nas_cli.command import command
 from nas_cli.console import console, print_json, print_table, printable, results_only, table

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from nas_search.wording import first_line
+from nas_core.wording import first_line
 
 from nas_cli.console import console, print_json, print_table, printable
 from nas_cli.display import best_table, is_terminal

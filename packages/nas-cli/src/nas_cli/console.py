@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
 
-from nas_search.wording import printable
+from nas_core.wording import printable
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Protocol
 
-from nas_search.wording import (
+from nas_core.wording import (
     architecture_text,
     duration_text,
-    ending_text,
     first_line,
     metrics_text,
     note_text,
@@ -137,6 +136,8 @@ class Lines:
 
     def nas_trial_finished(self, experiment: str, trial: Trial) -> None:
         """Print what became of the trial."""
+        from nas_search.observers.progress import ending_text
+
         self.done += 1
         self.out.print(ending_text(trial, self.done, self.scale.total), soft_wrap=True)
         self.out.file.flush()

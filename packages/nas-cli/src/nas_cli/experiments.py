@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from nas_core.errors import NasError
-from nas_search.wording import first_line, metrics_text
+from nas_core.wording import first_line, metrics_text
 
 from nas_cli.command import command
 from nas_cli.console import console, print_json, print_table, printable, table

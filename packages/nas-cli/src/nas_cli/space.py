@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from nas_search.wording import architecture_text, value_text
+from nas_core.wording import architecture_text, value_text
 
 from nas_cli.command import command
 from nas_cli.console import console, print_json, print_table, printable, results_only, table

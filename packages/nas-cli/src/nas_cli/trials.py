@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from nas_search.wording import duration_text, metrics_text, number_text, value_text
+from nas_core.wording import duration_text, metrics_text, number_text, value_text
 
 from nas_cli.command import command
 from nas_cli.console import console, print_json, print_table, printable, table

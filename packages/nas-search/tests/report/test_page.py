@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from nas_core.plugins import load_plugins
+from nas_core.wording import printable
 from nas_search.report import MissingTrialError, report_page
 from nas_search.strategies import MissingExtraError
-from nas_search.wording import printable
 from recorded import Page, Recorded, trial
 
 NO_ENGINES = load_plugins(disabled=["nas-engine-graph", "nas-engine-py", "nas-engine-cgo"])

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from nas_core.architecture import Architecture
 from nas_core.protocols import Metrics
-
-from nas_search.store import Trial
-from nas_search.wording import (
+from nas_core.wording import (
     architecture_text,
     duration_text,
     first_line,
     metrics_text,
     number_text,
 )
+
+from nas_search.store import Trial
 
 if TYPE_CHECKING:
     from nas_search.experiment import Experiment

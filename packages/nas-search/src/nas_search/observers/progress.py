@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
+from nas_core.wording import architecture_text, duration_text, first_line, metrics_text, note_text
+
 from nas_search.config import ExperimentConfig
 from nas_search.observers.stored import ended, stored_trials
 from nas_search.store import Trial
-from nas_search.wording import ending_text, note_text
 
-__all__ = ["ProgressLines"]
+__all__ = ["ProgressLines", "ending_text"]
 
 
 class ProgressLines:
@@ -55,3 +56,19 @@ class ProgressLines:
 
     def _print(self, line: str) -> None:
         print(line, file=self.stream or sys.stderr, flush=True)
+
+
+def ending_text(trial: Trial, done: int, total: int | None = None) -> str:
+    """What became of a trial, on one line.
+
+    >>> from nas_core.architecture import Architecture
+    >>> trial = Trial(0, Architecture({}), "", 0, "failed", error="ValueError: no", seconds=1.0)
+    >>> ending_text(trial, 1, 50)
+    '[1/50] trial 0 failed in 1.0s: ValueError: no'
+    """
+    place = f"[{done}]" if total is None else f"[{done}/{total}]"
+    if trial.state == "completed":
+        text = f"{metrics_text(trial.metrics)}  {architecture_text(trial.architecture)}"
+    else:
+        text = first_line(trial.pruned or trial.error)
+    return f"{place} trial {trial.number} {trial.state} in {duration_text(trial.seconds)}: {text}"

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from nas_core.wording import printable
+
 from nas_search.logs import find_log, tail
 from nas_search.report.section import Failure, Section
 from nas_search.report.subject import Subject
 from nas_search.store import Trial
-from nas_search.wording import printable
 
 __all__ = ["failures"]
 

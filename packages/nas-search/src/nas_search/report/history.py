@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from nas_core.wording import number_text
+
 from nas_search.report.look import color, spec, states, whole
 from nas_search.report.section import Figure, Section
 from nas_search.report.subject import Subject, finite
-from nas_search.wording import number_text
 
 __all__ = ["history"]
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas_core.errors import NasError
 from nas_core.plugins import Plugins, load_plugins
+from nas_core.wording import duration_text, number_text
 
 from nas_search import __version__
 from nas_search.report.curves import curves
@@ -29,7 +30,6 @@ from nas_search.report.subject import Subject, finite, subject_of
 from nas_search.report.tables import all_trials, best_models
 from nas_search.report.timeline import timeline
 from nas_search.strategies.protocol import MissingExtraError
-from nas_search.wording import duration_text, number_text
 
 if TYPE_CHECKING:
     from nas_search.experiment import Experiment

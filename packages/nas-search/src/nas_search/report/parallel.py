@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from nas_core.architecture import Value, canonical
+from nas_core.wording import number_text, value_text
 
 from nas_search.report.look import color, spec
 from nas_search.report.section import Figure, Section
 from nas_search.report.subject import Subject, finite
 from nas_search.store import Trial
-from nas_search.wording import number_text, value_text
 
 __all__ = ["parallel"]
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from nas_core.architecture import Value, canonical
 from nas_core.protocols import Direction
+from nas_core.wording import architecture_text, number_text
 
 from nas_search.export import front, ranked
-from nas_search.wording import architecture_text, number_text
 
 if TYPE_CHECKING:
     from nas_search.config import ExperimentConfig

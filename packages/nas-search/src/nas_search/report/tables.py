@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nas_core.wording import duration_text
+
 from nas_search.report.section import Section, Table
 from nas_search.report.subject import Subject, metric_text
 from nas_search.store import Trial
-from nas_search.wording import duration_text
 
 __all__ = ["all_trials", "best_models"]
 

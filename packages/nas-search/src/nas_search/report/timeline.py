@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from nas_core.wording import duration_text
+
 from nas_search.report.look import spec, states
 from nas_search.report.section import Figure, Section
 from nas_search.report.subject import Subject
 from nas_search.store import Trial
-from nas_search.wording import duration_text
 
 __all__ = ["timeline"]
 

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from nas_search.store import Trial
+from typing import Any
 
 __all__ = [
     "architecture_text",
     "duration_text",
-    "ending_text",
     "first_line",
     "metrics_text",
     "note_text",
@@ -105,23 +101,6 @@ def note_text(numbers: Sequence[int], note: str) -> str:
     low, high = min(numbers), max(numbers)
     named = f"trial {low}" if low == high else f"trials {low} to {high}"
     return f"{named}: {first_line(note)}"
-
-
-def ending_text(trial: Trial, done: int, total: int | None = None) -> str:
-    """What became of a trial, on one line.
-
-    >>> from nas_core.architecture import Architecture
-    >>> from nas_search.store import Trial
-    >>> trial = Trial(0, Architecture({}), "", 0, "failed", error="ValueError: no", seconds=1.0)
-    >>> ending_text(trial, 1, 50)
-    '[1/50] trial 0 failed in 1.0s: ValueError: no'
-    """
-    place = f"[{done}]" if total is None else f"[{done}/{total}]"
-    if trial.state == "completed":
-        text = f"{metrics_text(trial.metrics)}  {architecture_text(trial.architecture)}"
-    else:
-        text = first_line(trial.pruned or trial.error)
-    return f"{place} trial {trial.number} {trial.state} in {duration_text(trial.seconds)}: {text}"
 
 
 def first_line(text: str | None) -> str:
