@@ -62,6 +62,22 @@ def test_a_long_training_is_timed_and_the_answer_kept(tmp_path: Path) -> None:
     assert first.options == second.options
 
 
+def test_where_bits_count_what_was_fastest_otherwise_says_nothing() -> None:
+    """It may be in another layout, whose kernels round in another way."""
+
+    class Recalled(Memory):
+        keys: tuple[str, ...] = ()
+
+        def recall(self, key: str) -> tuple[int, str] | None:
+            self.keys = (*self.keys, key)
+            return 4, "channels_last"
+
+    memory = Recalled()
+    for exact in (False, True):
+        choose(members([mlp(8) for _ in range(4)], epochs=100), Options(exact=exact), memory)
+    assert len(set(memory.keys)) == 2
+
+
 @pytest.mark.parametrize("content", ["", "[]", '{"a": 3}', "{", "\x00"])
 def test_a_damaged_memory_is_no_memory(tmp_path: Path, content: str) -> None:
     path = tmp_path / "cgo.json"

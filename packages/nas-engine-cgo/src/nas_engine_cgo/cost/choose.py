@@ -128,7 +128,8 @@ class _Probe:
         names = sorted({call.name for p in programs for call in p.calls if "conv" in call.name})
         sizes = [value.bit_length() for value in (work, largest, calls, len(self._members))]
         device = self._batches[0][0].device.type
-        return repr((torch.__version__, device, torch.get_num_threads(), names, sizes))
+        exact = self._options.exact  # Other code, and in no other layout.
+        return repr((torch.__version__, device, torch.get_num_threads(), exact, names, sizes))
 
     def fastest(self, most: int, guess: _Setting) -> tuple[_Setting, float]:
         """Time some settings; the fastest, and how much faster it is than members one by one."""
