@@ -1,5 +1,6 @@
 """The digits example: its space, and that a search over it is the same for every concurrency."""
 
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -9,10 +10,11 @@ from typing import Any
 import msgspec
 import pytest
 import torch
-from nas_core import Space, build, resolve
+from nas_core import Space, build, engine, resolve
 from nas_search import Experiment, ExperimentConfig, StrategyConfig, load_target
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "digits"
+_COUNT = int(os.environ.get("NAS_GRAPH_ARCHITECTURES", "5"))
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +40,19 @@ def test_every_operation_trains(example: ModuleType) -> None:
         recipe = replace(resolve(example.evaluator, architecture), steps=2)
         metrics = recipe.evaluate(model, seed=0, report=lambda step, metrics: None)
         assert {"accuracy", "test_accuracy", "parameters"} <= set(metrics)
+
+
+def test_the_engines_build_the_same(example: ModuleType) -> None:
+    net, graph = example.Net(), engine("graph")
+    space, (x, _) = Space.of(net), example.digits()["test"]
+    for seed in range(_COUNT):
+        architecture = space.sample(seed=seed)
+        torch.manual_seed(seed)
+        expected = build(net, architecture)
+        torch.manual_seed(seed)
+        built = graph.build(net, architecture)
+        assert list(built.state_dict()) == list(expected.state_dict())
+        assert torch.equal(built.eval()(x[:16]), expected.eval()(x[:16]))
 
 
 def test_the_parts_of_the_data_share_nothing(example: ModuleType) -> None:

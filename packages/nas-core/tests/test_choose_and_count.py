@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import itertools
 import json
 import pickle
@@ -215,6 +216,25 @@ def test_equality_is_by_type_and_value() -> None:
         nas.Space.of([nn.ValueChoice([1, 2], label="x")]).validate({"x": True})
     with pytest.raises(InvalidArchitectureError):
         nas.Space.of([nn.ValueChoice([1, 2], label="x")]).validate({"x": 2.0})
+
+
+@pytest.mark.parametrize("made", [dict, nas.Architecture])
+def test_a_valid_architecture_has_the_options_themselves(made: type) -> None:
+    class Size(enum.IntEnum):
+        SMALL = 2
+
+    space = nas.Space.of([nn.ValueChoice([Size.SMALL, (1, 2)], label="x")])
+    assert type(space.validate(made({"x": 2}))["x"]) is Size
+    assert space.validate(made({"x": [1, 2]}))["x"] == (1, 2)
+    for refused in (2.0, True, "2"):
+        with pytest.raises(InvalidArchitectureError):
+            space.validate(made({"x": refused}))
+    inputs = nas.Space.of(nn.InputChoice(3, None, label="x"))
+    assert inputs.validate(made({"x": [0, 2]}))["x"] == [0, 2]
+    assert inputs.validate(made({"x": (0, 2)}))["x"] == [0, 2]
+    for wrong in ([2, 0], [], [0, 3], [0, True]):
+        with pytest.raises(InvalidArchitectureError):
+            inputs.validate(made({"x": wrong}))
 
 
 def test_architectures_can_not_be_changed() -> None:

@@ -86,6 +86,8 @@ def test_every_enumerated_architecture_is_valid_and_survives_json(space: nas.Spa
     for arch in itertools.islice(space.enumerate(), 200):
         assert space.validate(arch) == arch
         read = nas.Architecture.from_json(arch.to_json())
+        turned = nas.Architecture(dict(reversed(list(arch.items()))))
+        assert list(space.validate(turned).items()) == list(arch.items())
         assert read == arch
         assert hash(read) == hash(arch)
         assert read.digest == arch.digest == space.validate(read).digest
@@ -161,25 +163,26 @@ def test_corrupted_architectures_are_refused_by_name(
     space: nas.Space, seed: int, data: st.DataObject
 ) -> None:
     arch = dict(space.sample(seed))
+    made = data.draw(st.sampled_from([dict, nas.Architecture]))
     with pytest.raises(InvalidArchitectureError, match="unknown label 'nosuch'"):
-        space.validate({**arch, "nosuch": 1})
+        space.validate(made({**arch, "nosuch": 1}))
     if not arch:
         return
     label = data.draw(st.sampled_from(sorted(arch)))
     place = f"{space.choices[label].place}"
     with pytest.raises(InvalidArchitectureError) as wrong:
-        space.validate({**arch, label: "wrong"})
+        space.validate(made({**arch, label: "wrong"}))
     assert label in str(wrong.value)
     assert place in str(wrong.value)
     with pytest.raises(InvalidArchitectureError) as missing:
-        space.validate({k: v for k, v in arch.items() if k != label})
+        space.validate(made({k: v for k, v in arch.items() if k != label}))
     assert f"no value for {label!r}" in str(missing.value)
     with pytest.raises(InvalidArchitectureError) as misspelt:
-        space.validate({(f"{k}x" if k == label else k): v for k, v in arch.items()})
+        space.validate(made({(f"{k}x" if k == label else k): v for k, v in arch.items()}))
     assert f"unknown label '{label}x'" in str(misspelt.value)
     for inactive in set(space.labels) - set(arch):
         with pytest.raises(InvalidArchitectureError, match="is inactive here: it needs"):
-            space.validate({**arch, inactive: space.options[inactive][0]})
+            space.validate(made({**arch, inactive: space.options[inactive][0]}))
 
 
 @law

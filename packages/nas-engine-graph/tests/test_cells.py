@@ -1,6 +1,11 @@
-"""The cells of nas-core in this engine: the candidates of the py engine, to the bit."""
+"""The cells of nas-core in this engine: the candidates of the py engine, to the bit.
+
+NAS_GRAPH_ARCHITECTURES sets how many of each.
+"""
 
 from __future__ import annotations
+
+import os
 
 import nas_core as nas
 import nas_core.nn as nn
@@ -9,6 +14,8 @@ import torch
 from torch import Tensor
 
 from nas_engine_graph.engine import GraphEngine
+
+_COUNT = int(os.environ.get("NAS_GRAPH_ARCHITECTURES", "12"))
 
 OPERATIONS = {
     "skip": lambda a, b: nn.Identity(),
@@ -68,7 +75,7 @@ def test_a_candidate_is_that_of_the_py_engine(kind: type[torch.nn.Module]) -> No
     net, engine = kind(), GraphEngine()
     space = nas.Space.of(net)
     x = torch.randn(2, 4, 5, 5)
-    for seed in range(12):
+    for seed in range(_COUNT):
         architecture = space.sample(seed=seed)
         torch.manual_seed(seed)
         expected = nas.build(net, architecture)

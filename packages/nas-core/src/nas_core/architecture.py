@@ -10,6 +10,7 @@ from json.encoder import encode_basestring_ascii
 from typing import Any, TypeAlias
 
 from nas_core.errors import InvalidArchitectureError
+from nas_core.structure import ATOMS
 
 __all__ = ["Architecture", "Value", "canonical"]
 
@@ -100,7 +101,8 @@ class Architecture(Mapping[str, Value]):
         return Architecture({k: v for k, v in self._values.items() if k in labels})
 
     def __getitem__(self, label: str) -> Value:
-        return _own(self._values[label])
+        value = self._values[label]
+        return value if type(value) in ATOMS else _own(value)
 
     def __contains__(self, label: object) -> bool:
         return label in self._values

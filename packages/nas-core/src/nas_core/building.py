@@ -9,7 +9,7 @@ model is the one that is written by hand.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, TypeAlias
 
 import torch
@@ -18,12 +18,12 @@ from nas_core.architecture import Value
 from nas_core.choice import Key
 from nas_core.construction import Fixed, running
 from nas_core.deferred import empty_class, fill, is_empty
-from nas_core.expression import Expression, concrete, evaluate
+from nas_core.expression import concrete, evaluate
 from nas_core.structure import ATOMS
 
 __all__ = ["Building", "tree"]
 
-_Call: TypeAlias = tuple[Callable[..., None], Sequence[Any], Mapping[str, Any]]
+_Call: TypeAlias = tuple[Callable[..., None], tuple[Any, ...], dict[str, Any]]
 """An ``__init__`` and its arguments."""
 
 
@@ -55,36 +55,24 @@ class Building(Fixed):
         self._before_unused: torch.Tensor | None = None
 
     def layer(
-        self, kind: type[torch.nn.Module], args: Sequence[Any], kwargs: Mapping[str, Any]
+        self, kind: type[torch.nn.Module], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> torch.nn.Module:
-        """Make a layer of torch, or leave it empty."""
+        """Make a layer of torch, or leave it empty; the keyword arguments become its own."""
         key = self.take_key()
         if self._unused is None or key in self._unused:
             # Lists as they are now, whatever happens to them before the layer is initialised.
-            args = [list(x) if type(x) is list else x for x in args]
+            args = tuple([list(x) if type(x) is list else x for x in args])
             layer = kind.__new__(empty_class(kind))
             self._leave(layer, key, (kind.__init__, args, kwargs))
             return layer
         if self._before_unused is not None:
             self._rewind()
-        for x in args:
+        for name, x in kwargs.items():
             if type(x) not in ATOMS:
-                args = self._evaluated(args)
-                break
-        for x in kwargs.values():
-            if type(x) not in ATOMS:
-                kwargs = dict(zip(kwargs, self._evaluated(kwargs.values()), strict=True))
-                break
-        layer = kind(*args, **kwargs)
+                kwargs[name] = evaluate(x, self.value)
+        layer = kind(*[x if type(x) in ATOMS else evaluate(x, self.value) for x in args], **kwargs)
         self._made[id(layer)] = key, layer
         return layer
-
-    def _evaluated(self, arguments: Iterable[Any]) -> list[Any]:
-        decide = self.value
-        return [
-            x.value_with(decide) if isinstance(x, Expression) else evaluate(x, decide)
-            for x in arguments
-        ]
 
     def initialise(self, unit: torch.nn.Module, key: Key, call: _Call) -> None:
         """Initialise a module of the user's by this call, or leave it empty."""
@@ -121,12 +109,12 @@ class Building(Fixed):
         """A choice does not use this module, nor what is in it."""
         if not isinstance(module, torch.nn.Module):
             return
-        self._rewind()
+        if self._before_unused is not None:
+            self._rewind()
         if id(module) in self._made:
             self._dropped.add(id(module))
-        if is_empty(module):
-            _, args, kwargs = self._empty[id(module)]
-            for part in _modules_in((*args, *kwargs.values())):
+        if (call := self._empty.get(id(module))) is not None:
+            for part in _modules_in((*call[1], *call[2].values())):
                 self.drop(part)
             return
         for child in module._modules.values():
@@ -160,12 +148,10 @@ def tree(model: torch.nn.Module) -> dict[int, torch.nn.Module]:
     """The modules of a model by their id, without touching empty ones."""
     found = {id(model): model}
     pending = [model]
-    while pending:
-        module = pending.pop()
-        if is_empty(module):
-            continue
-        for child in module._modules.values():
-            if child is not None and id(child) not in found:
-                found[id(child)] = child
-                pending.append(child)
+    for module in pending:  # It grows meanwhile.
+        if not is_empty(module):
+            for child in module._modules.values():
+                if child is not None and id(child) not in found:
+                    found[id(child)] = child
+                    pending.append(child)
     return found

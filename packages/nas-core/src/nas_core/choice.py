@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from nas_core.architecture import Value, canonical
 from nas_core.errors import NasError, Place
+from nas_core.structure import ATOMS
 
 __all__ = ["Choice", "Domain", "Key", "OneOf", "Subset", "caller", "option"]
 
@@ -93,6 +94,11 @@ class OneOf:
 
     def contains(self, value: Value) -> bool:
         return self.index(value) is not None
+
+    def has(self, value: Value) -> bool:
+        """Whether an option is just this value, of this type, and can't change."""
+        kind, index = type(value), self.index(value)
+        return index is not None and kind in ATOMS and kind is type(self.values[index])
 
     def sample(self, rng: random.Random) -> Value:
         return self.values[rng.randrange(len(self.values))]
@@ -185,6 +191,10 @@ class Subset:
             and all(type(i) is int and 0 <= i < self.n for i in value)
             and all(a < b for a, b in itertools.pairwise(value))
         )
+
+    def has(self, value: Value) -> bool:
+        """Whether it is just one of the subsets, as a list."""
+        return type(value) is list and self.contains(value)
 
     def sample(self, rng: random.Random) -> Value:
         """Uniform over all subsets."""

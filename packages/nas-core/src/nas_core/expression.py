@@ -137,7 +137,8 @@ class Operation(Expression):
         self._form = form
 
     def value_with(self, decide: Decide) -> Any:
-        return self._function(*[evaluate(x, decide) for x in self._operands])
+        operands = [x if type(x) in ATOMS else evaluate(x, decide) for x in self._operands]
+        return self._function(*operands)
 
     def choices(self) -> Iterator[Choice]:
         for expression in expressions_in(self._operands):
@@ -236,8 +237,6 @@ def _map(obj: Any, change: Callable[[Expression], Any], attributes: bool = False
 
 def evaluate(obj: Any, decide: Decide) -> Any:
     """The structure with its expressions evaluated under these decisions."""
-    if type(obj) in ATOMS:
-        return obj
     if isinstance(obj, Expression):
         return obj.value_with(decide)
     return _map(obj, lambda expression: expression.value_with(decide))

@@ -7,7 +7,7 @@ from typing import Any
 
 from nas_core.architecture import Value
 from nas_core.choice import Choice, OneOf, caller, option
-from nas_core.construction import Fixed, current, take_key
+from nas_core.construction import Fixed, current
 from nas_core.expression import Condition, Decide, Expression, Operation
 
 __all__ = ["ValueChoice"]
@@ -44,10 +44,10 @@ class ValueChoice(Expression):
         named = type(candidates) is not list and isinstance(candidates, Mapping)
         self._objects = dict(candidates) if named else None
         self._options = list(candidates)
-        self._label, self._key = label, take_key()
         self._choice: Choice | None = None
-        # Fixed at creation: whatever keeps the object, the built model knows the value.
         session = current()
+        self._label, self._key = label, None if session is None else session.take_key()
+        # Fixed at creation: whatever keeps the object, the built model knows the value.
         self._fixed = isinstance(session, Fixed)
         if isinstance(session, Fixed):
             self._label = session.name(label, self._key)

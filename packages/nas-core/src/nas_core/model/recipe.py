@@ -94,7 +94,8 @@ class Recipe:
         for module in modules.values():
             if not type(module).__module__.startswith("torch.nn."):
                 _check_closed(module, self.cls)
-                _bind_attributes(module, values)
+                if not module.__dict__.keys() <= _TORCH_OWN:
+                    _bind_attributes(module, values)
         return next(iter(modules.values()))
 
     def _rehearsed(self, values: dict[str, Value], labels: Mapping[Key, str]) -> set[Key]:
@@ -157,8 +158,6 @@ def _check_closed(module: torch.nn.Module, cls: type[torch.nn.Module]) -> None:
 
 def _bind_attributes(module: torch.nn.Module, values: Mapping[str, Value]) -> None:
     """Let choices that were created outside of the constructor know their value."""
-    if module.__dict__.keys() <= _TORCH_OWN:
-        return
     for name in module.__dict__.keys() - _TORCH_OWN:
         value = module.__dict__[name]
         try:

@@ -15,7 +15,7 @@ from nas_core.architecture import Value, canonical
 from nas_core.choice import Choice
 from nas_core.expression import Expression, Need
 
-__all__ = ["Blocks", "Decision", "Evaluation", "Item", "distinct", "items_of", "trace"]
+__all__ = ["Blocks", "Decision", "Evaluation", "Item", "decides", "distinct", "items_of", "trace"]
 
 
 class Item(Protocol):
@@ -136,6 +136,23 @@ def distinct(items: Iterable[Item], decided: frozenset[str] = frozenset()) -> tu
             case _:
                 kept.append(item)
     return tuple(kept)
+
+
+def decides(items: Sequence[Item], values: Mapping[str, Value]) -> bool:
+    """Whether walking the items asks for just these values, in this order."""
+    given = iter(values.items())
+    decided: dict[str, Value] = {}
+    pending = list(reversed(items))
+    while pending:
+        item = pending.pop()
+        while isinstance(following := item.step(decided), Choice):
+            label, value = next(given, (None, None))
+            if label is None or label != following.label or not following.domain.has(value):
+                return False
+            decided[label] = value
+        if following:
+            pending.extend(reversed(following))
+    return len(decided) == len(values)
 
 
 def trace(items: Sequence[Item], decide: Callable[[Choice], Value]) -> dict[str, Value]:

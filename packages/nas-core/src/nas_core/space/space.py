@@ -24,8 +24,7 @@ from nas_core.space import moves, render
 from nas_core.space.conditions import Condition, Reached, condition_text, conditions, reached
 from nas_core.space.constraint import Constraint
 from nas_core.space.count import count
-from nas_core.space.items import Item, items_of, trace
-from nas_core.structure import ATOMS
+from nas_core.space.items import Item, decides, items_of, trace
 
 __all__ = ["Space"]
 
@@ -222,6 +221,9 @@ class Space:
             InvalidArchitectureError: values are missing, wrong or inactive, or a constraint is
                 broken; all reasons at once.
         """
+        exact = isinstance(architecture, Architecture) and decides(self.items, architecture)
+        if exact and self.allows(architecture):
+            return architecture
         problems: list[str] = []
 
         def decide(choice: Choice) -> Value:
@@ -245,7 +247,7 @@ class Space:
             problems += [f"constraint {name!r} does not hold" for name in broken]
         if problems:
             raise InvalidArchitectureError(problems)
-        return _same(architecture, traced) or Architecture(traced)
+        return Architecture(traced)
 
     def part_of(self, architecture: Mapping[str, Value]) -> Architecture:
         """The decisions that are this space's, of an architecture that decides more.
@@ -333,16 +335,6 @@ class Space:
 
     def _repr_html_(self) -> str:
         return render.html(self)
-
-
-def _same(given: Mapping[str, Value], valid: Mapping[str, Value]) -> Architecture | None:
-    """The given one, if it is an architecture with just these values in this order."""
-    if not isinstance(given, Architecture) or list(given) != list(valid):
-        return None
-    same = (
-        type(value) in ATOMS and type(given[label]) is type(value) for label, value in valid.items()
-    )
-    return given if all(same) else None
 
 
 def _check_labels(items: Sequence[Item]) -> None:
