@@ -221,8 +221,11 @@ class Space:
             InvalidArchitectureError: values are missing, wrong or inactive, or a constraint is
                 broken; all reasons at once.
         """
-        exact = isinstance(architecture, Architecture) and decides(self.items, architecture)
-        if exact and self.allows(architecture):
+        if (
+            isinstance(architecture, Architecture)
+            and decides(self.items, architecture)
+            and self.allows(architecture)
+        ):
             return architecture
         problems: list[str] = []
 
