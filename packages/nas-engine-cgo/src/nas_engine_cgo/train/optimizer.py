@@ -110,17 +110,17 @@ class StackedOptimizer:
         """
         norms = self._exact_norms(largest, paths) if self._exact else self._norms(largest)
         scales = {
-            member: (most / (norms[member] + 1e-6)).clamp(max=1.0)
-            for member, most in largest.items()
+            member: (largest[member] / (norm + 1e-6)).clamp(max=1.0)
+            for member, norm in norms.items()
         }
         for entry in self.entries:
             if (grad := entry.tensor.grad) is not None:
-                factors = [scales.get(member, torch.ones(())) for member, _ in entry.slots]
+                factors = [scales.get(member, grad.new_ones(())) for member, _ in entry.slots]
                 if any(member in scales for member, _ in entry.slots):
                     grad.mul_(entry.spread(torch.stack(factors).to(grad.device, grad.dtype)))
 
     def _norms(self, members: Iterable[int]) -> dict[int, Tensor]:
-        """The norm of all gradients of each member."""
+        """The norm of all gradients of each member that has some."""
         parts: dict[int, list[Tensor]] = {member: [] for member in members}
         for entry in self.entries:
             if entry.tensor.grad is not None:
@@ -128,7 +128,7 @@ class StackedOptimizer:
                 for (member, _), norm in zip(entry.slots, norms.unbind(0), strict=True):
                     if member in parts:
                         parts[member].append(norm.double())
-        return {member: torch.stack(found).norm() for member, found in parts.items()}
+        return {member: torch.stack(found).norm() for member, found in parts.items() if found}
 
     def _exact_norms(
         self, members: Iterable[int], paths: Callable[[int], Iterable[str]]
