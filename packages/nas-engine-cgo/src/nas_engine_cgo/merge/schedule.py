@@ -8,12 +8,15 @@ again in those that they have in common.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from itertools import count
 
-from nas_engine_cgo.members import PURE, Call, Program
+from nas_engine_cgo.members import Program
 from nas_engine_cgo.merge.deduplicate import Slot
+from nas_engine_cgo.merge.needs import needs_of
 from nas_engine_cgo.merge.signature import Signature
 
 __all__ = ["Step", "schedule"]
@@ -30,28 +33,6 @@ class Step:
     signature: Signature | None
 
 
-@dataclass
-class _State:
-    """What has yet to run."""
-
-    signatures: Sequence[Sequence[Signature | None]]
-    waiting: dict[Slot, set[Slot]]
-    followers: dict[Slot, list[Slot]]
-    ready: list[Slot]
-    left: Counter[tuple[int, Signature | None]]
-
-    def signature(self, slot: Slot) -> Signature | None:
-        return self.signatures[slot[0]][slot[1]]
-
-    def done(self, slot: Slot) -> None:
-        self.ready.remove(slot)
-        self.left[slot[0], self.signature(slot)] -= 1
-        for follower in self.followers[slot]:
-            self.waiting[follower].discard(slot)
-            if not self.waiting[follower]:
-                self.ready.append(follower)
-
-
 def schedule(
     programs: Sequence[Program],
     signatures: Sequence[Sequence[Signature | None]],
@@ -60,101 +41,132 @@ def schedule(
 ) -> tuple[Step, ...]:
     """All calls but those whose results are computed for another member, in an order to run them.
 
+    Takes a time that grows with the number of calls, times the logarithm of that of signatures.
+
     Args:
         programs: the members'.
         signatures: for each of their calls.
         canonical: value → the value that is computed in its place.
         ordered: whether the calls of a member that read one value keep their order.
     """
-    state = _prepared(programs, signatures, canonical, ordered)
+    needs = needs_of(programs, canonical, ordered)
+    followers: dict[Slot, list[Slot]] = defaultdict(list)
+    for slot, needed in needs.items():
+        for each in needed:
+            followers[each].append(slot)
+    waiting = {slot: len(needed) for slot, needed in needs.items()}
+    agenda = _Agenda(signatures, needs)
+    for slot, missing in waiting.items():
+        if not missing:
+            agenda.add(slot)
     steps: list[Step] = []
-    while state.ready:
-        step = _next(state, len(programs))
+    while (step := agenda.next()) is not None:
         steps.append(step)
         for slot in step.calls:
-            state.done(slot)
+            for follower in followers[slot]:
+                waiting[follower] -= 1
+                if not waiting[follower]:
+                    agenda.add(follower)
     return tuple(steps)
 
 
-def _next(state: _State, members: int) -> Step:
-    ready: dict[Signature, dict[int, Slot]] = defaultdict(dict)
-    for slot in state.ready:
-        signature = state.signature(slot)
-        if signature is None:
-            return Step((slot,), None)
-        ready[signature].setdefault(slot[0], slot)
-
-    def share(signature: Signature) -> tuple[float, int, int]:
-        there = ready[signature]
-        awaited = sum(
-            state.left[member, signature] > 0 for member in range(members) if member not in there
-        )
-        first = min(call for _, call in there.values())
-        return len(there) / (len(there) + awaited), len(there), -first
-
-    best = max(ready, key=share)
-    return Step(tuple(ready[best].values()), best)
+Rank = tuple[float, int, int, int]
 
 
-def _prepared(
-    programs: Sequence[Program],
-    signatures: Sequence[Sequence[Signature | None]],
-    canonical: Mapping[Slot, Slot],
-    ordered: bool,
-) -> _State:
-    makers: dict[Slot, Slot] = {}  # value → the call that computes it
-    for member, program in enumerate(programs):
-        for index, call in enumerate(program.calls):
-            makers |= dict.fromkeys(((member, n) for n in call.outputs), (member, index))
-    waiting: dict[Slot, set[Slot]] = {}
-    for member, program in enumerate(programs):
-        order = _order(program, ordered)
-        for index, (call, earlier) in enumerate(zip(program.calls, order, strict=True)):
-            if call.outputs and all(canonical[member, n] != (member, n) for n in call.outputs):
-                continue
-            values = (canonical[member, n] for n in call.inputs)
-            waiting[member, index] = {(member, i) for i in earlier} | {
-                makers[value] for value in values if value in makers
-            }
-    followers: dict[Slot, list[Slot]] = defaultdict(list)
-    for slot, needs in waiting.items():
-        needs.difference_update([needed for needed in needs if needed not in waiting])
-        for needed in needs:
-            followers[needed].append(slot)
-    return _State(
-        signatures,
-        waiting,
-        followers,
-        [slot for slot, needs in waiting.items() if not needs],
-        Counter((member, signatures[member][index]) for member, index in waiting),
-    )
+@dataclass(eq=False)
+class _Kind:
+    """The calls of one signature.
+
+    Attributes:
+        signature: theirs.
+        left: member → how many have yet to run.
+        ready: member → (turn, index) of those that can run, each in the order of turns, and the
+            members in that of their first.
+        first: the least index of a call that would run next.
+    """
+
+    signature: Signature
+    left: Counter[int] = field(default_factory=Counter)
+    ready: dict[int, deque[tuple[int, int]]] = field(default_factory=dict)
+    first: int = 0
+
+    def add(self, turn: int, slot: Slot) -> None:
+        member, call = slot
+        if member not in self.ready:
+            self.first = min(self.first, call) if self.ready else call
+            self.ready[member] = deque()
+        self.ready[member].append((turn, call))
+
+    def rank(self) -> Rank:
+        """Least for the kind to take next; no two are equal, for each call has its own turn."""
+        there = len(self.ready)
+        (turn, _), *_ = next(iter(self.ready.values()))
+        return -there / len(self.left), -there, self.first, turn
+
+    def take(self) -> tuple[Slot, ...]:
+        """The first ready call of each member."""
+        taken = tuple((member, calls.popleft()[1]) for member, calls in self.ready.items())
+        for member, _ in taken:
+            self.left[member] -= 1
+            if not self.left[member]:
+                del self.left[member]
+        again = sorted((calls[0], member) for member, calls in self.ready.items() if calls)
+        self.ready = {member: self.ready[member] for _, member in again}
+        self.first = min((call for (_, call), _ in again), default=0)
+        return taken
 
 
-def _order(program: Program, ordered: bool) -> list[set[int]]:
-    """For each call the earlier ones that it must follow, besides those that compute its inputs."""
-    writer: dict[int, int] = {}  # source → the last call that changed it
-    readers: dict[int, set[int]] = defaultdict(set)
-    effect: int | None = None
-    order: list[set[int]] = []
-    for index, call in enumerate(program.calls):
-        earlier = set(call.after)
-        for number in (*call.inputs, *call.reads, *call.writes):
-            if number in writer:
-                earlier.add(writer[number])
-            if ordered:
-                earlier |= readers[number] - {index}
-            readers[number].add(index)
-        for number in call.writes:
-            earlier |= readers[number] - {index}
-            writer[number] = index
-        if call.effects and not _only_writes(call):
-            if effect is not None:
-                earlier.add(effect)
-            effect = index
-        order.append(earlier)
-    return order
+class _Agenda:
+    """The calls that can run.
+
+    Args:
+        signatures: for each call of each member.
+        slots: those that have to run.
+    """
+
+    def __init__(
+        self, signatures: Sequence[Sequence[Signature | None]], slots: Iterable[Slot]
+    ) -> None:
+        self._kinds = _kinds(signatures)
+        self._turns = count()
+        self._single: deque[Slot] = deque()
+        self._changed: set[_Kind] = set()
+        # A heap, with ranks that hold no more; the number in the middle lets none compare kinds.
+        self._best: list[tuple[Rank, int, _Kind]] = []
+        for member, call in slots:
+            if (kind := self._kinds[member][call]) is not None:
+                kind.left[member] += 1
+
+    def add(self, slot: Slot) -> None:
+        """A call can run from now on."""
+        kind = self._kinds[slot[0]][slot[1]]
+        if kind is None:
+            self._single.append(slot)
+        else:
+            kind.add(next(self._turns), slot)
+            self._changed.add(kind)
+
+    def next(self) -> Step | None:
+        """Take what is best to run now; None if nothing is left."""
+        if self._single:
+            return Step((self._single.popleft(),), None)
+        for kind in self._changed:
+            if kind.ready:
+                heappush(self._best, (kind.rank(), next(self._turns), kind))
+        self._changed.clear()
+        while self._best:
+            rank, _, kind = heappop(self._best)
+            if kind.ready and rank == kind.rank():
+                self._changed.add(kind)
+                return Step(kind.take(), kind.signature)
+        return None
 
 
-def _only_writes(call: Call) -> bool:
-    """Whether the effect of a call is that on the sources that it writes, and no other."""
-    return bool(call.writes) and call.name in PURE
+def _kinds(signatures: Sequence[Sequence[Signature | None]]) -> list[list[_Kind | None]]:
+    """The kind of each call of each member; alike members have the same signatures."""
+    kinds: dict[Signature, _Kind] = {}
+    known: dict[int, list[_Kind | None]] = {}
+    for each in {id(each): each for each in signatures}.values():
+        kinds.update((new, _Kind(new)) for new in {*each} - kinds.keys())
+        known[id(each)] = [None if one is None else kinds[one] for one in each]
+    return [known[id(each)] for each in signatures]
