@@ -66,14 +66,25 @@ def test_the_parts_of_the_data_share_nothing(example: ModuleType) -> None:
     assert all(torch.equal(parts[name][0], again[name][0]) for name in parts)
 
 
-def search(example: ModuleType, folder: Path, concurrency: int, engine: str = "py") -> list[Any]:
+EVOLUTION = StrategyConfig("regularized_evolution", {"population_size": 4})
+
+
+def search(
+    example: ModuleType,
+    folder: Path,
+    concurrency: int,
+    engine: str = "py",
+    strategy: StrategyConfig = EVOLUTION,
+    **engine_options: Any,
+) -> list[Any]:
     config = msgspec.structs.replace(
         ExperimentConfig.from_toml(EXAMPLE / "digits.toml"),
         directory=str(folder / f"{engine}-{concurrency}"),
         execution_engine=engine,
+        engine_options=engine_options,
         max_trials=8,
         trial_concurrency=concurrency,
-        strategy=StrategyConfig("regularized_evolution", {"population_size": 4}),
+        strategy=strategy,
     )
     evaluator = replace(example.evaluator, epochs=1)
     experiment = Experiment(example.Net(), evaluator, None, config)
@@ -92,4 +103,19 @@ def test_one_or_two_trials_at_once_give_the_same(example: ModuleType, tmp_path: 
 def test_the_engines_give_the_same(example: ModuleType, tmp_path: Path) -> None:
     by_constructor = search(example, tmp_path, 2, "py")
     by_source = search(example, tmp_path, 2, "graph")
+    merged = search(example, tmp_path, 2, "cgo", exact=True)
     assert by_constructor == by_source
+    assert merged == by_source
+
+
+def test_merged_candidates_are_as_good(example: ModuleType, tmp_path: Path) -> None:
+    """The bound is that of docs/cgo.md; a random search does not look at what it is told."""
+    alone = search(example, tmp_path, 2, "graph", StrategyConfig("random"))
+    merged = search(example, tmp_path, 2, "cgo", StrategyConfig("random"))
+    assert [trial[:3] for trial in merged] == [trial[:3] for trial in alone]
+    for (*_, found), (*_, expected) in zip(merged, alone, strict=True):
+        assert found.pop("parameters") == expected.pop("parameters")
+        assert found.keys() == expected.keys()
+        for name, value in expected.items():
+            bound = {"abs": 0.01} if name.endswith("accuracy") else {"rel": 0.001}
+            assert found[name] == pytest.approx(value, **bound)
