@@ -1,5 +1,6 @@
 """What a change must pass: `nox` runs it all, `nox -s core` one part, `nox --list` names them."""
 
+import os
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -12,6 +13,7 @@ from packaging.requirements import Requirement
 
 nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_venv = "yes"
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # torch takes seconds to compile: once is enough
 
 ROOT = Path(__file__).parent
 TOOLS = load_toml(ROOT / "pyproject.toml")

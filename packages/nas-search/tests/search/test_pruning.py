@@ -31,7 +31,10 @@ PRUNERS = {
 
 @pytest.fixture(scope="module", autouse=True)
 def quiet():
+    before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    yield
+    optuna.logging.set_verbosity(before)
 
 
 # ------------------------------------------------------------------ the law: Optuna's own decisions

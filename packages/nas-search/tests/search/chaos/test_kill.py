@@ -32,6 +32,12 @@ def finished(folder, name):
         return {trial.number: trial for trial in store.trials() if trial.state != "running"}
 
 
+def wait_for(process, folder, count):
+    """Until so many trials have finished, or the process has ended."""
+    while process.poll() is None and len(finished(folder, "killed")) < count:
+        time.sleep(0.05)
+
+
 def outcome(trials):
     return [
         (t.number, t.architecture, t.seed, t.state, t.metrics, t.error) for t in trials.values()
@@ -52,11 +58,11 @@ def killed_often(folder, kills, kill, seed):
     hits, before = 0, {}
     for _ in range(kills):
         process = start(folder, "killed")
-        try:
-            process.wait(timeout=1.2 + rng.random() * 1.6)
-        except subprocess.TimeoutExpired:
+        wait_for(process, folder, len(before) + rng.randrange(9))
+        time.sleep(rng.random() / 2)
+        if process.poll() is None:
             hits += 1
-        kill(process) if process.poll() is None else None
+            kill(process)
         process.wait()
         now = finished(folder, "killed")
         for number, trial in before.items():
@@ -66,7 +72,7 @@ def killed_often(folder, kills, kill, seed):
             assert weights.exists() == (trial.state == "completed")
         before = now
     process = start(folder, "killed")
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=120) == 0
     after = finished(folder, "killed")
     assert all(after[number] == trial for number, trial in before.items())
     return hits
@@ -74,7 +80,7 @@ def killed_often(folder, kills, kill, seed):
 
 def check(folder, kills, kill, seed):
     whole = start(folder, "whole")
-    assert whole.wait(timeout=60) == 0
+    assert whole.wait(timeout=120) == 0
     hits = killed_often(folder, kills, kill, seed)
     assert hits > 0
     expected, found = finished(folder, "whole"), finished(folder, "killed")
@@ -95,7 +101,7 @@ def test_three_kills(tmp_path, kill):
 
 def test_workers_do_not_outlive_the_coordinator(tmp_path):
     process = start(tmp_path, "killed")
-    time.sleep(2.5)
+    wait_for(process, tmp_path, 1)
     process.kill()
     process.wait()
     deadline = time.monotonic() + 10
