@@ -26,6 +26,7 @@ from nas_engine_cgo.train.features import Features, can_extend, extended
 from nas_engine_cgo.train.members import Member, Tutor, tutors_of
 from nas_engine_cgo.train.merged import Merged
 from nas_engine_cgo.train.optimizer import StackedOptimizer
+from nas_engine_cgo.train.scaling import Scales
 
 __all__ = ["Loop", "MemberError", "Options", "Prepared"]
 
@@ -87,6 +88,8 @@ class Loop:
             self._feeds = [_Feeds(*data.feeds(members[0].candidate.seed, self.device))]
         self.tutors: list[Tutor] = []
         self._optimizer: StackedOptimizer | None = None
+        scaled = self.recipe.precision == "float16"
+        self._scales = Scales(len(members), self.device) if scaled else None
         self._states: Mapping[Any, Any] = {}
 
     # ------------------------------------------------------------------ training
@@ -108,16 +111,27 @@ class Loop:
                     outcomes = self.merged.losses(cluster, batches)
                 # At once: so only one cluster's activations are kept.
                 losses = [loss for loss, _ in outcomes]
-                torch.autograd.backward(losses, [torch.ones_like(loss) for loss in losses])
+                torch.autograd.backward(losses, [self._weight(*each) for each in outcomes])
                 for loss, members in outcomes:
                     made[list(members)] = loss.detach().to(made.dtype)
             self._update(self._optimizer or self._begin())
         return made
 
+    def _weight(self, loss: Tensor, members: Sequence[int]) -> Tensor:
+        """What the gradients of losses are multiplied by."""
+        if self._scales is None:
+            return torch.ones_like(loss)
+        return self._scales.of(members, loss.dtype).reshape(loss.shape)
+
     def _update(self, optimizer: StackedOptimizer) -> None:
+        overflowed = None if self._scales is None else optimizer.unscale(self._scales.inverse())
         if largest := self._largest_norms():
             optimizer.clip(largest, self._paths)
-        optimizer.step()
+        if self._scales is None or overflowed is None:
+            optimizer.step()
+        else:
+            optimizer.step(overflowed.nonzero().flatten().tolist())
+            self._scales.update(overflowed)
         optimizer.zero_grad()
         if self.recipe.schedule_every == "step":
             self._move(lambda _: math.nan)
@@ -219,6 +233,8 @@ class Loop:
                 for (member, path), state in self._optimizer.states().items()
                 if member in number
             }
+        if self._scales is not None:
+            self._scales.keep(members)
         for tutor in self.tutors:
             tutor.members = [number[member] for member in tutor.members if member in number]
         if len(self._feeds) > 1:

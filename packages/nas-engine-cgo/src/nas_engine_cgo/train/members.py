@@ -10,7 +10,6 @@ import torch
 from nas_core.protocols import Candidate
 from nas_search.evaluators import SupervisedEvaluator
 from nas_search.evaluators.parts import Scheduler
-from nas_search.evaluators.training import DTYPES
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
@@ -81,8 +80,6 @@ class Tutor:
 
 def why_alone(recipe: Recipe, module: nn.Module) -> str | None:
     """Why a candidate can't be trained in one loop with others; None if it can."""
-    if recipe.precision in DTYPES and recipe.precision == "float16":
-        return "float16 scales the gradients of each model by itself"
     optimizer = recipe.make_optimizer(module)
     if type(optimizer) not in UPDATES:
         names = ", ".join(kind.__name__ for kind in UPDATES)
@@ -90,6 +87,8 @@ def why_alone(recipe: Recipe, module: nn.Module) -> str | None:
     for group in optimizer.param_groups:
         if group.get("capturable") or group.get("differentiable"):
             return "the optimiser is capturable or differentiable"
+        if recipe.precision == "float16" and group.get("dampening"):
+            return "with float16 first steps may be left out, after which dampening begins"
     if len({flags_of(optimizer, i) for i in range(len(optimizer.param_groups))}) > 1:
         return "the groups of the optimiser differ in more than numbers"
     known = {id(p) for group in optimizer.param_groups for p in group["params"]}

@@ -6,13 +6,14 @@ real schedule. They never take a step: they say which learning rate, momentum an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from nas_engine_cgo.state import Entry, Place, joined
+from nas_engine_cgo.state import Entry, Place
+from nas_engine_cgo.train.states import Left, joined_states, laid_out, part_of
 from nas_engine_cgo.train.updates import UPDATES, Each, Hyper, State
 
 __all__ = ["FLAGS", "StackedOptimizer", "flags_of", "numbers_of"]
@@ -58,7 +59,7 @@ class StackedOptimizer:
         self.entries = tuple(entries)
         self._groups = [tuple(each) for each in groups]
         self._kind, self._update, self._exact = kind, UPDATES[kind], exact
-        self._states = [_joined(entry, states or {}) for entry in entries]
+        self._states = [joined_states(entry, states or {}) for entry in entries]
         self._hypers: list[Hyper] = []
         self.refresh()
 
@@ -76,24 +77,42 @@ class StackedOptimizer:
     def states(self) -> dict[Place, State]:
         """The state of each parameter of each member, by itself."""
         return {
-            place: {
-                name: entry.part(value, i).clone() if isinstance(value, Tensor) else value
-                for name, value in state.items()
-            }
+            place: {name: part_of(value, entry, i) for name, value in state.items()}
             for entry, state in zip(self.entries, self._states, strict=True)
             for i, place in enumerate(entry.slots)
         }
 
     @torch.no_grad()
-    def step(self) -> None:
-        """Change what has a gradient."""
-        with_grad = [i for i, entry in enumerate(self.entries) if entry.tensor.grad is not None]
-        if not self._exact and self._take_fused(with_grad):
-            return
-        for i in with_grad:
-            tensor = self.entries[i].tensor
-            assert tensor.grad is not None
-            self._update(tensor, tensor.grad, self._states[i], self._hypers[i])
+    def step(self, without: Collection[int] = ()) -> None:
+        """Change what has a gradient, but for some members nothing."""
+        some = [i for i, entry in enumerate(self.entries) if entry.tensor.grad is not None]
+        left = [Left.out(self.entries[i], self._states[i], without) for i in some if without]
+        if without or self._exact or not self._take_fused(some):
+            for i in some:
+                tensor = self.entries[i].tensor
+                assert tensor.grad is not None
+                self._update(tensor, tensor.grad, self._states[i], self._hypers[i])
+        for each in left:
+            each.put_back()
+
+    @torch.no_grad()
+    def unscale(self, inverse: Tensor) -> Tensor:
+        """Multiply the gradients of each member by a number.
+
+        Args:
+            inverse: the numbers, shape ``(members,)``.
+
+        Returns:
+            Whether some gradient of a member was not finite, shape ``(members,)``.
+        """
+        overflowed = torch.zeros_like(inverse)
+        for entry in self.entries:
+            if (grad := entry.tensor.grad) is not None:
+                members = torch.tensor([member for member, _ in entry.slots], device=grad.device)
+                finite = entry.parts(grad).isfinite().all(1)
+                overflowed.index_add_(0, members, 1 - finite.to(inverse.dtype))
+                grad.mul_(entry.spread(inverse[members].to(grad.dtype)))
+        return overflowed > 0
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
@@ -155,25 +174,11 @@ class StackedOptimizer:
         )
         floats = all(self.entries[i].tensor.dtype in _FUSED_TYPES for i in indices)
         kernel = _FUSED.get(self._kind)
-        if kernel is None or not equal or not floats:
+        counted = not any(isinstance(self._states[i].get("step"), Each) for i in indices)
+        if kernel is None or not equal or not floats or not counted:
             return False
         kernel([self.entries[i].tensor for i in indices], [self._states[i] for i in indices], first)
         return True
-
-
-def _joined(entry: Entry, states: Mapping[Place, State]) -> State:
-    """The state of an entry from those of its parts."""
-    parts = [states.get(place, {}) for place in entry.slots]
-    return {
-        name: _laid_out(joined([part[name] for part in parts], entry.form), entry.tensor)
-        if isinstance(value, Tensor)
-        else value
-        for name, value in parts[0].items()
-    }
-
-
-def _laid_out(tensor: Tensor, like: Tensor) -> Tensor:
-    return torch.empty_like(like).copy_(tensor)
 
 
 def _differ(a: Hyper, b: Hyper) -> bool:
@@ -255,7 +260,7 @@ def _fused_adam(tensors: list[Tensor], states: list[State], hyper: Hyper) -> Non
 def _like(grad: Tensor | None, tensor: Tensor) -> Tensor:
     """The gradient in the order in memory that the tensor has: the kernels go by address."""
     assert grad is not None
-    return grad if grad.stride() == tensor.stride() else _laid_out(grad, tensor)
+    return grad if grad.stride() == tensor.stride() else laid_out(grad, tensor)
 
 
 _FUSED = {

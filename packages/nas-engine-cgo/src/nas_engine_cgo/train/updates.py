@@ -50,8 +50,14 @@ class Each:
     def __rsub__(self, other: Number) -> Each:
         return self.map(lambda x: _plain(other) - x)
 
-    def __pow__(self, exponent: float) -> Each:
-        return self.map(lambda x: x**exponent)
+    def __add__(self, other: Number) -> Each:
+        return self.map(lambda x: x + _plain(other))
+
+    def __pow__(self, exponent: Number) -> Each:
+        return self.map(lambda x: x ** _plain(exponent))
+
+    def __rpow__(self, base: float) -> Each:
+        return self.map(lambda x: base**x)
 
 
 Number: TypeAlias = float | Each
