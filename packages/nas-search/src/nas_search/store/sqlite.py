@@ -136,8 +136,11 @@ def create_file(path: Path, fill: Callable[[Connection, str], None]) -> None:
 
 
 def _engine(connect: Callable[[], sqlite3.Connection], pool: Any = QueuePool) -> Engine:
-    """An engine with one connection, whose transactions are begun here and not by the driver."""
-    sizes = {"pool_size": 1, "max_overflow": 0} if pool is QueuePool else {}
+    """An engine with one connection, whose transactions are begun here and not by the driver.
+
+    There are more if threads share it, or if a signal came just where one was handed out.
+    """
+    sizes = {"pool_size": 1, "max_overflow": -1} if pool is QueuePool else {}
     engine = create_engine("sqlite://", creator=connect, poolclass=pool, **sizes)
 
     @event.listens_for(engine, "begin")
