@@ -99,7 +99,8 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
 
 def _explore(experiment: Experiment, go: Callable[[], str], as_json: bool) -> str:
     """Run or resume, showing it, and answer why it ended; an interruption says how to go on."""
-    from nas_search.running import TooManyFailuresError, WorkersError
+    from nas_search.executors.protocol import WorkersError
+    from nas_search.running import TooManyFailuresError
 
     scale = Scale(
         name=experiment.config.name,

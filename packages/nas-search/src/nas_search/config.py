@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from nas_core.errors import NasError, Place, nearest
 
+from nas_search import cluster_options
+from nas_search.cluster_options import CLUSTERS
+
 __all__ = ["ConfigError", "ExperimentConfig", "StrategyConfig", "key_place"]
+
+
+EXECUTORS = ("local", "inline", *CLUSTERS)
 
 
 class ConfigError(NasError, ValueError):
@@ -59,7 +65,11 @@ class ExperimentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             ``trial_concurrency`` up to it. By default 8, or ``trial_concurrency`` if that is more.
         max_failures_in_a_row: so many failed trials, one after the other, end the run: something
             is wrong with more than the candidates. ``None``: go on whatever happens.
-        executor: ``"local"`` worker processes, or ``"inline"`` in this process, for debugging.
+        executor: ``"local"`` worker processes, a cluster of ``"ray"`` or ``"dask"``, or
+            ``"inline"`` in this process, for debugging.
+        executor_options: what a cluster is asked for, a table in TOML: ``address`` (without one it
+            is started on this machine), per trial ``cpus``, ``gpus``, ``memory`` in bytes and
+            ``resources`` by name, and the ``patience`` in seconds to wait for it.
         objectives: metric → ``"maximize"`` or ``"minimize"``, the main one first; by default
             those of the evaluator.
         pruner: ends trials early that compare badly with others at the same step, by its name:
@@ -104,6 +114,7 @@ class ExperimentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     lookahead: int | None = None
     max_failures_in_a_row: int | None = 10
     executor: str = "local"
+    executor_options: dict[str, Any] = {}
     objectives: dict[str, str] = {}
     pruner: str | None = None
     pruner_options: dict[str, Any] = {}
@@ -127,8 +138,9 @@ class ExperimentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         for key in ("max_seconds", "trial_time_limit"):
             _require_positive(key, getattr(self, key))
         _require_whole("seed", self.seed)
-        for key, accepted in (("executor", ("local", "inline")), ("save_weights", ("all", "none"))):
+        for key, accepted in (("executor", EXECUTORS), ("save_weights", ("all", "none"))):
             _require_one_of(key, getattr(self, key), accepted)
+        _require_no(cluster_options.problems(self.executor, self.executor_options))
         for metric, direction in self.objectives.items():
             _require_one_of(f"objectives.{metric}", direction, ("maximize", "minimize"))
         for observer in self.observer_options:
@@ -280,6 +292,11 @@ def _require_places(store: str | None, artifacts: str | None) -> None:
             "artifacts must not have a password in it, which would be stored: fsspec reads it from "
             "~/.config/fsspec, or the service's own configuration"
         )
+
+
+def _require_no(problems: Iterator[str]) -> None:
+    for problem in problems:
+        raise ConfigError(problem)
 
 
 def _require_one_of(key: str, value: object, accepted: tuple[str, ...]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+import uuid
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -28,6 +29,9 @@ class StoreRecorder:
 
     With ``judging`` it also prunes: what it is told of a candidate is compared with the reports
     that the store has by then.
+
+    An executor may run a job twice, one after the other or at the same time: of a step, the report
+    of the execution that comes first is stored, and so are the result and its weights.
 
     A store that fails is no fault of the candidate, whose evaluation catches what is raised in it:
     the error is kept and raised again from ``finish``.
@@ -56,6 +60,8 @@ class StoreRecorder:
         self.notes: list[str] = []
         self._files = Artifacts(artifacts)
         self._checksums: dict[int, str] = {}
+        self._execution = uuid.uuid4().hex[:12]
+        self._reported: set[tuple[int, int]] = set()
         self._store: TrialStore | None = None
         self._error: StoreError | None = None
 
@@ -70,8 +76,11 @@ class StoreRecorder:
             Pruned: the candidate compares badly with others at this step.
         """
         numbers = {name: float(value) for name, value in metrics.items()}
+        step = int(step)
+        first = (number, step) not in self._reported
+        self._reported.add((number, step))
         ordinal = self._keep_error(
-            lambda: self._open().report(number, int(step), numbers, self.session)
+            lambda: self._open().report(number, step, numbers, self.session, first=first)
         )
         if ordinal is None or self.judging is None:
             return
@@ -108,6 +117,14 @@ class StoreRecorder:
             if checksum is not None:
                 self._files.remove(self._temporary(number))
 
+    def wanted(self, numbers: Sequence[int]) -> bool:
+        """Whether the session still waits for any of these trials.
+
+        Raises:
+            StoreError: the store can't be read.
+        """
+        return self._open().waits(numbers, self.session)
+
     def close(self) -> None:
         """End the connection to the store."""
         if self._store is not None:
@@ -120,7 +137,7 @@ class StoreRecorder:
         return self._store
 
     def _temporary(self, number: int) -> str:
-        return f"weights/{number}.{self.session}.tmp"
+        return f"weights/{number}.{self.session}.{self._execution}.tmp"
 
     def _write(self, number: int, model: torch.nn.Module) -> None:
         import torch

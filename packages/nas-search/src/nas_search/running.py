@@ -6,6 +6,7 @@ import logging
 import math
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from pebble import ProcessExpired
 
 from nas_search.division import part_of
 from nas_search.executors.inline import InlineExecutor
-from nas_search.executors.protocol import Executor
+from nas_search.executors.protocol import Executor, WorkersError
 from nas_search.logs import log_path, share_log
 from nas_search.pruning import Judging
 from nas_search.recorder import StoreRecorder
@@ -28,11 +29,13 @@ from nas_search.replay import ReplayError, require_same
 from nas_search.store import StoreError, Trial, TrialStore
 from nas_search.work import JobError, LoadError, Work, pack, run_job
 
-__all__ = ["Crew", "Limits", "Running", "TimeIsUp", "TooManyFailuresError", "WorkersError"]
+__all__ = ["Crew", "Limits", "Running", "TimeIsUp", "TooManyFailuresError"]
 
 log = logging.getLogger("nas_search")
 
 BROKEN_POOLS = 3
+LOST_WORKERS = 3
+"""How often one trial may lose its worker before it is taken for the cause."""
 POLL_SECONDS = 0.5
 """How long a report may wait before it is told."""
 
@@ -45,10 +48,6 @@ RELEASE_SECONDS = 5.0
 
 class TooManyFailuresError(NasError, RuntimeError):
     """So many trials failed in a row that going on would only spend the budget."""
-
-
-class WorkersError(NasError, RuntimeError):
-    """Worker processes can't be kept running."""
 
 
 class TimeIsUp(Exception):  # noqa: N818  # not an error: the ordinary end of a timed run
@@ -74,6 +73,7 @@ class Crew:
     plan: Callable[[Sequence[Candidate]], Sequence[Job]]
     merges: bool
     executor: Executor
+    sent: Callable[[Work, tuple[int, ...]], Callable[[], Any]]
     recorder: StoreRecorder
     store: TrialStore
     folder: Path
@@ -102,6 +102,7 @@ class Running:
     _jobs: dict[Future[Any], Job] = field(default_factory=dict)
     _failures: int = 0
     _broken: int = 0
+    _lost: Counter[int] = field(default_factory=Counter)
     _told: int = 0
     _warned: bool = False
     _released: float = 0.0
@@ -189,6 +190,11 @@ class Running:
             self._released = now
             self.crew.store.release_dead(self.crew.recorder.session)
 
+    def cancel(self) -> None:
+        """Drop what has not begun; ``shutdown`` of the executor stops what has."""
+        for future in self._jobs:
+            future.cancel()
+
     def _flush(self, proposed: float = math.inf) -> None:
         """Submit what waits, but for trials that will be merged with some not yet proposed.
 
@@ -224,7 +230,8 @@ class Running:
                 log=self._log(job),
                 objectives=crew.objectives,
             )
-            future = crew.executor.submit(work)
+            numbers = tuple(candidate.number for candidate in job.candidates)
+            future = submitted(crew.executor, crew.sent(work, numbers))
         self._jobs[future] = job
 
     def _log(self, job: Job) -> Path:
@@ -239,7 +246,7 @@ class Running:
         done, _ = wait(self._jobs, min(left, pause), return_when=FIRST_COMPLETED)
         self._tell_reports()
         for future in sorted(done, key=lambda one: self._jobs[one].candidates[0].number):
-            job, error = self._jobs.pop(future), future.exception()
+            job, error = self._jobs.pop(future), error_of(future)
             if error is None:
                 self._pass_on(job, future.result())
             self._settle(job, error)
@@ -258,7 +265,7 @@ class Running:
 
     def _settle(self, job: Job, error: BaseException | None) -> None:
         """Make each candidate of a job that has ended a finished trial."""
-        if isinstance(error, StoreError | LoadError):
+        if isinstance(error, StoreError | LoadError | WorkersError):
             raise error
         trials = [self._stored(candidate.number) for candidate in job.candidates]
         unfinished = [trial for trial in trials if self._is_mine(trial)]
@@ -266,7 +273,7 @@ class Running:
             if trial not in unfinished:
                 self._finish(trial)
         if isinstance(error, BrokenExecutor):
-            self._start_again(unfinished, error)
+            self._start_again(unfinished, job, error)
             return
         self._broken = 0
         if len(job.candidates) > 1 and unfinished:
@@ -278,17 +285,22 @@ class Running:
         for trial in unfinished:
             self._fail(trial, job, error)
 
-    def _start_again(self, trials: Sequence[Trial], error: BaseException) -> None:
-        """The pool broke, not the job: it is submitted to a new one."""
+    def _start_again(self, trials: Sequence[Trial], job: Job, error: BaseException) -> None:
+        """The pool or a worker broke, not the job: it is submitted to another one."""
         self._broken += 1
         if self._broken >= BROKEN_POOLS * self.limits.jobs:
             raise WorkersError(
                 f"worker processes end as soon as they start: {failure_text(error)}\n"
                 'Look at what they printed above; executor="inline" runs without them'
             ) from error
-        if trials:
-            for job in self.crew.plan([trial.candidate for trial in trials]):
-                self._submit(job)
+        self._lost.update(trial.number for trial in trials)
+        again = [trial for trial in trials if self._lost[trial.number] < LOST_WORKERS]
+        if again:
+            for each in self.crew.plan([trial.candidate for trial in again]):
+                self._submit(each)
+        for trial in trials:
+            if trial not in again:
+                self._fail(trial, job, error)
 
     def _fail(self, trial: Trial, job: Job, error: BaseException | None) -> None:
         path = self._log(job)
@@ -358,6 +370,28 @@ class Running:
         if trial is None:
             raise StoreError(self.crew.store.place, f"trial {number} has vanished from the store")
         return trial
+
+
+def submitted(executor: Executor, fn: Callable[[], Any]) -> Future[Any]:
+    """Submit to anybody's executor.
+
+    Raises:
+        WorkersError: it is broken for good.
+    """
+    try:
+        return executor.submit(fn)
+    except BrokenExecutor as error:
+        raise WorkersError(
+            f"the executor ({type(executor).__name__}) is broken and takes no more jobs: "
+            f"{failure_text(error)}\nWhat finished is stored: resume with a new one"
+        ) from error
+
+
+def error_of(future: Future[Any]) -> BaseException | None:
+    """What a job that has ended raised, also if its executor has dropped it."""
+    if future.cancelled():
+        return WorkersError("the executor has cancelled a job: has its cluster ended?")
+    return future.exception()
 
 
 def _explained(error: BaseException | None, limit: float | None) -> str:

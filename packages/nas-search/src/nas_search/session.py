@@ -22,8 +22,7 @@ from nas_core.protocols import CheckedEvaluator, Direction
 from nas_search.artifacts import Artifacts
 from nas_search.config import ConfigError, ExperimentConfig, differences
 from nas_search.events import Events
-from nas_search.executors import Executor, InlineExecutor, LocalExecutor
-from nas_search.executors.local import cores
+from nas_search.executors import Executor, InlineExecutor
 from nas_search.inputs import PicklingError, input_path, save_input
 from nas_search.located import located
 from nas_search.lock import locked, refuse_if_locked
@@ -42,6 +41,7 @@ from nas_search.store import (
     recorded,
 )
 from nas_search.strategies import Strategy
+from nas_search.workers import environment_for, executor_of, isolates, require_worker, sent
 
 if TYPE_CHECKING:
     import torch
@@ -115,12 +115,18 @@ def session(setup: Setup) -> Iterator[tuple[Running, Ended]]:
         store.begin_session(token, facts)
         events = Events([*setup.observers, setup.plugins.observers])
         tell = partial(events.tell, experiment=config.name)
-        executor = setup.executor or _executor(config)
-        capabilities = setup.plugins.engines[config.execution_engine].info.capabilities
+        executor = setup.executor or executor_of(config)
+        installed = setup.plugins.engines[config.execution_engine]
+        environment = None
+        if not isolates(executor):
+            environment = environment_for(
+                installed.distribution, setup.folder, setup.address, token
+            )
         crew = Crew(
             plan=lambda candidates: engine.plan(setup.base_model, candidates, setup.evaluator),
-            merges="merged" in capabilities,
+            merges="merged" in installed.info.capabilities,
             executor=executor,
+            sent=partial(sent, config, environment),
             recorder=_recorder(setup, token, judging),
             store=store,
             folder=setup.folder.absolute(),
@@ -131,18 +137,24 @@ def session(setup: Setup) -> Iterator[tuple[Running, Ended]]:
         )
         tell("nas_experiment_started", config=config.without_password())
         ended.reason = "interrupted"
+        running = Running(crew, _limits(config, executor))
         try:
-            yield Running(crew, _limits(config)), ended
+            if environment is not None:
+                require_worker(executor, environment)
+            yield running, ended
         except Exception as error:
             ended.reason = str(error).partition("\n")[0]
             raise
         finally:
             try:
+                running.cancel()
+                # First, so that workers which can't be stopped from here stop their trials.
+                _put_back(store, token)
+            finally:
                 executor.shutdown()
                 crew.recorder.close()
-                _put_back(store, token)
-                setup.artifacts.remove(f"weights/*.{token}.tmp")
-            finally:
+                setup.artifacts.remove(f"weights/*.{token}.*.tmp")
+                Artifacts(setup.folder).remove(f"inputs/{token}.tmp")
                 log.info("experiment %s ended: %s", config.name, ended.reason)
                 tell("nas_experiment_finished", reason=ended.reason)
 
@@ -344,8 +356,8 @@ def _keep_inputs(setup: Setup) -> dict[int, Path]:
         try:
             save_input(setup.folder, name, part)
         except PicklingError as error:
-            needed = name in ("base_model", "evaluator") and setup.config.executor == "local"
-            if needed or setup.executor is not None:
+            here = setup.config.executor == "inline" and setup.executor is None
+            if name in ("base_model", "evaluator") and not here:
                 raise
             log.info("%s; a resume in another process must be given it", error)
         else:
@@ -353,18 +365,9 @@ def _keep_inputs(setup: Setup) -> dict[int, Path]:
     return shared
 
 
-def _executor(config: ExperimentConfig) -> Executor:
-    if config.executor == "inline":
-        if config.trial_time_limit is not None:
-            log.warning('trial_time_limit is not enforced with executor = "inline"')
-        return InlineExecutor(config.threads_per_trial)
-    workers = config.trial_concurrency
-    return LocalExecutor(workers, config.threads_per_trial or max(1, cores() // workers))
-
-
-def _limits(config: ExperimentConfig) -> Limits:
+def _limits(config: ExperimentConfig, executor: Executor) -> Limits:
     return Limits(
-        jobs=config.trial_concurrency if config.executor == "local" else 1,
+        jobs=1 if isinstance(executor, InlineExecutor) else config.trial_concurrency,
         trials=config.max_trials,
         lookahead=config.lookahead_or_default,
         trial_seconds=config.trial_time_limit,

@@ -53,7 +53,11 @@ def test_a_whole_file(toml, tmp_path):
         ('name = "x"\nmax_trails = 3', 2, "unknown key 'max_trails'; did you mean 'max_trials'?"),
         ('max_trials = "many"', 1, "max_trials: Expected `int`, got `str`"),
         ('name = "x"\n\nmax_trials = 0', 3, "max_trials must be a whole number >= 1, not 0"),
-        ('executor = "locale"', 1, "executor must be 'local' or 'inline', not 'locale'; did you"),
+        (
+            'executor = "locale"',
+            1,
+            "executor must be 'local' or 'inline' or 'ray' or 'dask', not 'locale'; did you",
+        ),
         (
             '[objectives]\naccuracy = "maximise"',
             2,
@@ -84,7 +88,10 @@ def test_no_file(tmp_path):
 
 
 def test_values_given_in_python_are_checked_too():
-    with pytest.raises(ConfigError, match=r"executor must be 'local' or 'inline', not 'locale'; "):
+    with pytest.raises(
+        ConfigError,
+        match=r"executor must be 'local' or 'inline' or 'ray' or 'dask', not 'locale'; ",
+    ):
         ExperimentConfig(executor="locale")
     with pytest.raises(ConfigError, match="max_trials must be a whole number >= 1, not '5'"):
         ExperimentConfig(max_trials="5")

@@ -1,8 +1,8 @@
 """Executors run jobs somewhere: here, in worker processes, or wherever someone else's does.
 
 An executor is anything with ``submit(fn, *args) -> concurrent.futures.Future`` and ``shutdown()``.
-``fn`` may have an attribute ``time_limit`` in seconds; an executor that can stop what it runs does
-so then, and the future raises ``TimeoutError``.
+An executor with a true attribute ``isolates`` gives each function a process of its own, and stops
+it after its ``time_limit``; on all others the search does so itself (``nas_search.isolated``).
 """
 
 from nas_search.executors.inline import InlineExecutor

@@ -11,7 +11,7 @@ import multiprocessing.spawn
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
@@ -32,6 +32,8 @@ class LocalExecutor:
     Args:
         workers: how many processes.
         threads: how many threads torch uses in each of them.
+        variables: the environment variables of the workers, if those of the fork server, which
+            starts once, may be out of date.
 
     >>> executor = LocalExecutor(workers=1, threads=1)
     >>> executor.submit(pow, 2, 5).result()
@@ -39,9 +41,14 @@ class LocalExecutor:
     >>> executor.shutdown()
     """
 
-    def __init__(self, workers: int, threads: int) -> None:
+    isolates = True  # every job has a process, which is stopped at the job's time limit
+
+    def __init__(
+        self, workers: int, threads: int, variables: Mapping[str, str] | None = None
+    ) -> None:
         self.workers = workers
         self.threads = threads
+        self.variables = variables
         self._pool: ProcessPool | None = None
 
     def submit(self, fn: Callable[..., Any], /, *args: Any) -> Future[Any]:
@@ -50,8 +57,9 @@ class LocalExecutor:
             self.shutdown()
             context = _context()
             _wait_for_server(context)
+            first = (self.threads, self.variables)
             self._pool = ProcessPool(
-                self.workers, initializer=initialize, initargs=(self.threads,), context=context
+                self.workers, initializer=initialize, initargs=first, context=context
             )
         future: Future[Any] = self._pool.schedule(
             fn, args=args, timeout=getattr(fn, "time_limit", None)
@@ -104,9 +112,22 @@ if "forkserver" in multiprocessing.get_all_start_methods():
     from multiprocessing import forkserver, resource_tracker
     from multiprocessing.context import ForkServerContext, ForkServerProcess
 
-    _starting = threading.Lock()
+    _starting = threading.RLock()
 
     class _Process(ForkServerProcess):
+        def start(self) -> None:
+            """Start the worker, even in a process of Dask's that may have no children.
+
+            Daemons may not, lest they leave them behind; these end with their parent.
+            """
+            current = multiprocessing.current_process()
+            with _starting:
+                daemon, current.daemon = current.daemon, False
+                try:
+                    super().start()
+                finally:
+                    current.daemon = daemon
+
         def terminate(self) -> None:
             """Stop the worker and all that its trial has started, which may hang as well."""
             pid = self.pid

@@ -4,17 +4,22 @@ import contextlib
 import os
 import signal
 import threading
+from collections.abc import Mapping
 from multiprocessing import parent_process
 from multiprocessing.connection import wait
 
 __all__ = ["initialize"]
 
 
-def initialize(threads: int) -> None:
+def initialize(threads: int, variables: Mapping[str, str] | None = None) -> None:
     """Use so many threads, and end when the process that runs the experiment ends.
 
     A worker leads a process group, to which all belong that its trials start: they end with it.
+    Environment variables are set before anything asks for a device.
     """
+    if variables is not None:
+        os.environ.clear()
+        os.environ.update(variables)
     import torch
 
     if hasattr(os, "setpgid"):

@@ -58,6 +58,9 @@ RELEASE = (
     .values(session="")
 )
 _left = and_(_here, _running, trials.c.session == SESSION)
+WAITING = select(trials.c.number).where(
+    _left, trials.c.number.in_(bindparam("_numbers", expanding=True))
+)
 DROP_REPORTS_LEFT = delete(reports).where(
     reports.c.experiment == EXPERIMENT, reports.c.trial.in_(select(trials.c.number).where(_left))
 )
@@ -95,6 +98,12 @@ ORDINAL_OF = select(reports.c.ordinal).where(
     reports.c.experiment == EXPERIMENT,
     reports.c.trial == NUMBER,
     reports.c.made == bindparam("_made"),
+)
+OTHER_REPORT = select(reports.c.ordinal).where(
+    reports.c.experiment == EXPERIMENT,
+    reports.c.trial == NUMBER,
+    reports.c.step == bindparam("_step"),
+    reports.c.made != bindparam("_made"),
 )
 DROP_REPORTS = delete(reports).where(reports.c.experiment == EXPERIMENT, reports.c.trial == NUMBER)
 

@@ -172,11 +172,20 @@ class TrialStore:
         return self._write(begin)
 
     def report(
-        self, number: int, step: int, metrics: Mapping[str, float], session: str
+        self,
+        number: int,
+        step: int,
+        metrics: Mapping[str, float],
+        session: str,
+        *,
+        first: bool = False,
     ) -> int | None:
         """Store intermediate metrics; of several of one step the last one counts.
 
-        Gives back the report's ordinal; ``None`` if the session may not write any more.
+        ``first`` says that this execution of the trial has not reported the step before: if
+        another execution has, what it reported stays.
+
+        Gives back the ordinal of what is stored; ``None`` if the session may not write any more.
         """
         row = self._with(
             _number=number,
@@ -188,6 +197,9 @@ class TrialStore:
         )
 
         def report(connection: Connection) -> int | None:
+            other = connection.execute(sql.OTHER_REPORT, row).scalar() if first else None
+            if other is not None:
+                return int(other)
             if connection.execute(sql.NEW_REPORT, row).rowcount:
                 connection.execute(sql.COUNT_REPORT, self._with())
             return connection.execute(sql.ORDINAL_OF, row).scalar()
@@ -226,6 +238,11 @@ class TrialStore:
             return True
 
         return self._write(finish)
+
+    def waits(self, numbers: Sequence[int], session: str) -> bool:
+        """Whether a session still waits for the outcome of any of these trials."""
+        (rows,) = self._read(sql.WAITING, _numbers=list(numbers), _session=session)
+        return bool(rows)
 
     def last_report(self) -> int:
         """The ordinal of the report that was stored last, 0 if there has been none."""
