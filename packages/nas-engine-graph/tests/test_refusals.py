@@ -1,5 +1,6 @@
 """What can't be right is refused, with place and advice, and leaves nothing behind."""
 
+import functools
 import sys
 import types
 import warnings
@@ -153,6 +154,48 @@ def sharing_memory() -> nn.Module:
     return made
 
 
+def twice(function):
+    @functools.wraps(function)
+    def wrapper(*args):
+        return function(*args) * 2
+
+    return wrapper
+
+
+class Decorated(nn.Module):
+    @twice
+    def forward(self, x):
+        return x + 1
+
+
+@twice
+def plus_one(x):
+    return x + 1
+
+
+class CallsDecorated(nn.Module):
+    def forward(self, x):
+        return plus_one(x)
+
+
+class DecoratedMode(nn.Module):
+    @torch.enable_grad()
+    def forward(self, x):
+        return x + 1
+
+
+def hooked_parameter() -> nn.Module:
+    made = Holder(ScaleOfOnes())
+    made.linear.weight.register_hook(lambda gradient: gradient * 2)
+    return made
+
+
+def hooked_inside_layer() -> nn.Module:
+    made = Holder(nn.TransformerEncoderLayer(4, 2, 8))
+    made.child.linear1.register_forward_hook(lambda module, args, output: output * 2)
+    return made
+
+
 def hooked() -> nn.Module:
     made = Holder(ScaleOfOnes())
     made.child.register_forward_hook(lambda module, args, output: output * 2)
@@ -165,6 +208,11 @@ def hooked() -> nn.Module:
         (lambda: Holder(Lambda()), ["test_refusals.py:", "basic_unit"]),
         (lambda: Holder(OverriddenCall()), ["__call__", "'child'"]),
         (hooked, ["hook", "'child'"]),
+        (hooked_parameter, ["hook (weight: backward_hooks)", "'linear'"]),
+        (hooked_inside_layer, ["hook (forward_hooks)", "'child'"]),
+        (lambda: Holder(Decorated()), ["test_refusals.py:", "'twice' of 'forward'", "'child'"]),
+        (CallsDecorated, ["test_refusals.py:", "'twice' of 'plus_one'"]),
+        (DecoratedMode, ["test_refusals.py:", "'torch.enable_grad' of 'forward'"]),
         (lambda: Holder(UnusedMethod()), ["test_refusals.py:", "other"]),
         (with_replaced_forward, ["forward was replaced", "'child'"]),
         (sharing_memory, ["shares its memory", "child.a"]),

@@ -7,6 +7,7 @@ own calls.
 
 from __future__ import annotations
 
+import inspect
 import threading
 import warnings
 import weakref
@@ -37,6 +38,11 @@ def _ordinary(modifier: Callable[[Any], Any]) -> Callable[[Any], Any]:
         return internal.FunctionModifiers.DEFAULT if unused else found
 
     return ordinary
+
+
+def _unwrapping(closure: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Names mean what they mean where the function is written, not where its decorator is."""
+    return lambda function: closure(inspect.unwrap(function))
 
 
 def _eager_reading(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -79,6 +85,7 @@ def isolated(eager: bool = True) -> Iterator[None]:
             parser.parse_def,
             internal.get_torchscript_modifier,
             recursive.get_overload_annotations,
+            internal.get_closure,
         )
         # Overloads are declared once per process, and forgotten when they are compiled.
         declared = {name: list(found) for name, found in internal._overloaded_fns.items()}
@@ -86,6 +93,7 @@ def isolated(eager: bool = True) -> Iterator[None]:
         state._jit_caching_layer = weakref.WeakKeyDictionary()
         state._jit_function_overload_caching = weakref.WeakKeyDictionary(kept[2])
         recursive.get_overload_annotations = _overloads(kept[5])
+        internal.get_closure = _unwrapping(internal.get_closure)
         if eager:
             parser.parse_def = _eager_reading(parser.parse_def)
             internal.get_torchscript_modifier = _ordinary(internal.get_torchscript_modifier)
@@ -99,6 +107,7 @@ def isolated(eager: bool = True) -> Iterator[None]:
                 parser.parse_def,
                 internal.get_torchscript_modifier,
                 recursive.get_overload_annotations,
+                internal.get_closure,
             ) = kept
             internal._overloaded_fns.clear()
             internal._overloaded_fns.update(declared)

@@ -22,7 +22,7 @@ _MACHINERY = (
 )  # fmt: skip
 _HOOKS = (
     "_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks",
-    "_state_dict_hooks", "_state_dict_pre_hooks",
+    "_state_dict_hooks", "_state_dict_pre_hooks", "_post_accumulate_grad_hooks",
 )  # fmt: skip
 
 
@@ -41,9 +41,21 @@ def check_machinery(module: nn.Module, path: str) -> None:
             raise UnsupportedModuleError(f"{cls.__name__} overrides nn.Module.{name}", path)
     if has_parametrization(module):
         return
-    for name in _HOOKS:
-        if getattr(module, name, None):
-            raise UnsupportedModuleError(f"a hook ({name.strip('_')})", path)
+    for inner in module.modules() if is_layer(module) else [module]:
+        if found := _hook(inner):
+            raise UnsupportedModuleError(f"a hook ({found})", path)
+
+
+def _hook(module: nn.Module) -> str | None:
+    """A kind of hook that the module or one of its own parameters has."""
+    owners = [("", module), *((f"{n}: ", p) for n, p in module.named_parameters(recurse=False))]
+    found = (
+        prefix + name.strip("_")
+        for prefix, owner in owners
+        for name in _HOOKS
+        if getattr(owner, name, None)
+    )
+    return next(found, None)
 
 
 def _of_torch(cls: type, name: str) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
+from nas_engine_graph.frontend.decorators import contexts
 from nas_engine_graph.frontend.encode import NotEncodableError, encode
 from nas_engine_graph.frontend.kinds import Kinds, decode
 from nas_engine_graph.frontend.world import Path, World, place_of, public_method, unsupported
@@ -52,6 +53,7 @@ class Context:
 Meaning: TypeAlias = Operand | ModulePath | FunctionName | Context
 
 _WORD = re.compile(r"\W+")
+_ACCESSOR = re.compile(r"__(?P<name>.+)_(?P<act>[gs]et)ter")
 _NUMBER = re.compile(r"\b(float|int)\b")
 
 
@@ -88,14 +90,16 @@ class Translator:
         number = self._names.get(base, 0)
         self._names[base] = number + 1
         name = f"{base}_{number}" if number else base
-        return self.fresh(name) if number and name in self._names else name
+        if number and name in self._names:
+            return self.fresh(name)
+        self._names.setdefault(name, 1)
+        return name
 
     def bind(self, value: Any, hint: str = "") -> Value:
         """A new value of the IR for a value of TorchScript."""
         debug = value.debugName().split(".")[0]
         name = self.fresh(hint or debug if debug.isdigit() or not debug else debug)
         made = Value(name, value.type().annotation_str)
-        self._names.setdefault(name, 1)
         self.types[name] = made.type
         self.meaning[value.unique()] = Ref(name)
         if self._open:
@@ -235,6 +239,18 @@ class Translator:
 
     # ------------------------------------------------------------------ the whole
 
+    def within(self, target: str, body: Block) -> Block:
+        """The body of a function as that of a ``with``: what it returns leaves under new names."""
+        handed = tuple(operand for operand in body.results if isinstance(operand, Ref))
+        outputs = tuple(self.value(ref.name, self.types[ref.name]) for ref in handed)
+        names = iter(outputs)
+        results = tuple(
+            Ref(next(names).name) if isinstance(operand, Ref) else operand
+            for operand in body.results
+        )
+        node = Node(With(target), (), (), outputs, (Block((), body.nodes, handed),))
+        return Block(body.parameters, (node,), results)
+
     def function(self, name: str, python: Callable[..., Any] | None, free: bool) -> Function:
         inputs = list(self.graph.inputs())
         if not free:
@@ -245,6 +261,8 @@ class Translator:
         returned = self.graph.return_node()
         results = self.operands(returned)
         body = Block(parameters, tuple(self._open.pop().nodes), results)
+        for target in contexts(python, ".".join(self.owner or ())):
+            body = self.within(target, body)
         (output,) = self.graph.outputs()
         returns = output.type().annotation_str
         return Function(
@@ -294,13 +312,21 @@ def _defaults(python: Callable[..., Any] | None, parameters: tuple[Value, ...]) 
     return tuple(found)
 
 
+def _member(cls: type, method: str) -> Any:
+    """The member of a class that TorchScript calls so: of a property, what gets or sets it."""
+    if (found := _ACCESSOR.fullmatch(method)) is None or hasattr(cls, method):
+        return getattr(cls, method, None)
+    owner = getattr(cls, found["name"], None)
+    return getattr(owner, f"f{found['act']}", None)
+
+
 def translate(world: World, path: Path, method: str) -> tuple[Function, dict[str, Function]]:
     """A method of the module at ``path``, and the free functions that it calls."""
     graph = world.graph(path, method)
     key = f"{world.scripted(path)._type()}.{method}"
     translator = Translator(world, path, key, graph)
     module = world.module(path)
-    bound = getattr(type(module), method, None)
+    bound = _member(type(module), method)
     if method in vars(module):
         bound = getattr(vars(module)[method], "__func__", vars(module)[method])
     python = bound
