@@ -1,6 +1,7 @@
 """Wrong configurations and targets: what the messages say."""
 
 import pickle
+import sys
 
 import msgspec
 import pytest
@@ -149,7 +150,8 @@ def test_targets_that_cannot_be_loaded(tmp_path, target, message):
         load_target(target, tmp_path)
 
 
-def test_two_files_of_one_name_and_one_of_the_standard_library(tmp_path):
+def test_two_files_of_one_name_and_one_of_the_standard_library(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])  # other processes would be given this `random`
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "twice_t.py").write_text(f"NAME = {name!r}\n")
