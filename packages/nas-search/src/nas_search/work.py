@@ -7,7 +7,6 @@ import io
 import pickle
 import traceback
 from collections.abc import Iterator, Mapping
-from copy import copy
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -83,12 +82,11 @@ class Work:
 
     def __call__(self) -> tuple[str, ...]:
         """Run the job in a worker process; gives back what it noted."""
-        recorder = copy(self.recorder)  # an executor of threads hands the same one to several
         try:
             with _output_to(self.log):
-                return run_job(self._load(), recorder, self.objectives)
+                return run_job(self._load(), self.recorder, self.objectives)
         finally:
-            recorder.close()
+            self.recorder.close()
 
     def _load(self) -> Job:
         try:
