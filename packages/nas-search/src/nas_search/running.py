@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -17,17 +16,17 @@ from typing import Any
 from nas_core.errors import NasError, nearest
 from nas_core.failure import failure_text
 from nas_core.protocols import Candidate, Job, Result
-from pebble import ProcessExpired
 
 from nas_search.division import part_of
+from nas_search.ending import explained
 from nas_search.executors.inline import InlineExecutor
-from nas_search.executors.protocol import Executor, WorkersError
-from nas_search.logs import log_path, share_log
+from nas_search.executors.protocol import Executor, WorkersError, error_of, submitted
+from nas_search.logs import log_path, share_log, tail
 from nas_search.pruning import Judging
 from nas_search.recorder import StoreRecorder
 from nas_search.replay import ReplayError, require_same
 from nas_search.store import StoreError, Trial, TrialStore
-from nas_search.work import JobError, LoadError, Work, pack, run_job
+from nas_search.work import LoadError, Work, pack, run_job
 
 __all__ = ["Crew", "Limits", "Running", "TimeIsUp", "TooManyFailuresError"]
 
@@ -304,8 +303,8 @@ class Running:
 
     def _fail(self, trial: Trial, job: Job, error: BaseException | None) -> None:
         path = self._log(job)
-        output = path.read_text(errors="replace")[-4000:] if path.is_file() else ""
-        text = _explained(error, self.limits.trial_seconds)
+        output = tail(path, 4000) if path.is_file() else ""
+        text = explained(error, self.limits.trial_seconds)
         if output:
             text += f"; its output is in {path}"
         seconds = time.time() - trial.started
@@ -370,50 +369,3 @@ class Running:
         if trial is None:
             raise StoreError(self.crew.store.place, f"trial {number} has vanished from the store")
         return trial
-
-
-def submitted(executor: Executor, fn: Callable[[], Any]) -> Future[Any]:
-    """Submit to anybody's executor.
-
-    Raises:
-        WorkersError: it is broken for good.
-    """
-    try:
-        return executor.submit(fn)
-    except BrokenExecutor as error:
-        raise WorkersError(
-            f"the executor ({type(executor).__name__}) is broken and takes no more jobs: "
-            f"{failure_text(error)}\nWhat finished is stored: resume with a new one"
-        ) from error
-
-
-def error_of(future: Future[Any]) -> BaseException | None:
-    """What a job that has ended raised, also if its executor has dropped it."""
-    if future.cancelled():
-        return WorkersError("the executor has cancelled a job: has its cluster ended?")
-    return future.exception()
-
-
-def _explained(error: BaseException | None, limit: float | None) -> str:
-    match error:
-        case ProcessExpired():
-            return f"the worker process died: {_ending(int(error.exitcode))}"
-        case JobError():
-            return str(error)
-        case TimeoutError() if limit is not None:
-            return f"TimeoutError: stopped after the time limit of {limit:g} s per trial"
-        case None:
-            return "the job ended without a result for it"
-        case _:
-            return failure_text(error)
-
-
-def _ending(code: int) -> str:
-    if code >= 0:
-        return f"it ended itself with exit code {code}"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
-    hint = " (the system does this when memory runs out)" if name == "SIGKILL" else ""
-    return f"{name}{hint}"

@@ -15,9 +15,8 @@ from nas_search.config import ExperimentConfig
 from nas_search.environment import Environment, machine
 from nas_search.executors import Executor, InlineExecutor, LocalExecutor
 from nas_search.executors.local import cores
-from nas_search.executors.protocol import WorkersError
+from nas_search.executors.protocol import WorkersError, error_of, submitted
 from nas_search.isolated import Isolated
-from nas_search.running import error_of, submitted
 from nas_search.store import Address, Database, StoreError
 from nas_search.work import Work
 

@@ -5,8 +5,9 @@ from concurrent.futures import BrokenExecutor, Future
 from typing import Any, Protocol
 
 from nas_core.errors import NasError
+from nas_core.failure import failure_text
 
-__all__ = ["Executor", "LostWorkerError", "WorkersError"]
+__all__ = ["Executor", "LostWorkerError", "WorkersError", "error_of", "submitted"]
 
 
 class WorkersError(NasError, RuntimeError):
@@ -29,3 +30,25 @@ class Executor(Protocol):
 
     def shutdown(self) -> None:
         """End: what still runs is stopped."""
+
+
+def submitted(executor: Executor, fn: Callable[[], Any]) -> "Future[Any]":
+    """Submit to anybody's executor.
+
+    Raises:
+        WorkersError: it is broken for good.
+    """
+    try:
+        return executor.submit(fn)
+    except BrokenExecutor as error:
+        raise WorkersError(
+            f"the executor ({type(executor).__name__}) is broken and takes no more jobs: "
+            f"{failure_text(error)}\nWhat finished is stored: resume with a new one"
+        ) from error
+
+
+def error_of(future: "Future[Any]") -> BaseException | None:
+    """What a job that has ended raised, also if its executor has dropped it."""
+    if future.cancelled():
+        return WorkersError("the executor has cancelled a job: has its cluster ended?")
+    return future.exception()
