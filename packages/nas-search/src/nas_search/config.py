@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from nas_core.errors import NasError, Place, nearest
+from nas_core.errors import Place, nearest
 
 from nas_search import cluster_options
 from nas_search.cluster_options import CLUSTERS
+from nas_search.errors import PlacedError
 
 __all__ = ["ConfigError", "ExperimentConfig", "StrategyConfig", "key_place"]
 
@@ -20,16 +21,8 @@ __all__ = ["ConfigError", "ExperimentConfig", "StrategyConfig", "key_place"]
 EXECUTORS = ("local", "inline", *CLUSTERS)
 
 
-class ConfigError(NasError, ValueError):
-    """A configuration can't be used; ``place`` is the line of the file, if there is one."""
-
-    def __init__(self, message: str, place: Place | None = None) -> None:
-        self.message = message
-        self.place = place
-        super().__init__(message if place is None else f"{place}: {message}")
-
-    def __reduce__(self) -> tuple[type[ConfigError], tuple[str, Place | None]]:
-        return type(self), (self.message, self.place)
+class ConfigError(PlacedError):
+    """A configuration can't be used."""
 
 
 class StrategyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

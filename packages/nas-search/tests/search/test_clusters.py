@@ -13,13 +13,13 @@ import pytest
 from nas_search import ConfigError, ExperimentConfig
 from nas_search.cluster_options import ClusterOptions
 from nas_search.environment import Environment
+from nas_search.errors import MissingExtraError
 from nas_search.evaluators import FunctionEvaluator
 from nas_search.executors.dask import DaskExecutor
 from nas_search.executors.protocol import LostWorkerError, WorkersError
 from nas_search.executors.ray import RayExecutor
 from nas_search.inputs import PicklingError
 from nas_search.strategies import GridSearch
-from nas_search.strategies.protocol import MissingExtraError
 
 EVERY = {"ray": RayExecutor, "dask": DaskExecutor}
 

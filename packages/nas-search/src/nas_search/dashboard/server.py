@@ -12,8 +12,8 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from nas_core.errors import NasError
 
 from nas_search.dashboard.mirror import Mirror
+from nas_search.errors import MissingExtraError
 from nas_search.store import StoreError
-from nas_search.strategies.protocol import MissingExtraError
 
 if TYPE_CHECKING:
     from nas_search.experiment import Experiment

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from nas_core.protocols import Direction, Report
 
+from nas_search.errors import MissingExtraError
 from nas_search.evaluators.streams import Stream
-from nas_search.strategies.protocol import MissingExtraError
 
 QUIET = {
     "logger": False,

@@ -12,8 +12,8 @@ from types import ModuleType
 from typing import Any
 
 from nas_search.cluster_options import ClusterOptions
+from nas_search.errors import MissingExtraError
 from nas_search.executors.protocol import LostWorkerError, WorkersError
-from nas_search.strategies.protocol import MissingExtraError
 
 __all__ = ["RayExecutor"]
 

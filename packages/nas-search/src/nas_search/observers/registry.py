@@ -9,6 +9,7 @@ from pathlib import Path
 from nas_core.errors import nearest
 
 from nas_search.config import ConfigError, ExperimentConfig, key_place
+from nas_search.errors import unknown_option
 from nas_search.observers.mlflow import MLflowObserver
 from nas_search.observers.progress import ProgressLines
 from nas_search.observers.tensorboard import TensorBoardObserver
@@ -64,8 +65,6 @@ def _made(config: ExperimentConfig, name: str, home: Path) -> object:
     for option in options:
         if option not in known:
             raise ConfigError(
-                f"observer {name!r} has no option {option!r} (it has: {', '.join(known)})"
-                f"{nearest(option, known)}",
-                key_place(config, option),
+                unknown_option(f"observer {name!r}", option, known), key_place(config, option)
             )
     return factory(home=home, **options)

@@ -13,9 +13,9 @@ from nas_core.architecture import Architecture
 from nas_core.protocols import Metrics
 
 from nas_search.config import ExperimentConfig
+from nas_search.errors import MissingExtraError
 from nas_search.observers.stored import ended, stored_trials
 from nas_search.store import Trial
-from nas_search.strategies.protocol import MissingExtraError
 
 if TYPE_CHECKING:
     from tensorboardX import SummaryWriter  # type: ignore[import-untyped]

@@ -8,9 +8,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from warnings import catch_warnings
 
-from nas_core.errors import NasError, Place, nearest
+from nas_core.errors import nearest
 from nas_core.failure import Failed, attempt, failure_text
 
+from nas_search.errors import PlacedError, unknown_option
 from nas_search.strategies.optuna import quiet_optuna
 
 if TYPE_CHECKING:
@@ -29,19 +30,8 @@ PRUNERS: Mapping[str, str] = {
 }
 
 
-class PrunerError(NasError, ValueError):
-    """There is no such pruner, or it can't be used as asked.
-
-    ``place`` is the line of the configuration file, if it is from one.
-    """
-
-    def __init__(self, message: str, place: Place | None = None) -> None:
-        self.message = message
-        self.place = place
-        super().__init__(message if place is None else f"{place}: {message}")
-
-    def __reduce__(self) -> tuple[type[PrunerError], tuple[str, Place | None]]:
-        return type(self), (self.message, self.place)
+class PrunerError(PlacedError):
+    """There is no such pruner, or it can't be used as asked."""
 
 
 def pruner_names() -> tuple[str, ...]:
@@ -79,10 +69,7 @@ successive_halving, hyperband, threshold, patient, wilcoxon); did you mean 'medi
         known = list(inspect.signature(kind).parameters)
         for option in options:
             if option not in known:
-                raise PrunerError(
-                    f"pruner {name!r} has no option {option!r} (it has: {', '.join(known)})"
-                    f"{nearest(option, known)}"
-                )
+                raise PrunerError(unknown_option(f"pruner {name!r}", option, known))
         if name == "patient":
             wrapped = options.get("wrapped_pruner")
             options["wrapped_pruner"] = make_pruner(wrapped) if wrapped is not None else None

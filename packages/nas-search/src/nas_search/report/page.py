@@ -17,6 +17,7 @@ from nas_core.plugins import Plugins, load_plugins
 from nas_core.wording import duration_text, number_text
 
 from nas_search import __version__
+from nas_search.errors import MissingExtraError
 from nas_search.report.curves import curves
 from nas_search.report.drawing import drawing
 from nas_search.report.failures import failures
@@ -29,7 +30,6 @@ from nas_search.report.section import Section
 from nas_search.report.subject import Subject, finite, subject_of
 from nas_search.report.tables import all_trials, best_models
 from nas_search.report.timeline import timeline
-from nas_search.strategies.protocol import MissingExtraError
 
 if TYPE_CHECKING:
     from nas_search.experiment import Experiment

@@ -5,11 +5,11 @@ points of that space and is told outcomes. That is why the same strategy serves 
 every executor.
 """
 
+from nas_search.errors import MissingExtraError
 from nas_search.strategies.evolution import RegularizedEvolution
 from nas_search.strategies.grid import GridSearch
 from nas_search.strategies.optuna import OptunaStrategy, nsga2, tpe
 from nas_search.strategies.protocol import (
-    MissingExtraError,
     Outcome,
     Strategy,
     StrategyError,

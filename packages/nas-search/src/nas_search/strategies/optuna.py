@@ -16,12 +16,11 @@ from nas_core.choice import Choice
 from nas_core.failure import Failed, attempt, failure_text
 from nas_core.protocols import Direction
 
+from nas_search.errors import MissingExtraError, unknown_option
 from nas_search.strategies.encoding import parameters, suggest
 from nas_search.strategies.protocol import (
-    MissingExtraError,
     Outcome,
     StrategyError,
-    unknown_option,
 )
 from nas_search.strategies.unseen import Unseen
 
@@ -157,7 +156,7 @@ class NamedSampler:
             known = [*inspect.signature(getattr(module.samplers, self.name)).parameters]
         for option in self.options:
             if option not in known:
-                raise unknown_option(strategy, option, known)
+                raise StrategyError(unknown_option(f"strategy {strategy!r}", option, known))
         with catch_warnings(action="ignore"):  # they come when the search makes it
             made = attempt(partial(self, 0))
         if isinstance(made, Failed):

@@ -1,42 +1,19 @@
 """What a strategy is: the words it speaks with the search loop."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
-from nas_core import Architecture, NasError, Space
-from nas_core.errors import Place, nearest
+from nas_core import Architecture, Space
 from nas_core.protocols import Direction
+
+from nas_search.errors import PlacedError
 
 Status = Literal["completed", "failed", "pruned", "duplicate"]
 
 
-class StrategyError(NasError, ValueError):
-    """A strategy was asked for under an unknown name, or with options that it does not have.
-
-    ``place`` is the line of the configuration file, if it is from one.
-    """
-
-    def __init__(self, message: str, place: Place | None = None) -> None:
-        self.message = message
-        self.place = place
-        super().__init__(message if place is None else f"{place}: {message}")
-
-    def __reduce__(self) -> tuple[type["StrategyError"], tuple[str, Place | None]]:
-        return type(self), (self.message, self.place)
-
-
-class MissingExtraError(NasError, ImportError):
-    """An optional dependency is not installed; ``command`` installs it."""
-
-    def __init__(self, what: str, extra: str) -> None:
-        self.extra = extra
-        self.command = f"pip install 'nas-search[{extra}]'"
-        self._what = what
-        super().__init__(f"{what} needs the optional dependency {extra!r}: {self.command}")
-
-    def __reduce__(self) -> "tuple[type[MissingExtraError], tuple[str, str]]":
-        return type(self), (self._what, self.extra)
+class StrategyError(PlacedError):
+    """A strategy was asked for under an unknown name, or with options that it does not have."""
 
 
 @dataclass(frozen=True)
@@ -126,16 +103,3 @@ def require_seed(strategy: str, seed: object) -> None:
     """
     if not isinstance(seed, int) or isinstance(seed, bool):
         raise StrategyError(f"{strategy}: seed must be a whole number, not {seed!r}")
-
-
-def unknown_option(strategy: str, option: str, known: Iterable[str]) -> StrategyError:
-    """Make the error for an option that a strategy does not have.
-
-    >>> str(unknown_option("random", "sed", ["seed"]))
-    "strategy 'random' has no option 'sed' (it has: seed); did you mean 'seed'?"
-    """
-    names = [name for name in known if name != "self"]
-    return StrategyError(
-        f"strategy {strategy!r} has no option {option!r} (it has: {', '.join(names) or 'none'})"
-        f"{nearest(option, names)}"
-    )

@@ -6,6 +6,7 @@ from typing import Any
 
 from nas_core.errors import nearest
 
+from nas_search.errors import unknown_option
 from nas_search.strategies.evolution import RegularizedEvolution
 from nas_search.strategies.grid import GridSearch
 from nas_search.strategies.optuna import nsga2, tpe
@@ -13,7 +14,6 @@ from nas_search.strategies.protocol import (
     Strategy,
     StrategyError,
     require_seed,
-    unknown_option,
 )
 from nas_search.strategies.random import RandomSearch
 
@@ -64,7 +64,7 @@ regularized_evolution, tpe, nsga2); did you mean 'random'?
     open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     for option in options:
         if option not in parameters and not open_ended:
-            raise unknown_option(name, option, parameters)
+            raise StrategyError(unknown_option(f"strategy {name!r}", option, parameters))
     if "seed" in parameters:
         options.setdefault("seed", seed)
         require_seed(name, options["seed"])
