@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nas_engine_cgo.kinds import Fused, write
-from nas_engine_cgo.members import PURE, Call, Program, Ref, replaced
+from nas_engine_cgo.members import PURE, Call, Program, Ref, for_each, replaced
 from nas_engine_cgo.merge import Arrangement, Slot, Step, arrange, deduplicate, schedule, signatures
 from nas_engine_cgo.packs import Need, Packs, Text
 
@@ -80,12 +80,12 @@ def write_function(
         return contents.get((member, number))
 
     canonical = deduplicate(programs, content)
-    different = {id(program): program for program in programs}  # Alike members have the same one.
-    known = {
-        key: tuple(None if each in refused else each for each in signatures(program, fits))
-        for key, program in different.items()
-    }
-    marked = [known[id(program)] for program in programs]
+    marked = for_each(
+        programs,
+        lambda program: tuple(
+            None if each in refused else each for each in signatures(program, fits)
+        ),
+    )
     steps = schedule(programs, marked, canonical, exact)
     groups = _output_groups(programs, steps, canonical)
     arrangement = arrange(programs, steps, canonical, groups)
@@ -123,8 +123,7 @@ class _Writer:
         self.programs, self.arrangement, self.canonical = programs, arrangement, canonical
         self.text = Text(tuple(streams))
         self.modules: list[tuple[int, str]] = []
-        counted = {id(p): p.uses() for p in {id(p): p for p in programs}.values()}
-        uses = [counted[id(program)] for program in programs]
+        uses = for_each(programs, Program.uses)
         self.packs = Packs(programs, arrangement, canonical, self.text, uses, looped, exact)
 
     def function(self, groups: Sequence[Sequence[Slot]]) -> Function:

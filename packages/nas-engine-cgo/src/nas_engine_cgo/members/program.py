@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 
@@ -19,12 +19,15 @@ __all__ = [
     "Program",
     "Ref",
     "Source",
+    "for_each",
     "frozen_calls",
     "frozen_programs",
     "hashable",
     "refs_in",
     "replaced",
 ]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,11 +196,21 @@ def frozen_programs(programs: Sequence[Program]) -> Hashable:
             shape = ("batch", *shape[1:])
         return shape, facts.dtype, tuple(order)
 
-    known = {
-        id(program): (frozen_calls(program), tuple(map(layout, program.facts.values())))
-        for program in {id(program): program for program in programs}.values()
-    }
-    return tuple(known[id(program)] for program in programs)
+    return tuple(
+        for_each(programs, lambda p: (frozen_calls(p), tuple(map(layout, p.facts.values()))))
+    )
+
+
+def for_each(programs: Sequence[Program], act: Callable[[Program], T]) -> list[T]:
+    """What a function gives for each program; it is called once for one that alike members have.
+
+    >>> program = Program((), {}, {}, Ref(0))
+    >>> first, again = for_each([program, program], lambda each: object())
+    >>> first is again
+    True
+    """
+    known = {key: act(program) for key, program in {id(p): p for p in programs}.items()}
+    return [known[id(program)] for program in programs]
 
 
 def frozen_calls(program: Program) -> Hashable:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from nas_engine_cgo.members import PURE, Call, Program
+from nas_engine_cgo.members import PURE, Call, Program, for_each
 from nas_engine_cgo.merge.deduplicate import Slot
 
 __all__ = ["needs_of"]
@@ -27,13 +27,10 @@ def needs_of(
     for member, program in enumerate(programs):
         for index, call in enumerate(program.calls):
             makers.update(dict.fromkeys(((member, n) for n in call.outputs), (member, index)))
-    # Alike members have the same program.
-    orders = {id(p): _order(p, ordered) for p in {id(p): p for p in programs}.values()}
+    orders = for_each(programs, lambda program: _order(program, ordered))
     needs: dict[Slot, set[Slot]] = {}
-    for member, program in enumerate(programs):
-        for index, (call, earlier) in enumerate(
-            zip(program.calls, orders[id(program)], strict=True)
-        ):
+    for member, (program, order) in enumerate(zip(programs, orders, strict=True)):
+        for index, (call, earlier) in enumerate(zip(program.calls, order, strict=True)):
             if call.outputs and all(canonical[member, n] != (member, n) for n in call.outputs):
                 continue
             values = (canonical[member, n] for n in call.inputs)
