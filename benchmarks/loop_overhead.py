@@ -8,6 +8,7 @@ nothing; Optuna's side only asks, suggests and tells.
 import argparse
 import logging
 import tempfile
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import Literal
@@ -70,12 +71,9 @@ def in_a_worker(folder: Path, trials: int) -> float:
     return (ends[-1] - ends[trials // 4 - 1]) / counted
 
 
-def theirs(folder: Path, trials: int) -> None:
-    """Ask and tell as Optuna's documentation does."""
-    folder.mkdir(parents=True)
-    study = optuna.create_study(
-        storage=f"sqlite:///{folder / 'optuna.db'}", sampler=optuna.samplers.RandomSampler(seed=0)
-    )
+def theirs(storage: str, trials: int, told: Callable[[], None] = lambda: None) -> None:
+    """Ask and tell as Optuna's documentation does; ``told`` is called after each trial."""
+    study = optuna.create_study(storage=storage, sampler=optuna.samplers.RandomSampler(seed=0))
     for _ in range(trials):
         trial = study.ask()
         if trial.suggest_categorical("deep", [False, True]):
@@ -84,6 +82,7 @@ def theirs(folder: Path, trials: int) -> None:
         for i in range(7):
             trial.suggest_categorical(f"plain{i}", OPTIONS)
         study.tell(trial, 0.5)
+        told()
 
 
 if __name__ == "__main__":
@@ -97,7 +96,7 @@ if __name__ == "__main__":
         number = count()
         result = compare(
             lambda: ours(Path(name) / f"ours{next(number)}", arguments.trials),
-            lambda: theirs(Path(name) / f"theirs{next(number)}", arguments.trials),
+            lambda: theirs(f"sqlite:///{name}/theirs{next(number)}.db", arguments.trials),
             arguments.rounds,
             warm_up=1,
         )
