@@ -8,11 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["replacing", "write_text"]
+import click
+
+from nas_cli.console import printable
+
+__all__ = ["write_output"]
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def _replacing(path: Path) -> Iterator[Path]:
     """A new file beside ``path`` to write to; it takes the place of ``path`` if all went well."""
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     os.close(descriptor)
@@ -27,11 +31,19 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> Path:
-    """Write a text file at once, and answer its path."""
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    return path
+def write_output(path: Path, text: str) -> None:
+    """Write the text file that --output names at once, and print its path.
+
+    Raises:
+        click.BadParameter: it can't be written.
+    """
+    try:
+        with _replacing(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    except OSError as error:
+        reason = f"{path} can't be written: {error.strerror}"
+        raise click.BadParameter(reason, param_hint="--output") from error
+    click.echo(printable(path))
 
 
 def _umask() -> int:

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from nas_cli.command import command
-from nas_cli.console import printable
 from nas_cli.environment import plugins
-from nas_cli.files import write_text
+from nas_cli.files import write_output
 from nas_cli.space import load_space
 
 if TYPE_CHECKING:
@@ -92,12 +91,7 @@ def graph(
     if output is None:
         click.echo(drawn)
         return
-    try:
-        write_text(output, f"{drawn.rstrip()}\n")
-    except OSError as error:
-        reason = f"{output} can't be written: {error.strerror}"
-        raise click.BadParameter(reason, param_hint="--output") from error
-    click.echo(printable(output))
+    write_output(output, f"{drawn.rstrip()}\n")
 
 
 def _format_of(output: Path | None) -> str:

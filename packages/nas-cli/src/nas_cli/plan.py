@@ -11,7 +11,7 @@ import click
 from nas_cli.command import command
 from nas_cli.console import printable, results_only
 from nas_cli.environment import plugins
-from nas_cli.files import write_text
+from nas_cli.files import write_output
 from nas_cli.subject import candidates, load_subject, subject_options
 
 if TYPE_CHECKING:
@@ -104,8 +104,7 @@ def plan(
         engine = _engine(subject.config)
         text = engine.explain(subject.model, chosen, subject.evaluator, formatter)
     if output is not None:
-        write_text(output, text)
-        click.echo(printable(output))
+        write_output(output, text)
     else:
         click.echo(printable(text), nl=False)
 

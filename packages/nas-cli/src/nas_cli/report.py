@@ -8,9 +8,8 @@ from pathlib import Path
 import click
 
 from nas_cli.command import command
-from nas_cli.console import printable
 from nas_cli.environment import plugins
-from nas_cli.files import write_text
+from nas_cli.files import write_output
 from nas_cli.locate import experiment_argument
 
 __all__ = ["report"]
@@ -47,11 +46,6 @@ def report(folder: Path, output: Path | None, trial: int | None, shown: bool) ->
 
     page = report_page(Experiment.open(folder, plugins=plugins()), trial=trial, plugins=plugins())
     path = folder / "report.html" if output is None else output
-    try:
-        write_text(path, page)
-    except OSError as error:
-        reason = f"{path} can't be written: {error.strerror}"
-        raise click.BadParameter(reason, param_hint="--output") from error
-    click.echo(printable(path))
+    write_output(path, page)
     if shown:
         webbrowser.open(path.resolve().as_uri())
