@@ -27,6 +27,7 @@ __all__ = [
     "replaced",
 ]
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -201,16 +202,16 @@ def frozen_programs(programs: Sequence[Program]) -> Hashable:
     )
 
 
-def for_each(programs: Sequence[Program], act: Callable[[Program], T]) -> list[T]:
-    """What a function gives for each program; it is called once for one that alike members have.
+def for_each(items: Sequence[S], act: Callable[[S], T]) -> list[T]:
+    """What a function gives for each item; it is called once for one that alike members share.
 
     >>> program = Program((), {}, {}, Ref(0))
     >>> first, again = for_each([program, program], lambda each: object())
     >>> first is again
     True
     """
-    known = {key: act(program) for key, program in {id(p): p for p in programs}.items()}
-    return [known[id(program)] for program in programs]
+    known = {key: act(item) for key, item in {id(item): item for item in items}.items()}
+    return [known[id(item)] for item in items]
 
 
 def frozen_calls(program: Program) -> Hashable:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from itertools import count
 
-from nas_engine_cgo.members import Program
+from nas_engine_cgo.members import Program, for_each
 from nas_engine_cgo.merge.deduplicate import Slot
 from nas_engine_cgo.merge.needs import needs_of
 from nas_engine_cgo.merge.signature import Signature
@@ -165,8 +165,10 @@ class _Agenda:
 def _kinds(signatures: Sequence[Sequence[Signature | None]]) -> list[list[_Kind | None]]:
     """The kind of each call of each member; alike members have the same signatures."""
     kinds: dict[Signature, _Kind] = {}
-    known: dict[int, list[_Kind | None]] = {}
-    for each in {id(each): each for each in signatures}.values():
-        kinds.update((new, _Kind(new)) for new in {*each} - kinds.keys())
-        known[id(each)] = [None if one is None else kinds[one] for one in each]
-    return [known[id(each)] for each in signatures]
+
+    def kind(signature: Signature | None) -> _Kind | None:
+        if signature is not None and signature not in kinds:
+            kinds[signature] = _Kind(signature)
+        return None if signature is None else kinds[signature]
+
+    return for_each(signatures, lambda each: list(map(kind, each)))
