@@ -88,23 +88,26 @@ def trials(folder: Path):
 
 
 def kill_at_work(folder: Path):
-    """Kill all processes of a search when some trials have ended and others are being trained."""
+    """Kill a search when some trials have ended and others are being trained.
+
+    It is stopped while it is looked at, so that it is killed in just the state that was seen.
+    """
     process = start(folder, "run", "search.toml")
     deadline = time.monotonic() + 90
     try:
         while time.monotonic() < deadline and process.poll() is None:
+            time.sleep(0.05)
+            if not trials(folder)[0]:
+                continue
+            os.killpg(process.pid, signal.SIGSTOP)
             ended, running = trials(folder)
-            lines = (folder / "measured").read_text().count("\n") if ended else 0
-            if running and lines > 2 * len(ended):
-                break
-            time.sleep(0.02)
+            if running and (folder / "measured").read_text().count("\n") > 2 * len(ended):
+                return ended, running
+            os.killpg(process.pid, signal.SIGCONT)
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    ended, running = trials(folder)
-    assert ended
-    assert running, (folder / "output").read_text()
-    return ended, running
+    raise AssertionError((folder / "output").read_text())
 
 
 def outcomes(found):

@@ -171,6 +171,7 @@ def test_what_can_not_be_sent_is_refused_before_anything_is_started(experiment, 
 def test_a_cluster_is_asked_only_for_what_it_has(cluster):
     asking = type(cluster)(1, ClusterOptions(resources={"unheard_of": 2}, patience=0.2))
     if isinstance(cluster, DaskExecutor):
+        cluster.submit(int).result()
         address = cluster._inner._client.scheduler.address
         asking.options = ClusterOptions(address, resources={"unheard_of": 2}, patience=5)
     with pytest.raises(WorkersError, match=r"needs.*'unheard_of': 2.*executor_options"):

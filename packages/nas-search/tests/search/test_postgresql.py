@@ -4,6 +4,7 @@ import json
 import logging
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -106,6 +107,23 @@ def test_two_at_once_run_each_architecture_once(experiment, database, widths, tm
     one = Experiment.open(tmp_path / "here" / "two")
     assert widths(one) == widths(whole)
     assert len({trial.session for trial in one.trials}) == 2
+
+
+def test_tables_made_while_another_waits_to_make_them(database):
+    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    shared = parsed(database)
+
+    def make(name):
+        postgresql.create_experiment(Database(shared, name), lambda *_: None)
+
+    with plain(database) as holds, ThreadPoolExecutor(2) as pool:
+        holds.execute(f"SELECT pg_advisory_lock({postgresql.LOCKS}, 0)")
+        both = [pool.submit(make, name) for name in ("one", "two")]
+        while holds.execute(waiting).fetchone() != (2,):
+            assert not any(one.done() for one in both)
+        holds.execute("SELECT pg_advisory_unlock_all()")
+        for one in both:
+            one.result(60)
 
 
 def test_what_differs_is_named(experiment, database):

@@ -219,7 +219,7 @@ def create_experiment(database: Database, fill: Callable[[Connection, str], None
 
 
 def _create_tables(place: str, connection: Connection) -> None:
-    if connection.execute(OTHER_TABLES).scalar_one():
+    if _tables(connection):
         raise StoreError(
             place, f"the schema {SCHEMA!r} of this database is another program's: use another one"
         )
@@ -251,9 +251,13 @@ def _engine(url: URL) -> Engine:
 
 
 def _version(connection: Connection) -> int | None:
-    if connection.execute(HAS_VERSION).scalar() is None:
+    if "schema_version" not in _tables(connection):
         return None
     return int(connection.execute(text("SELECT version FROM schema_version")).scalar_one())
+
+
+def _tables(connection: Connection) -> set[str]:
+    return set(connection.execute(TABLES).scalars())
 
 
 def _locks_of(experiment: int) -> int:
@@ -264,8 +268,8 @@ def _key(session: str) -> int:
     return crc32(session.encode()) & 0x7FFFFFFF
 
 
-HAS_VERSION = text(f"SELECT to_regclass('{SCHEMA}.schema_version')")
-OTHER_TABLES = text(f"SELECT count(*) FROM pg_tables WHERE schemaname = '{SCHEMA}'")  # noqa: S608
+# Not by to_regclass: while it waits for ONE_BY_ONE, a connection remembers that there is no schema.
+TABLES = text(f"SELECT tablename FROM pg_catalog.pg_tables WHERE schemaname = '{SCHEMA}'")  # noqa: S608
 SET_VERSION = text("UPDATE schema_version SET version = :version")
 ONE_BY_ONE = text(f"SELECT pg_advisory_xact_lock({LOCKS}, 0)")
 JUST_STARTED = text("SELECT pg_postmaster_start_time() > now() - make_interval(secs => :seconds)")
