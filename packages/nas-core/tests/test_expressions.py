@@ -122,6 +122,14 @@ def test_uses_of_an_open_choice_are_refused(use: Callable[[Any], Any]) -> None:
         use(nn.ValueChoice([1, 2], label="width"))
 
 
+@pytest.mark.parametrize(
+    ("use", "instead"), [(int, "to_int"), (float, "to_float"), (bool, "condition")]
+)
+def test_the_error_names_what_there_is_instead(use: type, instead: str) -> None:
+    with pytest.raises(OpenChoiceError, match=rf": use ValueChoice\.{instead}, pass it"):
+        use(nn.ValueChoice([1, 2]))
+
+
 def test_the_error_names_the_users_line_even_below_torch() -> None:
     with pytest.raises(OpenChoiceError, match="test_expressions.py:"):
         torch.nn.Dropout(nn.ValueChoice([0.1, 0.2], label="rate"))

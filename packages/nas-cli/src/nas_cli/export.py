@@ -48,6 +48,7 @@ __all__ = ["export"]
     "code: also its source, from engines that can write it.",
 )
 @click.option(
+    "-o",
     "--output",
     type=click.Path(file_okay=False),
     help="The folder to write to, made if needed, or a URL such as s3://bucket/folder.  "

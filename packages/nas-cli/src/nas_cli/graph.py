@@ -54,6 +54,7 @@ _SHAPE = re.compile(r"(?P<sizes>\d+([,x]\d+)*)?(:(?P<dtype>\w+))?")
     help="What to show.  [default: what the name of --output ends with, or text]",
 )
 @click.option(
+    "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     help="The file to write.  [default: standard output]",

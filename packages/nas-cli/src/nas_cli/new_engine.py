@@ -70,6 +70,7 @@ def _owner(name: str) -> str | None:
 )
 @click.argument("name", callback=_engine_name)
 @click.option(
+    "-o",
     "--output",
     type=click.Path(path_type=Path),
     help="The folder to write, which must not be there yet.  [default: ./nas-engine-NAME]",

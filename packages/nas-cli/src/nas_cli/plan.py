@@ -74,6 +74,7 @@ def _architectures(
     "html: both, as one page.",
 )
 @click.option(
+    "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     help="The file to write to.  [default: standard output]",

@@ -24,6 +24,7 @@ __all__ = ["report"]
 )
 @experiment_argument
 @click.option(
+    "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     help="The file to write.  [default: report.html in the folder of EXPERIMENT]",

@@ -97,24 +97,24 @@ class Expression(Arithmetic):
     def __call__(self) -> Any:
         return self.known()
 
-    def _concrete(self, wanted: str) -> Any:
+    def _concrete(self, wanted: str, instead: str = "") -> Any:
         try:
             return self.known()
         except OpenChoiceError:
             raise OpenChoiceError(
-                f"{self!r} is an open choice and has no {wanted} (at {caller()}): pass it to the "
-                "layers of nas_core.nn, call it in forward, or use nas_core.choose, which "
+                f"{self!r} is an open choice and has no {wanted} (at {caller()}): {instead}pass it "
+                "to the layers of nas_core.nn, call it in forward, or use nas_core.choose, which "
                 "returns a value while the model is being built"
             ) from None
 
     def __bool__(self) -> bool:
-        return bool(self._concrete("truth value"))
+        return bool(self._concrete("truth value", "use ValueChoice.condition, "))
 
     def __int__(self) -> int:
-        return int(self._concrete("integer value"))
+        return int(self._concrete("integer value", "use ValueChoice.to_int, "))
 
     def __float__(self) -> float:
-        return float(self._concrete("float value"))
+        return float(self._concrete("float value", "use ValueChoice.to_float, "))
 
     def __index__(self) -> int:
         return operator.index(self._concrete("index"))

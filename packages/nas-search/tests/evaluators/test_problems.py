@@ -59,6 +59,13 @@ WRONG = [
         ),
     ),
     (
+        {"objectives": {"flops": "minimize"}},
+        (
+            "objective 'flops' is not among the metrics (accuracy, loss, train_loss); "
+            "'flops' is one if named in them"
+        ),
+    ),
+    (
         {"objectives": {"train_loss": "minimize"}, "epochs": 0},
         "objective 'train_loss' is not among the metrics (accuracy, loss)",
     ),

@@ -128,6 +128,9 @@ def metric_functions(
 MODEL_METRICS = ("parameters", "flops")
 """Metrics of the model itself, measured once."""
 
+READY_METRICS = ("accuracy", "loss", *MODEL_METRICS)
+"""Metrics that a name is enough for."""
+
 
 def accuracy(outputs: torch.Tensor, target: torch.Tensor) -> float:
     """Give the share of samples whose highest output, along dimension 1, is the target.

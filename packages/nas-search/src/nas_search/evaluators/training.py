@@ -13,7 +13,7 @@ from nas_core.protocols import Report
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from nas_search.evaluators.data import Batch, Feed
-from nas_search.evaluators.parts import MODEL_METRICS, LossFunction, Scheduler
+from nas_search.evaluators.parts import MODEL_METRICS, READY_METRICS, LossFunction, Scheduler
 from nas_search.metrics import flops, parameters
 
 if TYPE_CHECKING:
@@ -268,9 +268,12 @@ def check_objectives(
     names = metric_names(recipe)
     for objective in recipe.objectives if objectives is None else objectives:
         if objective not in names:
+            ready = objective in READY_METRICS
+            hint = (
+                f"; {objective!r} is one if named in them" if ready else nearest(objective, names)
+            )
             raise ValueError(
-                f"objective {objective!r} is not among the metrics ({', '.join(names)})"
-                f"{nearest(objective, names)}"
+                f"objective {objective!r} is not among the metrics ({', '.join(names)}){hint}"
             )
 
 
