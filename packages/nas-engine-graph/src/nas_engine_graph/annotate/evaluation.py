@@ -66,6 +66,20 @@ def _slice(value: Any, *bounds: Any) -> Any:
     return value[slice(*bounds)]
 
 
+def _places(places: Sequence[Any]) -> Any:
+    return tuple(slice(None) if place is None else place for place in places)
+
+
+def _index(value: Any, *places: Any) -> Any:
+    if all(place is None or isinstance(place, torch.Tensor) for place in places):
+        return torch.ops.aten.index(value, places)  # Where Python would look into the elements.
+    return value[places[0] if len(places) == 1 else _places(places)]
+
+
+def _assign(value: Any, content: Any, *places: Any) -> None:
+    value[_places(places) or ...] = content
+
+
 def _derive(index: int, start: int, step: int) -> int:
     return start + index * step
 
@@ -78,7 +92,7 @@ _BUILTINS: dict[str, Callable[..., Any]] = {
     "range_length": lambda *bounds: len(range(*bounds)), "derive_index": _derive,
     "rangelist": lambda *bounds: list(range(*bounds)), "truncdiv": lambda a, b: int(a / b),
     "format": lambda text, *items: text.format(*items), "print": lambda *_: None,
-    "warn": lambda *_: None,
+    "warn": lambda *_: None, "index": _index, "assign": _assign,
 }  # fmt: skip
 
 

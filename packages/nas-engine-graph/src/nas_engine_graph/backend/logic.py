@@ -25,7 +25,7 @@ from nas_engine_graph.ir import (
 __all__ = ["arm_of", "shortcuts"]
 
 # Python evaluates their operands in another order than they stand in.
-_TURNED = frozenset({"contains", "derive_index", "setitem", "delitem", "iadd", "imul"})
+_TURNED = frozenset({"contains", "derive_index", "setitem", "assign", "delitem", "iadd", "imul"})
 
 
 def arm_of(node: Node) -> tuple[str, Block] | None:

@@ -41,6 +41,7 @@ _METHOD_ONLY = frozenset(
      "is_contiguous", "stride", "cpu", "cuda", "numel", "reshape_as", "unfold", "copy_", "detach"}
 )  # fmt: skip
 
+_SHIFTS = frozenset({"__ilshift__", "__irshift__"})
 _PYTHON = frozenset({"einsum", "meshgrid"})
 
 
@@ -55,8 +56,11 @@ def _home(target: str) -> str:
     for group in ("linalg", "fft", "special"):
         if name.startswith(f"{group}_") and hasattr(getattr(torch, group), name[len(group) + 1 :]):
             return group
+    packet = getattr(torch.ops.aten, name, None)
+    if hasattr(packet, overload) and "Tensor?[]" in str(getattr(packet, overload)._schema):
+        return "ops"  # Methods of tensors take no None among the tensors.
     if name.startswith("_"):
-        return "ops"
+        return "method" if name in _SHIFTS else "ops"
     if name in _PYTHON:
         return "torch"
     if name in _METHOD_ONLY or (name.endswith("_") and hasattr(torch.Tensor, name)):

@@ -4,151 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from nas_engine_graph.backend.literal import Imports, annotation, literal
-from nas_engine_graph.backend.logic import arm_of, shortcuts
-from nas_engine_graph.backend.naming import Names, proceed_name
-from nas_engine_graph.backend.paths import call_on, member_path
-from nas_engine_graph.backend.spelling import BUILTINS, INFIX, operator
+from nas_engine_graph.backend.expressions import Expressions
+from nas_engine_graph.backend.literal import annotation, literal
+from nas_engine_graph.backend.naming import proceed_name
+from nas_engine_graph.backend.paths import member_path
 from nas_engine_graph.ir import (
     Block,
     Builtin,
-    Call,
     Const,
-    Function,
-    Graph,
     If,
-    Invoke,
-    Local,
     Loop,
     Node,
     Operand,
-    Operator,
     Raise,
-    Read,
     Ref,
     With,
     Write,
 )
 from nas_engine_graph.ir.effects import walk
-from nas_engine_graph.ir.placeless import placeless, types
 
 __all__ = ["Writer"]
 
 _INDENT = "    "
 
 
-class Writer:
-    """Writes one function; ``graph`` is the module that it belongs to, None for a free function."""
-
-    def __init__(
-        self,
-        function: Function,
-        graph: Graph | None,
-        imports: Imports,
-        written: frozenset[str],
-        taken: Iterable[str],
-    ) -> None:
-        self.function, self.graph, self.imports = function, graph, imports
-        self.kinds = types(function)
-        self.inlined = placeless(function, written)
-        self.inlined |= shortcuts(function, self.inlined)
-        self.names = Names(function, self.leaves, self.is_inlined, taken, self.kinds)
-
-    def is_inlined(self, node: Node) -> bool:
-        return len(node.outputs) == 1 and node.outputs[0].name in self.inlined
-
-    def leaves(self, operand: Operand) -> frozenset[str]:
-        """The values that must exist as variables to write the operand."""
-        if isinstance(operand, Const):
-            return frozenset()
-        if (node := self.inlined.get(operand.name)) is None:
-            return frozenset({operand.name})
-        arm = arm_of(node)
-        operands = (*node.operands, *arm[1].results) if arm else node.operands
-        return frozenset().union(*map(self.leaves, operands))
-
-    # ------------------------------------------------------------------ expressions
-
-    def text(self, operand: Operand) -> str:
-        return self._text(operand)[0]
-
-    def tight(self, operand: Operand) -> str:
-        """The operand, in parentheses if its neighbours could tear it apart."""
-        text, whole = self._text(operand)
-        return text if whole else f"({text})"
-
-    def _text(self, operand: Operand) -> tuple[str, bool]:
-        if isinstance(operand, Const):
-            text = literal(operand.value, self.imports)
-            return text, not text.startswith("-")
-        if (node := self.inlined.get(operand.name)) is not None:
-            return self.expression(node)
-        return self.names[operand.name], True
-
-    def arguments(self, node: Node) -> str:
-        parts = [self.text(operand) for operand in node.inputs]
-        return ", ".join([*parts, *(f"{name}={self.text(o)}" for name, o in node.keywords)])
-
-    def expression(self, node: Node) -> tuple[str, bool]:
-        """The node as an expression, and whether it holds together without parentheses."""
-        match node.operation:
-            case Operator(target):
-                return operator(
-                    target,
-                    [self.tight(o) for o in node.inputs],
-                    [(name, self.text(o)) for name, o in node.keywords],
-                    self.imports,
-                )
-            case Builtin(name):
-                return self._builtin(name, node)
-            case Call(target):
-                return f"{self.imports.symbol(target)}({self.arguments(node)})", True
-            case Local(name):
-                return f"{name}({self.arguments(node)})", True
-            case Invoke(path, method):
-                return f"{call_on(self.graph, path, method)}({self.arguments(node)})", True
-            case Read(path):
-                return member_path(self.graph, path), True
-            case If() if (arm := arm_of(node)) is not None:
-                word, block = arm
-                return f"{self.tight(node.inputs[0])} {word} {self.tight(block.results[0])}", False
-            case _:
-                raise AssertionError(node.operation)
-
-    def _builtin(self, name: str, node: Node) -> tuple[str, bool]:
-        items = [self.text(o) for o in node.inputs]
-        tight = [self.tight(o) for o in node.inputs]
-        if name in INFIX and len(tight) == 2:
-            return f"{tight[0]} {INFIX[name]} {tight[1]}", False
-        if name in BUILTINS:
-            whole = name in ("getitem", "list_of", "dict_of", "range_length", "truncdiv")
-            return BUILTINS[name].format(*(tight or items)), whole
-        return self._special(name, node, items, tight), True
-
-    def _special(self, name: str, node: Node, items: list[str], tight: list[str]) -> str:
-        joined = ", ".join(items)
-        if name == "list":
-            return f"[{joined}]"
-        if name == "tuple":
-            return f"({joined},)" if len(items) == 1 else f"({joined})"
-        if name == "dict":
-            pairs = zip(items[::2], items[1::2], strict=True)
-            return f"{{{', '.join(f'{k}: {v}' for k, v in pairs)}}}"
-        if name == "slice":
-            return f"{tight[0]}[{_slice(node.inputs[1:], items[1:])}]"
-        if name == "format":
-            return f"{tight[0]}.format({', '.join(items[1:])})"
-        if name == "warn":
-            self.imports.modules.add("warnings")
-            return f"warnings.warn({items[0]})"
-        if name.startswith("attribute."):
-            return f"{tight[0]}.{name.removeprefix('attribute.')}"
-        if name.startswith("method."):
-            rest = [*items[1:], *(f"{key}={self.text(o)}" for key, o in node.keywords)]
-            return f"{tight[0]}.{name.removeprefix('method.')}({', '.join(rest)})"
-        return f"{name}({joined})"
-
-    # ------------------------------------------------------------------ statements
+class Writer(Expressions):
+    """Writes one function."""
 
     def lines(self) -> list[str]:
         """The definition of the function."""
@@ -322,9 +203,5 @@ def _ends(block: Block) -> bool:
     return bool(block.nodes) and isinstance(block.nodes[-1].operation, Raise)
 
 
-def _slice(operands: Sequence[Operand], texts: Sequence[str]) -> str:
-    start, stop, step = [
-        "" if operand in (Const(None), Const(2**63 - 1)) else text
-        for operand, text in zip(operands, texts, strict=True)
-    ]
-    return f"{start}:{stop}" + (f":{step}" if step and step != "1" else "")
+def _places(items: Sequence[str]) -> str:
+    return ", ".join(":" if item == "None" else item for item in items) or "..."

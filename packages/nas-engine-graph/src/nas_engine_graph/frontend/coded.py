@@ -1,7 +1,8 @@
-"""Dtypes, layouts and memory formats written in sources, as integers that can be told from others.
+"""What ``eager`` writes into sources as integers that can be told from others.
 
-To TorchScript all of them are small integers, as soon as it has read them. So ``eager`` writes
-large ones in their place, which nobody else writes.
+Dtypes, layouts and memory formats are small integers to TorchScript, as soon as it has read them;
+of some signs it makes other operators than Python. So large integers stand for them, which nobody
+else writes.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ from typing import Any
 
 import torch
 
-__all__ = ["code", "decoded"]
+__all__ = ["SIGNS", "code", "decoded", "sign_of"]
 
 _BASE = 0x6E61_7300_0000
 _KINDS = (torch.dtype, torch.layout, torch.memory_format)
 _OBJECTS = sorted({v for v in vars(torch).values() if isinstance(v, _KINDS)}, key=repr)
+_FIRST_SIGN = _BASE + 0x1000
+_SIGNS = ("%", "**", "//", "|", "&", "^", "<<", ">>")
 _CODES = {value: _BASE + index for index, value in enumerate(_OBJECTS)}
 
 
@@ -25,6 +28,15 @@ def code(value: Any) -> int | None:
     ((torch.float32, 3), None)
     """
     return _CODES.get(value) if isinstance(value, _KINDS) else None
+
+
+SIGNS = {sign: _FIRST_SIGN + index for index, sign in enumerate(_SIGNS)}
+"""The integers for the signs of assignments such as ``x |= y``."""
+
+
+def sign_of(number: object) -> str | None:
+    """The sign that an integer stands for."""
+    return next((sign for sign, code in SIGNS.items() if code == number), None)
 
 
 def decoded(value: Any) -> Any:

@@ -6,8 +6,6 @@ import ast
 import builtins
 import inspect
 import textwrap
-from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 import torch
@@ -15,22 +13,20 @@ import torch._jit_internal as internal
 from nas_core.errors import Place
 
 from nas_engine_graph.errors import UnsupportedModuleError
-from nas_engine_graph.frontend.coded import code
+from nas_engine_graph.frontend.coded import SIGNS, code
+from nas_engine_graph.frontend.hiding import called, hidden, hide_flags, is_flag
 from nas_engine_graph.frontend.logic import as_branches, valued
+from nas_engine_graph.frontend.variables import Variables, name_of, variables_of
 
 __all__ = ["eagerly"]
 
+_SIGNS: dict[type[ast.operator], str] = {
+    ast.Mod: "%", ast.Pow: "**", ast.FloorDiv: "//", ast.BitOr: "|", ast.BitAnd: "&",
+    ast.BitXor: "^", ast.LShift: "<<", ast.RShift: ">>",
+}  # fmt: skip
 _LOGGING = frozenset({"_log_api_usage_once"})
 _LIMITS = frozenset({"finfo", "iinfo"})
 _QUESTIONS = frozenset({"is_scripting", "is_tracing"})
-
-
-def _name(expression: ast.expr) -> str:
-    match expression:
-        case ast.Attribute(attr=name) | ast.Name(id=name):
-            return name
-        case _:
-            return ""
 
 
 class _Eager(ast.NodeTransformer):
@@ -39,11 +35,9 @@ class _Eager(ast.NodeTransformer):
     Numbers and texts that are global variables become constants, which TorchScript would refuse.
     """
 
-    def __init__(self, scope: Mapping[str, Any], owner: Any, tree: ast.AST, place: Place) -> None:
-        self.scope, self.owner, self.place = scope, owner, place
-        self.local = _local_integers(tree)
+    def __init__(self, variables: Variables, owner: Any, tree: ast.AST, place: Place) -> None:
+        self.variables, self.owner, self.place = variables, owner, place
         self.valued = valued(tree)
-        self.own = _own(tree)
 
     def visit_Return(self, node: ast.Return) -> Any:
         """A method marked as unused has the types of scripted code: write its body in place."""
@@ -56,14 +50,16 @@ class _Eager(ast.NodeTransformer):
         return node
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
-        value = self.scope.get(node.id)
+        value = self.variables.around.get(node.id)
         if isinstance(node.ctx, ast.Load) and type(value) in (bool, int, float, str):
             return ast.copy_location(ast.Constant(value=value), node)
         return _coded(value, node)
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         match node:
-            case ast.Attribute(ast.Name(name), attribute) if self.scope.get(name) is torch:
+            case ast.Attribute(ast.Name(name), attribute) if (
+                self.variables.around.get(name) is torch
+            ):
                 return _coded(getattr(torch, attribute, None), node)
         self.generic_visit(node)
         return node
@@ -80,23 +76,26 @@ class _Eager(ast.NodeTransformer):
         return branches
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        if _name(node.func) in _LIMITS:
+        if name_of(node.func) in _LIMITS:
             return node  # TorchScript looks the dtype up while it compiles.
         self.generic_visit(node)
         match node:
-            case ast.Call(ast.Name(name)) if hasattr(builtins, name) and name not in self.own:
-                if self.scope.get(name, own := getattr(builtins, name)) is not own:
+            case ast.Call(ast.Name(name)) if (
+                hasattr(builtins, name) and name not in self.variables.own
+            ):
+                if self.variables.around.get(name, own := getattr(builtins, name)) is not own:
                     raise self.refusal(
                         f"a call of {name!r}, which TorchScript takes for Python's", node
                     )
-                return _call(node, name)
-        if _name(node.func) in _QUESTIONS and not node.args and not node.keywords:
+                return called(node, name)
+        hide_flags(node, self.variables, self.owner)
+        if name_of(node.func) in _QUESTIONS and not node.args and not node.keywords:
             return ast.copy_location(ast.Constant(value=False), node)
         return node
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST:
         self.generic_visit(node)
-        if isinstance(node.value, ast.Call) and _name(node.value.func) in _LOGGING:
+        if isinstance(node.value, ast.Call) and name_of(node.value.func) in _LOGGING:
             return ast.copy_location(ast.Pass(), node)
         return node
 
@@ -106,13 +105,41 @@ class _Eager(ast.NodeTransformer):
             base, power = self.integer(node.left), self.integer(node.right)
             if base is not None and power is not None and 0 <= power < 64:
                 return ast.copy_location(ast.Constant(value=base**power), node)
-            node.right = _hidden(node.right)
+            node.right = hidden(node.right)
+        else:
+            node.left, node.right = self.flag(node.left), self.flag(node.right)
         return node
+
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
+        self.generic_visit(node)
+        match node:
+            case ast.Compare(left, [ast.Eq() | ast.NotEq()], [right]):
+                # What is constant chooses branches, and stays so.
+                fixed = [self.is_flag(n) and not isinstance(n, ast.Name) for n in (left, right)]
+                if not all(fixed):
+                    node.left, node.comparators[0] = self.flag(left), self.flag(right)
+        return node
+
+    def is_flag(self, node: ast.expr) -> bool:
+        return is_flag(node, self.variables, self.owner)
+
+    def flag(self, node: ast.expr) -> ast.expr:
+        return hidden(node) if self.is_flag(node) else node
 
     def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST:
         self.generic_visit(node)
-        if isinstance(node.op, ast.Pow):
-            node.value = _hidden(node.value)
+        if isinstance(node.op, ast.MatMult) and isinstance(node.target, ast.Name):
+            # Tensors have no operator for it.
+            left = ast.copy_location(ast.Name(node.target.id, ast.Load()), node.target)
+            product = ast.copy_location(ast.BinOp(left, node.op, node.value), node)
+            return ast.copy_location(ast.Assign([node.target], product), node)
+        if (sign := _SIGNS.get(type(node.op))) is not None:
+            # TorchScript takes another operator, or forgets to assign. Of these two it does not,
+            # and they have the types of the numbers.
+            node.op = ast.Div() if sign == "**" else ast.Sub()
+            node.value = hidden(node.value, SIGNS[sign])
+        else:
+            node.value = self.flag(node.value)
         return node
 
     def refusal(self, construct: str, node: ast.expr) -> UnsupportedModuleError:
@@ -125,7 +152,7 @@ class _Eager(ast.NodeTransformer):
             case ast.Constant(value) if type(value) is int:
                 return value
             case ast.Name(name):
-                return self.local.get(name)
+                return self.variables.integers.get(name)
             case ast.Attribute(ast.Name("self"), name):
                 value = getattr(self.owner, name, None)
                 constant = name in getattr(self.owner, "__constants__", ())
@@ -133,71 +160,9 @@ class _Eager(ast.NodeTransformer):
         return None
 
 
-def _hidden(node: ast.expr) -> ast.expr:
-    """``[node][0]``, which TorchScript does not fold: it has other rules than Python.
-
-    To it ``2 ** 3`` is ``8.0``, ``round(2.5)`` is ``2.0``, ``max(2, 1.0)`` is ``2.0``, and
-    ``str(1.0)`` is ``"1."``. ``sequences`` finds these lists and takes them away again.
-    """
-    listed = ast.copy_location(ast.List([node], ast.Load()), node)
-    first = ast.copy_location(ast.Constant(value=0), node)
-    return ast.copy_location(ast.Subscript(listed, first, ast.Load()), node)
-
-
-def _call(node: ast.Call, name: str) -> ast.expr:
-    """A call of a builtin function of which TorchScript folds the result, or leaves it out."""
-    match name, node.args:
-        case "round", [ast.Constant(float(number))]:
-            return ast.copy_location(ast.Constant(value=round(number)), node)
-        case "pow", [_, power]:
-            node.args[1] = _hidden(power)
-        case (("round" | "str"), [value, *_]):
-            node.args[0] = _hidden(value)
-        case (("max" | "min"), [value, _, *_]):
-            node.args[0] = _hidden(value)
-        case "float", [_]:
-            # What it takes for a float already may be an integer, as ``2 ** 3`` is.
-            zero = _hidden(ast.copy_location(ast.Constant(value=0), node))
-            return ast.copy_location(ast.BinOp(node, ast.Sub(), zero), node)
-    return node
-
-
 def _coded(value: Any, node: ast.expr) -> ast.expr:
     found = code(value) if isinstance(getattr(node, "ctx", None), ast.Load) else None
     return node if found is None else ast.copy_location(ast.Constant(value=found), node)
-
-
-def _local_integers(tree: ast.AST) -> dict[str, int]:
-    """The variables that are assigned once, and that an integer."""
-    stores = [
-        n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
-    ]
-    arguments = {n.arg for n in ast.walk(tree) if isinstance(n, ast.arg)}
-    found = {}
-    for node in ast.walk(tree):
-        match node:
-            case ast.Assign([ast.Name(name)], ast.Constant(value)) if type(value) is int:
-                if stores.count(name) == 1 and name not in arguments:
-                    found[name] = value
-    return found
-
-
-def _own(tree: ast.AST) -> set[str]:
-    """The variables of a function."""
-    own = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-    return own | {n.arg for n in ast.walk(tree) if isinstance(n, ast.arg)}
-
-
-def _scope(function: Any, tree: ast.AST) -> dict[str, Any]:
-    """The global and enclosing variables that the function does not hide with its own."""
-    plain = inspect.unwrap(getattr(function, "__func__", function))
-    if not inspect.isfunction(plain):
-        return {}
-    own = _own(tree)
-    found = dict(plain.__globals__)
-    with suppress(ValueError):  # A cell that is still empty: nothing to read from it.
-        found.update(inspect.getclosurevars(plain).nonlocals)
-    return {name: value for name, value in found.items() if name not in own}
 
 
 def _is_unused(function: Any) -> bool:
@@ -240,7 +205,7 @@ def eagerly(function: Any, owner: Any, parsed: Any) -> Any:
     definition = parsed.ast.body[0]
     anything = _returns_anything(function, definition)
     place = Place(parsed.filename or "", parsed.file_lineno)
-    _Eager(_scope(function, parsed.ast), owner, parsed.ast, place).visit(parsed.ast)
+    _Eager(variables_of(function, parsed.ast), owner, parsed.ast, place).visit(parsed.ast)
     if anything:
         definition.returns = ast.copy_location(ast.Name("Any", ast.Load()), definition.args)
         ast.fix_missing_locations(definition)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nas_engine_graph.frontend import calls, control, operators
+from nas_engine_graph.frontend import calls, control, operators, subscripts
 from nas_engine_graph.frontend.coded import decoded
 from nas_engine_graph.frontend.encode import NotEncodableError, encode
 from nas_engine_graph.frontend.sequences import hides, makes_tuple
@@ -140,7 +140,7 @@ def _tuple(t: Translator, node: Any) -> None:
 
 
 def _list(t: Translator, node: Any) -> None:
-    if hides(node):
+    if hides(node) or subscripts.is_index(node):
         return
     try:
         name = "tuple" if makes_tuple(node) else "list"
@@ -236,6 +236,13 @@ HANDLERS: dict[str, Callable[[Translator, Any], None]] = {
     "prim::CreateObject": _create,
     "prim::Enter": _enter,
     "prim::Exit": _exit,
+    "aten::index": subscripts.index,
+    "aten::index_put_": subscripts.assign,
+    "aten::copy_": subscripts.assign,
+    "aten::slice": subscripts.part,
+    "aten::tensor": subscripts.tensor,
+    "prim::dtype": subscripts.fact,
+    "prim::device": subscripts.fact,
 }
 
 

@@ -10,7 +10,15 @@ from typing import Any
 import torch
 
 from nas_engine_graph.frontend.schema import Schema, schema_of
-from nas_engine_graph.frontend.sequences import hidden, is_float, is_tuple, is_view, wanted_as
+from nas_engine_graph.frontend.sequences import (
+    augmented,
+    hidden,
+    is_float,
+    is_implied,
+    is_tuple,
+    is_view,
+    wanted_as,
+)
 from nas_engine_graph.frontend.translate import Translator
 from nas_engine_graph.frontend.world import unsupported
 from nas_engine_graph.ir import Builtin, Call, Const, Operand, Operation, Operator, Ref, key
@@ -35,6 +43,7 @@ _NAMES = {
     "slice": "slice", "add_": "iadd", "mul_": "imul", "warn": "warn",
 }  # fmt: skip
 _IMPLICIT = frozenset({"IntImplicit", "FloatImplicit", "ScalarImplicit", "ComplexImplicit"})
+_QUESTIONS = {"has_torch_function": False, "is_scripting": True, "is_tracing": False}
 _FOLDED: dict[str, Callable[..., Any]] = {
     "add": python.add, "sub": python.sub, "mul": python.mul, "truediv": python.truediv,
     "floordiv": python.floordiv, "mod": python.mod, "pow": python.pow, "neg": python.neg,
@@ -42,8 +51,14 @@ _FOLDED: dict[str, Callable[..., Any]] = {
     "ge": python.ge, "and": python.and_, "or": python.or_, "xor": python.xor, "not": python.not_,
     "is": python.is_, "is_not": python.is_not, "int": int, "float": float, "bool": bool,
     "abs": abs, "min": min, "max": max, "round": round, "str": str, "getitem": python.getitem,
-    "len": len,
-    "contains": python.contains,
+    "len": len, "contains": python.contains, "rshift": python.rshift,
+    "lshift": lambda value, count: value << min(count, 64),
+}  # fmt: skip
+# What Python does to numbers, and to tensors in place.
+_AUGMENTED = {
+    "%": ("mod", "remainder_"), "**": ("pow", "pow_"), "//": ("floordiv", "floor_divide_"),
+    "|": ("or", "bitwise_or_"), "&": ("and", "bitwise_and_"), "^": ("xor", "bitwise_xor_"),
+    "<<": ("lshift", "__ilshift__"), ">>": ("rshift", "__irshift__"),
 }  # fmt: skip
 _INEXACT = frozenset({"pow", "round", "min", "max"})
 _NUMBERS = frozenset({"int", "float", "number", "bool", "complex"})
@@ -133,12 +148,11 @@ def operator(t: Translator, node: Any) -> None:
         _float(t, node)
         return
     operands = t.operands(node)
-    if schema.name in _IMPLICIT or schema.name == "has_torch_function":
-        # Eager code passes the tensor itself where TorchScript converts it.
-        t.alias(node, operands[0] if schema.name in _IMPLICIT else Const(False))
+    if (sign := augmented(node)) is not None:
+        _augmented(t, node, sign, schema, operands)
         return
-    if schema.name in ("is_scripting", "is_tracing"):
-        t.alias(node, Const(schema.name == "is_scripting"))
+    if (known := _known(node, schema, operands)) is not None:
+        t.alias(node, known)
         return
     operation = Operator(schema.target) if schema.dispatched else _spelling(schema)
     if operation is None:
@@ -151,6 +165,27 @@ def operator(t: Translator, node: Any) -> None:
         _emit_packed(t, node, operation, positional, keywords)
         return
     t.emit(node, operation, positional, keywords, hint=_hint(schema))
+
+
+def _known(node: Any, schema: Schema, operands: Sequence[Operand]) -> Operand | None:
+    """What an operator gives that only TorchScript needs, or asks."""
+    if schema.name in _IMPLICIT or is_implied(node):
+        return operands[0]  # Eager code passes the value itself where TorchScript converts it.
+    return Const(_QUESTIONS[schema.name]) if schema.name in _QUESTIONS else None
+
+
+def _augmented(
+    t: Translator, node: Any, sign: str, schema: Schema, operands: Sequence[Operand]
+) -> None:
+    """An assignment with an operator, for which ``eager`` has written another one."""
+    name, in_place = _AUGMENTED[sign]
+    if schema.arguments[0].type == "Tensor":
+        operation = Operator(f"aten.{in_place}.{schema.overload}")
+        t.emit(node, operation, operands[:2], hint=name)
+    elif schema.dispatched:
+        raise unsupported(node, f"`{sign}=` of a number and a tensor", t.owner or ())
+    else:
+        _builtin(t, node, name, schema, list(operands[:2]))
 
 
 def _float(t: Translator, node: Any) -> None:

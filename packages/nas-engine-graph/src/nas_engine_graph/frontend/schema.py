@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["Argument", "Schema", "schema_of"]
+__all__ = ["Argument", "Schema", "schema_of", "takes_number"]
 
 _KINDS = {"ScalarType": "dtype", "Layout": "layout", "MemoryFormat": "memory_format"}
 
@@ -74,3 +74,19 @@ def schema_of(node: Any) -> Schema | None:
     """The schema of a TorchScript node, or None for ``prim`` nodes that have none."""
     text = node.schema()
     return None if text.startswith("(") else _parsed(text)
+
+
+@cache
+def takes_number(name: str, argument: int | str) -> bool:
+    """Whether an operator of this name may take a number of any type as this argument.
+
+    >>> takes_number("full", 1), takes_number("full", "fill_value"), takes_number("sum", 1)
+    (True, True, False)
+    """
+    schemas: Any = torch._C._jit_get_schemas_for_operator(f"aten::{name}")
+    return any(
+        str(given.real_type) in ("Scalar", "Optional[Scalar]", "number", "Optional[number]")
+        for schema in schemas
+        for index, given in enumerate(schema.arguments)
+        if argument in (index, given.name)
+    )

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import ast
-import re
-from itertools import pairwise
 from typing import Any
 
+from nas_engine_graph.frontend.coded import sign_of
+from nas_engine_graph.frontend.marked import marked, marked_text
 from nas_engine_graph.frontend.schema import schema_of
 
-__all__ = ["hidden", "hides", "is_float", "is_tuple", "is_view", "makes_tuple", "wanted_as"]
+__all__ = [
+    "augmented",
+    "hidden",
+    "hides",
+    "is_float",
+    "is_implied",
+    "is_tuple",
+    "is_view",
+    "makes_tuple",
+    "wanted_as",
+]
 
 _JOINING = frozenset({"aten::add", "aten::add_", "aten::mul", "aten::eq", "aten::ne"})
 _COMPARING = frozenset({"aten::eq", "aten::ne"})
@@ -17,12 +27,10 @@ _PASSING = frozenset(
     {"aten::slice", "aten::mul", "aten::mul_", "prim::unchecked_cast",
      "prim::unchecked_unwrap_optional", "aten::_unwrap_optional"}
 )  # fmt: skip
+_DISGUISES = frozenset({"aten::sub_", "aten::sub", "aten::div_", "aten::div"})
 _LISTING = frozenset({"aten::list", "aten::tolist"})
 _VIEWS = frozenset({"aten::keys", "aten::values", "aten::items"})
 _STORING = frozenset({"aten::append", "aten::insert", "aten::_set_item", "aten::index_put_"})
-_CLOSING = {"(": ",)", "[": "]", "{": "}"}
-_OPENING = {")": "(", "]": "[", "}": "{"}
-_MARK = re.compile(r"^\s*(~+)( <--- HERE)?\s*$")
 
 
 def is_tuple(value: Any) -> bool:
@@ -83,12 +91,7 @@ def _unpacks_one(node: Any) -> bool:
 
 def _literal(node: Any, at: int) -> type[ast.expr] | None:
     """The kind of expression that the source has as this operand, if it writes it out in place."""
-    try:
-        text = _completed(_highlighted(node.sourceRange()))
-        expression = ast.parse(f"({text})", mode="eval").body
-    except SyntaxError:
-        return None
-    match expression:
+    match marked(node):
         case ast.BinOp(left, ast.Add() | ast.Mult(), right):
             found = (left, right)[at]
         case ast.Compare(left, [ast.Eq() | ast.NotEq()], [right]):
@@ -105,30 +108,6 @@ def _literal(node: Any, at: int) -> type[ast.expr] | None:
     return None
 
 
-def _completed(text: str) -> str:
-    """The text with the brackets that TorchScript leaves out where it marks an expression."""
-    before, after = "", ""
-    for character in text:
-        if character in _CLOSING:
-            after = _CLOSING[character] + after
-        elif character in ")]}" and after:
-            after = after[after.index(character) + 1 :]
-        elif character in ")]}":
-            before = _OPENING[character] + before
-    return before + text + after
-
-
-def _highlighted(text: str) -> str:
-    """The marked part of the lines that TorchScript shows as the place of a node."""
-    lines = text.splitlines()
-    parts = []
-    for line, mark in pairwise(lines):
-        if found := _MARK.match(mark):
-            start, end = found.span(1)
-            parts.append(line[start:end])
-    return "\n".join(parts)
-
-
 def hides(node: Any) -> bool:
     """Whether a list is made only to take its one item out again.
 
@@ -140,7 +119,8 @@ def hides(node: Any) -> bool:
     user = uses[0].user
     if user.kind() != "aten::__getitem__" or uses[0].offset != 0:
         return False
-    return bool(list(user.inputs())[1].toIValue() == 0)
+    index = list(user.inputs())[1].toIValue()
+    return index == 0 or sign_of(index) is not None
 
 
 def hidden(node: Any) -> Any | None:
@@ -151,12 +131,33 @@ def hidden(node: Any) -> Any | None:
     return source if source.kind() == "prim::ListConstruct" and hides(source) else None
 
 
+def augmented(node: Any) -> str | None:
+    """The sign of the assignment that ``eager`` has written with another one: ``|`` of ``|=``."""
+    if node.kind() not in _DISGUISES:
+        return None
+    second = list(node.inputs())[1].node()
+    if is_implied(second):
+        second = next(iter(second.inputs())).node()
+    return None if hidden(second) is None else sign_of(list(second.inputs())[1].toIValue())
+
+
+def is_implied(node: Any) -> bool:
+    """Whether only TorchScript makes an integer of a bool, or a float of a number."""
+    name = node.kind().removeprefix("aten::")
+    return (
+        name in ("Int", "Float")
+        and next(iter(node.inputs())).type().annotation_str in ("bool", "number")
+        and marked_text(node) != name.lower()
+    )
+
+
 def is_float(node: Any) -> bool:
     """Whether the node is what ``eager`` makes of a call of ``float``: minus a hidden zero."""
     return (
         node.kind() == "aten::sub"
         and node.inputsSize() == 2
         and hidden(list(node.inputs())[1].node()) is not None
+        and augmented(node) is None
     )
 
 

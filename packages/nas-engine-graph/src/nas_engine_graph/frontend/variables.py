@@ -1,0 +1,70 @@
+"""What the variables of a function are: its own, those around it, and the constants among them."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Variables", "name_of", "variables_of"]
+
+
+@dataclass(frozen=True)
+class Variables:
+    """The variables of one function.
+
+    Attributes:
+        own: their names.
+        around: the global and enclosing variables that it does not hide with its own.
+        integers: its variables that are assigned once, and that an integer.
+        flags: its variables that may be a constant bool.
+    """
+
+    own: frozenset[str]
+    around: Mapping[str, Any]
+    integers: Mapping[str, int]
+    flags: frozenset[str]
+
+
+def name_of(expression: ast.expr) -> str:
+    """The name of a variable or attribute; empty for other expressions."""
+    match expression:
+        case ast.Attribute(attr=name) | ast.Name(id=name):
+            return name
+        case _:
+            return ""
+
+
+def variables_of(function: Any, tree: ast.AST) -> Variables:
+    """The variables of a function with this source."""
+    stored = [
+        n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+    ]
+    arguments = {n.arg for n in ast.walk(tree) if isinstance(n, ast.arg)}
+    own = arguments.union(stored)
+    integers, flags = {}, set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Assign([ast.Name(name)], ast.Constant(value)) if type(value) is int:
+                if stored.count(name) == 1 and name not in arguments:
+                    integers[name] = value
+            case ast.Assign() | ast.AnnAssign() if _holds_flag(node):
+                flags |= {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} & set(stored)
+    return Variables(frozenset(own), _around(function, own), integers, frozenset(flags))
+
+
+def _holds_flag(tree: ast.AST) -> bool:
+    return any(isinstance(n, ast.Constant) and isinstance(n.value, bool) for n in ast.walk(tree))
+
+
+def _around(function: Any, own: set[str]) -> dict[str, Any]:
+    plain = inspect.unwrap(getattr(function, "__func__", function))
+    if not inspect.isfunction(plain):
+        return {}
+    found = dict(plain.__globals__)
+    with suppress(ValueError):  # A cell that is still empty: nothing to read from it.
+        found.update(inspect.getclosurevars(plain).nonlocals)
+    return {name: value for name, value in found.items() if name not in own}
