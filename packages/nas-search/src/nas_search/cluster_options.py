@@ -43,16 +43,15 @@ def problems(executor: str, options: Mapping[str, Any]) -> Iterator[str]:
     """What is wrong with the options of an executor; each begins with the key.
 
     >>> list(problems("ray", {"gpu": 1}))
-    ["executor_options.gpu is unknown; did you mean 'gpus'? There are: address, cpus, gpus, \
-memory, resources, patience"]
+    ["executor_options.gpu is unknown (there are: address, cpus, gpus, memory, resources, \
+patience); did you mean 'gpus'?"]
     >>> list(problems("local", {"cpus": 1}))
     ["executor_options.cpus is for the executors 'ray' and 'dask', not for 'local'"]
     """
     for key, value in options.items():
         name = f"executor_options.{key}"
         if key not in KNOWN:
-            near = nearest(key, KNOWN) or ";"
-            yield f"{name} is unknown{near} There are: {', '.join(KNOWN)}"
+            yield f"{name} is unknown (there are: {', '.join(KNOWN)}){nearest(key, KNOWN)}"
         elif executor not in CLUSTERS:
             kinds = " and ".join(map(repr, CLUSTERS))
             yield f"{name} is for the executors {kinds}, not for {executor!r}"

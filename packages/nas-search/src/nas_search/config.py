@@ -14,6 +14,7 @@ from nas_core.errors import Place, nearest
 from nas_search import cluster_options
 from nas_search.cluster_options import CLUSTERS
 from nas_search.errors import PlacedError
+from nas_search.toml_lines import line_of
 
 __all__ = ["ConfigError", "ExperimentConfig", "StrategyConfig", "key_place"]
 
@@ -194,7 +195,9 @@ def _converted(path: Path, text: str, values: dict[str, Any]) -> ExperimentConfi
     for key in values:
         if key not in known:
             message = f"unknown key {key!r}{nearest(key, known)}"
-            raise ConfigError(f"{message} (there are: {', '.join(known)})", _line(path, text, key))
+            raise ConfigError(
+                f"{message} (there are: {', '.join(known)})", Place(str(path), line_of(text, key))
+            )
     strategy = values.get("strategy")
     if isinstance(strategy, dict):
         options = {key: value for key, value in strategy.items() if key not in ("name", "options")}
@@ -206,9 +209,9 @@ def _converted(path: Path, text: str, values: dict[str, Any]) -> ExperimentConfi
         return msgspec.convert({**values, **places}, ExperimentConfig, strict=True)
     except (msgspec.ValidationError, ConfigError) as error:
         message, _, where = in_words(error).partition(" - at `")
-        key = where.rstrip("`") or message.split(" ")[0]
+        key = where.rstrip("`") or message.split(" ")[0].rstrip(":")
         shown = f"{key}: {message}" if where else message
-        raise ConfigError(shown, _line(path, text, key.split(".")[-1])) from None
+        raise ConfigError(shown, Place(str(path), line_of(text, *key.split(".")))) from None
 
 
 def in_words(error: Exception) -> str:
@@ -221,21 +224,12 @@ def in_words(error: Exception) -> str:
     return text.replace("`$.", "`").replace("[...]", "")
 
 
-def key_place(config: ExperimentConfig, key: str) -> Place | None:
-    """Where the file says this key, if the configuration is from one."""
-    path = Path(config.file)
+def key_place(config: ExperimentConfig, *path: str) -> Place | None:
+    """Where the file says the key of this path, if the configuration is from one."""
     try:
-        return _line(path, path.read_text(encoding="utf-8"), key)
+        return Place(config.file, line_of(Path(config.file).read_text(encoding="utf-8"), *path))
     except (OSError, UnicodeDecodeError):
         return None
-
-
-def _line(path: Path, text: str, key: str) -> Place | None:
-    pattern = re.compile(rf"""^\s*(\[\s*)?["']?{re.escape(key)}["']?\s*[=\].]""")
-    for number, line in enumerate(text.splitlines(), 1):
-        if pattern.match(line):
-            return Place(str(path), number)
-    return Place(str(path), 1)
 
 
 def _place(path: Path, message: str) -> Place:

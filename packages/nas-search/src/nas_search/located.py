@@ -14,6 +14,7 @@ from nas_core.errors import Place
 from nas_search.config import ExperimentConfig
 from nas_search.pruning import PrunerError
 from nas_search.strategies import StrategyError
+from nas_search.toml_lines import line_of
 
 __all__ = ["located"]
 
@@ -48,17 +49,11 @@ def _place(config: ExperimentConfig, table: str, key: str, now: Mapping[str, Any
         said = tomllib.loads(text).get(table, {})
     except (OSError, ValueError):
         return None
+    path = [table]
     if not isinstance(said, dict):  # a key at the top
-        said = {table: said}
-    if isinstance(options := said.get("options"), dict):
-        said = {**said, **options}
+        said, path = {table: said}, []
+    elif isinstance(options := said.get("options"), dict) and key in options:
+        said, path = options, [table, "options"]
     if key not in said or said[key] != now[key]:
         return None
-    inside, first = False, None
-    for number, line in enumerate(text.splitlines(), 1):
-        here = re.match(rf"""\s*\[*\s*["']?{table}\b""", line) is not None
-        inside = here or (inside and not line.lstrip().startswith("["))
-        first = number if here and first is None else first
-        if inside and re.search(rf"""(?<![\w-])["']?{re.escape(key)}["']?\s*=""", line):
-            return Place(config.file, number)
-    return Place(config.file, first or 1)
+    return Place(config.file, line_of(text, *path, key))

@@ -292,7 +292,7 @@ def test_an_address_where_nothing_is():
 @pytest.mark.parametrize(
     ("executor", "options", "message"),
     [
-        ("ray", {"adress": "x"}, "executor_options.adress is unknown; did you mean 'address'?"),
+        ("ray", {"adress": "x"}, "patience); did you mean 'address'?"),
         ("local", {"gpus": 1}, "is for the executors 'ray' and 'dask', not for 'local'"),
         ("dask", {"gpus": 0}, "executor_options.gpus must be a number above 0, not 0"),
         ("dask", {"address": 3}, "executor_options.address must be a text"),

@@ -68,6 +68,12 @@ def test_a_whole_file(toml, tmp_path):
         ("max_seconds = inf", 1, "at most 1e9, not inf; without it there is no limit"),
         ("max_seconds = '1'", 1, "max_seconds: Expected `float`, got `str`"),
         ("seed = 1\n[objectives]\nloss = 1", 2, "objectives: Expected `str`, got `int`"),
+        ("name = 'x'\n[strategy]\nname = 3", 3, "strategy.name: Expected `str`, got `int`"),
+        (
+            "seed = 1\nexecutor = 'dask'\nname = 'x'\n[executor_options]\nseed = 1",
+            5,
+            "executor_options.seed is unknown",
+        ),
         ("strategy = 'grid'", 1, "strategy: Expected `table`, got `str`"),
         ("trial_concurrency = 4\nlookahead = 2", 2, "lookahead = 2 is less than"),
         ("name = 'a/b'", 1, "name must be usable as the name of a folder"),

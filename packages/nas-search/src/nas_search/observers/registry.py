@@ -65,6 +65,7 @@ def _made(config: ExperimentConfig, name: str, home: Path) -> object:
     for option in options:
         if option not in known:
             raise ConfigError(
-                unknown_option(f"observer {name!r}", option, known), key_place(config, option)
+                unknown_option(f"observer {name!r}", option, known),
+                key_place(config, "observer_options", name, option),
             )
     return factory(home=home, **options)
