@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pty
 import re
@@ -11,6 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nas_cli.display import Lines, Panel, Scale
+from nas_core import Architecture
+from nas_search import Trial
+from rich.console import Console
 
 NAS = Path(sys.executable).with_name("nas")
 COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-9][;m]")
@@ -59,3 +64,19 @@ def test_no_colour_where_none_is_wanted(env: dict[str, str], search: Any) -> Non
     shown = on_a_terminal("run", "search.toml", **env)
     assert not COLOUR.search(shown)
     assert "Ended: all 4 trials are done." in shown
+
+
+@pytest.mark.parametrize("kind", [Lines, Panel])
+def test_trials_that_end_elsewhere_count_once(kind: type[Lines | Panel]) -> None:
+    scale = Scale("shared", 3, frozenset({0}), {}, lambda k: [])
+    shown = io.StringIO()
+    display = kind(scale, Console(file=shown, width=100))
+    for number in (0, 1, 1, 2):  # 0 has ended before it began
+        trial = Trial(number, Architecture({}), "", 0, "failed", error="no", seconds=1.0)
+        display.nas_trial_learned("shared", trial)
+    if isinstance(display, Panel):
+        display._out.print(display._picture())
+        assert "3/3" in shown.getvalue()
+    else:
+        heads = [line.partition(" failed")[0] for line in shown.getvalue().splitlines()]
+        assert heads == ["[2/3] trial 1", "[3/3] trial 2"]

@@ -40,14 +40,14 @@ class Scale:
     Attributes:
         name: of the experiment.
         total: the number of trials at the end.
-        done: how many have ended already, in an earlier run.
+        ended: the numbers of those that have ended already, in an earlier run or elsewhere.
         objectives: metric name → direction.
         best: the best trials, up to a number.
     """
 
     name: str
     total: int
-    done: int
+    ended: frozenset[int]
     objectives: Mapping[str, str]
     best: Callable[[int], Sequence[Trial]]
 
@@ -68,6 +68,9 @@ class Display(Protocol):
 
     def nas_trial_finished(self, experiment: str, trial: Trial) -> None:
         """A trial completed, failed or was pruned."""
+
+    def nas_trial_learned(self, experiment: str, trial: Trial) -> None:
+        """A trial has ended in another process, or in an earlier run."""
 
 
 def is_terminal(stream: IO[str]) -> bool:
@@ -117,10 +120,10 @@ class Lines:
 
     scale: Scale
     out: Console
-    done: int = field(init=False)
+    ended: set[int] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.done = self.scale.done
+        self.ended = set(self.scale.ended)
 
     def nas_trial_started(self, experiment: str, number: int, architecture: Architecture) -> None:
         """Say nothing: a line per trial is enough."""
@@ -138,9 +141,14 @@ class Lines:
         """Print what became of the trial."""
         from nas_search.observers.progress import ending_text
 
-        self.done += 1
-        self.out.print(ending_text(trial, self.done, self.scale.total), soft_wrap=True)
+        self.ended.add(trial.number)
+        self.out.print(ending_text(trial, len(self.ended), self.scale.total), soft_wrap=True)
         self.out.file.flush()
+
+    def nas_trial_learned(self, experiment: str, trial: Trial) -> None:
+        """Print it, too, if it has ended elsewhere since this began."""
+        if trial.number not in self.ended:
+            self.nas_trial_finished(experiment, trial)
 
 
 class Panel:
@@ -154,7 +162,7 @@ class Panel:
         self._running: dict[int, str] = {}
         self._failed = 0
         self._pruned = 0
-        self._done = scale.done
+        self._known = set(scale.ended)
         self._begun = time.monotonic()
         self._ended = False
         self._best: RenderableType = ""
@@ -166,14 +174,14 @@ class Panel:
             progress.TextColumn("{task.fields[left]}", markup=False),
             console=out,
         )
-        self._task = self._bar.add_task("", total=scale.total, completed=scale.done, left="")
+        self._task = self._bar.add_task("", total=scale.total, completed=len(scale.ended), left="")
 
     @contextlib.contextmanager
     def live(self) -> Iterator[Panel]:
         """Draw until the block ends; the last picture stays."""
         from rich.live import Live
 
-        if self._scale.done:
+        if self._scale.ended:
             self._rank()
         with (
             Live(
@@ -214,13 +222,19 @@ class Panel:
         else:
             self._failed += 1
             self._print_above(f"trial {trial.number} failed: {first_line(trial.error)}")
-        self._done += 1
-        self._bar.update(self._task, completed=self._done, left=self._left())
+        self._known.add(trial.number)
+        self._bar.update(self._task, completed=len(self._known), left=self._left())
+
+    def nas_trial_learned(self, experiment: str, trial: Trial) -> None:
+        """Move the bar, too, if it has ended elsewhere since this began."""
+        if trial.number not in self._known:
+            self.nas_trial_finished(experiment, trial)
 
     def _left(self) -> str:
         """When it ends if trials go on to end as often as in this run so far."""
-        pace = (time.monotonic() - self._begun) / (self._done - self._scale.done)
-        left = max(0, self._scale.total - self._done) * pace
+        done = len(self._known)
+        pace = (time.monotonic() - self._begun) / (done - len(self._scale.ended))
+        left = max(0, self._scale.total - done) * pace
         return f"ends in {duration_text(left)}" if left else ""
 
     def _rank(self) -> None:

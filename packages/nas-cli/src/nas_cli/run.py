@@ -105,7 +105,7 @@ def _explore(experiment: Experiment, go: Callable[[], str], as_json: bool) -> st
     scale = Scale(
         name=experiment.config.name,
         total=experiment.config.max_trials,
-        done=sum(trial.state != "running" for trial in experiment.trials),
+        ended=frozenset(t.number for t in experiment.trials if t.state != "running"),
         objectives=experiment.objectives,
         best=experiment.top_trials,
     )

@@ -160,6 +160,26 @@ def nas_trial_finished(experiment: str, trial: FinishedTrial) -> None:
 
 
 @hookspec
+def nas_trial_learned(experiment: str, trial: FinishedTrial) -> None:
+    """The search has read from the store how a trial ended that this run has not run itself.
+
+    It ended in an earlier run, or in another process that explores the same experiment. Observers
+    that count, or rank, need it; those that record trials have been told when and where they ran.
+
+    Args:
+        experiment: the name of its experiment.
+        trial: its record.
+
+    A complete plugin:
+
+    >>> from nas_core import hookimpl
+    >>> @hookimpl
+    ... def nas_trial_learned(experiment, trial):
+    ...     print(experiment, trial.number, "was", trial.state)
+    """
+
+
+@hookspec
 def nas_experiment_finished(experiment: str, reason: str) -> None:
     """An experiment has ended; it may be resumed later.
 

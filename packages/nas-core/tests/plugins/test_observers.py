@@ -54,7 +54,7 @@ def test_a_misspelt_hook_is_no_silent_nothing() -> None:
 
 def test_every_hook_is_documented_by_a_plugin() -> None:
     names = list(hook_names())
-    assert len(names) == 7
+    assert len(names) == 8
     for name in names:
         text = getattr(hookspecs, name).__doc__
         assert "A complete plugin:" in text

@@ -110,12 +110,17 @@ class StoreRecorder:
         checksum = self._checksums.pop(number, None)
         try:
             if checksum is None or result.metrics is None:
-                self._open().finish(result, self.session)
+                self._open().finish(result, self.session, partial(self.drop, number))
             else:
                 self._open().finish(result, self.session, partial(self._move, number), checksum)
         finally:
             if checksum is not None:
                 self._files.remove(self._temporary(number))
+
+    def drop(self, number: int) -> None:
+        """Remove the weights of a trial, which an execution may have left that died too early."""
+        if self.save_weights:
+            self._files.remove(weights_name(number))
 
     def wanted(self, numbers: Sequence[int]) -> bool:
         """Whether the session still waits for any of these trials.

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -166,7 +167,9 @@ class Running:
         require_same(candidate, trial)
         if trial is None or trial.state == "running":
             return trial is not None and trial.session not in ("", self.crew.recorder.session)
-        self._ended[candidate.number] = trial
+        if candidate.number not in self._ended:
+            self._ended[candidate.number] = trial
+            self.crew.tell("nas_trial_learned", trial=trial)
         return True
 
     def _begin(self, candidate: Candidate) -> None:
@@ -309,7 +312,8 @@ class Running:
             text += f"; its output is in {path}"
         seconds = time.time() - trial.started
         result = Result(trial.number, None, text, output or None, seconds)
-        self.crew.store.finish(result, self.crew.recorder.session)
+        recorder = self.crew.recorder
+        self.crew.store.finish(result, recorder.session, partial(recorder.drop, trial.number))
         self._finish(self._stored(trial.number))
 
     def _is_mine(self, trial: Trial) -> bool:

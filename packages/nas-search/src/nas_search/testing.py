@@ -76,6 +76,15 @@ class Server:
         return self.url(name)
 
     @property
+    def is_running(self) -> bool:
+        """Whether it runs; one whose disk was full has ended itself."""
+        command = [str(self.programs / "pg_ctl"), "status", "-D", self._data]
+        done = subprocess.run(  # noqa: S603  # the arguments are ours
+            command, capture_output=True, cwd=self.folder, user=_owner(), check=False
+        )
+        return done.returncode == 0
+
+    @property
     def _data(self) -> str:
         return str(self.folder / "data")
 
@@ -97,9 +106,9 @@ class Server:
 
 
 @contextmanager
-def postgresql_server(programs: Path) -> Iterator[Server]:
-    """A server with its data in a temporary folder, which goes with it."""
-    folder = Path(tempfile.mkdtemp(prefix="nas-postgresql-"))
+def postgresql_server(programs: Path, parent: Path | None = None) -> Iterator[Server]:
+    """A server with its data in a temporary folder of ``parent``, which goes with it."""
+    folder = Path(tempfile.mkdtemp(prefix="nas-postgresql-", dir=parent))
     if (owner := _owner()) is not None:
         os.chown(folder, owner, -1)
     server = Server(programs, folder, _free_port(), "nas")

@@ -1,12 +1,15 @@
 """Files below a folder or a URL: whole or not at all, and found damaged when they are."""
 
 import hashlib
+import os
+import signal
 
 import pytest
 import torch
 from nas_search import ConfigError, ExperimentConfig, StoreError
 from nas_search.artifacts import Artifacts
 from nas_search.evaluators import FunctionEvaluator
+from nas_search.strategies import GridSearch
 
 
 @pytest.fixture(params=["", "file://", "local://", "memory:/", "dir::file://"])
@@ -104,3 +107,25 @@ def test_weights_go_there_and_come_back(experiment, tmp_path, url, scheme, execu
     files.remove("weights/*")
     with pytest.raises(StoreError, match=f"the weights of trial {best.number} are not there"):
         one.export_top_models(1, "instance")
+
+
+def test_a_trial_that_fails_has_no_weights_though_an_execution_that_died_has_put_them_there(
+    experiment, tmp_path
+):
+    """It was killed, or the database was, between the weights and the result."""
+
+    def fails(width):
+        folder = tmp_path / "experiments" / "experiment" / "weights"
+        folder.mkdir(exist_ok=True)
+        (folder / f"{width - 1}.safetensors").write_bytes(b"of the execution before")
+        match width:
+            case 1:
+                raise ValueError("now")
+            case 2:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return width
+
+    one = experiment(fails, GridSearch(), max_trials=3, executor="local")
+    one.run()
+    assert [trial.state for trial in one.trials] == ["failed", "failed", "completed"]
+    assert [path.name for path in (one.folder / "weights").iterdir()] == ["2.safetensors"]

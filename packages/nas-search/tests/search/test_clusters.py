@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -287,6 +288,24 @@ def test_an_address_where_nothing_is():
     options = ClusterOptions("tcp://127.0.0.1:1", patience=1)
     with pytest.raises(WorkersError, match=r"scheduler at tcp://127\.0\.0\.1:1 has not answered"):
         DaskExecutor(1, options).submit(int)
+
+
+@pytest.mark.parametrize("listens", [True, False])
+def test_an_address_where_no_ray_is(listens):
+    pytest.importorskip("ray")
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        if listens:
+            silent.listen()
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(WorkersError, match=rf"Ray cluster at {address} has not answered in 1 "):
+            RayExecutor(1, ClusterOptions(address, patience=1)).submit(int)
+
+
+def test_what_ray_says_of_an_address():
+    pytest.importorskip("ray")
+    with pytest.raises(WorkersError, match=r"Ray cluster at tcp://nowhere:1 can't be used: \w"):
+        RayExecutor(1, ClusterOptions("tcp://nowhere:1")).submit(int)
 
 
 @pytest.mark.parametrize(

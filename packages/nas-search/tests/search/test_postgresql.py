@@ -1,5 +1,6 @@
 """Experiments in a PostgreSQL database: the same as in a file, and shared; no secret is shown."""
 
+import io
 import json
 import logging
 import sys
@@ -9,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 from nas_search import ConfigError, Experiment, ExperimentConfig, StoreError, TrialStore
+from nas_search.observers import ProgressLines
 from nas_search.store import Database, StoreMissingError, postgresql
 from nas_search.store.address import parsed
 from nas_search.store.tables import VERSION
@@ -78,10 +80,24 @@ def test_many_experiments_in_one_database(experiment, database, widths):
     assert experiment(name="digit", store=database).trials == ()
 
 
+class Heard:
+    """Which trials an observer is told of: those that ran here, and those that did not."""
+
+    def __init__(self):
+        self.finished, self.learned = [], []
+
+    def nas_trial_finished(self, trial, experiment):
+        self.finished.append(trial.number)
+
+    def nas_trial_learned(self, trial, experiment):
+        self.learned.append(trial.number)
+
+
 def test_two_at_once_run_each_architecture_once(experiment, database, widths, tmp_path):
     whole = experiment(name="whole", max_trials=30)
     whole.run()
     calls, ends, both = [], [], threading.Barrier(2)
+    heard = {directory: (Heard(), io.StringIO()) for directory in ("here", "there")}
     moments = iter([True, True])
 
     def of(width):
@@ -91,7 +107,9 @@ def test_two_at_once_run_each_architecture_once(experiment, database, widths, tm
         return float(width)
 
     def run(directory):
-        one = experiment(of, store=database, name="two", max_trials=30)
+        hears, lines = heard[directory]
+        told = [hears, ProgressLines(lines, tmp_path / directory / "two")]
+        one = experiment(of, store=database, name="two", max_trials=30, observers=told)
         config = one.config
         one.folder = tmp_path / directory / "two"
         ends.append(one.run())
@@ -107,6 +125,10 @@ def test_two_at_once_run_each_architecture_once(experiment, database, widths, tm
     one = Experiment.open(tmp_path / "here" / "two")
     assert widths(one) == widths(whole)
     assert len({trial.session for trial in one.trials}) == 2
+    assert sorted(n for hears, _ in heard.values() for n in hears.finished) == list(range(30))
+    for hears, lines in heard.values():
+        assert sorted(hears.finished + hears.learned) == list(range(30))
+        assert lines.getvalue().splitlines()[-2].startswith("[30/30] trial ")
 
 
 def test_tables_made_while_another_waits_to_make_them(database):

@@ -18,6 +18,7 @@ from nas_search.executors.protocol import LostWorkerError, WorkersError
 __all__ = ["DaskExecutor"]
 
 LOOK_SECONDS = 0.5
+NEVER = "3650 days"
 
 
 class DaskExecutor:
@@ -101,9 +102,13 @@ class DaskExecutor:
         return inner(pure=False, retries=0, resources=needed or None)
 
     def _started(self) -> Any:
+        from dask import config
         from distributed import LocalCluster
 
         self._stack.enter_context(_without_main())
+        # So long after the loss of a worker a cluster gives its place up if it is not back, or, as
+        # it happens where workers die often, if its successor has just died as well.
+        self._stack.enter_context(config.set({"distributed.deploy.lost-worker-timeout": NEVER}))
         cluster = LocalCluster(  # type: ignore[no-untyped-call]
             host="127.0.0.1",
             n_workers=self.workers,

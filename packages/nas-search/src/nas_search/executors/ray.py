@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
@@ -18,6 +20,16 @@ from nas_search.executors.protocol import LostWorkerError, WorkersError
 __all__ = ["RayExecutor"]
 
 LOOK_SECONDS = 0.5
+
+TRIAL_CONNECTION = """
+import sys, ray
+print(flush=True)
+try:
+    ray.init(sys.argv[1], log_to_driver=False)
+except Exception as error:
+    print(error)
+    sys.exit(1)
+"""
 
 
 class RayExecutor:
@@ -131,14 +143,12 @@ class RayExecutor:
     def _join(self, address: str, quiet: Mapping[str, Any]) -> None:
         import ray
 
+        _require_answer(address, self.options.patience)
         try:
             ray.init(address=address, **quiet)
         # Ray raises ConnectionError, RuntimeError and ValueError, and others through its client.
         except Exception as error:
-            raise WorkersError(
-                f"the Ray cluster at {address} can't be used: {error}\n"
-                "`ray status --address ADDRESS` says whether it runs"
-            ) from error
+            raise _unusable(address, f"can't be used: {error}") from error
 
     def _require_room(self, ray: Any, patience: float) -> None:
         """Wait for a machine on which a job fits when nothing else runs there."""
@@ -157,6 +167,35 @@ class RayExecutor:
             if time.monotonic() >= until:
                 raise WorkersError(_too_large(wanted, machines))
             time.sleep(LOOK_SECONDS)
+
+
+def _require_answer(address: str, patience: float) -> None:
+    """Connect in a process of its own: for minutes Ray can't be stopped, and then ends the process.
+
+    Raises:
+        WorkersError: there is no cluster, or it does not answer.
+    """
+    command = [sys.executable, "-c", TRIAL_CONNECTION, address]
+    with subprocess.Popen(  # noqa: S603  # the address is an argument of our own program
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as trying:
+        assert trying.stdout is not None
+        try:
+            trying.stdout.readline()  # Ray has been imported, which may take seconds
+            code = trying.wait(patience)
+        except subprocess.TimeoutExpired:
+            raise _unusable(address, f"has not answered in {patience:g} s") from None
+        finally:
+            trying.kill()
+        said = trying.stdout.read().strip()
+    if code:
+        raise _unusable(address, f"can't be used: {said or f'Ray has ended with exit code {code}'}")
+
+
+def _unusable(address: str, why: str) -> WorkersError:
+    return WorkersError(
+        f"the Ray cluster at {address} {why}\n`ray status --address ADDRESS` says whether it runs"
+    )
 
 
 def _call(fn: Callable[..., Any], *args: Any) -> Any:

@@ -74,6 +74,11 @@ class NotebookTable:
             self._last_error = f"trial {trial.number} {trial.state}: {first_line(trial.error)}"
         self._draw(now=True)
 
+    def nas_trial_learned(self, trial: Trial, experiment: str) -> None:
+        """Count one that has ended elsewhere, too."""
+        if trial.number not in self._ended:
+            self.nas_trial_finished(trial, experiment)
+
     def nas_experiment_finished(self, experiment: str, reason: str) -> None:
         """Show why it ended."""
         self._reason = reason

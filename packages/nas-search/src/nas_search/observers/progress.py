@@ -33,12 +33,13 @@ class ProgressLines:
     def __init__(self, stream: IO[str] | None = None, home: str | Path | None = None) -> None:
         self.stream = stream
         self.home = None if home is None else Path(home)
-        self._done = 0
+        self._ended: set[int] = set()
         self._total: int | None = None
 
     def nas_experiment_started(self, experiment: str, config: ExperimentConfig) -> None:
         """Count what has ended in earlier runs."""
-        self._done = len(ended(stored_trials(self.home or config.folder)))
+        before = ended(stored_trials(self.home or config.folder))
+        self._ended = {trial.number for trial in before}
         self._total = config.max_trials
 
     def nas_job_noted(self, numbers: Sequence[int], note: str, experiment: str) -> None:
@@ -47,8 +48,13 @@ class ProgressLines:
 
     def nas_trial_finished(self, trial: Trial, experiment: str) -> None:
         """Print what became of a trial."""
-        self._done += 1
-        self._print(ending_text(trial, self._done, self._total))
+        self._ended.add(trial.number)
+        self._print(ending_text(trial, len(self._ended), self._total))
+
+    def nas_trial_learned(self, trial: Trial, experiment: str) -> None:
+        """Print it, too, if it has ended elsewhere since this began."""
+        if trial.number not in self._ended:
+            self.nas_trial_finished(trial, experiment)
 
     def nas_experiment_finished(self, experiment: str, reason: str) -> None:
         """Print why it ended."""
