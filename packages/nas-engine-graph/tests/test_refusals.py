@@ -202,9 +202,62 @@ def hooked() -> nn.Module:
     return made
 
 
+def hooked_unit() -> nn.Module:
+    made = Holder(Unit(2))
+    made.child.register_forward_hook(lambda module, args, output: output * 2)
+    return made
+
+
+def hooked_weight_of_unit() -> nn.Module:
+    made = Holder(Unit(2))
+    made.child.weight.register_hook(lambda gradient: gradient * 2)
+    return made
+
+
+def hooked_parametrization() -> nn.Module:
+    made = Holder(nn.utils.parametrizations.weight_norm(nn.Linear(3, 3)))
+    made.child.register_forward_hook(lambda module, args, output: output * 2)
+    return made
+
+
+def unit_with_replaced_method() -> nn.Module:
+    made = Holder(Unit(2))
+    made.child.forward = lambda x: x
+    return made
+
+
+class Checkpoints(nn.Module):
+    def forward(self, x):
+        x = x + 1
+        return torch.utils.checkpoint.checkpoint(torch.relu, x)
+
+
+def own_gradient():
+    class Local(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x
+
+    return Local
+
+
+class LocalGradient(nn.Module):
+    def forward(self, x):
+        return _local(x)
+
+
+_local = own_gradient().apply
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
+        (hooked_unit, ["test_refusals.py:", "hook (forward_hooks)", "constructor", "'child'"]),
+        (hooked_weight_of_unit, ["hook (weight: backward_hooks)", "'child'"]),
+        (hooked_parametrization, ["test_refusals.py:", "hook (forward_hooks)", "'child'"]),
+        (unit_with_replaced_method, ["'forward' was replaced", "'child'"]),
+        (Checkpoints, ["test_refusals.py:", "'checkpoint'"]),
+        (LocalGradient, ["test_refusals.py:", "Local.apply", "basic_unit"]),
         (lambda: Holder(Lambda()), ["test_refusals.py:", "basic_unit"]),
         (lambda: Holder(OverriddenCall()), ["__call__", "'child'"]),
         (hooked, ["hook", "'child'"]),

@@ -9,22 +9,17 @@ from nas_engine_graph.backend.literal import Imports, annotation, call, initial,
 from nas_engine_graph.backend.naming import RESERVED
 from nas_engine_graph.backend.paths import attribute, member_path
 from nas_engine_graph.backend.statements import Writer
+from nas_engine_graph.backend.symbols import symbols_of
 from nas_engine_graph.ir import (
     Absent,
     Attribute,
     Buffer,
-    Call,
-    Const,
     Function,
     Graph,
     Layer,
     Member,
     Parameter,
-    Raise,
-    Symbol,
-    With,
 )
-from nas_engine_graph.ir.effects import walk
 from nas_engine_graph.ir.placeless import graphs, written
 
 __all__ = ["Classes"]
@@ -52,7 +47,7 @@ class Classes:
         local = {f.name for graph in graphs(root) for f in graph.functions if f.free}
         self.imports = Imports(RESERVED | local)
         # All names of the user's are known before any variable is named.
-        for name in _symbols(root):
+        for name in symbols_of(root):
             self.imports.symbol(name)
         self.classes: dict[tuple[str, str], _Made] = {}
         self.functions: dict[str, tuple[str, ...]] = {}
@@ -257,27 +252,6 @@ class Classes:
         self.imports.modules.add("collections")
         pairs = ", ".join(f"({n!r}, {text})" for n, text in made)
         return f"{kind}(collections.OrderedDict([{pairs}]))"
-
-
-def _symbols(root: Graph) -> Iterator[str]:
-    """The dotted names of the user's that the source will mention."""
-    for graph in graphs(root):
-        for function in graph.functions:
-            for node in walk(function.body):
-                match node.operation:
-                    case Call(name) | With(name) | Raise(name) if not _is_common(name):
-                        yield name
-                for operand in node.operands:
-                    match operand:
-                        case Const(Symbol(name)) if not _is_common(name):
-                            yield name
-        for _, member in graph.members:
-            if isinstance(member, Layer) and not _is_common(member.target):
-                yield member.target
-
-
-def _is_common(name: str) -> bool:
-    return "." not in name or name.split(".", maxsplit=1)[0] in ("torch", "math")
 
 
 def _is_adjusted(layer: Layer) -> bool:

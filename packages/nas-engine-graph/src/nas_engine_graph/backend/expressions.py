@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
-from nas_engine_graph.backend.literal import Imports, literal
+from nas_engine_graph.backend.literal import Imports, annotation, literal
 from nas_engine_graph.backend.logic import arm_of, shortcuts
 from nas_engine_graph.backend.naming import Names
 from nas_engine_graph.backend.paths import call_on, member_path
@@ -114,6 +114,10 @@ class Expressions:
             return BUILTINS[name].format(*tight), whole
         if name == "warn":
             self.imports.modules.add("warnings")
+        if name == "jit_isinstance":
+            value, *kinds = node.inputs
+            names = [annotation(str(k.value), self.imports) for k in kinds if isinstance(k, Const)]
+            return f"torch.jit.isinstance({self.text(value)}, ({', '.join(names)},))", True
         items = [self.text(o) for o in node.inputs]
         if name in _FORMS:
             return _FORMS[name](tight[0] if tight else "", items), True

@@ -29,12 +29,13 @@ from nas_engine_graph.ir import (
 )
 from nas_engine_graph.ir.strides import compact
 
-__all__ = ["Imports", "annotation", "initial", "literal"]
+__all__ = ["Imports", "annotation", "initial", "literal", "named"]
 
 _SMALL = 64
 _FORMATS = {"channels_last": 4, "channels_last_3d": 5}
+_DEVICE, _NUMBER = re.compile(r"\bDevice\b"), re.compile(r"\bnumber\b")
 _TYPING = re.compile(r"\b(Any|Dict|List|Optional|Tuple|Union)\b")
-_QUALIFIED = re.compile(r"__torch__\.([\w.]+)")
+_DOTTED = re.compile(r"[A-Za-z_]\w*(\.\w+)+")
 
 
 class Imports:
@@ -212,11 +213,16 @@ def _initial(init: Init, shape: tuple[int, ...], dtype: str, imports: Imports) -
             assert_never(init)
 
 
+def named(kind: str) -> list[str]:
+    """The dotted names in a type of the IR that are not torch's."""
+    names = [found[0] for found in _DOTTED.finditer(kind)] if "__torch__" not in kind else []
+    return [name for name in names if not name.startswith("torch.")]
+
+
 def annotation(kind: str, imports: Imports) -> str:
     """A type of the IR as an annotation."""
-    kind = kind.replace("NoneType", "None").replace("Device", "torch.device")
-    found = _QUALIFIED.search(kind)
-    if found or "(" in kind or "number" in kind or "NamedTuple" in kind:
+    kind = _DEVICE.sub("torch.device", kind.replace("NoneType", "None"))
+    if "__torch__" in kind or "(" in kind or _NUMBER.search(kind):
         return ""
     imports.typing.update(_TYPING.findall(kind))
-    return kind
+    return _DOTTED.sub(lambda found: imports.symbol(found[0]), kind)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import inspect
 import re
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 
 from nas_engine_graph.frontend.encode import NotEncodableError, encode, symbol_of
+from nas_engine_graph.frontend.names import class_name, public_method, torch_name
+from nas_engine_graph.frontend.places import unsupported
 from nas_engine_graph.frontend.translate import Context, FunctionName, ModulePath, Translator
-from nas_engine_graph.frontend.world import public_method, torch_name, unsupported
-from nas_engine_graph.ir import Call, Const, Invoke, Local, Operand, key
+from nas_engine_graph.ir import Call, Const, Invoke, Local, Operand, Symbol, key
 
 __all__ = ["context_target", "function", "method", "named_tuple", "python"]
 
@@ -137,33 +137,35 @@ def python(t: Translator, node: Any) -> None:
         raise unsupported(
             node, f"a call of the method {name!r}, marked @torch.jit.ignore", t.owner or ()
         )
-    if inspect.ismethod(called):
+    owner = called.__self__ if inspect.ismethod(called) else None
+    if owner is not None and not isinstance(owner, type):
         raise unsupported(node, f"a call of the ignored method {called.__name__!r}", t.owner or ())
     try:
-        symbol = symbol_of(called)
+        # Such as ``apply`` of a ``torch.autograd.Function``.
+        symbol = _member(owner, called.__name__) if owner else symbol_of(called)
     except NotEncodableError as error:
-        raise unsupported(node, str(error), t.owner or ()) from error
+        name = f"{owner.__name__}.{called.__name__}" if owner else called.__name__
+        construct = f"a call of {name!r}, which can't be imported by name"
+        raise unsupported(node, construct, t.owner or ()) from error
     if "<locals>" in symbol.name or symbol.name.startswith("stand_ins"):
         raise unsupported(node, f"a call of the local function {called.__name__!r}", t.owner or ())
     t.emit(node, Call(symbol.name), t.operands(node), hint=called.__name__)
 
 
+def _member(cls: type, name: str) -> Symbol:
+    return Symbol(f"{symbol_of(cls).name}.{name}")
+
+
 def named_tuple(t: Translator, node: Any, kind: str) -> None:
     """A named tuple of a class of the user's."""
-    name = kind.removeprefix("__torch__.")
-    module, _, cls = name.rpartition(".")
-    homes = [module] if module else []
-    if t.owner is not None:
-        homes.append(type(t.world.module(t.owner)).__module__)
-    homes.append("__main__")
-    for home in homes:
-        found = getattr(sys.modules.get(home), cls, None)
-        if isinstance(found, type) and issubclass(found, tuple):
-            t.emit(node, Call(f"{home}.{cls}"), t.operands(node), hint="items")
-            return
-    raise unsupported(
-        node, f"the named tuple {cls!r}, which is not defined at the top of a module", t.owner or ()
-    )
+    if (name := class_name(kind, t.homes)) is None:
+        raise unsupported(
+            node,
+            f"the named tuple {kind.rpartition('.')[2]!r}, which is not defined at the top of a "
+            "module",
+            t.owner or (),
+        )
+    t.emit(node, Call(name), t.operands(node), hint="items")
 
 
 def context_target(t: Translator, node: Any, kind: str) -> str:

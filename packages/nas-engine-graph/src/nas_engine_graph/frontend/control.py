@@ -6,8 +6,8 @@ import builtins
 from dataclasses import replace
 from typing import Any
 
+from nas_engine_graph.frontend.places import unsupported
 from nas_engine_graph.frontend.translate import Translator
-from nas_engine_graph.frontend.world import unsupported
 from nas_engine_graph.ir import Builtin, Const, If, Loop, Operand, Raise, Ref, Value
 
 __all__ = ["branch", "loop", "raise_exception"]

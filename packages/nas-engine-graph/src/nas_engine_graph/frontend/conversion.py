@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import warnings
 from collections.abc import Callable
@@ -18,18 +17,20 @@ from torch import nn
 from torch.jit.frontend import FrontendError
 
 from nas_engine_graph.errors import UnsupportedModuleError
-from nas_engine_graph.frontend.isolation import isolated
+from nas_engine_graph.frontend.isolation import Progress, isolated
 from nas_engine_graph.frontend.layers import is_layer
 from nas_engine_graph.frontend.members import assemble
 from nas_engine_graph.frontend.parametrizations import has_parametrization
+from nas_engine_graph.frontend.places import FRAME, located
 from nas_engine_graph.frontend.shadow import has_simple_signature, is_stand_in, shadow
 from nas_engine_graph.frontend.switches import check_machinery
 from nas_engine_graph.frontend.translate import translate
-from nas_engine_graph.frontend.world import FRAME, World
+from nas_engine_graph.frontend.world import World
 from nas_engine_graph.ir import Graph, verify
 
 __all__ = ["check", "convert", "is_whole", "translated"]
 
+_LONG = 300
 _UNSUPPORTED = (3, 14)
 _SCRIPT_ERRORS = (
     FrontendError,
@@ -73,7 +74,8 @@ def convert(
     units: set[int] = set()
     while True:
         try:
-            return verify(assemble(translated(module, units)))
+            with located(module):
+                return verify(assemble(translated(module, units)))
         except UnsupportedModuleError as error:
             if on_unsupported == "error":
                 raise
@@ -113,14 +115,14 @@ def translated(module: nn.Module, units: AbstractSet[int] = frozenset()) -> Worl
         return whole(candidate) or (is_layer(candidate) and has_simple_signature(candidate))
 
     check(module, whole)
-    with isolated():
+    with isolated() as progress:
         try:
-            scripted, hidden = _script(module, opaque), opaque
+            scripted, hidden = _script(module, opaque, progress), opaque
         except UnsupportedModuleError as first:
             # A module may call a layer's other methods: then TorchScript has to see the layers.
             try:
-                with isolated():
-                    return _translated(module, _script(module, whole), whole, whole)
+                with isolated() as again:
+                    return _translated(module, _script(module, whole, again), whole, whole)
             except UnsupportedModuleError:
                 raise first from first.__cause__
         return _translated(module, scripted, hidden, whole)
@@ -154,7 +156,7 @@ def check(module: nn.Module, whole: Callable[[nn.Module], bool]) -> None:
     visit(module, "")
 
 
-def _script(module: nn.Module, whole: Any) -> Any:
+def _script(module: nn.Module, whole: Any, progress: Progress) -> Any:
     try:
         twin = shadow(module, whole)
         script: Any = recursive.create_script_module
@@ -162,7 +164,7 @@ def _script(module: nn.Module, whole: Any) -> Any:
     except UnsupportedModuleError:
         raise
     except _SCRIPT_ERRORS as error:
-        raise _refusal(error) from error
+        raise _refusal(error, progress) from error
 
 
 def _methods(module: nn.Module) -> Any:
@@ -173,13 +175,14 @@ def _methods(module: nn.Module) -> Any:
     return recursion.infer_methods_to_compile(module)
 
 
-def _refusal(error: Exception) -> UnsupportedModuleError:
+def _refusal(error: Exception, progress: Progress) -> UnsupportedModuleError:
     text = str(error)
     frames = [f for f in FRAME.findall(text) if "site-packages/torch/" not in f[0]]
-    place = Place(frames[0][0], int(frames[0][1])) if frames else None
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    message = re.sub(r"\s+", " ", lines[0] if lines else type(error).__name__)
-    return UnsupportedModuleError(f"TorchScript can't read it: {message}", place=place)
+    place = Place(frames[0][0], int(frames[0][1])) if frames else progress.place
+    read = "it" if frames else repr(progress.name)
+    said = " ".join(text.partition('File "')[0].split()).rstrip(":") or type(error).__name__
+    message = said if len(said) <= _LONG else f"{said[:_LONG]}…"
+    return UnsupportedModuleError(f"TorchScript can't read {read}: {message}", place=place)
 
 
 def _culprit(module: nn.Module, error: UnsupportedModuleError, units: set[int]) -> nn.Module | None:

@@ -10,6 +10,7 @@ import torch.utils._contextlib as _contextlib
 from nas_core.errors import Place
 
 from nas_engine_graph.errors import UnsupportedModuleError
+from nas_engine_graph.frontend.names import is_of_torch
 
 __all__ = ["contexts"]
 
@@ -26,7 +27,7 @@ def contexts(function: Any, path: str) -> Iterator[str]:
         home = str(getattr(function, "__globals__", {}).get("__name__", ""))
         if type(_context(function)) is torch.no_grad:
             yield "torch.no_grad"
-        elif not home.startswith(_COMPILERS) and not _of_torch(inner):
+        elif not home.startswith(_COMPILERS) and not is_of_torch(inner):
             raise _refusal(function, inner, path)
         function = inner
 
@@ -38,10 +39,6 @@ def _context(wrapper: Any) -> object | None:
         return None
     cells = dict(zip(code.co_freevars, wrapper.__closure__ or (), strict=True))
     return getattr(cells["ctx_factory"].cell_contents, "__self__", None)
-
-
-def _of_torch(function: Any) -> bool:
-    return str(getattr(function, "__module__", "")).startswith("torch.")
 
 
 def _refusal(wrapper: Any, inner: Any, path: str) -> UnsupportedModuleError:

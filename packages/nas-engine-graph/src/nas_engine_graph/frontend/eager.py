@@ -16,6 +16,7 @@ from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.coded import SIGNS, code
 from nas_engine_graph.frontend.hiding import called, hidden, hide_flags, is_flag
 from nas_engine_graph.frontend.logic import as_branches, valued
+from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.variables import Variables, name_of, variables_of
 
 __all__ = ["eagerly"]
@@ -200,7 +201,7 @@ def _returns_anything(function: Any, tree: ast.AST) -> bool:
 
 def eagerly(function: Any, owner: Any, parsed: Any) -> Any:
     """What was parsed, rewritten in place."""
-    if str(getattr(function, "__module__", "")).startswith("torch."):
+    if is_of_torch(function):
         return parsed
     definition = parsed.ast.body[0]
     anything = _returns_anything(function, definition)

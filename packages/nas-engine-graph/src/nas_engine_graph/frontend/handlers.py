@@ -11,9 +11,10 @@ from torch import Tensor
 from nas_engine_graph.frontend import calls, control, operators, subscripts
 from nas_engine_graph.frontend.coded import decoded
 from nas_engine_graph.frontend.encode import NotEncodableError, encode
+from nas_engine_graph.frontend.names import annotated
+from nas_engine_graph.frontend.places import unsupported
 from nas_engine_graph.frontend.sequences import hides, makes_tuple
 from nas_engine_graph.frontend.translate import Context, FunctionName, ModulePath, Translator
-from nas_engine_graph.frontend.world import unsupported
 from nas_engine_graph.ir import Builtin, Const, Read, Symbol, Write
 
 __all__ = ["handle"]
@@ -88,7 +89,7 @@ def _get(t: Translator, node: Any) -> None:
 
 def _note_attribute(t: Translator, owner: ModulePath, name: str, value: Any) -> None:
     path = t.world.canonical(owner.path)
-    t.world.attributes.setdefault(path, {})[name] = value.type().annotation_str
+    t.world.attributes.setdefault(path, {})[name] = t.annotated(value)
 
 
 def _set(t: Translator, node: Any) -> None:
@@ -101,7 +102,7 @@ def _set(t: Translator, node: Any) -> None:
         raise unsupported(node, "setting self.training", t.owner or ())
     if name not in module._parameters and name not in module._buffers:
         path = t.world.canonical(owner.path)
-        t.world.attributes.setdefault(path, {}).setdefault(name, value.type().annotation_str)
+        t.world.attributes.setdefault(path, {}).setdefault(name, t.annotated(value))
     relative = (*owner.path[len(t.owner or ()) :], name)
     t.emit(node, Write(relative), [t.operand(node, 1)])
 
@@ -182,6 +183,11 @@ def _print(t: Translator, node: Any) -> None:
     t.emit(node, Builtin("print"), t.operands(node))
 
 
+def _enum(t: Translator, node: Any) -> None:
+    name = node.kind().removeprefix("prim::Enum").lower()
+    t.emit(node, Builtin(f"attribute.{name}"), t.operands(node), hint=name)
+
+
 def _create(t: Translator, node: Any) -> None:
     kind = node.output().type().annotation_str
     t.meaning[node.output().unique()] = Context(calls.context_target(t, node, kind))
@@ -199,17 +205,20 @@ def _exit(t: Translator, node: Any) -> None:
 
 
 def _isinstance(t: Translator, node: Any) -> None:
-    names = [kind.annotation_str.partition("[")[0].capitalize() for kind in node.tys("types")]
-    if unknown := [name for name in names if name not in _CLASSES]:
+    names = [annotated(kind, t.homes) for kind in node.tys("types")]
+    if any("[" in name for name in names):
+        # What is in containers is asked by ``torch.jit.isinstance``.
+        kinds = [Const(name) for name in names]
+        t.emit(node, Builtin("jit_isinstance"), [t.operand(node, 0), *kinds], hint="fits")
+        return
+    if unknown := [name for name in names if "." not in name and name not in _CLASSES]:
         raise unsupported(node, f"isinstance of {unknown[0]}", t.owner or ())
-    symbols = tuple(Symbol(_CLASSES[name]) for name in names)
+    symbols = tuple(Symbol(_CLASSES.get(name, name)) for name in names)
     t.emit(node, Builtin("isinstance"), [t.operand(node, 0), Const(symbols)], hint="fits")
 
 
-_CLASSES = {
-    "Tensor": "torch.Tensor", "Int": "int", "Float": "float", "Bool": "bool", "Str": "str",
-    "List": "list", "Tuple": "tuple", "Dict": "dict",
-}  # fmt: skip
+_CLASSES = {name: name for name in ("int", "float", "bool", "str", "list", "tuple", "complex")}
+_CLASSES |= {"Tensor": "torch.Tensor", "Device": "torch.device"}
 HANDLERS: dict[str, Callable[[Translator, Any], None]] = {
     "prim::Constant": _constant,
     "prim::GetAttr": _get,
@@ -236,6 +245,8 @@ HANDLERS: dict[str, Callable[[Translator, Any], None]] = {
     "prim::CreateObject": _create,
     "prim::Enter": _enter,
     "prim::Exit": _exit,
+    "prim::EnumName": _enum,
+    "prim::EnumValue": _enum,
     "aten::index": subscripts.index,
     "aten::index_put_": subscripts.assign,
     "aten::copy_": subscripts.assign,

@@ -7,23 +7,28 @@ own calls.
 
 from __future__ import annotations
 
+import ast
 import inspect
 import threading
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch._jit_internal as internal
 import torch.jit._recursive as recursive
 import torch.jit._state as state
 import torch.jit.frontend
+from nas_core.errors import Place
 
 from nas_engine_graph.frontend.eager import eagerly
 from nas_engine_graph.frontend.methods import raised
+from nas_engine_graph.frontend.names import is_of_torch
+from nas_engine_graph.frontend.variables import name_of
 
-__all__ = ["isolated", "python_functions"]
+__all__ = ["Progress", "isolated", "python_functions"]
 
 parser: Any = torch.jit.frontend
 _LOCK = threading.RLock()
@@ -45,7 +50,29 @@ def _unwrapping(closure: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda function: closure(inspect.unwrap(function))
 
 
-def _eager_reading(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
+@dataclass
+class Progress:
+    """How far the reading of sources has come.
+
+    Attributes:
+        name: of the function that was read last.
+        read: the functions of the user's, as they were read.
+    """
+
+    name: str = ""
+    read: list[Any] = field(default_factory=list)
+
+    @property
+    def place(self) -> Place | None:
+        """Where the user's code calls the function that was read last."""
+        for parsed in reversed(self.read):
+            for node in ast.walk(parsed.ast):
+                if isinstance(node, ast.Call) and name_of(node.func) == self.name:
+                    return Place(parsed.filename or "", parsed.file_lineno + node.lineno - 1)
+        return None
+
+
+def _eager_reading(parse: Callable[[Any], Any], progress: Progress) -> Callable[[Any], Any]:
     known: dict[tuple[Any, ...], Any] = {}
 
     def parse_eagerly(function: Any) -> Any:
@@ -54,7 +81,11 @@ def _eager_reading(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
         powers = [vars(owner).get(name) for name in raised(type(owner))] if owner else []
         key = (getattr(function, "__func__", function), type(owner), *map(repr, powers))
         if key not in known:
-            known[key] = eagerly(function, owner, parse(function))
+            parsed = parse(function)
+            progress.name = function.__name__
+            if not is_of_torch(function):
+                progress.read.append(parsed)
+            known[key] = eagerly(function, owner, parsed)
         return known[key]
 
     return parse_eagerly
@@ -72,8 +103,9 @@ def _overloads(find: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
 
 
 @contextmanager
-def isolated(eager: bool = True) -> Iterator[None]:
+def isolated() -> Iterator[Progress]:
     """Compile inside with empty caches, reading sources eagerly; afterwards all is as before."""
+    progress = Progress()
     with _LOCK, warnings.catch_warnings():
         # What TorchScript says, itself or from a visitor of `ast`; what the user's code says is for
         # the user.
@@ -94,11 +126,10 @@ def isolated(eager: bool = True) -> Iterator[None]:
         state._jit_function_overload_caching = weakref.WeakKeyDictionary(kept[2])
         recursive.get_overload_annotations = _overloads(kept[5])
         internal.get_closure = _unwrapping(internal.get_closure)
-        if eager:
-            parser.parse_def = _eager_reading(parser.parse_def)
-            internal.get_torchscript_modifier = _ordinary(internal.get_torchscript_modifier)
+        parser.parse_def = _eager_reading(parser.parse_def, progress)
+        internal.get_torchscript_modifier = _ordinary(internal.get_torchscript_modifier)
         try:
-            yield
+            yield progress
         finally:
             (
                 recursive.concrete_type_store,

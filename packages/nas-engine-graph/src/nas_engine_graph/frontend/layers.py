@@ -16,6 +16,7 @@ from nas_core.model import arguments_of, is_basic_unit
 from torch import Tensor, nn
 
 from nas_engine_graph.frontend.encode import NotEncodableError, encode, symbol_of
+from nas_engine_graph.frontend.hooks import hooks
 from nas_engine_graph.frontend.parametrizations import (
     apply_parametrizations,
     parametrizations_of,
@@ -209,6 +210,20 @@ def _remake(module: nn.Module, cls: type, args: list[Any], kwargs: dict[str, Any
         torch.set_rng_state(state)
 
 
+def _check_changes(module: nn.Module, twin: nn.Module) -> None:
+    """Refuses what was done to a module after it was made, where no source can do it again."""
+    if difference := [hook for hook in hooks(module) if hook not in hooks(twin)]:
+        path, kind, _ = difference[0]
+        where = f" of its {path!r}" if path else ""
+        raise UnrecoverableError(
+            f"a hook{where} ({kind}) was added after it was made: let its constructor do it"
+        )
+    for name, ours in vars(module).items():
+        replaced = callable(getattr(type(module), name, None)) and name not in vars(twin)
+        if replaced and not isinstance(ours, type):
+            raise UnrecoverableError(f"its method {name!r} was replaced after it was made")
+
+
 def _tensors(module: nn.Module) -> list[tuple[Any, ...]]:
     kinds = (module.named_parameters, module.named_buffers)
     found = [
@@ -274,6 +289,7 @@ def recover(module: nn.Module, cls: type[nn.Module] | None = None) -> Layer:
             raise UnrecoverableError(
                 f"{cls.__qualname__} made again differs in {(odd or theirs)[0]}"
             )
+        _check_changes(module, twin)
         memory_format = _memory_format(module, twin)
         settings = tuple(_settings(module, twin))
         for (name, a), (_, b) in zip(module.named_modules(), twin.named_modules(), strict=True):

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from nas_engine_graph.frontend.places import unsupported
 from nas_engine_graph.frontend.schema import Schema, schema_of
 from nas_engine_graph.frontend.sequences import (
     augmented,
@@ -20,7 +21,6 @@ from nas_engine_graph.frontend.sequences import (
     wanted_as,
 )
 from nas_engine_graph.frontend.translate import Translator
-from nas_engine_graph.frontend.world import unsupported
 from nas_engine_graph.ir import Builtin, Call, Const, Operand, Operation, Operator, Ref, key
 
 __all__ = ["operator"]
@@ -71,6 +71,8 @@ def _method_name(schema: Schema, first: str) -> Operation | None:
         member = getattr(torch.Tensor, name, None)
         if member is not None:
             return Builtin(f"{'method' if callable(member) else 'attribute'}.{name}")
+    if first == "Device" and hasattr(torch.device, name):
+        return Builtin(f"attribute.{name}")
     if first == "str" and hasattr(str, name):
         return Builtin(f"method.{name}")
     if first.startswith(("List", "Dict")) and (hasattr(list, name) or hasattr(dict, name)):
@@ -235,7 +237,7 @@ def _view(t: Translator, node: Any, name: str, operands: list[Operand]) -> None:
         wanted = wanted_as(node)
     except LookupError as error:
         raise unsupported(node, str(error), t.owner or ()) from error
-    kind, hint = node.output().type().annotation_str, name.removeprefix("method.")
+    kind, hint = t.annotated(node.output()), name.removeprefix("method.")
     if wanted == "view":
         t.emit(node, Builtin(name), operands, hint=hint)
         return
@@ -266,7 +268,7 @@ def _emit_packed(
     keywords: Sequence[tuple[str, Operand]],
 ) -> None:
     outputs = list(node.outputs())
-    kind = f"Tuple[{', '.join(o.type().annotation_str for o in outputs)}]"
+    kind = f"Tuple[{', '.join(map(t.annotated, outputs))}]"
     packed = t.value(node.kind().split("::")[1], kind)
     t.append(node, operation, positional, packed, keywords)
     for use in outputs[0].uses():

@@ -10,6 +10,7 @@ import torch.jit
 from torch import nn
 
 from nas_engine_graph.errors import UnsupportedModuleError
+from nas_engine_graph.frontend.hooks import own_hooks
 from nas_engine_graph.frontend.layers import is_layer
 from nas_engine_graph.frontend.parametrizations import has_parametrization
 
@@ -19,10 +20,6 @@ _MACHINERY = (
     "__call__", "_call_impl", "eval", "_apply", "requires_grad_", "state_dict",
     "_save_to_state_dict",
     "get_extra_state", "set_extra_state", "named_parameters", "parameters", "zero_grad",
-)  # fmt: skip
-_HOOKS = (
-    "_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks",
-    "_state_dict_hooks", "_state_dict_pre_hooks", "_post_accumulate_grad_hooks",
 )  # fmt: skip
 
 
@@ -42,20 +39,8 @@ def check_machinery(module: nn.Module, path: str) -> None:
     if has_parametrization(module):
         return
     for inner in module.modules() if is_layer(module) else [module]:
-        if found := _hook(inner):
-            raise UnsupportedModuleError(f"a hook ({found})", path)
-
-
-def _hook(module: nn.Module) -> str | None:
-    """A kind of hook that the module or one of its own parameters has."""
-    owners = [("", module), *((f"{n}: ", p) for n, p in module.named_parameters(recurse=False))]
-    found = (
-        prefix + name.strip("_")
-        for prefix, owner in owners
-        for name in _HOOKS
-        if getattr(owner, name, None)
-    )
-    return next(found, None)
+        for kind, _ in own_hooks(inner):
+            raise UnsupportedModuleError(f"a hook ({kind})", path)
 
 
 def _of_torch(cls: type, name: str) -> bool:

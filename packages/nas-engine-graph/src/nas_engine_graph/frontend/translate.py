@@ -11,7 +11,9 @@ from typing import Any, TypeAlias
 from nas_engine_graph.frontend.decorators import contexts
 from nas_engine_graph.frontend.encode import NotEncodableError, encode
 from nas_engine_graph.frontend.kinds import Kinds, decode
-from nas_engine_graph.frontend.world import Path, World, place_of, public_method, unsupported
+from nas_engine_graph.frontend.names import annotated, public_method
+from nas_engine_graph.frontend.places import place_of, unsupported
+from nas_engine_graph.frontend.world import Path, World
 from nas_engine_graph.ir import (
     Block,
     Const,
@@ -99,12 +101,21 @@ class Translator:
         """A new value of the IR for a value of TorchScript."""
         debug = value.debugName().split(".")[0]
         name = self.fresh(hint or debug if debug.isdigit() or not debug else debug)
-        made = Value(name, value.type().annotation_str)
+        made = Value(name, self.annotated(value))
         self.types[name] = made.type
         self.meaning[value.unique()] = Ref(name)
         if self._open:
             self._open[-1].bound.append(value.unique())
         return made
+
+    @property
+    def homes(self) -> tuple[str, ...]:
+        """The modules in which the classes that the function names may be."""
+        return () if self.owner is None else (type(self.world.module(self.owner)).__module__,)
+
+    def annotated(self, value: Any) -> str:
+        """The type of a value of TorchScript as an annotation."""
+        return annotated(value.type(), self.homes)
 
     def operand(self, node: Any, index: int) -> Operand:
         """The operand that the node takes as its input of this index."""
@@ -264,7 +275,7 @@ class Translator:
         for target in contexts(python, ".".join(self.owner or ())):
             body = self.within(target, body)
         (output,) = self.graph.outputs()
-        returns = output.type().annotation_str
+        returns = self.annotated(output)
         return Function(
             name,
             without_unused(body),

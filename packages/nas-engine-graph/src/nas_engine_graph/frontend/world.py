@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import torch
 import torch.jit._state as state
-from nas_core.errors import Place
 from torch import nn
 
-from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.isolation import python_functions
 from nas_engine_graph.frontend.kinds import Kinds, _walk
 from nas_engine_graph.frontend.layers import is_layer, recover
 from nas_engine_graph.ir import Function, Layer
 
-__all__ = [
-    "FRAME",
-    "Path",
-    "Tree",
-    "World",
-    "place_of",
-    "public_method",
-    "torch_name",
-    "unsupported",
-]
+__all__ = ["Path", "Tree", "World"]
 
 Path = tuple[str, ...]
-FRAME = re.compile(r'File "([^"]+)", line (\d+)')
 
 
 class Tree:
@@ -160,39 +146,3 @@ class World(Tree):
         if scripted is None or not scripted._has_method(method):
             return None
         return self.kinds(f"{kind}.{method}", scripted._get_method(method).graph)
-
-
-def place_of(node: Any) -> Place | None:
-    """The user's file and line of a TorchScript node."""
-    found = FRAME.search(node.sourceRange())
-    return Place(found[1], int(found[2])) if found and "<" not in found[1] else None
-
-
-def unsupported(node: Any, construct: str, path: Path) -> UnsupportedModuleError:
-    """The refusal of what a node of TorchScript stands for."""
-    return UnsupportedModuleError(construct, ".".join(path), place_of(node))
-
-
-def public_method(name: str) -> str:
-    """The name of a method in the graph: Python mangles two leading underscores."""
-    return f"_{name.strip('_')}" if name.startswith("__") else name
-
-
-def torch_name(function: Any) -> str | None:
-    """The public dotted name of a function of torch, or None for any other function."""
-    module = str(getattr(function, "__module__", ""))
-    if not module.startswith("torch.") and module != "torch":
-        return None
-    name = function.__name__
-    for home in (torch.nn.functional, torch, torch.functional):
-        if getattr(home, name, None) is function:
-            if home is torch.nn.functional and name.startswith("_"):
-                public = getattr(home, name.lstrip("_"), None)
-                dispatch = torch._jit_internal.boolean_dispatched.get(public) if public else None
-                if dispatch is not None and dispatch["if_false"] is function:
-                    return f"torch.nn.functional.{name.lstrip('_')}"
-            home_name = (
-                "torch" if home is torch.functional and hasattr(torch, name) else home.__name__
-            )
-            return f"{home_name}.{name}"
-    return None

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from nas_engine_graph.frontend.hooks import hooks
 from nas_engine_graph.frontend.layers import recover
 from nas_engine_graph.frontend.parametrizations import has_parametrization
 from nas_engine_graph.ir import Layer
@@ -30,7 +31,7 @@ class Layers:
         Raises:
             UnrecoverableError: the call can't be known, or does not make such a module.
         """
-        if has_parametrization(module):
+        if has_parametrization(module) or any(hooks(module)):
             return recover(module)
         seen: dict[int, int] = {}
         try:

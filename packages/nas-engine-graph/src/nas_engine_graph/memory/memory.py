@@ -17,6 +17,7 @@ from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.conversion import check, is_whole, translated
 from nas_engine_graph.frontend.layers import is_layer
 from nas_engine_graph.frontend.members import assemble
+from nas_engine_graph.frontend.places import located
 from nas_engine_graph.frontend.shadow import has_simple_signature
 from nas_engine_graph.frontend.world import Path, Tree, World
 from nas_engine_graph.ir import Function, Graph, Invoke, Layer, Read, Write, verify, walk
@@ -64,11 +65,12 @@ class Memory:
         Raises:
             UnsupportedModuleError: conversion would change what the module means.
         """
-        tree = self._recalled(module)
-        if tree is None and self._methods and _stands_alone(module):
-            self._learn(module)
+        with located(module):
             tree = self._recalled(module)
-        return verify(assemble(tree or self._compiled(module)))
+            if tree is None and self._methods and _stands_alone(module):
+                self._learn(module)
+                tree = self._recalled(module)
+            return verify(assemble(tree or self._compiled(module)))
 
     def _compiled(self, module: nn.Module) -> Tree:
         self.compiled += 1

@@ -1,0 +1,35 @@
+"""Hooks of modules and parameters: what TorchScript does not run, and constructors may not make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from torch import nn
+
+__all__ = ["hooks", "own_hooks"]
+
+_KINDS = (
+    "_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks",
+    "_state_dict_hooks", "_state_dict_pre_hooks",
+)  # fmt: skip
+_OF_TENSORS = ("_backward_hooks", "_post_accumulate_grad_hooks")
+
+
+def own_hooks(module: nn.Module) -> Iterator[tuple[str, Any]]:
+    """Kind and function of the hooks of a module and of its own parameters."""
+    for kind in _KINDS:
+        for hook in vars(module)[kind].values():
+            yield kind.strip("_"), hook
+    for name, parameter in module._parameters.items():
+        for kind in _OF_TENSORS if parameter is not None else ():
+            for hook in (getattr(parameter, kind) or {}).values():
+                yield f"{name}: {kind.strip('_')}", hook
+
+
+def hooks(module: nn.Module) -> Iterator[tuple[str, str, Any]]:
+    """Path, kind and code of the hooks of a module and of those in it."""
+    for path, inner in module.named_modules():
+        for kind, hook in own_hooks(inner):
+            plain = getattr(hook, "__func__", hook)
+            yield path, kind, getattr(plain, "__code__", type(plain))

@@ -1,0 +1,165 @@
+import enum
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Union
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+from corpus.case import case, x
+
+
+class Mode(enum.Enum):
+    SUM = 1
+    MEAN = 2
+
+
+class Pair(NamedTuple):
+    first: Tensor
+    second: Optional[Tensor]
+
+
+def pooled(x: Tensor, mode: Mode) -> Tensor:
+    if mode == Mode.SUM:
+        return x.sum(-1)
+    return x.mean(-1)
+
+
+def scaled(x: Tensor, by: Union[int, Tensor, List[int]]) -> Tensor:
+    if isinstance(by, Tensor):
+        return x * by
+    if isinstance(by, int):
+        return x + by
+    return x + by[0]
+
+
+def shifted(x: Tensor, by: Union[int, float]) -> Tensor:  # noqa: PYI041
+    if isinstance(by, int):
+        return x + by
+    return x * by
+
+
+def optional(x: Tensor, by: int | None = None) -> Tensor:
+    if by is not None:
+        return x * by
+    return x
+
+
+def kind(value: Any) -> int:
+    if torch.jit.isinstance(value, List[int]):
+        return 1
+    if torch.jit.isinstance(value, (Dict[str, int], Tuple[int, int])):
+        return 2
+    if isinstance(value, (str, float)):
+        return 3
+    if isinstance(value, list):
+        return 4
+    return 5
+
+
+def swapped(pair: Pair) -> Pair:
+    second = pair.second
+    if second is None:
+        return pair
+    return Pair(second, pair.first)
+
+
+@case(x(2, 4))
+class Enums(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.mode = Mode.MEAN
+
+    def forward(self, x):
+        total = pooled(x, Mode.SUM) + pooled(x, self.mode)
+        mode = Mode.SUM if x.sum() > 0 else Mode.MEAN
+        for each in Mode:
+            total = total * each.value + len(each.name)
+        modes: Dict[str, Mode] = {"a": mode}
+        if modes["a"] is Mode.SUM:
+            total = total + 1
+        return total, mode.value, Mode.MEAN.name
+
+
+@case(x(2, 4))
+class Unions(nn.Module):
+    def forward(self, x):
+        x = scaled(x, 2) + scaled(x, x) + scaled(x, [1, 2])
+        return shifted(x, 2) + shifted(x, 2.5) + optional(x) + optional(x, 3)
+
+
+@case(x(2, 4))
+class Kinds(nn.Module):
+    def forward(self, x):
+        found = [kind([1]), kind(["a"]), kind({"a": 1}), kind((1, 2)), kind("a"), kind(x), kind(2)]
+        return x, found
+
+
+@case(x(2, 4))
+class NamedTuples(nn.Module):
+    def forward(self, x):
+        pair = swapped(Pair(x, x * 2))
+        alone: Optional[Pair] = None
+        if pair.first.sum() > 100:
+            alone = pair
+        return pair, swapped(Pair(x, None)).first, alone
+
+
+@case(x(2, 4))
+class Devices(nn.Module):
+    def forward(self, x):
+        if x.device.type != "cpu":
+            x = x.cpu()
+        zeros = torch.zeros(2, device=x.device)
+        return x.to(zeros.device), x.device.type, x.device.index, x.device
+
+
+@case(x(3, 4, 2), torch.tensor([2, 4, 3]))
+class PackedSequences(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTM(2, 3, batch_first=True)
+        self.gru = nn.GRU(2, 3, batch_first=True, bidirectional=True)
+
+    def forward(self, x, lengths):
+        packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        first, (hidden, cell) = self.lstm(packed)
+        second, last = self.gru(packed)
+        padded, sizes = pad_packed_sequence(first, batch_first=True)
+        return padded, sizes, hidden, cell, pad_packed_sequence(second, total_length=6), last
+
+
+class Packed(nn.Module):
+    def forward(self, packed: PackedSequence) -> Tensor:
+        return packed.data * 2
+
+
+@case(x(3, 4, 2))
+class PassesPacked(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = Packed()
+
+    def forward(self, x):
+        return self.inner(pack_padded_sequence(x, torch.tensor([4, 3, 2]), batch_first=True))
+
+
+class Tripled(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * x
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (x,) = ctx.saved_tensors
+        return 3 * x * gradient
+
+
+tripled = Tripled.apply
+
+
+@case(x(2, 4))
+class OwnGradient(nn.Module):
+    def forward(self, x):
+        apply = Tripled.apply
+        return Tripled.apply(x) + tripled(x) * apply(x)
