@@ -19,7 +19,7 @@ from nas_engine_graph.backend import source_of
 from nas_engine_graph.mutate.inline import InlineGraphs
 from nas_engine_graph.weights import generated
 from side_by_side import compare
-from torch.nn import functional
+from training_step import compare_steps, made_alike
 
 LAYERS = 12
 OPERATIONS = ("conv3", "conv5", "separable", "pool")
@@ -91,18 +91,6 @@ class PlainNet(torch.nn.Module):
         return self.head(self.blocks(self.stem(x)).mean((2, 3)))
 
 
-def stepper(model: torch.nn.Module, batch: tuple[torch.Tensor, torch.Tensor]) -> Callable[[], None]:
-    """Make one training step of a model."""
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
-
-    def step() -> None:
-        optimizer.zero_grad()
-        functional.cross_entropy(model(batch[0]), batch[1]).backward()
-        optimizer.step()
-
-    return step
-
-
 def compare_width(width: int, rounds: int) -> None:
     """Print the ratios for a network of this width."""
     base, engine = OpenNet(width), nas.engine("graph")
@@ -148,19 +136,11 @@ def train(width: int, rounds: int) -> None:
     """Print the ratio of one training step."""
     base = OpenNet(width)
     architecture = nas.Space.of(base).sample(seed=0)
-    torch.manual_seed(0)
-    built = nas.engine("graph").build(base, architecture)
-    torch.manual_seed(0)
-    plain = PlainNet(width, list(architecture.values()))
-    left, right = built.state_dict(), plain.state_dict()
-    if list(left) != list(right) or not all(torch.equal(left[key], right[key]) for key in left):
-        raise SystemExit("the built model is not the hand-written one: nothing to compare")
-    generator = torch.Generator().manual_seed(0)
-    batch = (
-        torch.randn(4, 3, 16, 16, generator=generator),
-        torch.randint(10, (4,), generator=generator),
+    built, plain = made_alike(
+        lambda: nas.engine("graph").build(base, architecture),
+        lambda: PlainNet(width, list(architecture.values())),
     )
-    training = compare(stepper(built, batch), stepper(plain, batch), rounds)
+    training = compare_steps(built, plain, rounds)
     print(f"  training step  engine / by hand  {training}")
 
 

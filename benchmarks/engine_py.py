@@ -4,13 +4,12 @@ Prints two ratios for networks of three sizes: building the model, and one train
 """
 
 import argparse
-from collections.abc import Callable
 
 import nas_core as nas
 import nas_core.nn as nn
 import torch
 from side_by_side import compare
-from torch.nn import functional
+from training_step import compare_steps, made_alike
 
 
 class OpenBlock(nn.Module):
@@ -71,18 +70,6 @@ class PlainNet(torch.nn.Module):
         return self.head(self.blocks(self.stem(x)).mean((2, 3)))
 
 
-def stepper(model: torch.nn.Module, batch: tuple[torch.Tensor, torch.Tensor]) -> Callable[[], None]:
-    """Make one training step of a model."""
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
-
-    def step() -> None:
-        optimizer.zero_grad()
-        functional.cross_entropy(model(batch[0]), batch[1]).backward()
-        optimizer.step()
-
-    return step
-
-
 def compare_sizes(name: str, width: int, depth: int, rounds: int) -> None:
     """Print the ratios for a network of this size."""
     kernels = [3, 5] * (depth // 2)
@@ -91,36 +78,17 @@ def compare_sizes(name: str, width: int, depth: int, rounds: int) -> None:
     base = OpenNet((width, 2 * width))
     architecture = nas.Space.of(base).validate({"width": width, "depth": depth, **decisions})
     engine = nas.engine("py")
-    built, plain = check_equal(
+    built, plain = made_alike(
         lambda: engine.build(base, architecture), lambda: PlainNet(width, kernels)
     )
     size = sum(parameter.numel() for parameter in plain.parameters())
     building = compare(
         lambda: engine.build(base, architecture), lambda: PlainNet(width, kernels), rounds
     )
-    generator = torch.Generator().manual_seed(0)
-    batch = (
-        torch.randn(4, 3, 16, 16, generator=generator),
-        torch.randint(10, (4,), generator=generator),
-    )
-    training = compare(stepper(built, batch), stepper(plain, batch), rounds)
+    training = compare_steps(built, plain, rounds)
     print(f"{name}: {size:,} parameters; {1000 * building.theirs:.2f} ms by hand to build")
     print(f"  build          engine / by hand  {building}")
     print(f"  training step  engine / by hand  {training}")
-
-
-def check_equal(
-    build: Callable[[], torch.nn.Module], write: Callable[[], torch.nn.Module]
-) -> tuple[torch.nn.Module, torch.nn.Module]:
-    """Make both under one seed and make sure that they are the same model."""
-    models = []
-    for make in (build, write):
-        torch.manual_seed(0)
-        models.append(make())
-    left, right = (model.state_dict() for model in models)
-    if list(left) != list(right) or not all(torch.equal(left[key], right[key]) for key in left):
-        raise SystemExit("the built model is not the hand-written one: nothing to compare")
-    return models[0], models[1]
 
 
 if __name__ == "__main__":
