@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from nas_engine_graph.backend import Source, source_of
+from nas_engine_graph.backend import Source, adopted, source_of
 from nas_engine_graph.ir import Buffer, Graph, Layer, Parameter
 
 __all__ = ["Generated", "generated"]
@@ -30,6 +30,7 @@ class Generated:
     def with_weights_of(self, model: torch.nn.Module) -> torch.nn.Module:
         """The module of the source, with the weights and the mode of the model it was made of.
 
+        Of that model nothing else should be used any more: its layers may be part of the result.
         Where mutators made new layers, these draw their weights after the constructor did.
         """
         for kind in {type(module) for module in model.modules()}:
@@ -37,6 +38,8 @@ class Generated:
             home = sys.modules.get(kind.__module__)
             if home is not None and not hasattr(home, kind.__name__):
                 setattr(home, kind.__name__, kind)
+        if self.kept is None and (whole := adopted(self.source, model)) is not None:
+            return whole
         if self.kept is None:
             with torch.random.fork_rng(devices=[]):
                 made = self.source.instantiate()

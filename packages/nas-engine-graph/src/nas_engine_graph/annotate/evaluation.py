@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import importlib
 import operator
 import warnings
 from collections.abc import Callable, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 
 import torch
 
+from nas_engine_graph.importable import resolve
 from nas_engine_graph.ir import (
     Builtin,
     Call,
@@ -24,23 +24,9 @@ from nas_engine_graph.ir import (
     Symbol,
 )
 
-__all__ = ["constant", "evaluate", "resolve"]
+__all__ = ["constant", "evaluate"]
 
 _META = torch.device("meta")
-
-
-@cache
-def resolve(name: str) -> Any:
-    """What a dotted name stands for."""
-    first, *rest = name.split(".")
-    if not rest and hasattr(builtins, first):
-        return getattr(builtins, first)
-    found: Any = importlib.import_module(first)
-    path = first
-    for part in rest:
-        path = f"{path}.{part}"
-        found = getattr(found, part) if hasattr(found, part) else importlib.import_module(path)
-    return found
 
 
 def constant(value: Constant) -> Any:

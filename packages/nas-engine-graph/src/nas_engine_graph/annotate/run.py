@@ -10,7 +10,8 @@ from typing import Any, TypeAlias
 from torch import Tensor, nn
 
 from nas_engine_graph.annotate.abstract import UNKNOWN, join, join_types, type_of
-from nas_engine_graph.annotate.evaluation import constant, evaluate, resolve
+from nas_engine_graph.annotate.evaluation import constant, evaluate
+from nas_engine_graph.importable import resolve
 from nas_engine_graph.ir import (
     Block,
     Builtin,

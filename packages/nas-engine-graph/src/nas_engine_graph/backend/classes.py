@@ -76,6 +76,11 @@ class Classes:
             self.classes[graph.name, graph.digest] = found
         return found.name
 
+    def class_of(self, graph: Graph) -> str:
+        """The class that is written for a graph, or the dotted name of the container that it is."""
+        inlined = graph is not self.root and self._inlines(graph) and not graph.evaluating
+        return graph.kind if inlined else self.name_of(graph)
+
     def _fresh(self, name: str) -> str:
         name = name if name.isidentifier() else "Module"
         candidate, number = name, self._numbers.get(name, 0)

@@ -12,6 +12,7 @@ import black
 import torch
 
 from nas_engine_graph.backend.classes import Classes
+from nas_engine_graph.backend.placed import Placed, placed
 from nas_engine_graph.ir import Graph
 
 __all__ = ["Source", "instantiate", "load", "source_of", "to_source"]
@@ -34,6 +35,7 @@ class Source:
     Attributes:
         text: the text of a Python module.
         name: the class in it that is the model.
+        modules: the class of each module, by its path; empty where that does not tell everything.
 
     >>> Source("from torch import nn\\nclass Net(nn.ReLU): ...", "Net").instantiate()
     Net()
@@ -41,6 +43,7 @@ class Source:
 
     text: str
     name: str
+    modules: Placed = ()
 
     def formatted(self) -> str:
         """The text as people like to read it."""
@@ -63,14 +66,24 @@ class Source:
 
         Models of equal sources are of one class, as long as there are such models.
         """
-        kind = _CLASSES.get(self)
-        if kind is None:
-            kind = _CLASSES[self] = getattr(self.load(), self.name)
-        made: torch.nn.Module = kind()
+        made: torch.nn.Module = self.classes()[self.name]()
         return made
 
+    def classes(self) -> dict[str, type[torch.nn.Module]]:
+        """The class that is the model, and those that ``modules`` names, by their names."""
+        names = {self.name, *(kind for _, kind in self.modules if "." not in kind)}
+        alive = {name: kind for name in names if (kind := _CLASSES.get((self, name))) is not None}
+        if len(alive) == len(names):
+            return alive
+        scope = vars(self.load())
+        found: dict[str, type[torch.nn.Module]] = {name: scope[name] for name in names}
+        _CLASSES.update(((self, name), kind) for name, kind in found.items())
+        return found
 
-_CLASSES: weakref.WeakValueDictionary[Source, type] = weakref.WeakValueDictionary()
+
+_CLASSES: weakref.WeakValueDictionary[tuple[Source, str], type[torch.nn.Module]] = (
+    weakref.WeakValueDictionary()
+)
 
 
 def source_of(graph: Graph) -> Source:
@@ -80,7 +93,7 @@ def source_of(graph: Graph) -> Source:
     imports = classes.imports
     lines = imports.lines()
     text = "\n".join(lines) + (_UNPACK if imports.unpacks else "") + "\n".join(body) + "\n"
-    return Source(text, classes.name_of(graph))
+    return Source(text, classes.name_of(graph), placed(graph, classes.class_of))
 
 
 def to_source(graph: Graph) -> str:

@@ -7,12 +7,11 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
-
 from nas_engine_graph.frontend.encode import NotEncodableError, encode, symbol_of
 from nas_engine_graph.frontend.names import class_name, public_method, torch_name
 from nas_engine_graph.frontend.places import unsupported
 from nas_engine_graph.frontend.translate import Context, FunctionName, ModulePath, Translator
+from nas_engine_graph.importable import resolve
 from nas_engine_graph.ir import Call, Const, Invoke, Local, Operand, Symbol, key
 
 __all__ = ["context_target", "function", "method", "named_tuple", "python"]
@@ -98,7 +97,7 @@ def function(t: Translator, node: Any) -> None:
     python = t.world.python.get(name.name)
     inputs = t.operands(node, 1)
     if python is not None and (public := torch_name(python)) is not None:
-        called = _resolve_public(public)
+        called = resolve(public)
         positional, keywords = _short(called, inputs)
         if called is not python:
             positional, keywords = _short(python, inputs)
@@ -107,13 +106,6 @@ def function(t: Translator, node: Any) -> None:
     local = free_function(t, name.name, python)
     positional, keywords = _short(python, inputs)
     t.emit(node, Local(local), positional, keywords, hint=local)
-
-
-def _resolve_public(name: str) -> Any:
-    found: Any = torch
-    for part in name.split(".")[1:]:
-        found = getattr(found, part)
-    return found
 
 
 def free_function(t: Translator, name: str, python: Callable[..., Any] | None) -> str:

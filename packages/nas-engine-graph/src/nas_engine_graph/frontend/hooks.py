@@ -19,12 +19,12 @@ _OF_TENSORS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 def own_hooks(module: nn.Module) -> Iterator[tuple[str, Any]]:
     """Kind and function of the hooks of a module and of its own parameters."""
     for kind in _KINDS:
-        for hook in vars(module)[kind].values():
-            yield kind.strip("_"), hook
+        if found := vars(module)[kind]:
+            yield from ((kind.strip("_"), hook) for hook in found.values())
     for name, parameter in module._parameters.items():
-        for kind in _OF_TENSORS if parameter is not None else ():
-            for hook in (getattr(parameter, kind) or {}).values():
-                yield f"{name}: {kind.strip('_')}", hook
+        for kind in _OF_TENSORS:
+            if found := getattr(parameter, kind, None):
+                yield from ((f"{name}: {kind.strip('_')}", hook) for hook in found.values())
 
 
 def hooks(module: nn.Module) -> Iterator[tuple[str, str, Any]]:

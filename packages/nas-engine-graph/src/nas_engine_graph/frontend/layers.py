@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -60,7 +61,14 @@ def _changes_behaviour(cls: type) -> bool:
 
 def layer_class(module: nn.Module) -> type[nn.Module] | None:
     """The class of ``torch.nn`` that the module behaves as; None for one of the user's own."""
-    for cls in plain_class(module).__mro__:
+    plain: Any = plain_class(module)
+    found: type[nn.Module] | None = _layer_class(plain)
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _layer_class(plain: Any) -> Any:
+    for cls in plain.__mro__:
         if not issubclass(cls, nn.Module):
             return None
         if cls is nn.Module or issubclass(cls, _CONTAINERS):

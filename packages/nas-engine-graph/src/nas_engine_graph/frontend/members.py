@@ -121,11 +121,11 @@ class _Assembly:
         # Ties inside a layer are its constructor's work.
         self.ties[tied:] = [t for t in self.ties[tied:] if t.source[: len(path)] != path]
         try:
-            return replace(
-                self.world.recover(module),
-                label=label_of(module),
-                evaluating=self.evaluating(module, path),
-            )
+            layer = self.world.recover(module)
+            label, evaluating = label_of(module), self.evaluating(module, path)
+            if label is not None or evaluating:
+                layer = replace(layer, label=label, evaluating=evaluating)
+            return layer
         except UnrecoverableError as error:
             raise UnsupportedModuleError(
                 f"{type(module).__name__} can't be written as a constructor call: {error}",

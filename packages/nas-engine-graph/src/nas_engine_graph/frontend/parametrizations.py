@@ -12,6 +12,7 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
 from nas_engine_graph.frontend.encode import encode, symbol_of
+from nas_engine_graph.importable import resolve
 from nas_engine_graph.ir import Layer, Parametrization, Symbol
 
 __all__ = [
@@ -98,27 +99,17 @@ def parametrizations_of(module: nn.Module) -> tuple[Parametrization, ...]:
     return tuple(found)
 
 
-def _resolve(name: str) -> Any:
-    found: Any = __import__(name.split(".", maxsplit=1)[0])
-    parts = name.split(".")[1:]
-    for index, part in enumerate(parts):
-        if not hasattr(found, part):
-            __import__(".".join(name.split(".")[: index + 2]))
-        found = getattr(found, part)
-    return found
-
-
 def register(layer: nn.Module, call: Parametrization) -> None:
     """Does what the call says."""
     args = [
-        _resolve(a.target)(*a.args)
+        resolve(a.target)(*a.args)
         if isinstance(a, Layer)
-        else _resolve(a.name)
+        else resolve(a.name)
         if isinstance(a, Symbol)
         else a
         for a in call.args
     ]
-    _resolve(call.function)(layer, call.tensor, *args, **dict(call.kwargs))
+    resolve(call.function)(layer, call.tensor, *args, **dict(call.kwargs))
 
 
 def apply_parametrizations(module: nn.Module, twin: nn.Module) -> nn.Module:

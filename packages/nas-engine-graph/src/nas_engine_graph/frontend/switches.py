@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
 
 import torch
 import torch.jit
@@ -25,22 +27,29 @@ _MACHINERY = (
 
 def check_machinery(module: nn.Module, path: str) -> None:
     """Refuses a module whose class or hooks change what calling or saving it does."""
-    cls = type(module)
+    cls: Any = type(module)
     if isinstance(module, torch.jit.ScriptModule):
         raise UnsupportedModuleError(f"a scripted module ({module.original_name})", path)
     if "forward" in vars(module) and is_layer(module):
         raise UnsupportedModuleError(f"a {cls.__name__} whose forward was replaced", path)
-    for name in _MACHINERY:
-        member = getattr(cls, name, None)
-        # A library cell takes its inputs one by one, too, and hands forward their list.
-        packs = getattr(member, "packs_arguments", False)
-        if member is not getattr(nn.Module, name, None) and not packs and not _of_torch(cls, name):
-            raise UnsupportedModuleError(f"{cls.__name__} overrides nn.Module.{name}", path)
+    if (name := _overridden(cls)) is not None:
+        raise UnsupportedModuleError(f"{cls.__name__} overrides nn.Module.{name}", path)
     if has_parametrization(module):
         return
     for inner in module.modules() if is_layer(module) else [module]:
         for kind, _ in own_hooks(inner):
             raise UnsupportedModuleError(f"a hook ({kind})", path)
+
+
+@lru_cache(maxsize=4096)
+def _overridden(cls: Any) -> str | None:
+    for name in _MACHINERY:
+        member = getattr(cls, name, None)
+        # A library cell takes its inputs one by one, too, and hands forward their list.
+        packs = getattr(member, "packs_arguments", False)
+        if member is not getattr(nn.Module, name, None) and not packs and not _of_torch(cls, name):
+            return name
+    return None
 
 
 def _of_torch(cls: type, name: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
+from nas_core.model import is_basic_unit
 from torch import Tensor, nn
 
 from nas_engine_graph.frontend.hooks import hooks
@@ -31,7 +32,7 @@ class Layers:
         Raises:
             UnrecoverableError: the call can't be known, or does not make such a module.
         """
-        if has_parametrization(module) or any(hooks(module)):
+        if has_parametrization(module) or (is_basic_unit(module) and any(hooks(module))):
             return recover(module)
         seen: dict[int, int] = {}
         try:
