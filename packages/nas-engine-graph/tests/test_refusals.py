@@ -249,9 +249,29 @@ class LocalGradient(nn.Module):
 _local = own_gradient().apply
 
 
+class LoopsOverSlice(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(3, 3) for _ in range(3)])
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x)
+        for layer in self.layers[1:]:
+            x = layer(x)
+        return x
+
+
+class AsksForType(nn.Module):
+    def forward(self, x):
+        return x.type()
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
+        (LoopsOverSlice, ["test_refusals.py:", "`self.layers[1:]`"]),
+        (AsksForType, ["test_refusals.py:", "'type'"]),
         (hooked_unit, ["test_refusals.py:", "hook (forward_hooks)", "constructor", "'child'"]),
         (hooked_weight_of_unit, ["hook (weight: backward_hooks)", "'child'"]),
         (hooked_parametrization, ["test_refusals.py:", "hook (forward_hooks)", "'child'"]),

@@ -28,8 +28,10 @@ class GraphEngine:
     """Builds candidates whose code is generated: plain PyTorch that needs nothing else to run.
 
     A candidate is made by the user's constructor, converted, rewritten by the mutators if there
-    are any, and made again from the generated source. What no mutator has touched has the
-    constructor's initial weights. TorchScript reads each kind of piece once.
+    are any, and put together of the classes of the generated source and the layers and tensors
+    that the constructor made. What mutators have changed is made by the generated constructors, and
+    the rest of such a candidate has the constructor's weights. TorchScript reads each kind of piece
+    once.
 
     >>> import nas_core as nas
     >>> from nas_core.testing import REFERENCES

@@ -153,6 +153,8 @@ def _places(items: Sequence[str]) -> str:
 
 _OPEN = ("None", str(2**63 - 1))
 _FORMS: dict[str, _Form] = {
+    "iadd": lambda owner, items: f"{owner} += {items[1]}",
+    "imul": lambda owner, items: f"{owner} *= {items[1]}",
     "list": lambda _, items: f"[{', '.join(items)}]",
     "tuple": _tuple,
     "dict": _dict,

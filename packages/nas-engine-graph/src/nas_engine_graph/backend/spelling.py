@@ -42,7 +42,11 @@ _METHOD_ONLY = frozenset(
 )  # fmt: skip
 
 _SHIFTS = frozenset({"__ilshift__", "__irshift__"})
-_PYTHON = frozenset({"einsum", "meshgrid"})
+_PYTHON = frozenset(
+    {"einsum", "meshgrid", "atleast_1d", "atleast_2d", "atleast_3d", "tensordot", "cdist", "stft",
+     "istft"}
+)  # fmt: skip
+_STARRED = frozenset({"broadcast_tensors", "block_diag", "cartesian_prod", "chain_matmul"})
 
 
 @cache
@@ -61,6 +65,8 @@ def _home(target: str) -> str:
         return "ops"  # Methods of tensors take no None among the tensors.
     if name.startswith("_"):
         return "method" if name in _SHIFTS else "ops"
+    if name in _STARRED or (name.startswith("atleast_") and overload == "Sequence"):
+        return "starred"
     if name in _PYTHON:
         return "torch"
     if name in _METHOD_ONLY or (name.endswith("_") and hasattr(torch.Tensor, name)):
@@ -93,6 +99,10 @@ def operator(
     if home == "method" and positional:
         return f"{positional[0]}.{name}({', '.join([*positional[1:], *words])})", True
     items = ", ".join([*positional, *words])
+    if home == "starred":
+        # Python takes the tensors one by one.
+        (tensors,) = positional
+        return f"torch.{name}({tensors[1:-1] if tensors.startswith('[') else f'*{tensors}'})", True
     if home == "torch":
         return f"torch.{name}({items})", True
     if home in ("linalg", "fft", "special"):

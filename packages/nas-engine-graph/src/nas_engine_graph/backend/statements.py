@@ -76,8 +76,6 @@ class Writer(Expressions):
                 return self._assignment(node)
 
     def _assignment(self, node: Node) -> list[str]:
-        if node.operation in (Builtin("iadd"), Builtin("imul")):
-            return self._in_place(node)
         text, _ = self.expression(node)
         targets = [self.names[v.name] if v.name in self.names.used else "_" for v in node.outputs]
         if not targets or set(targets) == {"_"}:
@@ -88,15 +86,6 @@ class Writer(Expressions):
         if node.operation == Builtin("unpack") and len(targets) == 1:
             return [f"({targets[0]},) = {text}"]
         return [f"{', '.join(targets)} = {text}"]
-
-    def _in_place(self, node: Node) -> list[str]:
-        sign = "+=" if node.operation == Builtin("iadd") else "*="
-        name = self.text(node.inputs[0])
-        first = [f"{name} {sign} {self.text(node.inputs[1])}"]
-        (output,) = node.outputs
-        if output.name in self.names.used and self.names[output.name] != name:
-            first.append(f"{self.names[output.name]} = {name}")
-        return first
 
     def _moves(self, targets: Sequence[str], sources: Sequence[Operand]) -> list[str]:
         """All assignments at once: none sees the effect of another."""

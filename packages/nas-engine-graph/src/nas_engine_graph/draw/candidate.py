@@ -10,7 +10,7 @@ from nas_core.errors import UnsupportedFormatError
 from nas_core.formats import graph_format_refused
 
 from nas_engine_graph.annotate import annotate
-from nas_engine_graph.draw.labels import labelled, labels_of
+from nas_engine_graph.draw.labels import labelled, labels_of, marking
 from nas_engine_graph.ir import Graph, to_text
 
 __all__ = ["draw"]
@@ -67,7 +67,8 @@ def _html(graph: Graph, architecture: Mapping[str, Any]) -> str:
     from nas_engine_graph.draw.picture import colours_of
     from nas_engine_graph.draw.render import to_html
 
-    svg, colours = _svg(graph, architecture, legend=False), colours_of(architecture)
+    svg, marked = _svg(graph, architecture, legend=False), marking(graph)
+    colours = {label: c for label, c in colours_of(architecture).items() if label in marked}
     return to_html(graph.name, svg, to_text(graph), architecture, colours)
 
 

@@ -12,8 +12,9 @@ from nas_core.model import arguments_of
 from nas_core.nn import InputChoice, LayerChoice, Repeat
 
 from nas_engine_graph.ir import Graph, Layer, Member
+from nas_engine_graph.ir.placeless import graphs
 
-__all__ = ["labelled", "labels_of"]
+__all__ = ["labelled", "labels_of", "marking"]
 
 Path = tuple[str, ...]
 
@@ -38,6 +39,21 @@ def _labelled(graph: Graph, path: Path, labels: Mapping[Path, str]) -> Graph:
         return found
 
     return replace(graph, members=tuple((name, member(name, m)) for name, m in graph.members))
+
+
+def marking(graph: Graph) -> frozenset[str]:
+    """The labels of the choices that some module of the graph comes from.
+
+    >>> graph = Graph("Net", (("body", Layer("torch.nn.ReLU", label="act, width")),))
+    >>> {"act", "width"} <= marking(graph)
+    True
+    """
+    found: set[str] = set()
+    for part in graphs(graph):
+        members = [member for _, member in part.members if isinstance(member, Graph | Layer)]
+        for label in filter(None, (part.label, *(member.label for member in members))):
+            found |= {label, *label.split(", ")}
+    return frozenset(found)
 
 
 def labels_of(base_model: torch.nn.Module, architecture: Mapping[str, Any]) -> dict[Path, str]:

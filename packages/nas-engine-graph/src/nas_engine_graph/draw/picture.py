@@ -9,7 +9,8 @@ from typing import Any
 import graphviz  # type: ignore[import-untyped]
 from nas_core.nn import ChosenInputs, ChosenList
 
-from nas_engine_graph.draw.words import caption, cut, printable, target
+from nas_engine_graph.draw.labels import marking
+from nas_engine_graph.draw.words import UNMARKED, caption, cut, printable, target
 from nas_engine_graph.ir import (
     Block,
     Builtin,
@@ -114,7 +115,11 @@ class _Picture:
     # ------------------------------------------------------------------ parts
 
     def _legend(self, decisions: Mapping[str, Any]) -> None:
-        lines = [f"{cut(label)} = {cut(value)}" for label, value in decisions.items()]
+        marked = marking(self.root)
+        lines = [
+            f"{cut(label)} = {cut(value)}{'' if label in marked else UNMARKED}"
+            for label, value in decisions.items()
+        ]
         # Lines to the left, the last one too.
         text = caption([*lines, ""]).replace("\\n", "\\l")
         self._node(self.dot, text, shape="note", style="", color="#aaaaaa")

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from nas_engine_graph.draw.words import printable
+from nas_engine_graph.draw.words import UNMARKED, printable
 
 __all__ = ["to_html", "to_svg"]
 
@@ -52,9 +52,18 @@ def to_svg(dot: str) -> str:
 def to_html(
     title: str, svg: str, text: str, decisions: Mapping[str, Any], colours: Mapping[str, str]
 ) -> str:
-    """A page with the picture, the decisions in their colours, and the text form; loads nothing."""
+    """A page with the picture, the decisions in their colours, and the text form; loads nothing.
+
+    Args:
+        title: the name of the model.
+        svg: the picture.
+        text: the text form.
+        decisions: what was chosen, by label.
+        colours: of the labels that mark something in the picture.
+    """
     rows = "".join(
-        f'<tr><th style="background: {colours[label]}">{_text(label)}</th><td>{_text(value)}</td>'
+        f'<tr><th style="background: {colours.get(label, "none")}">{_text(label)}</th>'
+        f"<td>{_text(value)}{'' if label in colours else UNMARKED}</td>"
         for label, value in decisions.items()
     )
     shown = "\n".join(map(printable, text.splitlines()))

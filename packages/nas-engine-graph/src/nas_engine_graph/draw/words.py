@@ -6,9 +6,10 @@ from typing import Any
 
 from nas_engine_graph.ir import Dtype, MemoryFormat, Symbol
 
-__all__ = ["caption", "cut", "printable", "target"]
+__all__ = ["UNMARKED", "caption", "cut", "printable", "target"]
 
 _LONG = 60
+UNMARKED = " (marks no layer)"
 
 
 def printable(value: Any) -> str:

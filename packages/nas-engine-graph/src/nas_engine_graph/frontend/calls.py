@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from torch import nn
+
 from nas_engine_graph.frontend.encode import NotEncodableError, encode, symbol_of
 from nas_engine_graph.frontend.names import class_name, public_method, torch_name
 from nas_engine_graph.frontend.places import unsupported
@@ -25,6 +27,9 @@ _CONTEXTS = {
 }
 
 
+_LENGTHS = (nn.Sequential.__len__, nn.ModuleList.__len__, nn.ModuleDict.__len__)
+
+
 def method(t: Translator, node: Any) -> None:
     """``prim::CallMethod``: a call of a module, or of another method of one."""
     owner, name = t.meaning[next(iter(node.inputs())).unique()], node.s("name")
@@ -41,6 +46,9 @@ def method(t: Translator, node: Any) -> None:
     module = t.world.module(owner.path)
     relative = owner.path[len(t.owner or ()) :]
     inputs = t.operands(node, 1)
+    if name == "__len__" and type(module).__len__ in _LENGTHS:  # type: ignore[attr-defined]
+        t.alias(node, Const(len(module._modules)))
+        return
     if t.world.layer(module):
         name = re.sub(r"__\d+$", "", name)  # One of the overloads.
     else:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 import torch._jit_internal as internal
 from nas_core.errors import Place
+from torch import nn
 
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.coded import SIGNS, code
@@ -89,9 +90,21 @@ class _Eager(ast.NodeTransformer):
                         f"a call of {name!r}, which TorchScript takes for Python's", node
                     )
                 return called(node, name)
+        if name_of(node.func) == "type" and not node.args and not _is_own(node.func):
+            raise self.refusal("a call of 'type', of which TorchScript makes a tensor", node)
         hide_flags(node, self.variables, self.owner)
         if name_of(node.func) in _QUESTIONS and not node.args and not node.keywords:
             return ast.copy_location(ast.Constant(value=False), node)
+        return node
+
+    def visit_For(self, node: ast.For) -> ast.AST:
+        for inner in ast.walk(node.iter):
+            match inner:
+                case ast.Subscript(ast.Attribute(ast.Name("self"), name), ast.Slice()):
+                    if isinstance(getattr(self.owner, name, None), nn.Module):
+                        text = f"a loop over `{ast.unparse(inner)}`"
+                        raise self.refusal(f"{text}, which TorchScript reads wrongly", inner)
+        self.generic_visit(node)
         return node
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST:
@@ -159,6 +172,11 @@ class _Eager(ast.NodeTransformer):
                 constant = name in getattr(self.owner, "__constants__", ())
                 return value if type(value) is int and constant else None
         return None
+
+
+def _is_own(function: ast.expr) -> bool:
+    """Whether it is a method of the module itself."""
+    return isinstance(function, ast.Attribute) and name_of(function.value) == "self"
 
 
 def _coded(value: Any, node: ast.expr) -> ast.expr:

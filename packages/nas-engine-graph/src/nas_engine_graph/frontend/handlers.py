@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nas_engine_graph.frontend import calls, control, operators, subscripts
+from nas_engine_graph.frontend import calls, control, operators, subscripts, views
 from nas_engine_graph.frontend.coded import decoded
 from nas_engine_graph.frontend.encode import NotEncodableError, encode
 from nas_engine_graph.frontend.names import annotated
@@ -141,7 +141,7 @@ def _tuple(t: Translator, node: Any) -> None:
 
 
 def _list(t: Translator, node: Any) -> None:
-    if hides(node) or subscripts.is_index(node):
+    if hides(node) or subscripts.is_index(node) or views.is_dtype(t, node):
         return
     try:
         name = "tuple" if makes_tuple(node) else "list"
@@ -251,6 +251,7 @@ HANDLERS: dict[str, Callable[[Translator, Any], None]] = {
     "aten::index_put_": subscripts.assign,
     "aten::copy_": subscripts.assign,
     "aten::slice": subscripts.part,
+    "aten::view": views.view,
     "aten::tensor": subscripts.tensor,
     "prim::dtype": subscripts.fact,
     "prim::device": subscripts.fact,

@@ -16,6 +16,9 @@ from nas_engine_graph.frontend.variables import Variables, name_of
 __all__ = ["called", "hidden", "hide_flags", "is_flag"]
 
 
+_OF_DTYPES = frozenset({"promote_types", "result_type", "can_cast"})
+
+
 def hidden(node: ast.expr, index: int = 0) -> ast.expr:
     """``[node][index]``, which TorchScript does not fold.
 
@@ -59,6 +62,8 @@ def is_flag(node: ast.expr, variables: Variables, owner: Any) -> bool:
 def hide_flags(node: ast.Call, variables: Variables, owner: Any) -> None:
     """Hide the bools among the arguments of a call that takes them for numbers."""
     name, first = name_of(node.func), _is_method(node.func, variables)
+    if name in _OF_DTYPES:
+        node.args[:1] = [hidden(value) for value in node.args[:1]]
     for index, value in enumerate(node.args):
         if is_flag(value, variables, owner) and takes_number(name, index + first):
             node.args[index] = hidden(value)

@@ -128,12 +128,12 @@ def _is_default(default: Any, kind: str | None, operand: Operand) -> bool:
     return bool(key(value) == key(operand.value))
 
 
-def _folded(name: str, operands: Sequence[Operand]) -> Const | None:
-    if name not in _FOLDED or not all(isinstance(o, Const) for o in operands):
+def _folded(function: Callable[..., Any] | None, operands: Sequence[Operand]) -> Const | None:
+    if function is None or not all(isinstance(o, Const) for o in operands):
         return None
     values = [o.value for o in operands if isinstance(o, Const)]
     try:
-        return Const(_FOLDED[name](*values))
+        return Const(function(*values))
     except (ArithmeticError, TypeError, ValueError, IndexError):
         return None
 
@@ -153,10 +153,10 @@ def operator(t: Translator, node: Any) -> None:
     if (sign := augmented(node)) is not None:
         _augmented(t, node, sign, schema, operands)
         return
-    if (known := _known(node, schema, operands)) is not None:
+    operation = Operator(schema.target) if schema.dispatched else _spelling(schema)
+    if (known := _known(node, schema, operands, operation)) is not None:
         t.alias(node, known)
         return
-    operation = Operator(schema.target) if schema.dispatched else _spelling(schema)
     if operation is None:
         raise unsupported(node, f"TorchScript's {node.kind()}", t.owner or ())
     if isinstance(operation, Builtin):
@@ -169,11 +169,17 @@ def operator(t: Translator, node: Any) -> None:
     t.emit(node, operation, positional, keywords, hint=_hint(schema))
 
 
-def _known(node: Any, schema: Schema, operands: Sequence[Operand]) -> Operand | None:
-    """What an operator gives that only TorchScript needs, or asks."""
+def _known(
+    node: Any, schema: Schema, operands: Sequence[Operand], operation: Operation | None
+) -> Operand | None:
+    """What an operator gives that only TorchScript needs or asks, or that is constant."""
     if schema.name in _IMPLICIT or is_implied(node):
         return operands[0]  # Eager code passes the value itself where TorchScript converts it.
-    return Const(_QUESTIONS[schema.name]) if schema.name in _QUESTIONS else None
+    if schema.name in _QUESTIONS:
+        return Const(_QUESTIONS[schema.name])
+    if isinstance(operation, Call) and operation.target.startswith("math."):
+        return _folded(getattr(math, operation.target.removeprefix("math.")), operands)
+    return None
 
 
 def _augmented(
@@ -208,7 +214,7 @@ def _hint(schema: Schema) -> str:
 def _builtin(t: Translator, node: Any, name: str, schema: Schema, operands: list[Operand]) -> None:
     if name in _INEXACT:
         t.inexact = True
-    if (folded := _folded(name, operands)) is not None:
+    if (folded := _folded(_FOLDED.get(name), operands)) is not None:
         t.alias(node, folded)
         return
     if name == "not" and all(u.user.kind() == "prim::If" for u in node.output().uses()):
@@ -218,8 +224,11 @@ def _builtin(t: Translator, node: Any, name: str, schema: Schema, operands: list
         return
     if name in ("iadd", "imul"):
         # A tuple can't be changed in place: Python makes another one.
-        fresh = is_tuple(next(iter(node.inputs())))
-        t.emit(node, Builtin(name[1:] if fresh else name), operands, hint="items")
+        if is_tuple(next(iter(node.inputs()))):
+            t.emit(node, Builtin(name[1:]), operands, hint="items")
+        else:
+            t.emit(node, Builtin(name), operands, outputs=())
+            t.alias(node, operands[0])
         return
     if is_view(node):
         _view(t, node, name, operands)

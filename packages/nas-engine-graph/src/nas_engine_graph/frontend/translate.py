@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from nas_engine_graph.frontend.decorators import contexts
@@ -13,6 +13,7 @@ from nas_engine_graph.frontend.encode import NotEncodableError, encode
 from nas_engine_graph.frontend.kinds import Kinds, decode
 from nas_engine_graph.frontend.names import annotated, public_method
 from nas_engine_graph.frontend.places import place_of, unsupported
+from nas_engine_graph.frontend.unused import without_unused
 from nas_engine_graph.frontend.world import Path, World
 from nas_engine_graph.ir import (
     Block,
@@ -24,7 +25,6 @@ from nas_engine_graph.ir import (
     Ref,
     Value,
     With,
-    references,
 )
 
 __all__ = ["Context", "FunctionName", "ModulePath", "Translator", "translate"]
@@ -283,30 +283,6 @@ class Translator:
             _defaults(python, parameters),
             free,
         )
-
-
-def without_unused(body: Block) -> Block:
-    """The body without what a ``with`` hands out and nobody takes."""
-    while True:
-        used = frozenset(references(body))
-        pruned = _pruned(body, used)
-        if pruned == body:
-            return body
-        body = pruned
-
-
-def _pruned(block: Block, used: frozenset[str]) -> Block:
-    nodes = []
-    for node in block.nodes:
-        blocks = tuple(_pruned(inner, used) for inner in node.blocks)
-        outputs = node.outputs
-        if isinstance(node.operation, With):
-            kept = [i for i, value in enumerate(node.outputs) if value.name in used]
-            (inner,) = blocks
-            blocks = (replace(inner, results=tuple(inner.results[i] for i in kept)),)
-            outputs = tuple(node.outputs[i] for i in kept)
-        nodes.append(replace(node, outputs=outputs, blocks=blocks))
-    return replace(block, nodes=tuple(nodes))
 
 
 def _defaults(python: Callable[..., Any] | None, parameters: tuple[Value, ...]) -> tuple[Any, ...]:

@@ -58,16 +58,25 @@ def placeless(function: Function, written: frozenset[str]) -> dict[str, Node]:
     for name in references(function.body):
         counts[name] = counts.get(name, 0) + 1
     kinds = types(function)
+    assigned = {o.name for o in _assigned(function) if isinstance(o, Ref)}
     found: dict[str, Node] = {}
     for block in _blocks(function.body):
         beside = {o.name for node in block.nodes for o in node.operands if isinstance(o, Ref)}
         beside |= {o.name for o in block.results if isinstance(o, Ref)}
+        beside -= assigned
         for node in block.nodes:
             if len(node.outputs) == 1 and node.label is None:
                 name = node.outputs[0].name
                 if _is_placeless(node, counts.get(name, 0), name in beside, kinds, written):
                     found[name] = node
     return found
+
+
+def _assigned(function: Function) -> Iterator[Operand]:
+    """What stands to the left of an assignment: that has to be a variable."""
+    for node in walk(function.body):
+        if node.operation in (Builtin("iadd"), Builtin("imul")):
+            yield node.inputs[0]
 
 
 def _is_placeless(

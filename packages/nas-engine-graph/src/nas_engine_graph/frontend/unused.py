@@ -1,0 +1,78 @@
+"""What branches, loops and contexts hand on, without what nobody takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from nas_engine_graph.ir import Block, If, Loop, Node, Operand, Ref, With
+
+__all__ = ["without_unused"]
+
+Passing = tuple[tuple[str, ...], tuple[Operand, ...]]
+"""If one of these names is used, so are these operands."""
+
+
+def without_unused(body: Block) -> Block:
+    """The body without values that are only handed on, from trip to trip at most."""
+    used = _names(body.results)
+    passing: list[Passing] = []
+    for operands, passed in _uses(body):
+        used |= _names(operands)
+        passing += passed
+    while more := [p for p in passing if not used.isdisjoint(p[0]) and not _names(p[1]) <= used]:
+        used |= set().union(*(_names(operands) for _, operands in more))
+    return _pruned(body, used)
+
+
+def _names(operands: Iterable[Operand]) -> set[str]:
+    return {operand.name for operand in operands if isinstance(operand, Ref)}
+
+
+def _uses(block: Block) -> Iterator[tuple[tuple[Operand, ...], list[Passing]]]:
+    """What each node uses in any case, and what only if its outputs are used."""
+    for node in block.nodes:
+        results = [inner.results for inner in node.blocks]
+        outputs = [value.name for value in node.outputs]
+        match node.operation:
+            case If() | With():
+                given = zip(outputs, zip(*results, strict=True), strict=True)
+                yield node.operands, [((name,), operands) for name, operands in given]
+            case Loop():
+                carried = zip(
+                    outputs,
+                    (value.name for value in node.blocks[0].parameters[1:]),
+                    zip(node.inputs[2:], results[0][1:], strict=True),
+                    strict=True,
+                )
+                fixed = (*node.inputs[:2], results[0][0])
+                yield fixed, [((name, inside), operands) for name, inside, operands in carried]
+            case _:
+                yield node.operands, []
+        for inner in node.blocks:
+            yield from _uses(inner)
+
+
+def _pruned(block: Block, used: set[str]) -> Block:
+    return replace(block, nodes=tuple(_pruned_node(node, used) for node in block.nodes))
+
+
+def _pruned_node(node: Node, used: set[str]) -> Node:
+    blocks = tuple(_pruned(inner, used) for inner in node.blocks)
+    inputs, first = node.inputs, 0
+    kept = [i for i, value in enumerate(node.outputs) if value.name in used]
+    if isinstance(node.operation, Loop):
+        (body,), first = blocks, 1
+        inside = [value.name for value in body.parameters[1:]]
+        kept = [i for i, name in enumerate(inside) if name in used or i in kept]
+        inputs = (*node.inputs[:2], *(node.inputs[2 + i] for i in kept))
+        parameters = (body.parameters[0], *(body.parameters[1 + i] for i in kept))
+        blocks = (replace(body, parameters=parameters),)
+    if isinstance(node.operation, If | Loop | With):
+        blocks = tuple(
+            replace(b, results=(*b.results[:first], *(b.results[first + i] for i in kept)))
+            for b in blocks
+        )
+        outputs = tuple(node.outputs[i] for i in kept)
+        return replace(node, inputs=inputs, outputs=outputs, blocks=blocks)
+    return node

@@ -1,0 +1,535 @@
+import math
+from typing import Dict, List, Optional, Tuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from corpus.case import case, x
+
+
+def two(a: Tensor, k: int = 2, s: float = 1.0) -> Tensor:
+    return a * k + s
+
+
+def side(items: List[int]) -> bool:
+    items.append(1)
+    return len(items) > 2
+
+
+def swap(p: Tuple[Tensor, int]) -> Tuple[int, Tensor]:
+    return p[1], p[0]
+
+
+def rec(d: Dict[str, int]) -> int:
+    d["n"] = d["n"] + 1
+    return d["n"]
+
+
+def deep(x: Tensor, n: int) -> Tensor:
+    for i in range(n):
+        if i == 2:
+            return x
+        x = two(x, k=i)
+    return x
+
+
+@case(x(3, 4), x(1, 4))
+class LoopVariable(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(4, 4)
+
+    def forward(self, x, v):
+        t = x.clone()
+        i = 7
+        for i in range(3):
+            t = t + i
+        return t, i
+
+
+@case(x(3, 4), x(1, 4))
+class ListAliases(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(4, 4)
+
+    def forward(self, x, v):
+        t = x.clone()
+        a = [1]
+        b = a
+        b.append(2)
+        c = a.copy()
+        c.append(3)
+        a += [9]
+        b = b + [5]
+        return a, b, c
+
+
+@case(x(3, 4), x(1, 4))
+class CallsInConditions(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(4, 4)
+
+    def forward(self, x, v):
+        t = x.clone()
+        items: List[int] = []
+        if side(items) and side(items) or side(items):
+            t = t + 1
+        ok = side(items) or side(items)
+        return t, items
+
+
+@case(x(3, 4), x(1, 4))
+class DictMethods(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(4, 4)
+
+    def forward(self, x, v):
+        t = x.clone()
+        d = {"n": 0}
+        r = rec(d) + rec(d) * 10
+        d["n"] += 5
+        e = d.copy()
+        e["m"] = 1
+        p = d.pop("n")
+        d.update(e)
+        d2 = dict(e)
+        return r, d, e, p, d2, list(d.items()), len(d)
+
+
+@case(x(3, 4), x(1, 4))
+class ListMethods(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(4, 4)
+
+    def forward(self, x, v):
+        t = x.clone()
+        items = [3, 1, 2]
+        items.sort()
+        m = sorted(items)
+        items.remove(3)
+        items.extend([7, 7])
+        n = items.count(7)
+        k = items.index(7)
+        items.reverse()
+        q = items.copy()
+        q.clear()
+        return items, m, n, k, q, items == [7, 7, 2, 1], 7 in items
+
+
+@case(x(3, 4), x(1, 4))
+class NoGradLoop(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(4, 4)
+
+    def forward(self, x, v):
+        t = x.clone()
+        with torch.no_grad():
+            for i in range(3):
+                if t.sum() > i:
+                    t = t * 2
+                else:
+                    t = t - 1
+        return t + x
+
+
+@case(x(3, 4), x(1, 4))
+class NestedTuples(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(4, 4)
+
+    def forward(self, x, v):
+        t = x.clone()
+        n, t = swap((t, 4))
+        (a, b), c = (n, n + 1), [n, 2]
+        p, q = c
+        return t * a * b, p + q
+
+
+@case(x(3, 4), x(1, 4))
+class DefaultsAndKeywords(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(4, 4)
+
+    def forward(self, x, v):
+        t = x.clone()
+        return two(t), two(t, 3), two(t, s=2.0), two(t, 3, 4.0), deep(t, 5), two(two(t), k=1)
+
+
+@case(x(3, 4), x(1, 4))
+class NumbersChangeType(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(4, 4)
+
+    def forward(self, x, v):
+        t = x.clone()
+        k = 1.5
+        k = k + 1
+        n = 3
+        m = n / 2
+        if n > 2:
+            m = 2.0
+        else:
+            m = 3.0
+        return t * k * m, n, m
+
+
+@case(x(3, 4), x(1, 4))
+class ListsOfTensors(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(4, 4)
+
+    def forward(self, x, v):
+        t = x.clone()
+        xs: List[Tensor] = []
+        for i in range(3):
+            xs.append(t[i] * i)
+        ys = [a + 1 for a in xs]
+        zs = torch.stack(xs)
+        xs[0] += 1
+        ys[1][0] = 7
+        return zs, xs, ys, torch.cat([a[None] for a in ys])
+
+
+@case(x(3, 4), x(1, 4))
+class ViewsAndNames(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(4, 4)
+
+    def forward(self, x, v):
+        t = x.clone()
+        y = t
+        y += 1
+        z = t.view(-1)
+        z[0] = 100
+        w = t[0]
+        t = t * 2
+        w += 1
+        return y, z, w, t
+
+
+@case(x(3, 4), x(1, 4))
+class FibonacciLoop(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(4, 4)
+
+    def forward(self, x, v):
+        t = x.clone()
+        a = 1
+        b = 2
+        for i in range(4):
+            a, b = b, a + b
+        while b > 3:
+            a, b = b - 1, a
+            if a < 0:
+                break
+        return t * a + b, a, b
+
+
+@case(x(3, 4), x(1, 4))
+class TextLoop(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(4, 4)
+
+    def forward(self, x, v):
+        t = x.clone()
+        s = ""
+        for i, c in enumerate("abc"):
+            s += c * 1 if False else c
+            if c == "b":
+                continue
+            s += str(i)
+        return s, t
+
+
+@case(x(3, 4), x(1, 4))
+class OptionalInLoop(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(4, 4)
+
+    def forward(self, x, v):
+        t = x.clone()
+        r: Optional[Tensor] = None
+        for i in range(3):
+            if r is None:
+                r = t
+            else:
+                r = r + i
+        assert r is not None
+        return r
+
+
+@case(x(3, 4), x(1, 4))
+class AsksForAttributes(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(4, 4)
+
+    def forward(self, x, v):
+        t = x.clone()
+        if isinstance(v, Tensor):
+            t = t + v
+        y = t if isinstance(t, Tensor) else x
+        return y, hasattr(self, "lin"), hasattr(self, "nope")
+
+
+@case(x(3, 4), x(1, 4))
+class AbsentAttributes(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(4, 4)
+
+    def forward(self, x, v):
+        t = x.clone()
+        if hasattr(self, "nope"):
+            return self.nope(t)
+        if self.training:
+            t = t * 2
+        return self.lin(t) if self.training else self.lin(t) * 3
+
+
+@case(x(3, 4), x(1, 4))
+class BestSoFar(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(4, 4)
+
+    def forward(self, x, v):
+        t = x.clone()
+        best = -1e9
+        at = -1
+        for i in range(t.shape[0]):
+            cur = float(t[i].sum())
+            if cur > best:
+                best, at = cur, i
+        return best, at, t[at]
+
+
+@case(x(3, 4), x(1, 4))
+class TensorIteration(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(4, 4)
+
+    def forward(self, x, v):
+        t = x.clone()
+        out = torch.zeros(0)
+        for c in t.split(1):
+            out = torch.cat([out, c.flatten()])
+        for a, b in zip(t, v.expand(3, 4)):
+            out = out + (a * b).sum()
+        for i, r in enumerate(t.unbind(0)):
+            out[i] = r[0]
+        return out
+
+
+@case(x(3, 4), x(1, 4))
+class BoolVariables(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(4, 4)
+
+    def forward(self, x, v):
+        t = x.clone()
+        x = 1 if t.sum() > 0 else 2
+        y = (x > 1) == True  # noqa: E712
+        z = not y
+        u = x > 0 and y or z
+        return t * x, y, z, u, 1 < x < 3, x == 1 or x == 2, not (x == 1)
+
+
+@case(x(3, 4), x(1, 4))
+class MaskedTuples(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(4, 4)
+
+    def forward(self, x, v):
+        t = x.clone()
+        m = t > 0
+        t[m], t[~m] = 1.0, 0.0
+        t[0, 1:3] += t[1, 1:3]
+        t[:, -1] *= -1
+        return t, m.sum().item(), m.any(), m.all(1)
+
+
+@case(x(3, 4), x(1, 4))
+class CountingDown(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(4, 4)
+
+    def forward(self, x, v):
+        t = x.clone()
+        k = t.shape[0]
+        while k:
+            k -= 1
+            t = t + k
+        n = 5
+        while not n == 0:
+            n = n // 2
+        return t, k, n
+
+
+@case(x(3, 4), x(1, 4))
+class SlicesByVariables(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(4, 4)
+
+    def forward(self, x, v):
+        t = x.clone()
+        try_ = t.sum().item()
+        a = int(t.shape[0] / 2)
+        b = t.shape[0] // 2 * 2
+        c = (a + b) / 2
+        return try_ > 0, a, b, c, int(c), round(c), t[:a], t[b - 1 :], t[a:b], t[:-1], t[-2:, :2]
+
+
+@case(x(3, 4), x(1, 4))
+class ChainedInPlace(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(4, 4)
+
+    def forward(self, x, v):
+        t = x.clone()
+        z = torch.zeros(3, 4)
+        z.copy_(t).mul_(2).add_(t, alpha=0.5)
+        t.clamp_(min=0.0)
+        torch.relu_(z)
+        F.dropout(z, 0.0, True, True)
+        return z.t_(), t
+
+
+@case(x(3, 4), x(1, 4))
+class ShapesInBranches(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(4, 4)
+
+    def forward(self, x, v):
+        t = x.clone()
+        if t.dim() == 2:
+            b, n = t.shape
+        elif t.dim() == 3:
+            b, n, _ = t.shape
+        else:
+            raise RuntimeError("dim " + str(t.dim()))
+        return t.view(n, b), b, n
+
+
+@case(x(3, 4), x(1, 4))
+class WeightsOfLayers(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(4, 4)
+
+    def forward(self, x, v):
+        t = x.clone()
+        w = self.lin.weight
+        b = self.lin.bias
+        if b is not None:
+            return F.linear(t, w, b), w.shape, self.lin.in_features
+        return F.linear(t, w)
+
+
+@case(x(3, 4))
+class GrowsUntil(nn.Module):
+    """What is computed for the condition alone is no part of the loop's state."""
+
+    def forward(self, x):
+        n = 0
+        while n < 10 and x.sum() < 100:
+            n += 1
+            x = x + n
+        return x, n
+
+
+@case(x(3, 4))
+class ListsInPlace(nn.Module):
+    def forward(self, x):
+        a = [1]
+        a += [9]
+        b = [2]
+        b *= 2
+        c = b
+        c += a
+        [3].append(4)
+        return a, b, c, x
+
+
+@case(x(2, 4))
+class ManyReturns(nn.Module):
+    """Attention as libraries of transformers write it."""
+
+    def __init__(self):
+        super().__init__()
+        self.query = nn.Linear(4, 4)
+        self.heads, self.size = 2, 2
+        self.position, self.is_decoder = "absolute", False
+        self.dropout = nn.Dropout(0.1)
+
+    def split(self, x: Tensor) -> Tensor:
+        return x.view(x.size()[:-1] + (self.heads, self.size)).permute(1, 0, 2)
+
+    def forward(
+        self,
+        x,
+        mask: Optional[Tensor] = None,
+        past: Optional[Tuple[Tensor, Tensor]] = None,
+        output_attentions: bool = False,
+    ) -> Tuple[Tensor, Optional[Tensor], Optional[Tuple[Tensor, Tensor]]]:
+        key = self.split(self.query(x))
+        value = key
+        if past is not None:
+            key = torch.cat([past[0], key], 1)
+            value = torch.cat([past[1], value], 1)
+        if self.is_decoder:
+            past = (key, value)
+        scores = torch.matmul(key, key.transpose(-1, -2)) / math.sqrt(self.size)
+        if self.position == "relative_key":
+            scores = scores * 2
+        if mask is not None:
+            scores = scores + mask
+        weights = self.dropout(F.softmax(scores, dim=-1))
+        context = torch.matmul(weights, value).permute(1, 0, 2).contiguous()
+        context = context.view(context.size()[:-2] + (4,))
+        if output_attentions:
+            return context, weights, past
+        if past is not None:
+            return context, None, past
+        return context, None, None
+
+
+@case(x(2, 4))
+class ContainersTogether(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(4, 4) for _ in range(3)])
+        self.activations = nn.ModuleList([nn.ReLU(), nn.Tanh(), nn.Identity()])
+        self.named = nn.ModuleDict({"a": nn.Linear(4, 4), "c-d": nn.Tanh()})
+
+    def forward(self, x):
+        n = 0
+        for i, (layer, activation) in enumerate(zip(self.layers, self.activations)):
+            x = activation(layer(x)) + i
+        for i, (name, inner) in enumerate(self.named.items()):
+            x = inner(x) * (i + 1)
+            n += len(name)
+        if "a" in self.named:
+            x = self.named["a"](x)
+        return self.layers[-1](x), len(self.layers), len(self.named), n
