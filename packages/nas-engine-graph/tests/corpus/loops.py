@@ -1,0 +1,194 @@
+from typing import List, Optional
+
+import torch
+from torch import Tensor, nn
+
+from corpus.case import case, x
+
+
+@case(x(3, 4), x(1, 4))
+class LoopVariable(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(4, 4)
+
+    def forward(self, x, v):
+        t = x.clone()
+        i = 7
+        for i in range(3):
+            t = t + i
+        return t, i
+
+
+@case(x(3, 4), x(1, 4))
+class NoGradLoop(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(4, 4)
+
+    def forward(self, x, v):
+        t = x.clone()
+        with torch.no_grad():
+            for i in range(3):
+                if t.sum() > i:
+                    t = t * 2
+                else:
+                    t = t - 1
+        return t + x
+
+
+@case(x(3, 4), x(1, 4))
+class ListsOfTensors(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(4, 4)
+
+    def forward(self, x, v):
+        t = x.clone()
+        xs: List[Tensor] = []
+        for i in range(3):
+            xs.append(t[i] * i)
+        ys = [a + 1 for a in xs]
+        zs = torch.stack(xs)
+        xs[0] += 1
+        ys[1][0] = 7
+        return zs, xs, ys, torch.cat([a[None] for a in ys])
+
+
+@case(x(3, 4), x(1, 4))
+class FibonacciLoop(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(4, 4)
+
+    def forward(self, x, v):
+        t = x.clone()
+        a = 1
+        b = 2
+        for i in range(4):
+            a, b = b, a + b
+        while b > 3:
+            a, b = b - 1, a
+            if a < 0:
+                break
+        return t * a + b, a, b
+
+
+@case(x(3, 4), x(1, 4))
+class TextLoop(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(4, 4)
+
+    def forward(self, x, v):
+        t = x.clone()
+        s = ""
+        for i, c in enumerate("abc"):
+            s += c * 1 if False else c
+            if c == "b":
+                continue
+            s += str(i)
+        return s, t
+
+
+@case(x(3, 4), x(1, 4))
+class OptionalInLoop(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(4, 4)
+
+    def forward(self, x, v):
+        t = x.clone()
+        r: Optional[Tensor] = None
+        for i in range(3):
+            if r is None:
+                r = t
+            else:
+                r = r + i
+        assert r is not None
+        return r
+
+
+@case(x(3, 4), x(1, 4))
+class BestSoFar(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(4, 4)
+
+    def forward(self, x, v):
+        t = x.clone()
+        best = -1e9
+        at = -1
+        for i in range(t.shape[0]):
+            cur = float(t[i].sum())
+            if cur > best:
+                best, at = cur, i
+        return best, at, t[at]
+
+
+@case(x(3, 4), x(1, 4))
+class TensorIteration(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(4, 4)
+
+    def forward(self, x, v):
+        t = x.clone()
+        out = torch.zeros(0)
+        for c in t.split(1):
+            out = torch.cat([out, c.flatten()])
+        for a, b in zip(t, v.expand(3, 4)):
+            out = out + (a * b).sum()
+        for i, r in enumerate(t.unbind(0)):
+            out[i] = r[0]
+        return out
+
+
+@case(x(3, 4), x(1, 4))
+class CountingDown(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(4, 4)
+
+    def forward(self, x, v):
+        t = x.clone()
+        k = t.shape[0]
+        while k:
+            k -= 1
+            t = t + k
+        n = 5
+        while not n == 0:
+            n = n // 2
+        return t, k, n
+
+
+@case(x(3, 4))
+class GrowsUntil(nn.Module):
+    """What is computed for the condition alone is no part of the loop's state."""
+
+    def forward(self, x):
+        n = 0
+        while n < 10 and x.sum() < 100:
+            n += 1
+            x = x + n
+        return x, n
+
+
+@case(x(2, 4))
+class ContainersTogether(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(4, 4) for _ in range(3)])
+        self.activations = nn.ModuleList([nn.ReLU(), nn.Tanh(), nn.Identity()])
+        self.named = nn.ModuleDict({"a": nn.Linear(4, 4), "c-d": nn.Tanh()})
+
+    def forward(self, x):
+        n = 0
+        for i, (layer, activation) in enumerate(zip(self.layers, self.activations)):
+            x = activation(layer(x)) + i
+        for i, (name, inner) in enumerate(self.named.items()):
+            x = inner(x) * (i + 1)
+            n += len(name)
+        if "a" in self.named:
+            x = self.named["a"](x)
+        return self.layers[-1](x), len(self.layers), len(self.named), n
