@@ -21,7 +21,7 @@ PACKAGES = {
     path.parent.name: load_toml(path) for path in sorted(ROOT.glob("packages/*/pyproject.toml"))
 }
 PAGES = (  # of the site, in the folders in which they lie, so that links lead on
-    *("*.md", "benchmarks/*.md", "docs/**/*.md", "docs/**/*.svg"),
+    *("*.md", "benchmarks/*.md", "docs/**/*.md", "docs/**/*.svg", "docs/site.css"),
     *("examples/**/*.md", "packages/*/*.md"),
 )
 EVERYTHING = ROOT / ".nox" / "everything" / "bin"  # torch is large: four sessions share this one

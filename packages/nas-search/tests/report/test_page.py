@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,20 @@ def test_several_objectives_have_a_front_and_a_history_each(tmp_path: Path) -> N
     assert "front" in section_ids(page)
     assert {"history-0", "history-1", "history-2", "front-0", "front-1"} <= specs(page).keys()
     assert "5 of 5 completed trials are on it" in page.text["p"]
+
+
+@pytest.mark.parametrize("objectives", [["accuracy"], ["accuracy", "size"]])
+@pytest.mark.parametrize("reports", [{}, {0: {"accuracy": 0.5}}])
+def test_no_section_stands_beside_an_empty_place(
+    objectives: list[str], reports: dict[int, dict[str, float]], tmp_path: Path
+) -> None:
+    metrics = {"accuracy": 0.5, "size": 1.0}
+    trials = [trial(k, {"width": k}, metrics, reports=reports) for k in range(20)]
+    page = report(tmp_path, *trials, objectives=dict.fromkeys(objectives, "maximize"))
+    shown = [attributes.get("class") for tag, attributes in page.elements if tag == "section"]
+    runs = [list(group) for kind, group in groupby(shown) if kind != "wide"]
+    assert runs
+    assert all(len(run) % 2 == 0 for run in runs)
 
 
 def test_what_users_call_things_is_text(tmp_path: Path) -> None:

@@ -6,9 +6,11 @@ import base64
 import hashlib
 import json
 import time
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,7 +105,18 @@ def _sections(subject: Subject, folder: Path, graph: Section) -> list[Section]:
         failures(subject, folder),
         all_trials(subject),
     ]
-    return [section for section in found if section is not None]
+    return _laid_out(section for section in found if section is not None)
+
+
+def _laid_out(sections: Iterable[Section]) -> list[Section]:
+    """The same, but one that would stand beside an empty place takes the whole width."""
+    laid_out: list[Section] = []
+    for wide, group in groupby(sections, key=lambda section: section.wide):
+        beside = list(group)
+        if not wide and len(beside) % 2:
+            beside[-1] = replace(beside[-1], wide=True)
+        laid_out += beside
+    return laid_out
 
 
 def _rendered(subject: Subject, sections: list[Section]) -> str:
