@@ -20,7 +20,7 @@ from nas_core.failure import Failed, attempt
 
 from nas_search.store import StoreError
 
-__all__ = ["Artifacts", "weights_name"]
+__all__ = ["Artifacts", "number_of", "unfinished_name", "weights_name"]
 
 T = TypeVar("T")
 
@@ -30,6 +30,20 @@ LOCAL = re.compile(r"^(file|local)://")
 def weights_name(number: int) -> str:
     """The name of the weights of a trial."""
     return f"weights/{number}.safetensors"
+
+
+def unfinished_name(number: int | str, session: str, execution: str) -> str:
+    """The name of weights that one execution of a trial, in a session, has not stored yet.
+
+    >>> unfinished_name(7, "a", "*"), number_of(unfinished_name(7, "a", "b"))
+    ('weights/7.a.*.tmp', 7)
+    """
+    return f"weights/{number}.{session}.{execution}.tmp"
+
+
+def number_of(unfinished: str) -> int:
+    """The number of the trial to which weights of this name belong."""
+    return int(unfinished.rpartition("/")[2].partition(".")[0])
 
 
 class Artifacts:
@@ -141,6 +155,16 @@ class Artifacts:
             self._at(name, "read", lambda fs, there: fs.get_file(there, str(path)))
             self._require(name, path, checksum)
             yield path
+
+    def names(self, pattern: str) -> list[str]:
+        """The names that match in the folder which the pattern names, such as ``weights/*``."""
+        folder = pattern.rpartition("/")[0]
+        if self._folder is not None:
+            found = [path.name for path in self._folder.glob(pattern)]
+        else:
+            paths = self._at(pattern, "read", lambda fs, path: list(fs.glob(path)))
+            found = [path.rpartition("/")[2] for path in paths]
+        return sorted(f"{folder}/{name}" for name in found)
 
     def remove(self, pattern: str) -> None:
         """Remove the files whose names match, if there are any."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from nas_core.protocols import Result
 from nas_core.pruned import Pruned
 
-from nas_search.artifacts import Artifacts, weights_name
+from nas_search.artifacts import Artifacts, unfinished_name, weights_name
 from nas_search.pruning import Judging, replay_of
 from nas_search.store import Address, StoreError, TrialStore
 
@@ -142,7 +142,7 @@ class StoreRecorder:
         return self._store
 
     def _temporary(self, number: int) -> str:
-        return f"weights/{number}.{self.session}.{self._execution}.tmp"
+        return unfinished_name(number, self.session, self._execution)
 
     def _write(self, number: int, model: torch.nn.Module) -> None:
         import torch

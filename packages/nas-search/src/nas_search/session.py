@@ -19,7 +19,7 @@ from nas_core.errors import NasError, UnsupportedSpaceError, nearest
 from nas_core.plugins import Plugins
 from nas_core.protocols import CheckedEvaluator, Direction
 
-from nas_search.artifacts import Artifacts
+from nas_search.artifacts import Artifacts, number_of, unfinished_name
 from nas_search.config import ConfigError, ExperimentConfig, differences
 from nas_search.events import Events
 from nas_search.executors import Executor, InlineExecutor
@@ -58,6 +58,9 @@ __all__ = [
 ]
 
 log = logging.getLogger("nas_search")
+
+MARKS = f"inputs/{'[0-9a-f]' * 12}.tmp"
+"""The files by which workers see that they have the folder: each is named after its session."""
 
 
 class EvaluatorError(NasError, ValueError):
@@ -113,6 +116,7 @@ def session(setup: Setup) -> Iterator[tuple[Running, Ended]]:
         store, shared = _opened(setup, facts)
         stack.enter_context(store)
         store.begin_session(token, facts)
+        _remove_left(setup, store)
         events = Events([*setup.observers, setup.plugins.observers])
         tell = partial(events.tell, experiment=config.name)
         executor = setup.executor or executor_of(config)
@@ -153,7 +157,9 @@ def session(setup: Setup) -> Iterator[tuple[Running, Ended]]:
             finally:
                 executor.shutdown()
                 crew.recorder.close()
-                setup.artifacts.remove(f"weights/*.{token}.*.tmp")
+                setup.artifacts.remove(unfinished_name("*", token, "*"))
+                with suppress(StoreError):
+                    _remove_left(setup, store)
                 Artifacts(setup.folder).remove(f"inputs/{token}.tmp")
                 log.info("experiment %s ended: %s", config.name, ended.reason)
                 tell("nas_experiment_finished", reason=ended.reason)
@@ -245,7 +251,6 @@ def _opened(setup: Setup, facts: Mapping[str, str]) -> tuple[TrialStore, dict[in
     address = setup.address
     setup.artifacts.require_usable()
     if not isinstance(address, Database):
-        setup.artifacts.remove("weights/*.tmp")
         Artifacts(setup.folder).remove("inputs/*.tmp")
     if is_stored(address):
         with TrialStore.open(address) as store:
@@ -270,6 +275,18 @@ def _recorder(setup: Setup, token: str, judging: Judging | None) -> StoreRecorde
     absolute = address if isinstance(address, Database) else address.absolute()
     saves = setup.config.save_weights == "all"
     return StoreRecorder(absolute, setup.artifacts.root, token, saves, judging)
+
+
+def _remove_left(setup: Setup, store: TrialStore) -> None:
+    """Remove what workers and sessions left that died; what runs elsewhere is not touched."""
+    for name in setup.artifacts.names(unfinished_name("*", "*", "*")):
+        trial = store.trial(number_of(name))
+        if trial is None or trial.state != "running":
+            setup.artifacts.remove(name)
+    folder = Artifacts(setup.folder)
+    marks = {Path(name).stem: name for name in folder.names(MARKS)}
+    for session in store.dead(set(marks)):
+        folder.remove(marks[session])
 
 
 def _put_back(store: TrialStore, token: str) -> None:

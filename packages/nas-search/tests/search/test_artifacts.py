@@ -6,6 +6,7 @@ import signal
 
 import pytest
 import torch
+from msgspec.structs import replace
 from nas_search import ConfigError, ExperimentConfig, StoreError
 from nas_search.artifacts import Artifacts
 from nas_search.evaluators import FunctionEvaluator
@@ -129,3 +130,16 @@ def test_a_trial_that_fails_has_no_weights_though_an_execution_that_died_has_put
     one.run()
     assert [trial.state for trial in one.trials] == ["failed", "failed", "completed"]
     assert [path.name for path in (one.folder / "weights").iterdir()] == ["2.safetensors"]
+
+
+def test_what_died_while_it_wrote_leaves_nothing(experiment, url):
+    one = experiment(max_trials=2, store=url)
+    one.run()
+    files = Artifacts(one.folder)
+    for name in ("weights/0.0123456789ab.0.tmp", "weights/2.0123456789ab.0.tmp"):
+        files.write(name, lambda path: path.write_bytes(b"half"))
+    files.write("inputs/0123456789ab.tmp", lambda path: path.touch())
+    one.config = replace(one.config, max_trials=3)
+    one.resume()
+    assert files.names("weights/*") == [f"weights/{k}.safetensors" for k in range(3)]
+    assert files.names("inputs/*.tmp") == []

@@ -134,6 +134,15 @@ class TrialStore:
         """Let trials be started anew that dead sessions have left running."""
         self._write(lambda connection: self._release_dead(connection, session))
 
+    def dead(self, sessions: set[str]) -> set[str]:
+        """Those of these sessions that have ended, or have died."""
+        with explained(self.place, self._backend.reason):
+            return sessions - tried(
+                self._backend,
+                self._backend.reading,
+                lambda db: self._backend.living(db, self._experiment, sessions),
+            )
+
     def put_back(self, session: str) -> None:
         """Forget the trials that a session leaves unfinished: a resume proposes them again."""
         mine = self._with(_session=session)

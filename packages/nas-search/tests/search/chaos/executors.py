@@ -186,10 +186,9 @@ def compare(torment: Torment, whole: Experiment, killed: Experiment) -> int:
             times, width = torment.killed[str(architecture["width"])], architecture["width"]
             needed = 1 if torment.executor == "local" else 3
             assert times >= needed, (number, width, times, error)
-    weights = {path.stem for path in (killed.folder / "weights").iterdir()}
-    completed = {str(t.number) for t in killed.trials if t.state == "completed"}
+    weights = {path.name for path in (killed.folder / "weights").iterdir()}
+    completed = {f"{t.number}.safetensors" for t in killed.trials if t.state == "completed"}
     assert weights == completed, (weights - completed, completed - weights)
-    assert not list(killed.folder.glob("*/*.tmp"))
     return lost
 
 
