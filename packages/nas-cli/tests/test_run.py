@@ -63,6 +63,20 @@ def test_a_strategy_by_another_name_drops_the_options_of_the_first(nas: Any, sea
     assert "did you mean 'population_size'?" in wrong.stderr
 
 
+def test_a_resume_may_be_run_in_another_way_but_is_the_same_search(nas: Any, search: Any) -> None:
+    search()
+    nowhere = ("--set", "executor=dask", "--set", "executor_options.address=tcp://127.0.0.1:1")
+    soon = ("--set", "executor_options.patience=0.5")
+    failed = nas("run", "search.toml", "--name", "a", *nowhere, *soon)
+    assert failed.exit_code == 1
+    assert "has not answered in 0.5 s" in failed.stderr
+    for setting, message in (("seed=2", "keeps its 'seed'"), ("executr=x", "mean 'executor'?")):
+        refused = nas("resume", "a", "--set", setting)
+        assert refused.exit_code == 2
+        assert message in refused.stderr
+    assert nas("resume", "a", "--set", "executor=local").exit_code == 0
+
+
 BAD_SETTINGS = {
     "max_trails=3": "unknown key 'max_trails'; did you mean 'max_trials'?",
     "max_trials=many": "Expected `int`, got `str`",
@@ -114,7 +128,7 @@ def test_a_missing_file_and_a_path_as_a_name_are_refused(nas: Any, search: Any) 
     search()
     result = nas("run", "search.toml", "--name", "../up")
     assert result.exit_code == 2
-    assert "name must be usable as the name of a folder, not '../up'" in result.stderr
+    assert "name must be usable as the name of a folder, and in a shell" in result.stderr
 
 
 def test_an_unknown_engine_gets_its_own_exit_code(nas: Any, search: Any) -> None:

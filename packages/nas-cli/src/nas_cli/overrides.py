@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 __all__ = ["changed", "parse_overrides"]
 
-_SECTIONS = ("engine_options", "objectives", "observer_options", "strategy")
+_OPTIONS = {
+    "execution_engine": "engine_options",
+    "executor": "executor_options",
+    "pruner": "pruner_options",
+}
+_SECTIONS = (*_OPTIONS.values(), "objectives", "observer_options", "strategy")
 
 
 def parse_overrides(
@@ -51,8 +56,8 @@ def _value(text: str) -> Any:
 def changed(config: ExperimentConfig, overrides: Mapping[str, Any]) -> ExperimentConfig:
     """The configuration with other values for some dotted keys.
 
-    Another ``strategy.name`` drops the options that the file gives for its own strategy, and
-    another ``execution_engine`` those for its own engine.
+    Another ``strategy.name`` drops the options that the file gives to its own strategy, so does
+    another engine, executor or pruner.
 
     Raises:
         click.BadParameter: a key or a value is not accepted.
@@ -66,8 +71,9 @@ def changed(config: ExperimentConfig, overrides: Mapping[str, Any]) -> Experimen
     values = msgspec.to_builtins(config)
     if overrides.get("strategy.name", config.strategy.name) != config.strategy.name:
         values["strategy"]["options"] = {}
-    if overrides.get("execution_engine", config.execution_engine) != config.execution_engine:
-        values["engine_options"] = {}
+    for name, options in _OPTIONS.items():
+        if overrides.get(name, values[name]) != values[name]:
+            values[options] = {}
     for key, value in overrides.items():
         _put(values, key, value)
     try:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from nas_core.errors import nearest
 
 from nas_cli.command import command
 from nas_cli.conclusion import conclude, say_how_to_resume
@@ -23,6 +24,21 @@ if TYPE_CHECKING:
     from nas_search import Experiment
 
 __all__ = ["resume", "run"]
+
+
+_MAY_CHANGE = (
+    "executor",
+    "executor_options",
+    "max_failures_in_a_row",
+    "max_seconds",
+    "max_trials",
+    "observer_options",
+    "observers",
+    "threads_per_trial",
+    "trial_concurrency",
+    "trial_time_limit",
+)
+"""The keys that decide how an experiment is run, and not what it is."""
 
 
 @command(
@@ -49,8 +65,8 @@ __all__ = ["resume", "run"]
     metavar="KEY=VALUE",
     multiple=True,
     callback=parse_overrides,
-    help="Change any key of the configuration. Another strategy.name or execution_engine drops the "
-    "options that the file gives to its own.",
+    help="Change any key of the configuration. Another strategy.name, execution_engine, executor "
+    "or pruner drops the options that the file gives to its own.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def run(config: Path, overrides: dict[str, Any], as_json: bool, **options: Any) -> None:
@@ -72,13 +88,22 @@ def run(config: Path, overrides: dict[str, Any], as_json: bool, **options: Any) 
     examples=(
         "nas resume digits",
         "nas resume nas-experiments/digits --max-trials 100   # further than planned",
+        "nas resume digits --set executor_options.address=tcp://10.0.0.7:8786",
     ),
 )
 @experiment_argument
 @click.option("--max-trials", type=click.IntRange(1), help="How many in all, from now on.")
 @click.option("--concurrency", type=click.IntRange(1), help="How many trials run at once.")
+@click.option(
+    "--set",
+    "overrides",
+    metavar="KEY=VALUE",
+    multiple=True,
+    callback=parse_overrides,
+    help=f"Change how it is run from now on: {', '.join(_MAY_CHANGE)}.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def resume(folder: Path, as_json: bool, **options: Any) -> None:
+def resume(folder: Path, overrides: dict[str, Any], as_json: bool, **options: Any) -> None:
     """Go on with EXPERIMENT after an interruption, or to try more architectures.
 
     EXPERIMENT is a folder, or a name in ./nas-experiments. Trials that have ended are not repeated.
@@ -86,10 +111,22 @@ def resume(folder: Path, as_json: bool, **options: Any) -> None:
     with results_only(as_json):
         from nas_search import Experiment
 
+        _require_resumable(overrides)
         experiment = Experiment.open(folder, plugins=plugins())
-        experiment.config = changed(experiment.config, _given(options))
+        experiment.config = changed(experiment.config, overrides | _given(options))
         reason = _explore(experiment, experiment.resume, as_json)
     conclude(experiment, reason, as_json)
+
+
+def _require_resumable(overrides: dict[str, Any]) -> None:
+    for key in overrides:
+        name = key.partition(".")[0]
+        if name not in _MAY_CHANGE:
+            raise click.BadParameter(
+                f"an experiment keeps its {name!r}{nearest(name, _MAY_CHANGE)} (what may change: "
+                f"{', '.join(_MAY_CHANGE)}); `nas run --name` starts another one",
+                param_hint="'--set'",
+            )
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:

@@ -140,8 +140,11 @@ class ExperimentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         for observer in self.observer_options:
             _require_named(observer, self.observers)
         _require_places(self.store, self.artifacts)
-        if self.name in ("", "..") or Path(self.name).name != self.name:
-            raise ConfigError(f"name must be usable as the name of a folder, not {self.name!r}")
+        if not _is_folder_name(self.name):
+            raise ConfigError(
+                "name must be usable as the name of a folder, and in a shell: without '/', line "
+                f"breaks and the like, and a leading '-', and not too long; not {self.name[:80]!r}"
+            )
         if self.lookahead_or_default < self.trial_concurrency:
             raise ConfigError(
                 f"lookahead = {self.lookahead} is less than trial_concurrency = "
@@ -245,6 +248,21 @@ def _require_count(key: str, value: object) -> None:
 def _require_whole(key: str, value: object) -> None:
     if not isinstance(value, int) or isinstance(value, bool):
         raise ConfigError(f"{key} must be a whole number, not {value!r}")
+
+
+def _is_folder_name(name: str) -> bool:
+    """Whether a folder may have this name, and a command may be given it.
+
+    >>> [_is_folder_name(name) for name in ("digits 2", "", "..", "a/b", "-rf", "a\\nb", "x" * 256)]
+    [True, False, False, False, False, False, False]
+    """
+    return (
+        name not in ("", "..")
+        and Path(name).name == name
+        and name.isprintable()
+        and not name.startswith("-")
+        and len(name.encode()) < 256
+    )
 
 
 def _require_positive(key: str, value: object) -> None:

@@ -32,9 +32,12 @@ def locked(folder: Path) -> Iterator[None]:
     except Timeout:
         raise _runs_already(folder) from None
     except OSError as error:
-        raise StoreError(folder, f"can't be written: {error.strerror or error}") from error
+        raise _not_writable(folder, error) from error
     try:
-        holder.write_text(str(os.getpid()))
+        try:
+            holder.write_text(str(os.getpid()))
+        except OSError as error:
+            raise _not_writable(folder, error) from error
         yield
     finally:
         holder.unlink(missing_ok=True)
@@ -83,6 +86,10 @@ def _is_alive(holder: Path) -> bool:
 
 def _holder(folder: Path) -> Path:
     return folder / "running.pid"
+
+
+def _not_writable(folder: Path, error: OSError) -> StoreError:
+    return StoreError(folder, f"can't be written: {error.strerror or error}")
 
 
 def _runs_already(folder: Path) -> StoreError:

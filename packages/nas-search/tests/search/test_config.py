@@ -77,7 +77,8 @@ def test_a_whole_file(toml, tmp_path):
         ("strategy = 'grid'", 1, "strategy: Expected `table`, got `str`"),
         ("trial_concurrency = 4\nlookahead = 2", 2, "lookahead = 2 is less than"),
         ("name = 'a/b'", 1, "name must be usable as the name of a folder"),
-        ("name = '..'", 1, "name must be usable as the name of a folder, not '..'"),
+        ("name = '..'", 1, "not too long; not '..'"),
+        ("name = '-rf'", 1, "a leading '-'"),
         ('name = "x"\nmax_trials = = 3', 2, "this is no TOML"),
     ],
 )

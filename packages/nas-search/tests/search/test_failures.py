@@ -1,17 +1,20 @@
 """One bad candidate is one failed trial, whatever it does."""
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from nas_core.errors import UnknownEngineError
 from nas_search import StoreError
 from nas_search.evaluators import FunctionEvaluator
 from nas_search.inputs import PicklingError
+from nas_search.lock import runs
 from nas_search.strategies import GridSearch
 from nas_search.work import LoadError
 
@@ -214,3 +217,14 @@ def test_what_a_trial_has_started_ends_with_the_coordinator(tmp_path):
     while alive(started) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not alive(started)
+
+
+def test_a_disk_that_is_full_from_the_start_is_named(experiment, monkeypatch):
+    def full(path, text):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    one = experiment()
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(StoreError, match=f"{one.folder}: can't be written: No space left"):
+        one.run()
+    assert not runs(one.folder)

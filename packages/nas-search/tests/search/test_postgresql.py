@@ -171,6 +171,19 @@ def test_out_of_reach(experiment, database, change, message):
     assert not one.folder.exists()
 
 
+def test_a_user_without_rights(experiment, server, database):
+    experiment(store=database, max_trials=1).run()
+    with plain(database) as db:
+        db.execute("CREATE USER guest")
+    guest = database.replace(f"//{server.user}@", "//guest@")
+    with pytest.raises(StoreError, match="the user has not the rights: they need CREATE"):
+        experiment(store=guest, name="theirs").run()
+    with plain(database) as db:
+        db.execute("GRANT USAGE ON SCHEMA nas TO guest")
+    with pytest.raises(StoreError, match="the user has not the rights: they need CREATE"):
+        experiment(store=guest, name="theirs").run()
+
+
 def test_without_the_driver(experiment, database, monkeypatch):
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(StoreError, match=r"needs psycopg: pip install 'nas-search\[postgresql\]'"):

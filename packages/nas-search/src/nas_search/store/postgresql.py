@@ -48,12 +48,16 @@ REACHED = (
     ('FATAL: database "', "create it (createdb), or name another one in the URL"),
     ("", "see that the server runs there and accepts connections from here"),
 )
+RIGHTS = (
+    "the user has not the rights: they need CREATE on the database once, to make the schema "
+    f"{SCHEMA}, and later to read and write what is in it"
+)
 REASONS = {
     "55P03": "the store has been locked by another program for {busy:.0f} s: end the transaction "
     "that holds it",
     "53100": "the disk of the server is full: make room, then resume; what finished is stored",
-    "42501": "the user has not the rights: they need CREATE on the database once, to make the "
-    "schema " + SCHEMA + ", and later to read and write what is in it",
+    "42501": RIGHTS,
+    "42P01": RIGHTS,  # what is in a schema that they may not use is not there for them
     "25006": "the server is read-only now: is it a standby?",
 }
 STARTING_OR_ENDING = ("57P01", "57P02", "57P03", "53300")
