@@ -47,7 +47,7 @@ _NOT_THE_USERS = frozenset({"nas_cli", "nas_core", "nas_search"}) | {
         "pluggy",
         "rich",
     ),
-    *("fsspec", "psycopg", "safetensors", "sqlalchemy", "torch"),
+    *("dask", "distributed", "fsspec", "psycopg", "ray", "safetensors", "sqlalchemy", "torch"),
 }
 
 
