@@ -59,7 +59,11 @@ __all__ = [
 
 log = logging.getLogger("nas_search")
 
-MARKS = f"inputs/{'[0-9a-f]' * 12}.tmp"
+TOKEN = "[0-9a-f]" * 12
+"""How sessions and executions are called."""
+
+UNFINISHED = unfinished_name("[0-9]*", TOKEN, TOKEN)
+MARKS = f"inputs/{TOKEN}.tmp"
 """The files by which workers see that they have the folder: each is named after its session."""
 
 
@@ -279,7 +283,7 @@ def _recorder(setup: Setup, token: str, judging: Judging | None) -> StoreRecorde
 
 def _remove_left(setup: Setup, store: TrialStore) -> None:
     """Remove what workers and sessions left that died; what runs elsewhere is not touched."""
-    for name in setup.artifacts.names(unfinished_name("*", "*", "*")):
+    for name in setup.artifacts.names(UNFINISHED):
         trial = store.trial(number_of(name))
         if trial is None or trial.state != "running":
             setup.artifacts.remove(name)

@@ -136,9 +136,11 @@ def test_what_died_while_it_wrote_leaves_nothing(experiment, url):
     one = experiment(max_trials=2, store=url)
     one.run()
     files = Artifacts(one.folder)
-    for name in ("weights/0.0123456789ab.0.tmp", "weights/2.0123456789ab.0.tmp"):
+    token = "0123456789ab"
+    for number in (0, 2):
+        name = f"weights/{number}.{token}.{token}.tmp"
         files.write(name, lambda path: path.write_bytes(b"half"))
-    files.write("inputs/0123456789ab.tmp", lambda path: path.touch())
+    files.write(f"inputs/{token}.tmp", lambda path: path.touch())
     one.config = replace(one.config, max_trials=3)
     one.resume()
     assert files.names("weights/*") == [f"weights/{k}.safetensors" for k in range(3)]
