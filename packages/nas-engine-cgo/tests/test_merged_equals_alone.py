@@ -6,6 +6,7 @@ from typing import Any
 
 import nas_core as nas
 import nas_core.nn as nn
+import nas_engine_cgo.train.loop
 import pytest
 import spaces
 import torch
@@ -22,6 +23,12 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
     "AdamW": {"amsgrad": True},
     "RMSprop": {"momentum": 0.5, "centered": True},
 }
+
+
+@pytest.fixture(autouse=True, params=[0, 8], ids=["measured as one", "measured one by one"])
+def few_passes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Merged code measures, or the modules do."""
+    monkeypatch.setattr(nas_engine_cgo.train.loop, "_FEW_PASSES", request.param)
 
 
 def data(dtype: torch.dtype, size: int = 44) -> tuple[torch.Tensor, torch.Tensor]:
@@ -110,3 +117,30 @@ def test_clusters_change_nothing(size: int) -> None:
 def test_exact_is_equal_to_the_bit(space: str, optimizer: str) -> None:
     evaluator = recipe(torch.float32, optimizer)
     compare(spaces.SPACES[space](), evaluator, 5, Options(cluster_size=5, exact=True), 0.0)
+
+
+@nas.model_wrapper
+class Watching(nn.Module):
+    """What it sees in evaluation decides what it does in training."""
+
+    def __init__(self, replaces: bool) -> None:
+        super().__init__()
+        self.replaces = replaces
+        self.act = nn.LayerChoice({"relu": nn.ReLU(), "tanh": nn.Tanh()}, label="act")
+        self.head = nn.Linear(64, 3)
+        self.register_buffer("seen", torch.ones(()))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not self.training:
+            if self.replaces:
+                self.seen = self.seen + x.mean()
+            else:
+                self.seen += x.mean()
+        return self.head(self.act(x.flatten(1)) * self.seen)
+
+
+@pytest.mark.parametrize("replaces", [False, True])
+def test_what_evaluation_does_to_buffers_is_kept(replaces: bool) -> None:
+    torch.set_default_dtype(torch.float64)
+    evaluator = recipe(torch.float64, "SGD")
+    compare(Watching(replaces), evaluator, 3, Options(cluster_size=3), 1e-9)

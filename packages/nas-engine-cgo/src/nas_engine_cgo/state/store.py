@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from nas_engine_cgo.members.calls import version_of
 from nas_engine_cgo.packs import Form, Need
 
 __all__ = ["Entry", "Place", "Store", "joined"]
@@ -139,6 +140,24 @@ class Store:
                 home = self._home.get((member, path))
                 if home is not None and home[0].form != "own":
                     tensor.copy_(self.view((member, path)))
+
+    @contextmanager
+    def lent(self, member: int) -> Iterator[None]:
+        """Take over what a call of a member's module, which is up to date, does to its buffers.
+
+        Raises:
+            ValueError: there is another buffer in the place of one.
+        """
+        own = self._own[member]
+        before = {path: version_of(tensor) for path, tensor in own.items()}
+        yield
+        for path, buffer in self.modules[member].named_buffers():
+            if buffer is not own.get(path):
+                raise ValueError(f"evaluation puts another tensor in the place of buffer {path}")
+        with torch.no_grad():
+            for path, tensor in own.items():
+                if version_of(tensor) != before[path]:
+                    self.view((member, path)).copy_(tensor)
 
     @contextmanager
     def as_built(self, member: int) -> Iterator[None]:

@@ -30,6 +30,9 @@ from nas_engine_cgo.train.scaling import Scales
 
 __all__ = ["Loop", "MemberError", "Options", "Prepared"]
 
+_FEW_PASSES = 8
+"""Batches to measure a member on, for which merged code is not worth what making it takes."""
+
 
 class MemberError(Exception):
     """Something was raised while members ran together.
@@ -188,6 +191,7 @@ class Loop:
         outputs: list[list[Tensor]] = [[] for _ in self.members]
         targets: list[list[Tensor]] = [[] for _ in self._feeds]
         low = self.recipe.precision != "float32"
+        run = self.merged.outputs_one_by_one if self._measures_little() else self.merged.outputs
         streams = (feeds.measured[which].epoch() for feeds in self._feeds)
         with torch.no_grad(), self._blame():
             for batches in zip(*streams, strict=True):
@@ -195,7 +199,7 @@ class Loop:
                     outcomes = [
                         outcome
                         for cluster in self.merged.clusters
-                        for outcome in self.merged.outputs(cluster, batches)
+                        for outcome in run(cluster, batches)
                     ]
                 for tensor, members in outcomes:
                     parts = tensor.unbind(0) if len(members) > 1 else (tensor,)
@@ -208,6 +212,19 @@ class Loop:
         joined = [torch.cat(parts) for parts in targets]
         streams_of = self._stream_numbers()
         return outputs, [joined[s] for s in streams_of]
+
+    def _measures_little(self) -> bool:
+        """Whether code to measure by takes longer to make than it would save."""
+        if self._has_frozen():
+            return False  # Merged code computes once what all share.
+        recipe, feeds = self.recipe, self._feeds[0]
+        epoch, counts = feeds.training.batches, {n: f.batches for n, f in feeds.measured.items()}
+        if not epoch or None in counts.values():
+            return False
+        epochs = recipe.epochs if recipe.steps is None else math.ceil(recipe.steps / epoch)
+        rounds = {"": math.ceil(epochs / recipe.validate_every)}
+        passes = sum((count or 0) * rounds.get(name, 1) for name, count in counts.items())
+        return passes <= _FEW_PASSES
 
     def feed(self, member: int) -> Feed:
         """The data that a member is validated on, as it is given."""
@@ -253,10 +270,13 @@ class Loop:
 
     def _repeats(self) -> bool:
         """Whether the same frozen layers will see the same data again, and bits don't count."""
-        recipe, modules = self.recipe, [member.module for member in self.members]
+        recipe = self.recipe
         again = recipe.epochs > 1 or recipe.steps is not None
-        frozen = any(not p.requires_grad for module in modules for p in module.parameters())
-        return again and frozen and not self.options.exact and can_extend(recipe)
+        return again and self._has_frozen() and not self.options.exact and can_extend(recipe)
+
+    def _has_frozen(self) -> bool:
+        modules = (member.module for member in self.members)
+        return any(not p.requires_grad for module in modules for p in module.parameters())
 
     def _look_for_features(self, clusters: Sequence[Sequence[int]]) -> None:
         """Compute what frozen layers make of the data, if there are such."""

@@ -109,6 +109,12 @@ class Merged:
         """The outputs of a cluster's members in evaluation mode; a batch ends with its target."""
         return self._run(cluster, batches, training=False)
 
+    def outputs_one_by_one(
+        self, cluster: tuple[int, ...], batches: Sequence[Sequence[Tensor]]
+    ) -> list[Outcome]:
+        """What ``outputs`` gives, by the members' own modules: without code to be made first."""
+        return [(self._single(member, batches, training=False), (member,)) for member in cluster]
+
     def traced(self, batches: Sequence[Sequence[Tensor]]) -> list[Program | None]:
         """What each member does in training; None where that can't be told."""
         found: list[Program | None] = []
@@ -191,7 +197,8 @@ class Merged:
         try:
             with drawing(self._members[member].stream, everything=True):
                 if not training:
-                    output: Tensor = module(*batch[:-1])
+                    with self.store.lent(member):
+                        output: Tensor = module(*batch[:-1])
                     return output
                 loss = self._forwards[member](module, *batch)
         # The member is anybody's code.
