@@ -424,3 +424,8 @@ def test_mode_and_partly_evaluating_modules() -> None:
     module.eval()
     twin = convert(module).instantiate()
     assert [m.training for m in twin.modules()] == [m.training for m in module.modules()]
+
+
+def test_a_module_without_forward_is_refused() -> None:
+    with pytest.raises(UnsupportedModuleError, match="ModuleList has no method forward"):
+        convert(nn.ModuleList([nn.Linear(2, 2)]))

@@ -114,6 +114,8 @@ def translated(module: nn.Module, units: AbstractSet[int] = frozenset()) -> Worl
     def opaque(candidate: nn.Module) -> bool:
         return whole(candidate) or (is_layer(candidate) and has_simple_signature(candidate))
 
+    if type(module).forward is nn.Module.forward:
+        raise UnsupportedModuleError(f"{type(module).__name__} has no method forward")
     check(module, whole)
     with isolated() as progress:
         try:
