@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from nas_engine_cgo.cost import Memory, choose
 from nas_engine_cgo.train import Member, MemberError, Options, Stream
 from nas_search.evaluators import SupervisedEvaluator
 from torch import Tensor, nn
+
+CHOOSING = importlib.import_module("nas_engine_cgo.cost.choose")  # not the function of its name
 
 
 def members(nets: list[nn.Module], **changes: Any) -> list[Member]:
@@ -60,6 +63,30 @@ def test_a_long_training_is_timed_and_the_answer_kept(tmp_path: Path) -> None:
     assert "before" in second.why
     assert first.clusters == second.clusters
     assert first.options == second.options
+
+
+@pytest.mark.parametrize(
+    ("seconds", "timed", "size"),
+    [
+        ({1: 1.0, 4: 2.0}, [1, 4], 1),  # slower already: larger ones would be slower still
+        ({1: 1.0, 4: 0.5, 8: 0.25, 16: 0.2}, [1, 4, 8, 16], 16),
+        ({1: 1.0, 4: 0.5, 8: 0.7}, [1, 4, 8], 4),
+    ],
+)
+def test_larger_clusters_are_timed_as_long_as_they_are_faster(
+    monkeypatch: pytest.MonkeyPatch, seconds: dict[int, float], timed: list[int], size: int
+) -> None:
+    probed, activation = [], 8 * 8 * 4  # of 8 rows and 8 columns
+
+    def of(_probe: object, setting: Any) -> float:
+        probed.append(setting.size)
+        return seconds[setting.size]
+
+    monkeypatch.setattr(CHOOSING._Probe, "_seconds", of)
+    monkeypatch.setattr(CHOOSING, "cache_bytes", lambda: 8 * activation)
+    choice = choose(members([mlp(8) for _ in range(16)], epochs=100), Options(), Memory())
+    assert probed == timed
+    assert {len(cluster) for cluster in choice.clusters} == {size}
 
 
 def test_where_bits_count_what_was_fastest_otherwise_says_nothing() -> None:
