@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
-import linecache
 import traceback
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
-from types import FunctionType
 from typing import Any
 
 import torch
-import torch.nn.functional as functional
 from nas_core.failure import failure_text
-from torch import Tensor, nn
+from torch import Tensor
 
 from nas_engine_cgo.exact import ExactWriter
-from nas_engine_cgo.exact.convolution import member_gradients
-from nas_engine_cgo.exact.fan_out import fan_out, with_fans
-from nas_engine_cgo.exact.order import in_order
+from nas_engine_cgo.exact.fan_out import with_fans
 from nas_engine_cgo.exact.verify import Subject, differing
 from nas_engine_cgo.kinds import fits
 from nas_engine_cgo.members import (
@@ -30,7 +23,8 @@ from nas_engine_cgo.members import (
     frozen_programs,
 )
 from nas_engine_cgo.packs import Need
-from nas_engine_cgo.state import Place, Store, drawing, dropout_masks, ordered
+from nas_engine_cgo.state import Place, Store, drawing
+from nas_engine_cgo.train.compiled import Compiled, callable_of
 from nas_engine_cgo.train.features import Features, find_features
 from nas_engine_cgo.train.frozen import content_of, frozen_paths
 from nas_engine_cgo.train.members import Member
@@ -41,19 +35,6 @@ __all__ = ["Merged", "Outcome", "RefusedError"]
 
 Outcome = tuple[Tensor, tuple[int, ...]]
 """Outputs, and the members that they belong to along dimension 0; of one member as they are."""
-
-_COUNTER = itertools.count()
-
-
-@dataclass(frozen=True, eq=False)
-class _Compiled:
-    """Merged code that can be called, for these members."""
-
-    function: Function
-    training: bool
-    members: tuple[int, ...]
-    needs: tuple[Need, ...]
-    call: FunctionType
 
 
 class Merged:
@@ -80,7 +61,7 @@ class Merged:
         memory_format: torch.memory_format = torch.contiguous_format,
         exact: bool = False,
     ) -> None:
-        self._exact = ExactWriter(lambda function: compiled(function, ())) if exact else None
+        self._exact = ExactWriter(lambda function: callable_of(function, ())) if exact else None
         self.store = Store([member.module for member in members], memory_format)
         self.clusters = tuple(tuple(cluster) for cluster in clusters)
         self.alone: dict[int, str] = {}
@@ -88,12 +69,12 @@ class Merged:
         self._device = members[0].stream.generator.device
         self._forwards = [member.loss() for member in members]
         self._programs, self._features = programs, features
-        self._compiled: dict[Any, _Compiled] = {}
-        self._tensors: dict[_Compiled, list[Tensor]] = {}
+        self._compiled: dict[Any, Compiled] = {}
+        self._tensors: dict[Compiled, list[Tensor]] = {}
         self._seen = Remembered()
         self._frozen: dict[int, frozenset[str]] = {}
         self._contents: dict[int, Hashable] = {}
-        self._files: dict[str, _Compiled] = {}
+        self._files: dict[str, Compiled] = {}
         self._shapes: dict[Any, Any] = {}
         self._modes: dict[int, bool] = {}
 
@@ -169,7 +150,7 @@ class Merged:
         return outcomes + [(self._single(m, batches, training), (m,)) for m in single]
 
     def _call(
-        self, compiled: _Compiled, batches: Sequence[Sequence[Tensor]], training: bool
+        self, compiled: Compiled, batches: Sequence[Sequence[Tensor]], training: bool
     ) -> list[Outcome]:
         function, members = compiled.function, compiled.members
         for member in dict.fromkeys(members[m] for m, _ in function.modules):
@@ -223,7 +204,7 @@ class Merged:
 
     def code(
         self, cluster: tuple[int, ...], batches: Sequence[Sequence[Tensor]], training: bool
-    ) -> tuple[_Compiled | None, tuple[int, ...]]:
+    ) -> tuple[Compiled | None, tuple[int, ...]]:
         """The code for inputs of these shapes, and the members that have none."""
         given = tuple(
             tuple((tuple(t.shape), t.dtype) for t in batches[s])
@@ -232,12 +213,12 @@ class Merged:
         key = (cluster, training, given)
         if key not in self._shapes:
             self._shapes[key] = self._plan(cluster, batches, training)
-        found: tuple[_Compiled | None, tuple[int, ...]] = self._shapes[key]
+        found: tuple[Compiled | None, tuple[int, ...]] = self._shapes[key]
         return found
 
     def _plan(
         self, cluster: tuple[int, ...], batches: Sequence[Sequence[Tensor]], training: bool
-    ) -> tuple[_Compiled | None, tuple[int, ...]]:
+    ) -> tuple[Compiled | None, tuple[int, ...]]:
         programs: dict[int, Program] = {}
         for member in cluster:
             if member in self.alone:
@@ -263,7 +244,7 @@ class Merged:
             self._check_whole(self._compiled[key], single, programs)
         return self._compiled[key], single
 
-    def _differ(self, made: _Compiled, batches: Sequence[Sequence[Tensor]], training: bool) -> bool:
+    def _differ(self, made: Compiled, batches: Sequence[Sequence[Tensor]], training: bool) -> bool:
         """Whether members of merged code get other bits than alone; from now on they run alone."""
         for member in made.members:
             self.store.write_back(member)
@@ -282,7 +263,7 @@ class Merged:
         return bool(found)
 
     def _check_whole(
-        self, made: _Compiled, single: Sequence[int], programs: Mapping[int, Program]
+        self, made: Compiled, single: Sequence[int], programs: Mapping[int, Program]
     ) -> None:
         """Refuse code that trains only some of what other code trains in one tensor."""
         felt = {
@@ -324,7 +305,7 @@ class Merged:
 
     def _written(
         self, members: tuple[int, ...], programs: Sequence[Program], training: bool
-    ) -> _Compiled:
+    ) -> Compiled:
         feeds = [self._feeds[member] for member in members]
         modules = [self._members[member].module for member in members]
         frozen = [self._frozen.get(member, frozenset()) for member in members]
@@ -337,7 +318,7 @@ class Merged:
             Need(need.form, tuple((members[m], path) for m, path in need.slots))
             for need in function.needs
         )
-        made = _Compiled(function, training, members, needs, compiled(function, modules))
+        made = Compiled(function, training, members, needs, callable_of(function, modules))
         self._files[made.call.__code__.co_filename] = made
         return made
 
@@ -374,26 +355,3 @@ def _within(place: Place, modules: Sequence[tuple[int, str]]) -> bool:
     return any(
         member == other and (not root or path.startswith(f"{root}.")) for other, root in modules
     )
-
-
-def compiled(function: Function, modules: Sequence[nn.Module]) -> FunctionType:
-    """The merged code as a function of ``(inputs, tensors, streams)``."""
-    file = f"<merged {next(_COUNTER)}>"
-    linecache.cache[file] = (len(function.source), None, function.source.splitlines(True), file)
-    names: dict[str, Any] = {
-        "torch": torch,
-        "F": functional,
-        "drawing": drawing,
-        "dropout_masks": dropout_masks,
-        "fan_out": fan_out,
-        "in_order": in_order,
-        "member_gradients": member_gradients,
-        "ordered": ordered,
-        "device": next((p.device for m in modules for p in m.parameters()), torch.device("cpu")),
-        **function.constants,
-    }
-    for number, module in enumerate(modules):
-        names[f"m{number}"] = module.get_submodule
-    exec(compile(function.source, file, "exec", dont_inherit=True), names)  # noqa: S102
-    made: FunctionType = names["forward"]
-    return made
