@@ -38,9 +38,9 @@ class Generated:
             home = sys.modules.get(kind.__module__)
             if home is not None and not hasattr(home, kind.__name__):
                 setattr(home, kind.__name__, kind)
-        if self.kept is None and (whole := adopted(self.source, model)) is not None:
-            return whole
         if self.kept is None:
+            if (whole := adopted(self.source, model)) is not None:
+                return whole
             with torch.random.fork_rng(devices=[]):
                 made = self.source.instantiate()
         else:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from nas_engine_graph.frontend.encode import NotEncodableError, encode, symbol_of
 from nas_engine_graph.frontend.hooks import hooks
+from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.parametrizations import (
     apply_parametrizations,
     parametrizations_of,
@@ -73,7 +74,7 @@ def _layer_class(plain: Any) -> Any:
             return None
         if cls is nn.Module or issubclass(cls, _CONTAINERS):
             return None
-        if cls.__module__.startswith("torch."):
+        if is_of_torch(cls):
             return cls
         if _changes_behaviour(cls):
             return None

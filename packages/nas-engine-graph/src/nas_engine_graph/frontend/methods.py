@@ -8,6 +8,8 @@ import textwrap
 from dataclasses import dataclass
 from functools import lru_cache
 
+from nas_engine_graph.frontend.names import is_of_torch
+
 __all__ = ["assigned", "raised"]
 
 
@@ -24,7 +26,7 @@ class _Method:
 def _methods(cls: type) -> dict[str, _Method]:
     found: dict[str, _Method] = {}
     for base in cls.__mro__:
-        if base.__module__.startswith("torch.") or base is object:
+        if is_of_torch(base) or base is object:
             continue
         for name, member in vars(base).items():
             function = member.fget if isinstance(member, property) else member

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from nas_engine_graph.frontend.methods import assigned, raised
+from nas_engine_graph.frontend.names import is_of_torch
 
 __all__ = ["has_simple_signature", "is_stand_in", "shadow"]
 
@@ -64,7 +65,7 @@ def shadow(module: nn.Module, whole: Callable[[nn.Module], bool]) -> nn.Module:
         twin.__dict__.update(original.__dict__)
         for name in ("_parameters", "_buffers"):
             twin.__dict__[name] = dict(original.__dict__[name])
-        if not type(original).__module__.startswith("torch."):
+        if not is_of_torch(type(original)):
             twin.__dict__["__constants__"] = _constants(original, written)
             twin.__dict__.update(__annotations__=_annotations(type(original)))
         twin.__dict__["_modules"] = {

@@ -14,6 +14,7 @@ from torch import nn
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.hooks import own_hooks
 from nas_engine_graph.frontend.layers import is_layer
+from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.parametrizations import has_parametrization
 
 __all__ = ["check_machinery", "pinned"]
@@ -54,7 +55,7 @@ def _overridden(cls: Any) -> str | None:
 
 def _of_torch(cls: type, name: str) -> bool:
     owner = next((base for base in cls.__mro__ if name in vars(base)), object)
-    return owner.__module__.startswith("torch.")
+    return is_of_torch(owner)
 
 
 def _flags(module: nn.Module) -> Iterator[tuple[str, bool, tuple[bool, ...]]]:

@@ -17,6 +17,7 @@ from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.conversion import check, is_whole, translated
 from nas_engine_graph.frontend.layers import is_layer
 from nas_engine_graph.frontend.members import assemble
+from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.places import located
 from nas_engine_graph.frontend.shadow import has_simple_signature
 from nas_engine_graph.frontend.world import Path, Tree, World
@@ -255,7 +256,7 @@ def _stands_alone(root: nn.Module) -> bool:
     stored: set[str] = set()
     try:
         for cls in {type(module) for module in modules}:
-            stored |= reading_of(cls).stored if not cls.__module__.startswith("torch.") else set()
+            stored |= reading_of(cls).stored if not is_of_torch(cls) else set()
     except UnreadableError:
         return False
     return not (stored and any(_holds(module, stored) for module in modules))
@@ -279,7 +280,7 @@ def _covers(module: nn.Module, method: str) -> bool:
     if "forward" in vars(module) or method in vars(module):
         return False
     cls = type(module)
-    return cls.__module__.startswith("torch.") or method in reading_of(cls).methods
+    return is_of_torch(cls) or method in reading_of(cls).methods
 
 
 def _sources(world: World, free: dict[str, Function]) -> dict[str, Callable[..., Any]] | None:

@@ -17,6 +17,7 @@ from typing import Any
 
 from torch import nn
 
+from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.memory.uses import Origin, Uses
 
 __all__ = ["Reading", "UnreadableError", "reading_of"]
@@ -137,7 +138,7 @@ def _variables(function: types.FunctionType, seen: set[Any]) -> Iterator[_Variab
     yield found
     for _, value in found.values():
         inner = inspect.unwrap(value) if callable(value) else value
-        if inspect.isfunction(inner) and not str(inner.__module__).startswith("torch."):
+        if inspect.isfunction(inner) and not is_of_torch(inner):
             yield from _variables(inner, seen)
 
 
