@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from nas_core.errors import nearest
@@ -12,7 +12,9 @@ from nas_core.errors import nearest
 if TYPE_CHECKING:
     from nas_search import ExperimentConfig
 
-__all__ = ["changed", "parse_overrides"]
+__all__ = ["changed", "parse_overrides", "set_option"]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _OPTIONS = {
     "execution_engine": "engine_options",
@@ -20,6 +22,18 @@ _OPTIONS = {
     "pruner": "pruner_options",
 }
 _SECTIONS = (*_OPTIONS.values(), "objectives", "observer_options", "strategy")
+
+
+def set_option(words: str) -> Callable[[F], F]:
+    """The option ``--set``; the command gets what it says as ``overrides``."""
+    return click.option(
+        "--set",
+        "overrides",
+        metavar="KEY=VALUE",
+        multiple=True,
+        callback=parse_overrides,
+        help=words,
+    )
 
 
 def parse_overrides(

@@ -18,7 +18,7 @@ from nas_cli.edge import explain
 from nas_cli.environment import plugins
 from nas_cli.exit_codes import ExitCode
 from nas_cli.locate import experiment_argument
-from nas_cli.overrides import changed, parse_overrides
+from nas_cli.overrides import changed, set_option
 
 if TYPE_CHECKING:
     from nas_search import Experiment
@@ -59,13 +59,8 @@ _MAY_CHANGE = (
 @click.option(
     "--directory", type=click.Path(file_okay=False), help="Where the experiment's folder goes."
 )
-@click.option(
-    "--set",
-    "overrides",
-    metavar="KEY=VALUE",
-    multiple=True,
-    callback=parse_overrides,
-    help="Change any key of the configuration. Another strategy.name, execution_engine, executor "
+@set_option(
+    "Change any key of the configuration. Another strategy.name, execution_engine, executor "
     "or pruner drops the options that the file gives to its own.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -94,14 +89,7 @@ def run(config: Path, overrides: dict[str, Any], as_json: bool, **options: Any) 
 @experiment_argument
 @click.option("--max-trials", type=click.IntRange(1), help="How many in all, from now on.")
 @click.option("--concurrency", type=click.IntRange(1), help="How many trials run at once.")
-@click.option(
-    "--set",
-    "overrides",
-    metavar="KEY=VALUE",
-    multiple=True,
-    callback=parse_overrides,
-    help=f"Change how it is run from now on: {', '.join(_MAY_CHANGE)}.",
-)
+@set_option(f"Change how it is run from now on: {', '.join(_MAY_CHANGE)}.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def resume(folder: Path, overrides: dict[str, Any], as_json: bool, **options: Any) -> None:
     """Go on with EXPERIMENT after an interruption, or to try more architectures.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from nas_cli.overrides import changed, parse_overrides
+from nas_cli.overrides import changed, set_option
 
 if TYPE_CHECKING:
     import torch
@@ -41,13 +41,8 @@ def subject_options(function: F) -> F:
     """TARGET and what says more about it, for a command."""
     for decorate in (
         click.option("--seed", type=int, default=0, show_default=True, help="Of the candidates."),
-        click.option(
-            "--set",
-            "overrides",
-            metavar="KEY=VALUE",
-            multiple=True,
-            callback=parse_overrides,
-            help="Change any key of the configuration, such as engine_options.memory=2GiB.",
+        set_option(
+            "Change any key of the configuration, such as engine_options.memory=2GiB.",
         ),
         click.option(
             "--evaluator",
