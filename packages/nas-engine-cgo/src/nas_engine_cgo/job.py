@@ -133,13 +133,12 @@ def _member(job: GraphJob) -> Member | str:
         device = pick_device(recipe.device)
         seed_all(candidate.seed)
         module = job.build().to(device)
-        if (reason := why_alone(recipe, module)) is not None:
-            return reason
+        stream = Stream(torch.Generator(device).manual_seed(candidate.seed))
+        member = Member(candidate, module, recipe, stream)
+        return why_alone(member) or member
     # The model and the recipe are anybody's: alone, it finds its own end.
     except (Exception, SystemExit) as error:  # noqa: BLE001
         return failure_text(error)
-    stream = Stream(torch.Generator(device).manual_seed(candidate.seed))
-    return Member(candidate, module, recipe, stream)
 
 
 @contextmanager

@@ -31,7 +31,7 @@ from nas_engine_cgo.train.scaling import Scales
 __all__ = ["Loop", "MemberError", "Options", "Prepared"]
 
 _FEW_PASSES = 8
-"""Batches to measure a member on, for which merged code is not worth what making it takes."""
+"""Batches for each trace to measure members on, for which merged code takes longer to make."""
 
 
 class MemberError(Exception):
@@ -224,7 +224,7 @@ class Loop:
         epochs = recipe.epochs if recipe.steps is None else math.ceil(recipe.steps / epoch)
         rounds = {"": math.ceil(epochs / recipe.validate_every)}
         passes = sum((count or 0) * rounds.get(name, 1) for name, count in counts.items())
-        return passes <= _FEW_PASSES
+        return passes * len(self.members) <= _FEW_PASSES * self.merged.kinds()
 
     def feed(self, member: int) -> Feed:
         """The data that a member is validated on, as it is given."""

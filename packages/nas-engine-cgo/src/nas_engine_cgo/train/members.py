@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -42,6 +43,11 @@ class Member:
     recipe: Recipe
     stream: Stream
 
+    @cached_property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """The one that the recipe makes for the module; it takes no steps."""
+        return self.recipe.make_optimizer(self.module)
+
     def loss(self) -> Callable[..., Tensor]:
         """What is done with a batch in training."""
         function = self.recipe.loss_function()
@@ -78,21 +84,21 @@ class Tutor:
             self.schedule.step()
 
 
-def why_alone(recipe: Recipe, module: nn.Module) -> str | None:
+def why_alone(member: Member) -> str | None:
     """Why a candidate can't be trained in one loop with others; None if it can."""
-    optimizer = recipe.make_optimizer(module)
+    optimizer = member.optimizer
     if type(optimizer) not in UPDATES:
         names = ", ".join(kind.__name__ for kind in UPDATES)
         return f"{type(optimizer).__name__} is none of {names}"
     for group in optimizer.param_groups:
         if group.get("capturable") or group.get("differentiable"):
             return "the optimiser is capturable or differentiable"
-        if recipe.precision == "float16" and group.get("dampening"):
+        if member.recipe.precision == "float16" and group.get("dampening"):
             return "with float16 first steps may be left out, after which dampening begins"
     if len({flags_of(optimizer, i) for i in range(len(optimizer.param_groups))}) > 1:
         return "the groups of the optimiser differ in more than numbers"
     known = {id(p) for group in optimizer.param_groups for p in group["params"]}
-    if any(id(p) not in known for p in module.parameters() if p.requires_grad):
+    if any(id(p) not in known for p in member.module.parameters() if p.requires_grad):
         return "the optimiser is given only some of the parameters"
     return None
 
@@ -101,11 +107,10 @@ def cohort_key(member: Member) -> Any:
     """What is equal for members that can be trained in one loop."""
     recipe = member.recipe
     fields = {name: value for name, value in vars(recipe).items() if name not in OWN}
-    optimizer = recipe.make_optimizer(member.module)
     shared = tuple((name, comparable(value)) for name, value in fields.items())
     moves = (recipe.schedule is None, recipe.schedule_every)
     devices = tuple(sorted({str(p.device) for p in member.module.parameters()}))
-    return shared, flags_of(optimizer), moves, devices
+    return shared, flags_of(member.optimizer), moves, devices
 
 
 def comparable(value: Any) -> Any:
@@ -125,8 +130,7 @@ def tutors_of(members: Sequence[Member], moves: int | None) -> list[Tutor]:
     """The optimisers and schedules of members; those that are told the same share one."""
     tutors: dict[Any, Tutor] = {}
     for number, member in enumerate(members):
-        recipe = member.recipe
-        optimizer = recipe.make_optimizer(member.module)
+        recipe, optimizer = member.recipe, member.optimizer
         key: Any = (
             comparable(recipe.optimizer), comparable(recipe.optimizer_options),
             comparable(recipe.schedule), comparable(recipe.schedule_options),

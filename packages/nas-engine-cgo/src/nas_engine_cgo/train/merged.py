@@ -106,6 +106,10 @@ class Merged:
                 found.append(None)
         return found
 
+    def kinds(self) -> int:
+        """How many members were traced for training: one of those that are alike."""
+        return len({id(p) for (_, training, _), p in self._programs.items() if training})
+
     def features(
         self, batch: Sequence[Tensor], other: Sequence[Tensor], samples: int, room: int
     ) -> Features | None:

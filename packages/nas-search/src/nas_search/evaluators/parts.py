@@ -162,6 +162,8 @@ def _called(
 
 
 def _check_options(part: str, factory: Callable[..., Any], options: Mapping[str, Any]) -> None:
+    if not options:
+        return
     parameters = inspect.signature(factory).parameters.values()
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return
