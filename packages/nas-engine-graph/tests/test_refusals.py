@@ -252,26 +252,37 @@ _local = own_gradient().apply
 class LoopsOverSlice(nn.Module):
     def __init__(self):
         super().__init__()
+        self.first = 1
+        self.layers = nn.ModuleList([nn.Linear(3, 3) for _ in range(3)])
+
+    def forward(self, x):
+        for layer in self.layers[self.first :]:
+            x = layer(x)
+        self.first = 2
+        return x
+
+
+class SharesVariable(nn.Module):
+    """TorchScript would call the last of all layers twice."""
+
+    def __init__(self):
+        super().__init__()
         self.layers = nn.ModuleList([nn.Linear(3, 3) for _ in range(3)])
 
     def forward(self, x):
         for layer in self.layers:
             x = layer(x)
-        for layer in self.layers[1:]:
+        rest = self.layers[:2]
+        for layer in rest:
             x = layer(x)
-        return x
-
-
-class AsksForType(nn.Module):
-    def forward(self, x):
-        return x.type()
+        return layer(x)
 
 
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (LoopsOverSlice, ["test_refusals.py:", "`self.layers[1:]`"]),
-        (AsksForType, ["test_refusals.py:", "'type'"]),
+        (SharesVariable, ["test_refusals.py:", "the variable of a loop over modules"]),
+        (LoopsOverSlice, ["test_refusals.py:", "`self.layers[self.first:]`"]),
         (hooked_unit, ["test_refusals.py:", "hook (forward_hooks)", "constructor", "'child'"]),
         (hooked_weight_of_unit, ["hook (weight: backward_hooks)", "'child'"]),
         (hooked_parametrization, ["test_refusals.py:", "hook (forward_hooks)", "'child'"]),

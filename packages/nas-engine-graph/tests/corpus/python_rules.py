@@ -140,3 +140,22 @@ class UnusualStrides(nn.Module):
 
     def forward(self, x):
         return self.turned, self.images * 2, self.wide, self.sliced, self.rows + x[0]
+
+
+@case(x(2, 3))
+class InOtherMethods(nn.Module):
+    """The rules are the same in methods and properties that forward comes to."""
+
+    def __init__(self):
+        super().__init__()
+        self.n, self.flag = 2, True
+
+    @property
+    def cubed(self) -> int:
+        return self.n**3
+
+    def joined(self, x):
+        return torch.full((2,), self.flag), self.n**2, x + self.cubed
+
+    def forward(self, x):
+        return self.joined(x), self.cubed, x.new_zeros(self.n**2)

@@ -269,3 +269,28 @@ class Deep(nn.Module):
     def forward(self, x):
         x = ((x + 1) * (x - 1) / (x * x + 1)) ** 2 - (-(x + 2)) * -x
         return (x > 0).float() * x.sigmoid().log().neg().exp()
+
+
+@case(x(2, 3))
+class KeptSizes(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.shape = torch.zeros(2, 3).shape
+        self.plain = (2, 3)
+
+    def forward(self, x):
+        x = x.view(self.shape)
+        if self.shape[0] > 2:
+            x = x + 1
+        joined = torch.Size([4]) + torch.Size([x.size(1)])
+        sizes = self.shape, self.shape[1:], x.shape[1:], torch.Size([1, 2]), joined
+        return x, sizes, (self.shape[0], self.shape[1]), self.plain, self.shape == x.shape
+
+
+@case(x(2, 3))
+class NamesOfTypes(nn.Module):
+    def forward(self, x):
+        whole = x.long()
+        if x.type() == "torch.FloatTensor":
+            whole = whole + 1
+        return whole.type(), x.mean().type(), x.type(torch.float64)

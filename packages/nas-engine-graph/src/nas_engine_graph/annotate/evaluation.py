@@ -21,6 +21,7 @@ from nas_engine_graph.ir import (
     Layout,
     MemoryFormat,
     Operator,
+    Size,
     Symbol,
 )
 
@@ -38,6 +39,8 @@ def constant(value: Constant) -> Any:
             return getattr(torch, name)
         case Device():
             return _META
+        case Size():
+            return torch.Size(value)
         case tuple():
             return tuple(map(constant, value))
         case _:

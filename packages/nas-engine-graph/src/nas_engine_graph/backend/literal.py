@@ -25,6 +25,7 @@ from nas_engine_graph.ir import (
     MemoryFormat,
     Normal,
     Parameter,
+    Size,
     Symbol,
 )
 from nas_engine_graph.ir.strides import compact
@@ -125,6 +126,8 @@ def literal(value: Any, imports: Imports) -> str:
             return _float(value)
         case complex():
             return f"complex({_float(value.real)}, {_float(value.imag)})"
+        case Size():
+            return f"torch.Size({literal(tuple(value), imports)})"
         case tuple():
             items = ", ".join(literal(item, imports) for item in value)
             return f"({items},)" if len(value) == 1 else f"({items})"

@@ -17,7 +17,7 @@ _BASE = 0x6E61_7300_0000
 _KINDS = (torch.dtype, torch.layout, torch.memory_format)
 _OBJECTS = sorted({v for v in vars(torch).values() if isinstance(v, _KINDS)}, key=repr)
 _FIRST_SIGN = _BASE + 0x1000
-_SIGNS = ("%", "**", "//", "|", "&", "^", "<<", ">>")
+_SIGNS = ("%", "**", "//", "|", "&", "^", "<<", ">>", "let", "size", "type")
 _CODES = {value: _BASE + index for index, value in enumerate(_OBJECTS)}
 
 
@@ -31,7 +31,7 @@ def code(value: Any) -> int | None:
 
 
 SIGNS = {sign: _FIRST_SIGN + index for index, sign in enumerate(_SIGNS)}
-"""The integers for the signs of assignments such as ``x |= y``."""
+"""The integers for the signs of assignments such as ``x |= y``, and for words of our own."""
 
 
 def sign_of(number: object) -> str | None:

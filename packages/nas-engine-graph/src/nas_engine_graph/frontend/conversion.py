@@ -174,7 +174,14 @@ def _methods(module: nn.Module) -> Any:
     recursion: Any = recursive
     if is_stand_in(module):
         return [recursion.make_stub_from_method(module, "forward")]
+    if type(module).forward is nn.Sequential.forward and not _all_callable(module):
+        return []  # It is only written down: nobody calls it.
     return recursion.infer_methods_to_compile(module)
+
+
+def _all_callable(module: nn.Module) -> bool:
+    forward: Any = nn.Module.forward
+    return all(type(child).forward is not forward for child in module.children())
 
 
 def _refusal(error: Exception, progress: Progress) -> UnsupportedModuleError:

@@ -17,7 +17,10 @@ from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.coded import SIGNS, code
 from nas_engine_graph.frontend.hiding import called, hidden, hide_flags, is_flag
 from nas_engine_graph.frontend.logic import as_branches, valued
+from nas_engine_graph.frontend.modules import module_at
 from nas_engine_graph.frontend.names import is_of_torch
+from nas_engine_graph.frontend.targets import unclear_loops, with_own_targets
+from nas_engine_graph.frontend.unrolled import unroll
 from nas_engine_graph.frontend.variables import Variables, name_of, variables_of
 
 __all__ = ["eagerly"]
@@ -90,20 +93,30 @@ class _Eager(ast.NodeTransformer):
                         f"a call of {name!r}, which TorchScript takes for Python's", node
                     )
                 return called(node, name)
-        if name_of(node.func) == "type" and not node.args and not _is_own(node.func):
-            raise self.refusal("a call of 'type', of which TorchScript makes a tensor", node)
+            case ast.Call(ast.Attribute(tensor, "type"), [], []) if not self.module(tensor):
+                # TorchScript makes a tensor of it.
+                text = ast.copy_location(ast.Name("str", ast.Load()), node)
+                node.func, node.args = text, [hidden(tensor, SIGNS["type"])]
+                return node
         hide_flags(node, self.variables, self.owner)
         if name_of(node.func) in _QUESTIONS and not node.args and not node.keywords:
             return ast.copy_location(ast.Constant(value=False), node)
         return node
 
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+        self.generic_visit(node)
+        match node:
+            case ast.Subscript(ast.Attribute(ast.Name("self"), name), ast.Slice()):
+                if isinstance(getattr(self.owner, name, None), torch.Size):
+                    return hidden(node, SIGNS["size"])
+        return node
+
     def visit_For(self, node: ast.For) -> ast.AST:
         for inner in ast.walk(node.iter):
             match inner:
-                case ast.Subscript(ast.Attribute(ast.Name("self"), name), ast.Slice()):
-                    if isinstance(getattr(self.owner, name, None), nn.Module):
-                        text = f"a loop over `{ast.unparse(inner)}`"
-                        raise self.refusal(f"{text}, which TorchScript reads wrongly", inner)
+                case ast.Subscript(value, ast.Slice()) if self.module(value) is not None:
+                    text = f"a loop over `{ast.unparse(inner)}`, whose bounds are not constant"
+                    raise self.refusal(text, inner)
         self.generic_visit(node)
         return node
 
@@ -156,6 +169,9 @@ class _Eager(ast.NodeTransformer):
             node.value = self.flag(node.value)
         return node
 
+    def module(self, node: ast.expr) -> nn.Module | None:
+        return module_at(node, self.owner) if isinstance(self.owner, nn.Module) else None
+
     def refusal(self, construct: str, node: ast.expr) -> UnsupportedModuleError:
         place = Place(self.place.file, self.place.line + node.lineno - 1)
         return UnsupportedModuleError(construct, place=place)
@@ -172,11 +188,6 @@ class _Eager(ast.NodeTransformer):
                 constant = name in getattr(self.owner, "__constants__", ())
                 return value if type(value) is int and constant else None
         return None
-
-
-def _is_own(function: ast.expr) -> bool:
-    """Whether it is a method of the module itself."""
-    return isinstance(function, ast.Attribute) and name_of(function.value) == "self"
 
 
 def _coded(value: Any, node: ast.expr) -> ast.expr:
@@ -222,9 +233,18 @@ def eagerly(function: Any, owner: Any, parsed: Any) -> Any:
     if is_of_torch(function):
         return parsed
     definition = parsed.ast.body[0]
-    anything = _returns_anything(function, definition)
     place = Place(parsed.filename or "", parsed.file_lineno)
-    _Eager(variables_of(function, parsed.ast), owner, parsed.ast, place).visit(parsed.ast)
+    variables = variables_of(function, parsed.ast)
+    if isinstance(owner, nn.Module):
+        with_own_targets(parsed.ast, owner)
+        unroll(parsed.ast, owner)
+    anything = _returns_anything(function, definition)
+    reading = _Eager(variables, owner, parsed.ast, place)
+    if isinstance(owner, nn.Module):
+        for loop in unclear_loops(parsed.ast, owner):
+            text = "a loop with the variable of a loop over modules, which is read afterwards"
+            raise reading.refusal(text, loop.iter)
+    reading.visit(parsed.ast)
     if anything:
         definition.returns = ast.copy_location(ast.Name("Any", ast.Load()), definition.args)
         ast.fix_missing_locations(definition)

@@ -20,6 +20,7 @@ from nas_engine_graph.ir import (
     Layout,
     MemoryFormat,
     Normal,
+    Size,
     Symbol,
 )
 
@@ -112,7 +113,7 @@ def encode(value: Any) -> Any:
         case torch.memory_format():
             return MemoryFormat(str(value).removeprefix("torch."))
         case torch.Size():
-            return tuple(value)
+            return Size(value)
         case tuple() if type(value) is tuple:
             return tuple(map(encode, value))
         case list():

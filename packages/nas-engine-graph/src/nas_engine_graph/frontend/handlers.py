@@ -14,8 +14,13 @@ from nas_engine_graph.frontend.encode import NotEncodableError, encode
 from nas_engine_graph.frontend.names import annotated
 from nas_engine_graph.frontend.places import unsupported
 from nas_engine_graph.frontend.sequences import hides, makes_tuple
-from nas_engine_graph.frontend.translate import Context, FunctionName, ModulePath, Translator
-from nas_engine_graph.ir import Builtin, Const, Read, Symbol, Write
+from nas_engine_graph.frontend.translate import (
+    Context,
+    FunctionName,
+    ModulePath,
+    Translator,
+)
+from nas_engine_graph.ir import Builtin, Call, Const, Read, Size, Symbol, Write
 
 __all__ = ["handle"]
 
@@ -58,7 +63,7 @@ def _literal(t: Translator, node: Any, content: Any) -> None:
 
 
 def _is_scalar(value: Any) -> bool:
-    if type(value) is tuple:
+    if type(value) in (tuple, torch.Size):
         return all(map(_is_scalar, value))
     return isinstance(value, _SCALARS)
 
@@ -82,6 +87,7 @@ def _get(t: Translator, node: Any) -> None:
             t.emit(node, Read(relative), hint=name)
     elif _is_scalar(content) and not t.world.is_written(name):
         t.meaning[value.unique()] = Const(encode(content))
+        t.inexact |= isinstance(content, torch.Size)  # Which TorchScript takes for a tuple.
     else:
         _note_attribute(t, owner, name, value)
         t.emit(node, Read(relative), hint=name)
@@ -141,7 +147,7 @@ def _tuple(t: Translator, node: Any) -> None:
 
 
 def _list(t: Translator, node: Any) -> None:
-    if hides(node) or subscripts.is_index(node) or views.is_dtype(t, node):
+    if hides(node) or subscripts.is_index(node) or views.is_dtype(t, node) or _is_fixed_size(node):
         return
     try:
         name = "tuple" if makes_tuple(node) else "list"
@@ -149,6 +155,24 @@ def _list(t: Translator, node: Any) -> None:
         (use,) = node.output().uses()  # The list itself has no place.
         raise unsupported(use.user, str(error), t.owner or ()) from error
     t.emit(node, Builtin(name), t.operands(node), hint="items")
+
+
+def _is_fixed_size(node: Any) -> bool:
+    """Whether a new list only holds the numbers of a ``torch.Size``."""
+    return (
+        node.kind() == "prim::ListConstruct"
+        and all(value.node().kind() == "prim::Constant" for value in node.inputs())
+        and [use.user.kind() for use in node.output().uses()] == ["aten::Size"]
+    )
+
+
+def _size(t: Translator, node: Any) -> None:
+    """``torch.Size`` of a list or tuple."""
+    source = next(iter(node.inputs())).node()
+    if _is_fixed_size(source):
+        t.alias(node, Const(Size(value.toIValue() for value in source.inputs())))
+        return
+    t.emit(node, Call("torch.Size"), t.operands(node), hint="size")
 
 
 def _dict(t: Translator, node: Any) -> None:
@@ -247,6 +271,7 @@ HANDLERS: dict[str, Callable[[Translator, Any], None]] = {
     "prim::Exit": _exit,
     "prim::EnumName": _enum,
     "prim::EnumValue": _enum,
+    "aten::Size": _size,
     "aten::index": subscripts.index,
     "aten::index_put_": subscripts.assign,
     "aten::copy_": subscripts.assign,

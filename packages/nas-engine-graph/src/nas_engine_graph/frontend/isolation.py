@@ -15,8 +15,10 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import MethodType
 from typing import Any
 
+import torch
 import torch._jit_internal as internal
 import torch.jit._recursive as recursive
 import torch.jit._state as state
@@ -24,7 +26,7 @@ import torch.jit.frontend
 from nas_core.errors import Place
 
 from nas_engine_graph.frontend.eager import eagerly
-from nas_engine_graph.frontend.methods import raised
+from nas_engine_graph.frontend.methods import literals, unrolls
 from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.variables import name_of
 
@@ -57,10 +59,14 @@ class Progress:
     Attributes:
         name: of the function that was read last.
         read: the functions of the user's, as they were read.
+        owners: a module for each of TorchScript's types of modules.
+        owner: the module whose properties are being read.
     """
 
     name: str = ""
     read: list[Any] = field(default_factory=list)
+    owners: list[tuple[Any, Any]] = field(default_factory=list)
+    owner: Any = None
 
     @property
     def place(self) -> Place | None:
@@ -72,14 +78,19 @@ class Progress:
         return None
 
 
+def _written_in(owner: Any) -> Iterator[Any]:
+    """What of the owner of a method becomes part of the source that is read."""
+    if isinstance(owner, torch.nn.Module):
+        yield from (repr(vars(owner).get(name)) for name in literals(type(owner)))
+        yield from (name for name, _ in owner.named_modules() if unrolls(type(owner)))
+
+
 def _eager_reading(parse: Callable[[Any], Any], progress: Progress) -> Callable[[Any], Any]:
     known: dict[tuple[Any, ...], Any] = {}
 
     def parse_eagerly(function: Any) -> Any:
-        owner = getattr(function, "__self__", None)
-        # What is raised to a power becomes part of the source that is read.
-        powers = [vars(owner).get(name) for name in raised(type(owner))] if owner else []
-        key = (getattr(function, "__func__", function), type(owner), *map(repr, powers))
+        owner = getattr(function, "__self__", progress.owner)
+        key = (getattr(function, "__func__", function), type(owner), *_written_in(owner))
         if key not in known:
             parsed = parse(function)
             progress.name = function.__name__
@@ -89,6 +100,37 @@ def _eager_reading(parse: Callable[[Any], Any], progress: Progress) -> Callable[
         return known[key]
 
     return parse_eagerly
+
+
+def _noting_owners(make: Callable[..., Any], progress: Progress) -> Callable[..., Any]:
+    def noting(module: Any, kind: Any, stubs: Any) -> Any:
+        progress.owners.append((kind, module))
+        return make(module, kind, stubs)
+
+    return noting
+
+
+def _bound(compiled: Callable[..., Any], progress: Progress) -> Callable[..., Any]:
+    """Methods that are called by others are read as methods of a module, too, not of its class."""
+
+    def bound(kind: Any, function: Any) -> Any:
+        owner = next((module for known, module in progress.owners if known is kind), None)
+        if owner is None or isinstance(function, MethodType):
+            return compiled(kind, function)
+        return compiled(kind, MethodType(function, owner))
+
+    return bound
+
+
+def _owned(stubs: Callable[[Any], Any], progress: Progress) -> Callable[[Any], Any]:
+    def owned(module: Any) -> Any:
+        progress.owner = module
+        try:
+            return stubs(module)
+        finally:
+            progress.owner = None
+
+    return owned
 
 
 def _overloads(find: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
@@ -110,38 +152,36 @@ def isolated() -> Iterator[Progress]:
         # What TorchScript says, itself or from a visitor of `ast`; what the user's code says is for
         # the user.
         warnings.filterwarnings("ignore", module=r"(torch(\.|$)|ast$)")
-        kept = (
-            recursive.concrete_type_store,
-            state._jit_caching_layer,
-            state._jit_function_overload_caching,
-            parser.parse_def,
-            internal.get_torchscript_modifier,
-            recursive.get_overload_annotations,
-            internal.get_closure,
-        )
         # Overloads are declared once per process, and forgotten when they are compiled.
         declared = {name: list(found) for name, found in internal._overloaded_fns.items()}
-        recursive.concrete_type_store = recursive.ConcreteTypeStore()
-        state._jit_caching_layer = weakref.WeakKeyDictionary()
-        state._jit_function_overload_caching = weakref.WeakKeyDictionary(kept[2])
-        recursive.get_overload_annotations = _overloads(kept[5])
-        internal.get_closure = _unwrapping(internal.get_closure)
-        parser.parse_def = _eager_reading(parser.parse_def, progress)
-        internal.get_torchscript_modifier = _ordinary(internal.get_torchscript_modifier)
+        replaced = list(_replacements(progress))
+        kept = [(home, name, getattr(home, name)) for home, name, _ in replaced]
+        for home, name, made in replaced:
+            setattr(home, name, made)
         try:
             yield progress
         finally:
-            (
-                recursive.concrete_type_store,
-                state._jit_caching_layer,
-                state._jit_function_overload_caching,
-                parser.parse_def,
-                internal.get_torchscript_modifier,
-                recursive.get_overload_annotations,
-                internal.get_closure,
-            ) = kept
+            for home, name, was in kept:
+                setattr(home, name, was)
             internal._overloaded_fns.clear()
             internal._overloaded_fns.update(declared)
+
+
+def _replacements(progress: Progress) -> Iterator[tuple[Any, str, Any]]:
+    """The caches and functions of TorchScript that are others inside."""
+    known = state._jit_function_overload_caching
+    yield recursive, "concrete_type_store", recursive.ConcreteTypeStore()
+    yield state, "_jit_caching_layer", weakref.WeakKeyDictionary()
+    yield state, "_jit_function_overload_caching", weakref.WeakKeyDictionary(known)
+    yield recursive, "get_overload_annotations", _overloads(recursive.get_overload_annotations)
+    yield internal, "get_closure", _unwrapping(internal.get_closure)
+    yield parser, "parse_def", _eager_reading(parser.parse_def, progress)
+    modifier = internal.get_torchscript_modifier
+    yield internal, "get_torchscript_modifier", _ordinary(modifier)
+    made = recursive.create_script_module_impl
+    yield recursive, "create_script_module_impl", _noting_owners(made, progress)
+    yield recursive, "compile_unbound_method", _bound(recursive.compile_unbound_method, progress)
+    yield recursive, "get_property_stubs", _owned(recursive.get_property_stubs, progress)
 
 
 def python_functions() -> dict[str, Callable[..., Any]]:

@@ -10,16 +10,24 @@ from functools import lru_cache
 
 from nas_engine_graph.frontend.names import is_of_torch
 
-__all__ = ["assigned", "raised"]
+__all__ = ["assigned", "literals", "unrolls"]
 
 
 @dataclass(frozen=True, slots=True)
 class _Method:
-    """The attributes that a method assigns, all that it mentions, and those beside a ``**``."""
+    """What a method does with attributes.
+
+    Attributes:
+        stored: those that it assigns.
+        mentioned: all of them.
+        literal: those whose numbers become part of the source: beside ``**`` and in bounds.
+        unrolled: whether there may be loops that are written out for each module of a list.
+    """
 
     stored: frozenset[str]
     mentioned: frozenset[str]
-    raised: frozenset[str]
+    literal: frozenset[str]
+    unrolled: bool
 
 
 @lru_cache(maxsize=4096)
@@ -36,29 +44,38 @@ def _methods(cls: type) -> dict[str, _Method]:
                 tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(function))))
             except (OSError, SyntaxError, TypeError):
                 continue
-            nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
-            stored = frozenset(node.attr for node in nodes if isinstance(node.ctx, ast.Store))
-            powers = (
-                node for node in ast.walk(tree) if isinstance(node, ast.BinOp | ast.AugAssign)
-            )
-            method = _Method(
-                stored,
-                frozenset(node.attr for node in nodes),
-                frozenset(
-                    inner.attr
-                    for power in powers
-                    if isinstance(power.op, ast.Pow)
-                    for inner in ast.walk(power)
-                    if isinstance(inner, ast.Attribute)
-                ),
-            )
-            found.setdefault(name, method)
+            found.setdefault(name, _method(tree))
     return found
 
 
-def raised(cls: type) -> list[str]:
-    """The attributes that some method raises to a power, or to the power of which."""
-    return sorted({name for method in _methods(cls).values() for name in method.raised})
+def _method(tree: ast.AST) -> _Method:
+    nodes = list(ast.walk(tree))
+    attributes = [node for node in nodes if isinstance(node, ast.Attribute)]
+    powers = (node for node in nodes if isinstance(node, ast.BinOp | ast.AugAssign))
+    literal = [node for node in powers if isinstance(node.op, ast.Pow)]
+    bounds = [node for node in nodes if isinstance(node, ast.Slice)]
+    iterated = [n.iter for n in nodes if isinstance(n, ast.For | ast.comprehension)]
+    return _Method(
+        frozenset(node.attr for node in attributes if isinstance(node.ctx, ast.Store)),
+        frozenset(node.attr for node in attributes),
+        frozenset(
+            inner.attr
+            for node in (*literal, *bounds)
+            for inner in ast.walk(node)
+            if isinstance(inner, ast.Attribute)
+        ),
+        bool(bounds) or not all(isinstance(i, ast.Name | ast.Attribute) for i in iterated),
+    )
+
+
+def literals(cls: type) -> list[str]:
+    """The attributes whose numbers become part of the source of some method."""
+    return sorted({name for method in _methods(cls).values() for name in method.literal})
+
+
+def unrolls(cls: type) -> bool:
+    """Whether the source of some method may depend on the lists of modules of an instance."""
+    return any(method.unrolled for method in _methods(cls).values())
 
 
 def assigned(classes: set[type]) -> frozenset[str]:

@@ -13,15 +13,27 @@ from nas_engine_graph.frontend.places import unsupported
 from nas_engine_graph.frontend.schema import Schema, schema_of
 from nas_engine_graph.frontend.sequences import (
     augmented,
+    code_of,
     hidden,
     is_float,
     is_implied,
     is_tuple,
+    is_type,
     is_view,
     wanted_as,
 )
 from nas_engine_graph.frontend.translate import Translator
-from nas_engine_graph.ir import Builtin, Call, Const, Operand, Operation, Operator, Ref, key
+from nas_engine_graph.ir import (
+    Builtin,
+    Call,
+    Const,
+    Operand,
+    Operation,
+    Operator,
+    Ref,
+    Size,
+    key,
+)
 
 __all__ = ["operator"]
 
@@ -133,9 +145,12 @@ def _folded(function: Callable[..., Any] | None, operands: Sequence[Operand]) ->
         return None
     values = [o.value for o in operands if isinstance(o, Const)]
     try:
-        return Const(function(*values))
+        found = function(*values)
     except (ArithmeticError, TypeError, ValueError, IndexError):
         return None
+    if isinstance(found, tuple) and any(isinstance(value, Size) for value in values):
+        return None  # It may be a size again.
+    return Const(found)
 
 
 def operator(t: Translator, node: Any) -> None:
@@ -144,10 +159,13 @@ def operator(t: Translator, node: Any) -> None:
     if schema is None:
         raise unsupported(node, f"TorchScript's {node.kind()}", t.owner or ())
     if (source := hidden(node)) is not None:
-        t.alias(node, t.operand(source, 0))
+        t.alias(node, _shown(t, node, source))
         return
     if is_float(node):
         _float(t, node)
+        return
+    if is_type(node):
+        t.emit(node, Builtin("method.type"), t.operands(node), hint="type")
         return
     operands = t.operands(node)
     if (sign := augmented(node)) is not None:
@@ -167,6 +185,14 @@ def operator(t: Translator, node: Any) -> None:
         _emit_packed(t, node, operation, positional, keywords)
         return
     t.emit(node, operation, positional, keywords, hint=_hint(schema))
+
+
+def _shown(t: Translator, node: Any, source: Any) -> Operand:
+    """The item of a list that only hides it; of a size that TorchScript took for a tuple."""
+    item = t.operand(source, 0)
+    if code_of(node) == "size" and isinstance(item, Const) and isinstance(item.value, tuple):
+        return Const(Size(item.value))
+    return item
 
 
 def _known(

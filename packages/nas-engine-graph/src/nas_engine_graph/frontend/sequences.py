@@ -11,11 +11,13 @@ from nas_engine_graph.frontend.schema import schema_of
 
 __all__ = [
     "augmented",
+    "code_of",
     "hidden",
     "hides",
     "is_float",
     "is_implied",
     "is_tuple",
+    "is_type",
     "is_view",
     "makes_tuple",
     "wanted_as",
@@ -37,6 +39,8 @@ def is_tuple(value: Any) -> bool:
     """Whether Python certainly has a tuple, such as a size, where TorchScript has this list."""
     node = value.node()
     kind, inputs = node.kind(), list(node.inputs())
+    if kind == "aten::Size":
+        return True
     if kind == "prim::ListConstruct":
         return makes_tuple(node)
     if kind in ("aten::add", "aten::add_"):
@@ -119,8 +123,12 @@ def hides(node: Any) -> bool:
     user = uses[0].user
     if user.kind() != "aten::__getitem__" or uses[0].offset != 0:
         return False
-    index = list(user.inputs())[1].toIValue()
-    return index == 0 or sign_of(index) is not None
+    return list(user.inputs())[1].toIValue() == 0 or code_of(user) is not None
+
+
+def code_of(node: Any) -> str | None:
+    """What ``eager`` has written as the index of a list that hides its one item."""
+    return sign_of(list(node.inputs())[1].toIValue())
 
 
 def hidden(node: Any) -> Any | None:
@@ -138,7 +146,7 @@ def augmented(node: Any) -> str | None:
     second = list(node.inputs())[1].node()
     if is_implied(second):
         second = next(iter(second.inputs())).node()
-    return None if hidden(second) is None else sign_of(list(second.inputs())[1].toIValue())
+    return None if hidden(second) is None else code_of(second)
 
 
 def is_implied(node: Any) -> bool:
@@ -159,6 +167,14 @@ def is_float(node: Any) -> bool:
         and hidden(list(node.inputs())[1].node()) is not None
         and augmented(node) is None
     )
+
+
+def is_type(node: Any) -> bool:
+    """Whether the node is what ``eager`` makes of ``x.type()``."""
+    if node.kind() != "aten::str":
+        return False
+    source = next(iter(node.inputs())).node()
+    return hidden(source) is not None and code_of(source) == "type"
 
 
 def is_view(node: Any) -> bool:

@@ -16,7 +16,7 @@ from typing import Any, get_type_hints
 import torch
 from torch import Tensor, nn
 
-from nas_engine_graph.frontend.methods import assigned, raised
+from nas_engine_graph.frontend.methods import assigned, literals
 from nas_engine_graph.frontend.names import is_of_torch
 
 __all__ = ["has_simple_signature", "is_stand_in", "shadow"]
@@ -37,7 +37,7 @@ def _constants(module: nn.Module, written: frozenset[str]) -> list[str]:
         for name, value in vars(module).items()
         if type(value) in _FLAGS and not name.startswith("_") and name != "training"
     ]
-    flags += [name for name in raised(type(module)) if type(vars(module).get(name)) is int]
+    flags += [name for name in literals(type(module)) if type(vars(module).get(name)) is int]
     return [*declared, *(f for f in flags if f not in written and f not in declared)]
 
 

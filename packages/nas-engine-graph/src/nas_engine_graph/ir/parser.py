@@ -49,6 +49,7 @@ from nas_engine_graph.ir.value import (
     Normal,
     Operand,
     Ref,
+    Size,
     Symbol,
 )
 
@@ -68,7 +69,7 @@ _WORDS: dict[str, Any] = {
 }
 _RECORDS: dict[str, Callable[..., Any]] = {
     "Symbol": Symbol, "Dtype": Dtype, "Device": Device, "Layout": Layout,
-    "MemoryFormat": MemoryFormat, "complex": complex, "Fill": Fill, "Normal": Normal,
+    "MemoryFormat": MemoryFormat, "complex": complex, "Size": Size, "Fill": Fill, "Normal": Normal,
     "Data": lambda dtype, shape, content: Data(
         dtype, shape, b"" if content == "empty" else bytes.fromhex(content)
     ),

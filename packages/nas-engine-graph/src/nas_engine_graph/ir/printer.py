@@ -46,6 +46,7 @@ from nas_engine_graph.ir.value import (
     Normal,
     Operand,
     Ref,
+    Size,
     Symbol,
 )
 
@@ -71,6 +72,8 @@ def value_text(value: Any) -> str:
             return f"Data({json.dumps(dtype)}, {value_text(shape)}, {content.hex() or 'empty'!r})"
         case Layer():
             return _layer(value)
+        case Size():
+            return f"Size({value_text(tuple(value))})"
         case tuple():
             items = ", ".join(map(value_text, value))
             return f"({items},)" if len(value) == 1 else f"({items})"

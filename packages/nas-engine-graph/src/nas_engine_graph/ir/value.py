@@ -20,6 +20,7 @@ __all__ = [
     "Normal",
     "Operand",
     "Ref",
+    "Size",
     "Symbol",
     "TensorType",
     "key",
@@ -61,6 +62,12 @@ class MemoryFormat:
     name: str
 
 
+class Size(tuple[int, ...]):
+    """A ``torch.Size``, which is not equal to a plain tuple: ``Size((2, 3))``."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class TensorType:
     """Element type and shape of a tensor, ``None`` for a size that is not known.
@@ -90,6 +97,8 @@ def key(value: Any) -> Any:
     (False, False, True)
     """
     match value:
+        case Size():
+            return ("Size", *value)
         case tuple():
             return ("tuple", *map(key, value))
         case list():

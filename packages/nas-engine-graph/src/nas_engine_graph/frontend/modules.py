@@ -1,0 +1,199 @@
+"""The modules that expressions of the source certainly are: ``self.blocks[0].head``."""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import nn
+
+from nas_engine_graph.frontend.names import is_of_torch
+
+__all__ = ["Items", "is_misread", "items_of", "module_at"]
+
+_LISTS: tuple[type[nn.Module], ...] = (nn.ModuleList, nn.Sequential)
+_ARITHMETIC: dict[type[ast.operator], Callable[[int, int], int]] = {
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """What an expression has one after the other, each as an expression.
+
+    Attributes:
+        kind: what Python makes of the whole: ``ModuleList``, ``Sequential``, ``list``, ``view``,
+            ``iterator``.
+        items: modules, or tuples with modules.
+    """
+
+    kind: str
+    items: tuple[ast.expr, ...]
+
+
+def module_at(node: ast.expr, owner: nn.Module) -> nn.Module | None:
+    """The module that an expression of a method of ``owner`` is, if that is certain."""
+    match node:
+        case ast.Name("self"):
+            return owner
+        case ast.Attribute(value, name) if (parent := module_at(value, owner)) is not None:
+            return parent._modules.get(name)
+        case ast.Subscript(value, ast.Constant(key)):
+            parent = module_at(value, owner)
+            if isinstance(parent, nn.ModuleDict):
+                return parent._modules.get(str(key))
+            names = list(parent._modules) if isinstance(parent, _LISTS) else []
+            if isinstance(key, int) and -len(names) <= key < len(names) and parent is not None:
+                return parent._modules[names[key]]
+    return None
+
+
+def items_of(node: ast.expr, owner: nn.Module) -> Items | None:
+    """What an expression has one after the other, if these certainly are modules."""
+    match node:
+        case ast.Subscript(value, ast.Slice() as bounds):
+            return _sliced(items_of(value, owner), _bounds(bounds, owner))
+        case ast.BinOp(left, ast.Add(), right):
+            first, second = items_of(left, owner), items_of(right, owner)
+            if first is None or second is None or first.kind != second.kind:
+                return None
+            return Items(first.kind, first.items + second.items)
+        case ast.Call(ast.Name(name), arguments, []) if name in _FUNCTIONS:
+            return _FUNCTIONS[name](arguments, owner)
+        case ast.Call(ast.Attribute(value, "values" | "items" as name), [], []):
+            return _of_dict(value, name, owner)
+        case ast.List(elements) | ast.Tuple(elements) if elements:
+            fits = all(module_at(e, owner) or items_of(e, owner) for e in elements)
+            return Items("list", tuple(elements)) if fits else None
+    return _of_list(node, owner)
+
+
+def is_misread(node: ast.AST, owner: nn.Module) -> bool:
+    """Whether TorchScript makes something else of an expression that has modules as items."""
+    for inner in ast.walk(node):
+        match inner:
+            case (
+                ast.Subscript(_, ast.Slice())
+                | ast.BinOp(_, ast.Add())
+                | ast.Call(ast.Name("list" | "reversed"))
+                | ast.List()
+                | ast.Tuple()
+            ):
+                if items_of(inner, owner) is not None:
+                    return True
+    return False
+
+
+def _of_list(node: ast.expr, owner: nn.Module) -> Items | None:
+    module = module_at(node, owner)
+    for kind in _LISTS:
+        if isinstance(module, kind) and _is_plain(type(module), kind):
+            called = getattr(type(module), "forward", None) is nn.Sequential.forward
+            items = tuple(map(_item(node), range(len(module._modules))))
+            return Items("Sequential" if called else "ModuleList", items)
+    return None
+
+
+def _is_plain(cls: type, kind: type) -> bool:
+    """Whether a slice of the module is made and read as one of ``kind``."""
+    names = ("__init__", "__getitem__", "__iter__")
+    return all(getattr(cls, name) is getattr(kind, name) for name in names)
+
+
+def _of_dict(node: ast.expr, view: str, owner: nn.Module) -> Items | None:
+    module = module_at(node, owner)
+    if not isinstance(module, nn.ModuleDict) or not is_of_torch(type(module)):
+        return None
+    item = _item(node)
+    if view == "values":
+        return Items("view", tuple(map(item, module._modules)))
+    return Items("view", tuple(_pair(ast.Constant(k), item(k), node) for k in module._modules))
+
+
+def _item(node: ast.expr) -> Callable[[int | str], ast.expr]:
+    """How to write an item of what an expression is."""
+
+    def item(key: int | str) -> ast.expr:
+        index = ast.copy_location(ast.Constant(key), node)
+        return ast.copy_location(ast.Subscript(node, index, ast.Load()), node)
+
+    return item
+
+
+def _pair(first: ast.expr, second: ast.expr, node: ast.expr) -> ast.expr:
+    items = [ast.copy_location(first, node), second]
+    return ast.copy_location(ast.Tuple(items, ast.Load()), node)
+
+
+def _sliced(whole: Items | None, part: slice | None) -> Items | None:
+    if whole is None or part is None or whole.kind in ("view", "iterator"):
+        return None
+    return Items(whole.kind, whole.items[part])
+
+
+def _list(arguments: list[ast.expr], owner: nn.Module) -> Items | None:
+    found = items_of(arguments[0], owner) if len(arguments) == 1 else None
+    return None if found is None else Items("list", found.items)
+
+
+def _reversed(arguments: list[ast.expr], owner: nn.Module) -> Items | None:
+    found = items_of(arguments[0], owner) if len(arguments) == 1 else None
+    if found is None or found.kind == "iterator":
+        return None
+    return Items("iterator", found.items[::-1])
+
+
+def _enumerate(arguments: list[ast.expr], owner: nn.Module) -> Items | None:
+    if not 1 <= len(arguments) <= 2 or (found := items_of(arguments[0], owner)) is None:
+        return None
+    try:
+        first = _number(arguments[1], owner) if len(arguments) == 2 else 0
+    except LookupError:
+        return None
+    pairs = (_pair(ast.Constant(i), e, e) for i, e in enumerate(found.items, first or 0))
+    return Items("iterator", tuple(pairs))
+
+
+def _zip(arguments: list[ast.expr], owner: nn.Module) -> Items | None:
+    found = [items.items for a in arguments if (items := items_of(a, owner)) is not None]
+    if not found or len(found) < len(arguments):
+        return None
+    rows = (ast.Tuple(list(row), ast.Load()) for row in zip(*found, strict=False))
+    return Items("iterator", tuple(ast.copy_location(row, arguments[0]) for row in rows))
+
+
+_FUNCTIONS = {"list": _list, "reversed": _reversed, "enumerate": _enumerate, "zip": _zip}
+
+
+def _bounds(node: ast.Slice, owner: nn.Module) -> slice | None:
+    try:
+        return slice(*(_number(bound, owner) for bound in (node.lower, node.upper, node.step)))
+    except LookupError:
+        return None
+
+
+def _number(node: ast.expr | None, owner: nn.Module) -> int | None:
+    """The integer that an expression always is.
+
+    Raises:
+        LookupError: it may not be one, or another one later.
+    """
+    match node:
+        case None | ast.Constant(None):
+            return None
+        case ast.Constant(value) if type(value) is int:
+            return value
+        case ast.UnaryOp(ast.USub(), operand) if (number := _number(operand, owner)) is not None:
+            return -number
+        case ast.BinOp(left, sign, right) if (act := _ARITHMETIC.get(type(sign))) is not None:
+            first, second = _number(left, owner), _number(right, owner)
+            if first is not None and second is not None:
+                return act(first, second)
+        case ast.Call(ast.Name("len"), [value], []) if found := items_of(value, owner):
+            return len(found.items)
+        case ast.Attribute(ast.Name("self"), name) if name in getattr(owner, "__constants__", ()):
+            if type(value := getattr(owner, name, None)) is int:
+                return value
+    raise LookupError(ast.dump(node))

@@ -1,0 +1,188 @@
+"""Slices of lists of modules, and what is iterated together with them."""
+
+import torch
+from torch import nn
+
+from corpus.case import case, x
+
+
+class Times(nn.Module):
+    """Not commutative: another order gives another result."""
+
+    def __init__(self, factor: float):
+        super().__init__()
+        self.factor = nn.Parameter(torch.tensor(factor))
+
+    def forward(self, x):
+        return x * self.factor + 1
+
+
+def times(count: int) -> list[nn.Module]:
+    return [Times(0.5 + index / 4) for index in range(count)]
+
+
+@case(x(2, 3))
+class Slices(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = 2
+        self.layers = nn.ModuleList(times(5))
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x)
+        for layer in self.layers[1:]:
+            x = layer(x)
+        for layer in self.layers[:-1]:
+            x = layer(x)
+        for layer in self.layers[::2]:
+            x = layer(x)
+        for layer in self.layers[::-1]:
+            x = layer(x)
+        for layer in self.layers[3:0:-2]:
+            x = layer(x)
+        for layer in self.layers[self.first :]:
+            x = layer(x)
+        for layer in self.layers[: len(self.layers) - 1]:
+            x = layer(x)
+        for layer in self.layers[9:]:
+            x = layer(x)
+        return x
+
+
+@case(x(2, 3))
+class SlicesTogether(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList(times(4))
+        self.first, self.second = times(2)
+
+    def forward(self, x):
+        for i, layer in enumerate(self.layers[1:]):
+            x = layer(x) + i
+        for i, layer in enumerate(self.layers[:-1], 1):
+            x = layer(x) + i
+        for a, b in zip(self.layers[:-1], self.layers[1:]):
+            x = a(x) + b(x)
+        for i, (a, b) in enumerate(zip(self.layers, self.layers[1:])):
+            x = a(x) - b(x) * i
+        for layer in reversed(self.layers):
+            x = layer(x)
+        for layer in reversed(self.layers[1:]):
+            x = layer(x)
+        for layer in list(self.layers)[1:]:
+            x = layer(x)
+        for layer in self.layers[2:] + self.layers[:1]:
+            x = layer(x)
+        for layer in (self.second, self.first):
+            x = layer(x)
+        for a, b in [(self.first, self.layers[0]), (self.second, self.layers[1])]:
+            x = a(x) + b(x)
+        xs = [layer(x) for layer in self.layers[2:]]
+        return xs, self.layers[1:][0](x), len(self.layers[2:])
+
+
+@case(x(2, 3))
+class SlicesOfSequential(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(3, 3), nn.ReLU(), *times(2), nn.Linear(3, 3))
+
+    def forward(self, x):
+        x = self.layers[1:](x)
+        for layer in self.layers[::2]:
+            x = layer(x)
+        return self.layers[:2](x), self.layers[4:][0](x)
+
+
+@case(x(2, 3))
+class DictViewsOfModules(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleDict(dict(zip("abc", times(3), strict=True)))
+
+    def forward(self, x):
+        for name, layer in self.layers.items():
+            x = layer(x) + len(name)
+        for layer in list(self.layers.values())[1:]:
+            x = layer(x)
+        for layer in reversed(self.layers.values()):
+            x = layer(x)
+        for i, (name, layer) in enumerate(list(self.layers.items())[:2]):
+            x = layer(x) * i + len(name)
+        return x
+
+
+@case(x(2, 3))
+class SlicesOfInnerLists(nn.Module):
+    """TorchScript calls the last of ``layers`` again and again."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList(times(2))
+        self.stages = nn.ModuleList([nn.ModuleList(times(3)) for _ in range(2)])
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x)
+        for stage in self.stages:
+            for layer in stage[1:]:
+                x = layer(x)
+        for layer in self.stages[0][1:]:
+            x = layer(x)
+        return x
+
+
+class Chain(nn.Module):
+    def __init__(self, count: int):
+        super().__init__()
+        self.layers = nn.ModuleList(times(count))
+
+    def tail(self, x):
+        for layer in self.layers[1:]:
+            x = layer(x)
+        return x
+
+    def forward(self, x):
+        return self.tail(x)
+
+
+@case(x(2, 3))
+class SlicesOfOtherLengths(nn.Module):
+    """One class, whose source means something else in each instance."""
+
+    def __init__(self):
+        super().__init__()
+        self.short, self.long, self.none = Chain(2), Chain(4), Chain(0)
+
+    def forward(self, x):
+        return self.short(x) + self.long(x) + self.none(x)
+
+
+@case(x(2, 3))
+class OneVariable(nn.Module):
+    """A variable that is a module first, and a tensor later."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList(times(2))
+
+    def forward(self, x):
+        for item in self.layers:
+            x = item(x)
+        for item in [x, x + 1]:
+            x = x + item
+        return x
+
+
+class SumsTail(nn.Sequential):
+    def forward(self, x):
+        total = x
+        for layer in self[1:]:
+            total = total + layer(x)
+        return total
+
+
+@case(x(2, 3))
+def SlicesOfItself():
+    return SumsTail(*times(3))
