@@ -1,6 +1,9 @@
 """What a change must pass: `nox` runs it all, `nox -s core` one part, `nox --list` names them."""
 
 import os
+import subprocess
+import sys
+from ast import literal_eval
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -11,7 +14,7 @@ import nox
 from nox.project import dependency_groups, load_toml
 from packaging.requirements import Requirement
 
-nox.options.default_venv_backend = "virtualenv"
+nox.options.default_venv_backend = "uv|virtualenv"  # uv links torch, where pip copies it
 nox.options.reuse_venv = "yes"
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # torch takes seconds to compile: once is enough
 
@@ -25,6 +28,13 @@ PAGES = (  # of the site, in the folders in which they lie, so that links lead o
     *("examples/**/*.md", "packages/*/*.md"),
 )
 EVERYTHING = ROOT / ".nox" / "everything" / "bin"  # torch is large: four sessions share this one
+UV = {  # what it calls the settings of pip that say where packages are
+    "cert": "SSL_CERT_FILE",
+    "extra-index-url": "UV_INDEX",
+    "find-links": "UV_FIND_LINKS",
+    "index-url": "UV_DEFAULT_INDEX",
+    "trusted-host": "UV_INSECURE_HOST",
+}
 SPREAD = ("--numprocesses=auto", "--dist=worksteal")  # a test process for each core,
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}  # with one thread of torch
 
@@ -58,9 +68,22 @@ def siblings(package: str) -> set[str]:
     return {package}.union(*map(siblings, direct))
 
 
+def where_pip_looks() -> dict[str, str]:
+    """Tell uv, which does not read pip's configuration, where that says packages are."""
+    command = (sys.executable, "-m", "pip", "config", "list")
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603
+    told = {}
+    for line in done.stdout.splitlines():  # such as global.find-links='/wheels https://host/wheels'
+        name, _, value = line.partition("=")
+        if variable := UV.get(name.rpartition(".")[2]):
+            between = "," if variable == "UV_FIND_LINKS" else " "
+            told[variable] = between.join(literal_eval(value).split())
+    return {"UV_INDEX_STRATEGY": "unsafe-best-match", **told, **os.environ}  # pip's strategy
+
+
 def install(session: nox.Session, *arguments: str) -> None:
-    """Install with pip, which compiles nothing now that may never be imported."""
-    session.install("--no-compile", *arguments)
+    """Install with uv, or pip without it, and compile nothing now that may never be imported."""
+    session.install("--no-compile", *arguments, env=where_pip_looks())
 
 
 def install_editable(session: nox.Session, packages: set[str], *others: str) -> None:
@@ -144,16 +167,17 @@ def demo(session: nox.Session) -> None:
 def build(session: nox.Session) -> None:
     """Build each package, and use wheels, then sdists, where nothing else is installed."""
     install(session, "-c", "constraints.txt", *dependency_groups(TOOLS, "build"))
+    where, pins = where_pip_looks(), ("-b", "constraints.txt")
     with TemporaryDirectory() as folder:
-        dist, clean = Path(folder, "dist"), Path(folder, "clean", "bin")
+        dist, clean = Path(folder, "dist"), Path(folder, "clean")
         for package in PACKAGES:
-            with session.chdir(ROOT / "packages" / package):
-                session.run("hatch", "build", "-t", "sdist", "-t", "wheel", dist)
-        session.run("virtualenv", "--quiet", clean.parent)
-        pip = (str(clean / "pip"), "install", "--quiet", "--no-compile", "-c", "constraints.txt")
+            to = ("--quiet", "--out-dir", dist, *pins)
+            session.run("uv", "build", f"packages/{package}", *to, env=where)
+        session.run("uv", "venv", "--quiet", clean)
+        into = ("--quiet", "--python", clean, "-c", "constraints.txt", *pins)
         for kind in ("*.whl", "*.tar.gz"):
-            session.run(*pip, "pytest", *map(str, dist.glob(kind)), external=True)
-            session.run(clean / "pytest", "tests/test_installed.py", external=True)
+            session.run("uv", "pip", "install", *into, "pytest", *dist.glob(kind), env=where)
+            session.run(clean / "bin" / "pytest", "tests/test_installed.py", external=True)
 
 
 @nox.session(default=False)
