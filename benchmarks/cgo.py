@@ -56,7 +56,11 @@ class Contest:
         self.workload: Workload = WORKLOADS[name]
         self.numbers = range(self.workload.count)
         self.channels_last = self._faster_in_channels_last()
-        self.planned = {} if self.workload.whole else {e: self._jobs(e) for e in ("graph", "cgo")}
+        self.planned: dict[str, Sequence[nas.Job]] = {}
+        self.halves: list[bytes] = []
+        if not self.workload.whole:
+            self.planned = {engine: self._jobs(engine) for engine in ("graph", "cgo")}
+            self.halves = self._pickled_halves()
 
     def ways(self) -> dict[str, Callable[[], object]]:
         """Give the name of each way, and the way."""
@@ -66,11 +70,10 @@ class Contest:
             "by hand, two processes": self._two_processes,
             "graph": partial(self._engine, "graph"),
             "cgo": partial(self._engine, "cgo"),
+            "cgo, two processes": self._cgo_in_two_processes,
         }
         if self.name in ("heads8", "heads32"):
             found["by hand, tuned, features cached"] = self._cached
-        if self.workload.whole:
-            found["cgo, two processes"] = self._cgo_in_two_processes
         return found
 
     def _default(self) -> object:
@@ -100,14 +103,14 @@ class Contest:
         return None
 
     def _cgo_in_two_processes(self) -> object:
-        chosen = self.workload.candidates()
-        half = len(chosen) // 2
-        futures = [
-            self.workers.submit(by_hand.run_pickled, cloudpickle.dumps(job))
-            for part in (chosen[:half], chosen[half:])
-            for job in self._jobs("cgo", part)
-        ]
+        jobs = self.halves or self._pickled_halves()
+        futures = [self.workers.submit(by_hand.run_pickled, job) for job in jobs]
         return [check(future.result()) for future in futures]
+
+    def _pickled_halves(self) -> list[bytes]:
+        chosen = self.workload.candidates()
+        halves = chosen[: len(chosen) // 2], chosen[len(chosen) // 2 :]
+        return [cloudpickle.dumps(job) for half in halves for job in self._jobs("cgo", half)]
 
     def _jobs(self, engine: str, chosen: Sequence[nas.Candidate] = ()) -> Sequence[nas.Job]:
         made = self.workload.space()

@@ -191,7 +191,7 @@ class Workload:
         batch: the size of a batch.
         steps: how many optimiser steps each takes.
         noise: what is added to each input whenever it is read.
-        whole: whether planning is part of what is timed, and two processes of cgo are compared.
+        whole: whether planning is part of what is timed.
         never_below: whether it stands for what merging can't make faster.
     """
 

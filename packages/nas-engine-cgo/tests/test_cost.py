@@ -68,9 +68,9 @@ def test_a_long_training_is_timed_and_the_answer_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("seconds", "timed", "size"),
     [
-        ({1: 1.0, 4: 2.0}, [1, 4], 1),  # slower already: larger ones would be slower still
-        ({1: 1.0, 4: 0.5, 8: 0.25, 16: 0.2}, [1, 4, 8, 16], 16),
-        ({1: 1.0, 4: 0.5, 8: 0.7}, [1, 4, 8], 4),
+        ({1: 1.0, 4: 2.0, 8: 3.0}, [1, 8, 4], 1),  # slower already: larger ones would be more so
+        ({1: 1.0, 8: 0.25, 16: 0.2}, [1, 8, 16], 16),
+        ({1: 1.0, 4: 0.5, 8: 0.7, 16: 0.9}, [1, 8, 16, 4], 4),
     ],
 )
 def test_larger_clusters_are_timed_as_long_as_they_are_faster(
@@ -87,6 +87,53 @@ def test_larger_clusters_are_timed_as_long_as_they_are_faster(
     choice = choose(members([mlp(8) for _ in range(16)], epochs=100), Options(), Memory())
     assert probed == timed
     assert {len(cluster) for cluster in choice.clusters} == {size}
+
+
+@pytest.mark.parametrize(("epochs", "timed"), [(1, []), (9, [1, 8]), (100, [1, 8, 16])])
+def test_timing_takes_a_small_part_of_the_training(
+    monkeypatch: pytest.MonkeyPatch, epochs: int, timed: list[int]
+) -> None:
+    """A step of one member takes a second, whatever it is merged with."""
+    probed, now = [], [0.0]
+
+    def of(_probe: object, setting: Any) -> float:
+        probed.append(setting.size)
+        now[0] += 4 * setting.size
+        return 1.0 - setting.size / 100
+
+    monkeypatch.setattr(CHOOSING._Probe, "_seconds", of)
+    monkeypatch.setattr(CHOOSING.time, "process_time", lambda: now[0])
+    monkeypatch.setattr(CHOOSING, "cache_bytes", lambda: 8 * 8 * 8 * 4)
+    choice = choose(members([mlp(8) for _ in range(16)], epochs=epochs), Options(), Memory())
+    assert probed == timed
+    assert len(choice.clusters[0]) == (timed or [8])[-1]
+
+
+def test_what_can_not_be_merged_suggests_to_merge_nothing() -> None:
+    class Recurrent(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.head = nn.GRU(3, 8, batch_first=True), nn.Linear(8, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.layer(x.unflatten(1, (2, 3)))[0][:, -1])
+
+    choice = choose(members([Recurrent() for _ in range(4)]), Options(), Memory())
+    assert {len(cluster) for cluster in choice.clusters} == {1}
+    assert "can't be merged" in choice.why
+
+
+def test_frozen_layers_do_not_bound_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are computed once for all, however large what they give is."""
+
+    def net() -> nn.Module:
+        torch.manual_seed(0)
+        wide = nn.Sequential(nn.Linear(6, 512), nn.ReLU(), nn.Linear(512, 6)).requires_grad_(False)
+        return nn.Sequential(wide, mlp(8))
+
+    monkeypatch.setattr(CHOOSING, "cache_bytes", lambda: 8 * 8 * 4 * 4)
+    choice = choose(members([net() for _ in range(4)]), Options(), Memory())
+    assert {len(cluster) for cluster in choice.clusters} == {4}
 
 
 def test_where_bits_count_what_was_fastest_otherwise_says_nothing() -> None:

@@ -1,8 +1,9 @@
 """When merging pays: how many members share a cluster, and in which layout.
 
 Three steps, each with less to say than the one before: the memory there is bounds the size of a
-cluster; the cache suggests one; where the training is long enough, steps of copies of the members
-are timed, and the fastest wins. What was found is remembered for the next batch like it.
+cluster; the cache suggests one; as far as a small part of the training's time allows, steps of
+copies of the members are timed, and the fastest wins. What was found is remembered for the next
+batch like it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias, cast
 
 import torch
@@ -27,8 +28,14 @@ from nas_engine_cgo.train.clusters import clusters_of
 
 __all__ = ["Choice", "choose"]
 
-_STEPS_WORTH_A_PROBE = 48
+_PROBED, _PROBED_LARGE = 1 / 16, 1 / 64
+"""The part of all steps of all members that may be taken to time settings, and the same for members
+of which the cache has room for one: they have little to gain."""
 _OUTGROWN = 1.05
+_TIMED = 4
+"""Steps that a setting is timed by, with a first one that is not."""
+_LONG = 0.05
+"""Seconds after which a setting is known well enough."""
 
 Layout: TypeAlias = Literal["contiguous", "channels_last"]
 
@@ -62,27 +69,54 @@ def choose(members: Sequence[Member], options: Options, memory: Memory) -> Choic
     """Decide for these members."""
     probe = _Probe(members, options)
     most = probe.most()
-    guess = probe.guess(most)
-    steps = probe.steps()
-    setting, why = guess, f"the cache has room for {guess.size}"
+    setting, why = probe.guess(most)
     if options.cluster_size is not None:
         size = max(1, min(most, options.cluster_size))
-        setting, why = _Setting(size, guess.layout), "as asked for"
-    elif steps is None or steps >= _STEPS_WORTH_A_PROBE:
-        key = probe.key()
-        if (known := memory.recall(key)) is not None:
-            setting = _Setting(max(1, min(known[0], most)), cast("Layout", known[1]))
-            why = "it was fastest for such a batch before"
-        else:
-            setting, speed = probe.fastest(most, guess)
-            why = f"it was fastest of what was timed, {speed:.1f} times one by one"
-            memory.keep(key, (setting.size, setting.layout))
+        setting, why = _Setting(size, setting.layout), "as asked for"
+    elif (known := memory.recall(probe.key())) is not None:
+        setting = _Setting(max(1, min(known[0], most)), cast("Layout", known[1]))
+        why = "it was fastest for such a batch before"
+    elif (trials := probe.trials(most, setting)).tried:
+        setting, speed = trials.best()
+        why = f"it was fastest of what was timed, {speed:.1f} times one by one"
+        memory.keep(probe.key(), (setting.size, setting.layout))
     return Choice(
         clusters_of(probe.order, setting.size),
         replace(options, layout=setting.layout),
         f"clusters of {setting.size}, {setting.layout}: {why}",
         probe.prepared,
     )
+
+
+@dataclass
+class _Trials:
+    """Settings that are timed while that takes no more than it may.
+
+    Attributes:
+        time: seconds of a step for each member.
+        steps: steps of one member that timing may take; all else that it takes counts as well.
+        tried: what was found.
+    """
+
+    time: Callable[[_Setting], float]
+    steps: float
+    tried: dict[_Setting, float] = field(default_factory=dict)
+    _spent: float = 0.0
+
+    def run(self, size: int, layout: Layout = "contiguous") -> bool:
+        """Time a setting; whether that was done, and it is not slower than others."""
+        setting = _Setting(size, layout)
+        if self.tried and self._spent > self.steps * min(self.tried.values()):
+            return False
+        started = time.process_time()
+        self.tried[setting] = self.time(setting)
+        self._spent += time.process_time() - started
+        return self.tried[setting] <= _OUTGROWN * min(self.tried.values())
+
+    def best(self) -> tuple[_Setting, float]:
+        """The fastest, and how much faster it is than members one by one."""
+        best = min(self.tried, key=lambda setting: self.tried[setting])
+        return best, self.tried[_Setting(1, "contiguous")] / self.tried[best]
 
 
 class _Probe:
@@ -106,25 +140,34 @@ class _Probe:
         room = self._options.memory or available(self._batches[0][0].device) // 2
         return max(1, min(len(self._members), room // max(1, needed)))
 
-    def guess(self, most: int) -> _Setting:
-        """As many as the cache holds the largest activation of."""
-        largest = max((largest_activation(p) for p in self._traced if p), default=1)
-        size = max(1, min(most, cache_bytes() // max(1, largest)))
-        return _Setting(size, self._options.layout)
+    def guess(self, most: int) -> tuple[_Setting, str]:
+        """As many as the cache holds the largest activations of, and that in words.
 
-    def steps(self) -> int | None:
-        """How many steps the training takes; None if that is not known."""
+        One, if those come from a call that can't be merged, such as a recurrent layer.
+        """
+        largest, alone = self._largest()
+        size = 1 if alone else max(1, min(most, cache_bytes() // max(1, largest)))
+        why = "most of the work can't be merged" if alone else f"the cache has room for {size}"
+        return _Setting(size, self._options.layout), why
+
+    def _largest(self) -> tuple[int, bool]:
+        return max((largest_activation(p) for p in self._traced if p), default=(0, False))
+
+    def _affordable(self, guess: _Setting) -> float:
+        """How many steps of one member may be taken to time settings."""
         recipe = self._members[0].recipe
-        if recipe.steps is not None:
-            return recipe.steps
-        count = recipe.feeds(0, self._batches[0][0].device)[0].batches
-        return None if count is None else count * recipe.epochs
+        steps = recipe.steps
+        if steps is None:
+            count = recipe.feeds(0, self._batches[0][0].device)[0].batches
+            steps = None if count is None else count * recipe.epochs
+        part = _PROBED if guess.size > 1 else _PROBED_LARGE
+        return math.inf if steps is None else part * steps * len(self._members)
 
     def key(self) -> str:
         """What batches of members have in common that behave alike."""
         programs = [p for p in self._traced if p]
         work = sum(training_memory(p) for p in programs) // max(1, len(programs))
-        largest = max((largest_activation(p) for p in programs), default=0)
+        largest, _ = self._largest()
         calls = sum(len(p.calls) for p in programs) // max(1, len(programs))
         names = sorted({call.name for p in programs for call in p.calls if "conv" in call.name})
         sizes = [value.bit_length() for value in (work, largest, calls, len(self._members))]
@@ -132,27 +175,22 @@ class _Probe:
         exact = self._options.exact  # Other code, and in no other layout.
         return repr((torch.__version__, device, torch.get_num_threads(), exact, names, sizes))
 
-    def fastest(self, most: int, guess: _Setting) -> tuple[_Setting, float]:
-        """Time sizes from one up until they are slower; then the other layout of images.
-
-        Returns:
-            The fastest, and how much faster it is than members one by one.
-        """
-        tried: dict[_Setting, float] = {}
-        for size in sorted({1, guess.size // 2, guess.size, guess.size * 2, most}):
-            if 0 < size <= most:
-                setting = _Setting(size, "contiguous")
-                tried[setting] = self._seconds(setting)
-                if tried[setting] > _OUTGROWN * min(tried.values()):
-                    break  # Larger ones have outgrown the cache even more.
-        alone = tried[_Setting(1, "contiguous")]
+    def trials(self, most: int, guess: _Setting) -> _Trials:
+        """Time one by one, what the cache suggests, and larger clusters while they are faster."""
+        trials = _Trials(self._seconds, self._affordable(guess))
+        first = min(most, max(2, guess.size))
+        if most == 1 or trials.steps < _TIMED * (1 + first):
+            return trials
+        trials.run(1)
+        sizes = sorted({first, min(most, 2 * first), most})
+        all(map(trials.run, sizes))  # Till one is slower: it has outgrown the cache.
+        if first // 2 > 1 and trials.best()[0].size <= first:
+            trials.run(first // 2)
         if self._has_images() and not self._options.exact:
-            best = min(tried, key=lambda setting: tried[setting])
-            for size in {best.size, max(1, best.size // 2)}:
-                setting = _Setting(size, "channels_last")
-                tried[setting] = self._seconds(setting)
-        best = min(tried, key=lambda setting: tried[setting])
-        return best, alone / tried[best]
+            best, _ = trials.best()
+            for size in sorted({best.size, max(1, best.size // 2)}, reverse=True):
+                trials.run(size, "channels_last")
+        return trials
 
     def _has_images(self) -> bool:
         calls = (call for program in self._traced if program for call in program.calls)
@@ -166,22 +204,28 @@ class _Probe:
         loop = Loop(copies, [range(len(copies))], options, self.prepared)
         batches = self._batches if len(self._batches) == 1 else [self._batches[i] for i in chosen]
         try:
-            return _timed(lambda: loop.step(batches)) / len(copies)
+            return _timed(lambda: loop.step(batches), _clock(loop.device)) / len(copies)
         except MemberError as error:
             if is_out_of_memory(error.__cause__) and len(copies) > 1:
                 return math.inf
             raise
 
 
-def _timed(step: Callable[[], object]) -> float:
-    """The least seconds of a few steps after a first one."""
+def _timed(step: Callable[[], object], clock: Callable[[], float]) -> float:
+    """The least seconds of a few steps after a first one; of one, if that takes long."""
     step()
-    times = []
-    for _ in range(3):
-        started = time.perf_counter()
+    times: list[float] = []
+    while len(times) < _TIMED - 1 and sum(times) < _LONG:
+        started = clock()
         step()
-        times.append(time.perf_counter() - started)
+        times.append(clock() - started)
     return min(times)
+
+
+def _clock(device: torch.device) -> Callable[[], float]:
+    """One that other work on the machine does not move, where one thread does all."""
+    alone = device.type == "cpu" and torch.get_num_threads() == 1
+    return time.thread_time if alone else time.perf_counter
 
 
 def is_out_of_memory(error: BaseException | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nas_engine_cgo.kinds import fits
 from nas_engine_cgo.members import Program
 
 __all__ = ["largest_activation", "training_memory"]
@@ -17,9 +18,21 @@ def training_memory(program: Program) -> int:
     return 2 * computed + 3 * held
 
 
-def largest_activation(program: Program) -> int:
-    """Bytes of the largest value that a call of the program computes."""
-    return max((_bytes(program, n) for call in program.calls for n in call.outputs), default=0)
+def largest_activation(program: Program) -> tuple[int, bool]:
+    """The largest value that gradients come by: what is frozen is computed once for all.
+
+    Returns:
+        Its bytes, and whether a call computes one of that size that can't be merged.
+    """
+    return max(
+        (
+            (_bytes(program, n), not fits(call, program))
+            for call in program.calls
+            for n in call.outputs
+            if program.felt is None or n in program.felt
+        ),
+        default=(0, False),
+    )
 
 
 def _bytes(program: Program, number: int) -> int:
