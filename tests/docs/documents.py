@@ -8,7 +8,13 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(
     path
-    for pattern in ("*.md", "docs/**/*.md", "packages/*/*.md", "examples/**/*.md")
+    for pattern in (
+        "*.md",
+        "benchmarks/*.md",
+        "docs/**/*.md",
+        "packages/*/*.md",
+        "examples/**/*.md",
+    )
     for path in ROOT.glob(pattern)
 )
 FENCE = re.compile(r'(?ms)^```(?P<language>\w*)(?: title="(?P<title>[^"]+)")?\n(?P<code>.*?)^```$')

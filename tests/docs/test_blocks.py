@@ -2,10 +2,13 @@
 
 The blocks of a document share names, as if typed one after the other. A block with a title,
 ```` ```toml title="search.toml" ````, is a file for the commands and blocks after it. A figure is
-what the commands of its document have drawn.
+what the commands of its document have drawn. What a `console` block shows below a command, and a
+`text` or `py` block right below commands, is what they print: the same words, beside numbers and
+values, which differ from run to run.
 """
 
 import doctest
+import os
 import re
 import shlex
 import subprocess
@@ -27,6 +30,8 @@ class Reader:
     def __init__(self, document: Path) -> None:
         self.document = document
         self.names: dict[str, Any] = {"__name__": "__main__"}
+        self.printed = ""
+        self.last: Block | None = None
 
     def python(self, block: Block) -> None:
         """Run a block so that its errors name the line in the document."""
@@ -40,16 +45,61 @@ class Reader:
 
     def shell(self, block: Block) -> None:
         """Run the lines that call our command."""
+        self.printed = ""
         for line in block.code.splitlines():
             program, *arguments = shlex.split(line.removeprefix("$ "), comments=True) or [""]
             if program == "nas":
                 command = [Path(sys.executable).with_name("nas"), *arguments]
-                done = subprocess.run(command, check=False, capture_output=True, text=True)
+                done = subprocess.run(
+                    command, check=False, capture_output=True, text=True, env=WIDE
+                )
                 assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+                self.printed += done.stdout + done.stderr
+
+    def console(self, block: Block) -> None:
+        """Run each command, and compare what is shown below it."""
+        for part in re.split(r"(?m)^(?=\$ )", block.code):
+            command, _, shown = part.partition("\n")
+            self.shell(Block("shell", None, command, block.line))
+            if command.startswith("$ nas "):
+                self.compare(shown)
+
+    def output(self, block: Block) -> None:
+        """Compare what stands right below commands with what they have printed."""
+        if self.last and self.last.language == "shell" and block.line == below(self.last):
+            self.compare(block.code)
+
+    def compare(self, shown: str) -> None:
+        """Look for each line among those that were printed."""
+        printed = [words(line) for line in self.printed.splitlines()]
+        for line in shown.splitlines():
+            begun = line.endswith("...")
+            wanted = words(line.removesuffix("..."))
+            found = any(
+                each[: len(wanted)] == wanted if begun else each == wanted for each in printed
+            )
+            assert found, f"{line}\nis not in what was printed:\n{self.printed}"
 
 
+def words(line: str) -> list[str]:
+    """What a line says on every machine: its words, without numbers and values of names."""
+    return [word for word in line.split() if not re.search(r"\d|\w=", word)]
+
+
+def below(block: Block) -> int:
+    """The line of a block that stands right below another one."""
+    return block.line + block.code.count("\n") + 3
+
+
+WIDE = {**os.environ, "COLUMNS": "120"}  # lines are shown as wide terminals have them
 FIGURE = re.compile(r"!\[.+?\]\((.+?)\)")
-KINDS = {"python": Reader.python, "shell": Reader.shell, "console": Reader.shell}
+KINDS = {
+    "python": Reader.python,
+    "shell": Reader.shell,
+    "console": Reader.console,
+    "text": Reader.output,
+    "py": Reader.output,
+}
 
 
 @pytest.fixture
@@ -72,5 +122,6 @@ def test_every_block_runs(document: Path) -> None:
             Path(block.title).write_text(block.code)
         elif run := KINDS.get(block.language):
             run(reader, block)
+        reader.last = block
     for figure in FIGURE.findall(text):
         assert Path(Path(figure).name).read_text() == (document.parent / figure).read_text(), figure

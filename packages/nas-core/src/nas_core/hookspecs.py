@@ -30,7 +30,16 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 class FinishedTrial(Protocol):
-    """What an observer can rely on in the record of a trial."""
+    """What an observer can rely on in the record of a trial.
+
+    Attributes:
+        number: which trial it is.
+        architecture: what was tried.
+        state: ``"completed"``, ``"failed"`` or ``"pruned"``.
+        metrics: metric → value; None unless it has completed.
+        error: why it failed; None unless it did.
+        pruned: at which step it was pruned, and by what; None unless it was.
+    """
 
     @property
     def number(self) -> int: ...

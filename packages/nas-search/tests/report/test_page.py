@@ -148,6 +148,31 @@ def test_what_failed_is_told_with_what_it_left(tmp_path: Path) -> None:
     assert "all have failed" in page.text["p"]
 
 
+def test_errors_that_differ_in_numbers_are_one(tmp_path: Path) -> None:
+    text = "shapes (64x{0} and {1}x{0}) (<graph Net {2}>:10)"
+    errors = [
+        text.format(8, 9, 1),
+        text.format(16, 17, 2),
+        "name 'x1' is missing",
+        "name 'x2' is missing",
+    ]
+    failed = [trial(k, {"w": k}, state="failed", error=error) for k, error in enumerate(errors)]
+    shown = report(tmp_path, *failed).text["h3"]
+    assert errors[0] in shown
+    assert errors[1] not in shown
+    assert all(error in shown for error in errors[2:])
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_what_there_is_not_yet_is_said(count: int, tmp_path: Path) -> None:
+    trials = [trial(k, {"w": k}, {"accuracy": 0.0835, "size": 7.0}) for k in range(count)]
+    of_two = {"accuracy": "maximize", "size": "minimize"}
+    text = report(tmp_path, *trials, objectives=of_two).text["p"]
+    assert "It takes 4 completed trials to tell." in text
+    assert "The space has no choices." not in text
+    assert ("No trial has completed yet." in text) is (count == 0)
+
+
 def test_the_graph_says_what_it_takes(tmp_path: Path) -> None:
     page = report(tmp_path, *completed(3))
     assert "pip install 'nas-engine-graph[draw]' brings one" in page.text["p"]

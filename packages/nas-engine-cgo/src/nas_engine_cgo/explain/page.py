@@ -15,10 +15,11 @@ from nas_engine_cgo.tally import tally
 __all__ = ["page"]
 
 _STYLE = """
+:root { color-scheme: light dark }
 body { font: 15px/1.5 sans-serif; margin: 2em auto; max-width: 70em; padding: 0 1em }
 table { border-collapse: collapse } td, th { padding: .1em 1em .1em 0; text-align: left }
 td:first-child, .fused { font-variant-numeric: tabular-nums } .fused { font-weight: bold }
-pre { background: #f4f4f4; overflow: auto; padding: 1em } summary { cursor: pointer }
+pre { background: #8882; overflow: auto; padding: 1em } summary { cursor: pointer }
 """
 
 
@@ -28,6 +29,7 @@ def page(described: Described) -> str:
         [
             "<!DOCTYPE html>",
             '<html lang="en"><head><meta charset="utf-8"><title>Merged training</title>',
+            '<meta name="viewport" content="width=device-width">',
             f"<style>{_STYLE}</style></head><body><h1>Merged training</h1>",
             "<table>",
             *(_candidate(candidate) for candidate in described.candidates),

@@ -14,14 +14,17 @@ __all__ = ["to_html", "to_svg"]
 _PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
 <title>{title}</title>
 <style>
-body {{ font: 14px Helvetica, Arial, sans-serif; margin: 1.5em; color: #222 }}
+:root {{ color-scheme: light dark }}
+body {{ font: 14px Helvetica, Arial, sans-serif; margin: 1.5em }}
 h1 {{ font-size: 1.3em }}
 td, th {{ text-align: left; padding: .1em 1em .1em 0; font-weight: normal }}
-th {{ padding: .1em .5em; border-radius: .3em }}
-svg {{ max-width: 100%; height: auto }}
-pre {{ background: #f6f6f6; padding: 1em; overflow-x: auto }}
+th {{ padding: .1em .5em; border-radius: .3em; color: #222 }}
+th[style$="none"] {{ color: inherit }}
+svg {{ max-width: 100%; height: auto; background: #fff }}
+pre {{ background: #8882; padding: 1em; overflow-x: auto }}
 </style>
 <h1>{title}</h1>
 <table>{rows}</table>

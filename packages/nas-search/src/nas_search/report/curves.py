@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from nas_search.report.look import color, spec, whole
+from nas_search.report.look import color, measured, spec, whole
 from nas_search.report.section import Figure, Section
 from nas_search.report.subject import Subject
 from nas_search.store import Trial
@@ -58,7 +58,12 @@ def _figure(rows: Sequence[dict[str, Any]], metric: str) -> Figure:
         .mark_line(opacity=0.8, strokeWidth=1.6, point=alt.OverlayMarkDef(size=14))
         .encode(
             x=alt.X("step:Q", title="step", axis=whole([row["step"] for row in rows])),
-            y=alt.Y("value:Q", title=metric, scale=alt.Scale(zero=False)),
+            y=alt.Y(
+                "value:Q",
+                title=metric,
+                axis=measured([row["value"] for row in rows]),
+                scale=alt.Scale(zero=False),
+            ),
             detail="number:N",
             color=alt.Color(
                 "kind:N",

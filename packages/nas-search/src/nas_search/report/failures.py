@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -20,25 +21,34 @@ _LETTERS = 6_000
 
 
 def failures(subject: Subject, folder: Path) -> Section:
-    """The errors, the most frequent first; equal ones once."""
+    """The errors, the most frequent first; those that differ in nothing but numbers once."""
     groups: dict[str, list[Trial]] = {}
     for trial in subject.trials:
         if subject.state(trial) == "failed":
-            groups.setdefault(trial.error or "no error is stored", []).append(trial)
-    ordered = sorted(groups.items(), key=lambda group: (-len(group[1]), group[1][0].number))
+            groups.setdefault(_kind(_error(trial)), []).append(trial)
+    ordered = sorted(groups.values(), key=lambda trials: (-len(trials), trials[0].number))
     text = "" if groups else "No trial has failed."
     if len(ordered) > _ERRORS:
         text = f"The {_ERRORS} most frequent of {len(ordered)} different errors."
-    shown = [_failure(error, trials, folder) for error, trials in ordered[:_ERRORS]]
+    shown = [_failure(trials, folder) for trials in ordered[:_ERRORS]]
     return Section("failures", "Failures", text=text, failures=shown, wide=True)
 
 
-def _failure(error: str, trials: Sequence[Trial], folder: Path) -> Failure:
+def _error(trial: Trial) -> str:
+    return trial.error or "no error is stored"
+
+
+def _kind(error: str) -> str:
+    """An error without its numbers: shapes and epochs differ from trial to trial."""
+    return re.sub(r"\b\d\w*", "0", error)  # 64x16 is one
+
+
+def _failure(trials: Sequence[Trial], folder: Path) -> Failure:
     numbers = ", ".join(str(trial.number) for trial in trials[:30])
     more = f" and {len(trials) - 30} more" if len(trials) > 30 else ""
     records = [record for trial in trials[:_RECORDS] for record in _records(trial, folder)]
     named = f"{'trial' if len(trials) == 1 else 'trials'} {numbers}{more}"
-    return Failure(_ended(printable(error)), named, len(trials), records)
+    return Failure(_ended(printable(_error(trials[0]))), named, len(trials), records)
 
 
 def _records(trial: Trial, folder: Path) -> Iterator[tuple[str, str]]:

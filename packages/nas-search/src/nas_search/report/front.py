@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 
-from nas_search.report.look import color, spec
+from nas_search.report.look import color, measured, spec
 from nas_search.report.section import Figure, Section
 from nas_search.report.subject import Subject, finite
 
@@ -23,6 +23,8 @@ def pareto_front(subject: Subject) -> Section | None:
     text = "On the front, no trial is better in one objective without being worse in another."
     if front:
         text += f" {front} of {len(subject.ranked)} completed trials are on it."
+    else:
+        text += " No trial has completed yet."
     figures = [_figure(subject, other) for other in others] if subject.ranked else []
     return Section("front", "Pareto front", text=text, figures=figures)
 
@@ -43,12 +45,13 @@ def _figure(subject: Subject, other: str) -> Figure:
     ]
     places, colors = ["on the front", "dominated"], [color("best"), color("faint")]
     near = alt.Scale(zero=False, padding=10)
+    heights = measured([finite(trial, subject.main) for trial in subject.ranked])
     points = (
         alt.Chart(alt.InlineData(values=rows))
         .mark_point(filled=True, opacity=0.85)
         .encode(
             x=alt.X("x:Q", title=_title(subject, other), scale=near, axis=alt.Axis(format="~s")),
-            y=alt.Y("y:Q", title=_title(subject, subject.main), scale=near),
+            y=alt.Y("y:Q", title=_title(subject, subject.main), scale=near, axis=heights),
             color=alt.Color("place:N", scale=alt.Scale(domain=places, range=colors)),
             shape=alt.Shape("place:N", scale=alt.Scale(domain=places, range=["diamond", "circle"])),
             size=alt.condition("datum.place == 'on the front'", alt.value(80), alt.value(36)),

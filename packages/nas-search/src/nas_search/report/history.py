@@ -6,7 +6,7 @@ from typing import Any
 
 from nas_core.wording import number_text
 
-from nas_search.report.look import color, spec, states, whole
+from nas_search.report.look import color, measured, spec, states, whole
 from nas_search.report.section import Figure, Section
 from nas_search.report.subject import Subject, finite
 
@@ -17,6 +17,8 @@ _MANY = 300
 
 def history(subject: Subject) -> Section:
     """A figure for each objective."""
+    if not subject.trials:
+        return Section("history", "History", text="No trial has begun yet.")
     several = len(subject.objectives) > 1
     figures = [_figure(subject, metric, several) for metric in subject.objectives]
     return Section(
@@ -24,7 +26,7 @@ def history(subject: Subject) -> Section:
         "History",
         text="Every trial, and the best value up to it."
         + (" Marks at the bottom are trials without a value." if _any_without(subject) else ""),
-        figures=figures if subject.trials else (),
+        figures=figures,
     )
 
 
@@ -43,7 +45,12 @@ def _figure(subject: Subject, metric: str, several: bool) -> Figure:
         axis=whole([row["number"] for row in rows]),
         scale=alt.Scale(nice=False, padding=10),
     )
-    y = alt.Y("value:Q", title=metric, scale=alt.Scale(zero=False, padding=8))
+    y = alt.Y(
+        "value:Q",
+        title=metric,
+        axis=measured([row["value"] for row in rows]),
+        scale=alt.Scale(zero=False, padding=8),
+    )
     state = alt.Color("state:N", scale=colors)
     tips = [
         alt.Tooltip("number:Q", title="trial"),

@@ -35,8 +35,8 @@ def importances(subject: Subject) -> Mapping[str, Mapping[str, float]]:
 def importance(subject: Subject, found: Mapping[str, Mapping[str, float]]) -> Section:
     """A figure and a table of what ``importances`` found."""
     if not found:
-        lacking = f"It takes {_FEWEST} completed trials to tell." if subject.options else ""
-        return Section("importance", "Importance of the choices", text=lacking or _NO_CHOICES)
+        lacking = subject.without_choices or f"It takes {_FEWEST} completed trials to tell."
+        return Section("importance", "Importance of the choices", text=lacking)
     labels = list(found[subject.main])[:_SHOWN]
     rows = [
         {"label": label, "objective": metric, "value": round(values.get(label, 0.0), 4)}
@@ -53,9 +53,6 @@ def importance(subject: Subject, found: Mapping[str, Mapping[str, float]]) -> Se
         figures=[_figure(subject, rows, labels)],
         tables=[_table(found)],
     )
-
-
-_NO_CHOICES = "The space has no choices."
 
 
 def _of_metric(subject: Subject, metric: str) -> dict[str, float]:

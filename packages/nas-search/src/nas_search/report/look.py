@@ -10,7 +10,7 @@ from nas_search.report.subject import STATES
 if TYPE_CHECKING:
     import altair as alt
 
-__all__ = ["CONFIG", "FONT", "color", "spec", "states", "whole"]
+__all__ = ["CONFIG", "FONT", "color", "measured", "spec", "states", "whole"]
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
@@ -69,6 +69,13 @@ def states(seen: Sequence[str]) -> tuple[alt.Scale, alt.Scale]:
     shapes = [_SHAPES[STATES.index(state)] for state in known]
     colors = alt.Scale(domain=known, range=[color(state) for state in known])
     return colors, alt.Scale(domain=known, range=shapes)
+
+
+def measured(values: Sequence[float | None]) -> alt.Axis:
+    """An axis of values; where all are one, its only tick says it to five digits."""
+    import altair as alt
+
+    return alt.Axis(format=".5~g") if len({*values} - {None}) == 1 else alt.Axis()
 
 
 def whole(numbers: Sequence[int]) -> alt.Axis:

@@ -32,7 +32,7 @@ def parallel(subject: Subject, order: Sequence[str]) -> Section:
         text += f" The {len(shown)} most important of {len(labels)} choices."
     figures = [_figure(subject, shown)] if subject.ranked and shown else []
     if not figures:
-        text = "There is nothing to compare yet." if subject.options else ""
+        text = subject.without_choices or "There is nothing to compare yet."
     return Section("parallel", "Architectures", text=text, figures=figures, wide=True)
 
 
@@ -76,10 +76,17 @@ def _drawn_lines(
 ) -> Any:
     """The lines, fainter the more there are."""
 
-    def by_rank(*values: Any) -> Any:
-        return alt.Scale(domain=list(_CLASSES), range=list(values))
+    def by_rank(best: float, good: float, other: float) -> Any:
+        first, second = (f"datum.rank == '{name}'" for name in _CLASSES[:2])
+        return (
+            alt.when(first)
+            .then(alt.value(best))
+            .when(second)
+            .then(alt.value(good))
+            .otherwise(alt.value(other))
+        )
 
-    faint = min(0.35, max(0.07, 40 / len(rows)))
+    faint = min(0.7, max(0.1, 40 / len(rows)))
     lines = alt.Chart(alt.InlineData(values=list(rows))).transform_fold(axes, ["axis", "place"])
     return lines.mark_line(interpolate="monotone").encode(
         x=x,
@@ -87,11 +94,13 @@ def _drawn_lines(
         detail="number:N",
         color=alt.Color(
             "rank:N",
-            scale=by_rank(color("best"), color("completed"), color("faint")),
-            legend=alt.Legend(symbolType="stroke", symbolStrokeWidth=2, symbolOpacity=1, offset=24),
+            scale=alt.Scale(
+                domain=list(_CLASSES), range=[color("best"), color("completed"), color("faint")]
+            ),
+            legend=alt.Legend(symbolType="stroke", symbolStrokeWidth=2, offset=24),
         ),
-        opacity=alt.Opacity("rank:N", legend=None, scale=by_rank(0.95, 2 * faint, faint)),
-        strokeWidth=alt.StrokeWidth("rank:N", legend=None, scale=by_rank(2, 1.2, 1)),
+        opacity=by_rank(0.95, min(0.9, 2 * faint), faint),
+        strokeWidth=by_rank(2, 1.2, 1),
         tooltip=[
             alt.Tooltip("number:N", title="trial"),
             alt.Tooltip("shown:N", title=main),

@@ -75,6 +75,11 @@ class Subject:
         """Trial number → its architecture on one line."""
         return {trial.number: architecture_text(trial.architecture) for trial in self.trials}
 
+    @property
+    def without_choices(self) -> str:
+        """Why there is no choice to speak of; nothing if there is one, or may be."""
+        return "The space has no choices." if self.trials and not self.options else ""
+
     @cached_property
     def options(self) -> Mapping[str, Sequence[Value]]:
         """Label → the values that were tried, numbers by size and others as they came."""
