@@ -106,12 +106,12 @@ class HidesBuiltin(nn.Module):
         return round(x)
 
 
-class ChoosesByCall(nn.Module):
-    def count(self, x) -> int:
-        return x.shape[0] - 2
+class ChoosesTypeByCall(nn.Module):
+    def check(self, x) -> bool:
+        return x.shape[0] > 2
 
     def forward(self, x):
-        return x, self.count(x) or 5
+        return self.check(x) and x.sum() > 0
 
 
 class JoinsUnclear(nn.Module):
@@ -303,7 +303,7 @@ class SharesVariable(nn.Module):
         (lambda: Holder(torch.jit.script(ScaleOfOnes())), ["scripted module", "'child'"]),
         (TrainFreezes, ["train"]),
         (HidesBuiltin, ["test_refusals.py:", "'round'"]),
-        (ChoosesByCall, ["test_refusals.py:", "`self.count(x) or 5`"]),
+        (ChoosesTypeByCall, ["test_refusals.py:", "has type Tensor", "has type bool"]),
         (JoinsUnclear, ["test_refusals.py:", "a list or a tuple"]),
         (KeepsView, ["test_refusals.py:", "list(...)"]),
         (Overlaps, ["'windows'", "overlap"]),

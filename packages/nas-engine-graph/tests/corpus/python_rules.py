@@ -159,3 +159,28 @@ class InOtherMethods(nn.Module):
 
     def forward(self, x):
         return self.joined(x), self.cubed, x.new_zeros(self.n**2)
+
+
+@case(x(2, 3), stable=False)
+class LogicOfEffects(nn.Module):
+    """Each operand is evaluated once, and only if it is needed."""
+
+    def __init__(self):
+        super().__init__()
+        self.n = 0
+
+    def add(self, k: int) -> int:
+        self.n += k
+        return self.n - 1
+
+    def scaled(self, x, k: int):
+        return x * self.add(k)
+
+    def forward(self, x):
+        self.n = 0
+        first = self.add(1) or self.add(2) or 7
+        second = self.add(0) and self.add(3)
+        third = (self.add(1) and self.add(1)) or self.add(-4) or (self.add(0) and 5)
+        fourth = [self.add(i) or -1 for i in range(3)]
+        total = self.scaled(x, 2).sum() and x.mean()
+        return x.new_zeros(first), second, third, fourth, total, self.n

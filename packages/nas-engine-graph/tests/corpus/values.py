@@ -294,3 +294,17 @@ class NamesOfTypes(nn.Module):
         if x.type() == "torch.FloatTensor":
             whole = whole + 1
         return whole.type(), x.mean().type(), x.type(torch.float64)
+
+
+@case(x(2, 3))
+class GradientsInside(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(3, 3)
+
+    def forward(self, x):
+        energy = self.linear(x).tanh().sum()
+        (first,) = torch.autograd.grad([energy], [x], create_graph=True)
+        all_of = torch.autograd.grad([energy], [x], retain_graph=True, allow_unused=True)
+        assert first is not None
+        return first.pow(2).sum(), all_of

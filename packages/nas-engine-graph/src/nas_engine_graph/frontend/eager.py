@@ -72,13 +72,7 @@ class _Eager(ast.NodeTransformer):
     def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:
         value = id(node) in self.valued
         self.generic_visit(node)
-        if not value:
-            return node
-        if (branches := as_branches(node)) is None:
-            raise self.refusal(
-                f"the value of `{ast.unparse(node)}`, which TorchScript makes a bool", node
-            )
-        return branches
+        return as_branches(node) if value else node
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         if name_of(node.func) in _LIMITS:

@@ -11,6 +11,7 @@ from torch import Tensor
 from nas_engine_graph.frontend import calls, control, operators, subscripts, views
 from nas_engine_graph.frontend.coded import decoded
 from nas_engine_graph.frontend.encode import NotEncodableError, encode
+from nas_engine_graph.frontend.lets import let
 from nas_engine_graph.frontend.names import annotated
 from nas_engine_graph.frontend.places import unsupported
 from nas_engine_graph.frontend.sequences import hides, makes_tuple
@@ -285,4 +286,5 @@ HANDLERS: dict[str, Callable[[Translator, Any], None]] = {
 
 def handle(t: Translator, node: Any) -> None:
     """Append to the open block what the TorchScript node means."""
-    HANDLERS.get(node.kind(), operators.operator)(t, node)
+    if not let(t, node):
+        HANDLERS.get(node.kind(), operators.operator)(t, node)

@@ -13,7 +13,7 @@ from typing import Any
 from nas_engine_graph.frontend.schema import takes_number
 from nas_engine_graph.frontend.variables import Variables, name_of
 
-__all__ = ["called", "hidden", "hide_flags", "is_flag"]
+__all__ = ["called", "hidden", "hide_flags", "is_flag", "item"]
 
 
 _OF_DTYPES = frozenset({"promote_types", "result_type", "can_cast"})
@@ -24,9 +24,13 @@ def hidden(node: ast.expr, index: int = 0) -> ast.expr:
 
     ``sequences`` finds these lists and takes them away again.
     """
-    listed = ast.copy_location(ast.List([node], ast.Load()), node)
-    first = ast.copy_location(ast.Constant(value=index), node)
-    return ast.copy_location(ast.Subscript(listed, first, ast.Load()), node)
+    return item(ast.copy_location(ast.List([node], ast.Load()), node), index)
+
+
+def item(node: ast.expr, index: int) -> ast.expr:
+    """``node[index]``."""
+    at = ast.copy_location(ast.Constant(value=index), node)
+    return ast.copy_location(ast.Subscript(node, at, ast.Load()), node)
 
 
 def called(node: ast.Call, name: str) -> ast.expr:

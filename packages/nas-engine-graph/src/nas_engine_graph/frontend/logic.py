@@ -7,6 +7,9 @@ import copy
 from collections.abc import Iterator
 from typing import TypeGuard
 
+from nas_engine_graph.frontend.coded import SIGNS
+from nas_engine_graph.frontend.hiding import item
+
 __all__ = ["as_branches", "valued"]
 
 _PURE = frozenset(
@@ -100,17 +103,33 @@ def _is_repeatable(node: ast.expr) -> bool:
     )
 
 
-def as_branches(node: ast.BoolOp) -> ast.expr | None:
-    """The same value as nested ``a if c else b``; None where an operand can't be repeated."""
+def as_branches(node: ast.BoolOp) -> ast.expr:
+    """The same value as nested ``a if c else b``."""
     if all(map(_is_bool, node.values)):
         return node
     *before, found = node.values
-    for value in reversed(before):
-        if not (_is_bool(value) or _is_repeatable(value)):
-            return None
+    for index, value in reversed(list(enumerate(before))):
         is_and = isinstance(node.op, ast.And)
-        short: ast.expr = ast.Constant(not is_and) if _is_bool(value) else copy.deepcopy(value)
-        short = ast.copy_location(short, value)
-        then, other = (found, short) if is_and else (short, found)
-        found = ast.copy_location(ast.IfExp(value, then, other), value)
+        if _is_bool(value):
+            short: ast.expr = ast.copy_location(ast.Constant(not is_and), value)
+            found = _chosen(value, found, short, is_and)
+        elif _is_repeatable(value):
+            found = _chosen(value, found, copy.deepcopy(value), is_and)
+        else:
+            name = f"operand_{node.lineno}_{node.col_offset}_{index}"
+            once = [ast.copy_location(ast.Name(name, ast.Load()), value) for _ in range(2)]
+            found = _let(name, value, _chosen(once[0], found, once[1], is_and))
     return found
+
+
+def _chosen(test: ast.expr, found: ast.expr, short: ast.expr, is_and: bool) -> ast.expr:
+    then, other = (found, short) if is_and else (short, found)
+    return ast.copy_location(ast.IfExp(test, then, other), test)
+
+
+def _let(name: str, value: ast.expr, body: ast.expr) -> ast.expr:
+    """The body with a variable for the value, which ``lets`` finds again."""
+    source = ast.copy_location(ast.List([value], ast.Load()), value)
+    target = ast.copy_location(ast.Name(name, ast.Store()), value)
+    made: ast.expr = ast.ListComp(body, [ast.comprehension(target, source, [], 0)])
+    return item(ast.copy_location(made, value), SIGNS["let"])

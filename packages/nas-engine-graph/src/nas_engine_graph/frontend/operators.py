@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from nas_engine_graph.frontend.packed import emit_packed, is_packed
 from nas_engine_graph.frontend.places import unsupported
 from nas_engine_graph.frontend.schema import Schema, schema_of
 from nas_engine_graph.frontend.sequences import (
@@ -103,6 +104,8 @@ def _spelling(schema: Schema) -> Operation | None:
         return Call(f"math.{schema.name}")
     if schema.namespace == "aten" and schema.name in ("tensor", "as_tensor"):
         return Call(f"torch.{schema.name}")
+    if schema.namespace == "aten" and schema.name == "grad":
+        return Call("torch.autograd.grad")
     if schema.name in _NAMES and (scalar or schema.name in _TENSOR_TOO):
         return Builtin(_NAMES[schema.name])
     return _method_name(schema, first)
@@ -123,7 +126,8 @@ def arguments(
     needed = 0
     for argument, operand in zip(schema.arguments, operands, strict=True):
         default = argument.has_default and _is_default(argument.default, argument.kind, operand)
-        if not argument.keyword:
+        # The function of Python has another one before the last of the operator.
+        if not argument.keyword and argument.name != "allow_unused":
             positional.append(operand)
             needed = needed if default else len(positional)
         elif not default:
@@ -181,8 +185,8 @@ def operator(t: Translator, node: Any) -> None:
         _builtin(t, node, operation.name, schema, list(operands))
         return
     positional, keywords = arguments(schema, operands)
-    if _packed(node):
-        _emit_packed(t, node, operation, positional, keywords)
+    if is_packed(node):
+        emit_packed(t, node, operation, positional, keywords)
         return
     t.emit(node, operation, positional, keywords, hint=_hint(schema))
 
@@ -279,36 +283,3 @@ def _view(t: Translator, node: Any, name: str, operands: list[Operand]) -> None:
     made = t.value(hint, kind)
     t.append(node, Builtin(name), operands, made)
     t.emit(node, Builtin("list_of"), [Ref(made.name)], hint="items")
-
-
-def _packed(node: Any) -> bool:
-    """Whether what the operator returns is used as one named tuple."""
-    if node.outputsSize() < 2:
-        return False
-    return any(_is_pack(use.user, node) for use in next(iter(node.outputs())).uses())
-
-
-def _is_pack(user: Any, node: Any) -> bool:
-    if user.kind() != "prim::TupleConstruct":
-        return False
-    ours, theirs = [v.unique() for v in node.outputs()], [v.unique() for v in user.inputs()]
-    return ours == theirs and "NamedTuple" in str(user.output())
-
-
-def _emit_packed(
-    t: Translator,
-    node: Any,
-    operation: Operation,
-    positional: Sequence[Operand],
-    keywords: Sequence[tuple[str, Operand]],
-) -> None:
-    outputs = list(node.outputs())
-    kind = f"Tuple[{', '.join(map(t.annotated, outputs))}]"
-    packed = t.value(node.kind().split("::")[1], kind)
-    t.append(node, operation, positional, packed, keywords)
-    for use in outputs[0].uses():
-        if _is_pack(use.user, node):
-            t.packed[use.user.output().unique()] = Ref(packed.name)
-    others = any(not _is_pack(use.user, node) for output in outputs for use in output.uses())
-    if others:
-        t.emit(node, Builtin("unpack"), [Ref(packed.name)], hint="item")

@@ -39,7 +39,7 @@ def is_tuple(value: Any) -> bool:
     """Whether Python certainly has a tuple, such as a size, where TorchScript has this list."""
     node = value.node()
     kind, inputs = node.kind(), list(node.inputs())
-    if kind == "aten::Size":
+    if kind in ("aten::Size", "aten::grad"):
         return True
     if kind == "prim::ListConstruct":
         return makes_tuple(node)

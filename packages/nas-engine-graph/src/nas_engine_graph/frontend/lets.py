@@ -1,0 +1,67 @@
+"""Expressions that are evaluated once and used twice: ``[... for v in [f(x)]][let]`` of ``logic``.
+
+TorchScript makes two lists and a loop of one trip of it, which are taken away again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nas_engine_graph.frontend.sequences import code_of
+from nas_engine_graph.frontend.translate import Translator
+
+__all__ = ["let"]
+
+
+def let(t: Translator, node: Any) -> bool:
+    """Translate the node if it is a part of such an expression; whether it is one."""
+    match node.kind():
+        case "prim::ListConstruct":
+            return _collects(node) or _is_source(node)
+        case "aten::len":
+            return _is_source(_first(node))
+        case "prim::Loop" if _is_let(node):
+            (block,) = node.blocks()
+            t.inline(block)
+            return True
+        case "aten::append" if _collects(_first(node)):
+            t.meaning[_first(node).output().unique()] = t.operand(node, 1)
+            return True
+        case "aten::__getitem__" if _collects(_first(node)):
+            t.alias(node, t.operand(node, 0))
+            return True
+        case "aten::__getitem__" if _is_source(_first(node)):
+            t.alias(node, t.operand(_first(node), 0))
+            return True
+    return False
+
+
+def _first(node: Any) -> Any:
+    return next(iter(node.inputs())).node()
+
+
+def _collects(node: Any) -> bool:
+    """Whether a new list is the one that the loop fills."""
+    return (
+        node.kind() == "prim::ListConstruct"
+        and not node.inputsSize()
+        and any(
+            use.user.kind() == "aten::__getitem__" and code_of(use.user) == "let"
+            for use in node.output().uses()
+        )
+    )
+
+
+def _is_source(node: Any) -> bool:
+    """Whether a new list holds what the loop takes."""
+    if node.kind() != "prim::ListConstruct" or node.inputsSize() != 1:
+        return False
+    lengths = (use.user for use in node.output().uses() if use.user.kind() == "aten::len")
+    return any(_is_let(use.user) for length in lengths for use in length.output().uses())
+
+
+def _is_let(node: Any) -> bool:
+    if node.kind() != "prim::Loop":
+        return False
+    (block,) = node.blocks()
+    return any(n.kind() == "aten::append" and _collects(_first(n)) for n in block.nodes())
