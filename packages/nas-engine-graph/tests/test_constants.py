@@ -74,3 +74,37 @@ def test_most_are_converted() -> None:
     expressions = ("2 ** n", "max(2, 1.0)", "round(-0.5)", "str(1.0)", "torch.float32", "n and m")
     for number, expression in enumerate(expressions, 10_000):
         convert(module(expression, number))
+
+
+class Tail(nn.Module):
+    """Calls a method that cuts an attribute, which instances have of several types."""
+
+    def __init__(self, sizes: tuple[int, ...]) -> None:
+        super().__init__()
+        self.sizes = sizes
+        self.layer = nn.Linear(4, 4)
+
+    def tail(self) -> tuple[int]:
+        return self.sizes[1:]
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, tuple[int]]:
+        return self.layer(x), self.tail()
+
+
+class Tails(nn.Module):
+    def __init__(self, *sizes: tuple[int, ...]) -> None:
+        super().__init__()
+        self.first, self.second = (Tail(each) for each in sizes)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, tuple[int], tuple[int]]:
+        x, first = self.first(x)
+        x, second = self.second(x)
+        return x, first, second
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_one_attribute_may_be_a_size_and_a_tuple(turned: bool) -> None:
+    sizes = (2, 3), torch.Size((5, 6))
+    original = Tails(*reversed(sizes)) if turned else Tails(*sizes)
+    twin = convert(original).instantiate()
+    assert_same_behaviour(original, twin, torch.rand(2, 4))

@@ -83,6 +83,7 @@ def _written_in(owner: Any) -> Iterator[Any]:
     if isinstance(owner, torch.nn.Module):
         yield from (repr(vars(owner).get(name)) for name in literals(type(owner)))
         yield from (name for name, _ in owner.named_modules() if unrolls(type(owner)))
+        yield from _sizes(owner)
 
 
 def _eager_reading(parse: Callable[[Any], Any], progress: Progress) -> Callable[[Any], Any]:
@@ -133,6 +134,22 @@ def _owned(stubs: Callable[[Any], Any], progress: Progress) -> Callable[[Any], A
     return owned
 
 
+def _sizes(module: Any) -> tuple[str, ...]:
+    return tuple(name for name, value in vars(module).items() if isinstance(value, torch.Size))
+
+
+def _sizes_apart(infer: Callable[..., Any]) -> Callable[..., Any]:
+    """Modules do not share a type if one has a size where the other has a tuple of numbers."""
+
+    def inferred(module: Any, share_types: bool = True) -> Any:
+        builder = infer(module, share_types)
+        if sizes := _sizes(module):
+            builder.add_constant("__sizes__", sizes)
+        return builder
+
+    return inferred
+
+
 def _overloads(find: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     """Looks for overloads of methods only where a class of this name has declared some."""
 
@@ -181,6 +198,8 @@ def _replacements(progress: Progress) -> Iterator[tuple[Any, str, Any]]:
     made = recursive.create_script_module_impl
     yield recursive, "create_script_module_impl", _noting_owners(made, progress)
     yield recursive, "compile_unbound_method", _bound(recursive.compile_unbound_method, progress)
+    infer = recursive.infer_concrete_type_builder
+    yield recursive, "infer_concrete_type_builder", _sizes_apart(infer)
     yield recursive, "get_property_stubs", _owned(recursive.get_property_stubs, progress)
 
 
