@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from ctypes import string_at
 from hashlib import sha256
 
-import torch
 from torch import Tensor, nn
 
 from nas_engine_cgo.members import Program
@@ -55,5 +55,6 @@ def _at(module: nn.Module, path: str) -> Tensor:
 
 
 def _digest(tensor: Tensor) -> Hashable:
-    content = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
-    return "frozen", tuple(tensor.shape), tensor.dtype, sha256(bytes(content.tolist())).hexdigest()
+    content = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
+    held = string_at(content.data_ptr(), content.nbytes)
+    return "frozen", tuple(tensor.shape), tensor.dtype, sha256(held).hexdigest()
