@@ -44,7 +44,7 @@ def interleaved(
 def compared(ours: Sequence[float], theirs: Sequence[float]) -> Comparison:
     """Compare the seconds of two that ran side by side."""
     paired = [a / b for a, b in zip(ours, theirs, strict=True)]
-    low, _, high = statistics.quantiles(paired, n=4)
+    low, _, high = statistics.quantiles(paired, n=4) if len(paired) > 1 else paired * 3
     a, b = map(statistics.median, (ours, theirs))
     return Comparison(a, b, a / b, low, high)
 
