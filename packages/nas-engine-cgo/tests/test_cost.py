@@ -102,7 +102,7 @@ def test_timing_takes_a_small_part_of_the_training(
         return 1.0 - setting.size / 100
 
     monkeypatch.setattr(CHOOSING._Probe, "_seconds", of)
-    monkeypatch.setattr(CHOOSING.time, "process_time", lambda: now[0])
+    monkeypatch.setattr(CHOOSING._Probe, "_clock", lambda _probe: lambda: now[0])
     monkeypatch.setattr(CHOOSING, "cache_bytes", lambda: 8 * 8 * 8 * 4)
     choice = choose(members([mlp(8) for _ in range(16)], epochs=epochs), Options(), Memory())
     assert probed == timed

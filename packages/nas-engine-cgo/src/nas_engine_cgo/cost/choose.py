@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal, TypeAlias, cast
 
 import torch
@@ -73,13 +74,13 @@ def choose(members: Sequence[Member], options: Options, memory: Memory) -> Choic
     if options.cluster_size is not None:
         size = max(1, min(most, options.cluster_size))
         setting, why = _Setting(size, setting.layout), "as asked for"
-    elif (known := memory.recall(probe.key())) is not None:
+    elif (known := memory.recall(probe.key)) is not None:
         setting = _Setting(max(1, min(known[0], most)), cast("Layout", known[1]))
         why = "it was fastest for such a batch before"
     elif (trials := probe.trials(most, setting)).tried:
         setting, speed = trials.best()
         why = f"it was fastest of what was timed, {speed:.1f} times one by one"
-        memory.keep(probe.key(), (setting.size, setting.layout))
+        memory.keep(probe.key, (setting.size, setting.layout))
     return Choice(
         clusters_of(probe.order, setting.size),
         replace(options, layout=setting.layout),
@@ -94,11 +95,13 @@ class _Trials:
 
     Attributes:
         time: seconds of a step for each member.
+        clock: by which those are.
         steps: steps of one member that timing may take; all else that it takes counts as well.
         tried: what was found.
     """
 
     time: Callable[[_Setting], float]
+    clock: Callable[[], float]
     steps: float
     tried: dict[_Setting, float] = field(default_factory=dict)
     _spent: float = 0.0
@@ -108,9 +111,9 @@ class _Trials:
         setting = _Setting(size, layout)
         if self.tried and self._spent > self.steps * min(self.tried.values()):
             return False
-        started = time.process_time()
+        started = self.clock()
         self.tried[setting] = self.time(setting)
-        self._spent += time.process_time() - started
+        self._spent += self.clock() - started
         return self.tried[setting] <= _OUTGROWN * min(self.tried.values())
 
     def best(self) -> tuple[_Setting, float]:
@@ -145,11 +148,12 @@ class _Probe:
 
         One, if those come from a call that can't be merged, such as a recurrent layer.
         """
-        largest, alone = self._largest()
+        largest, alone = self._largest
         size = 1 if alone else max(1, min(most, cache_bytes() // max(1, largest)))
         why = "most of the work can't be merged" if alone else f"the cache has room for {size}"
         return _Setting(size, self._options.layout), why
 
+    @cached_property
     def _largest(self) -> tuple[int, bool]:
         return max((largest_activation(p) for p in self._traced if p), default=(0, False))
 
@@ -163,11 +167,12 @@ class _Probe:
         part = _PROBED if guess.size > 1 else _PROBED_LARGE
         return math.inf if steps is None else part * steps * len(self._members)
 
+    @cached_property
     def key(self) -> str:
         """What batches of members have in common that behave alike."""
         programs = [p for p in self._traced if p]
         work = sum(training_memory(p) for p in programs) // max(1, len(programs))
-        largest, _ = self._largest()
+        largest, _ = self._largest
         calls = sum(len(p.calls) for p in programs) // max(1, len(programs))
         names = sorted({call.name for p in programs for call in p.calls if "conv" in call.name})
         sizes = [value.bit_length() for value in (work, largest, calls, len(self._members))]
@@ -177,7 +182,7 @@ class _Probe:
 
     def trials(self, most: int, guess: _Setting) -> _Trials:
         """Time one by one, what the cache suggests, and larger clusters while they are faster."""
-        trials = _Trials(self._seconds, self._affordable(guess))
+        trials = _Trials(self._seconds, self._clock(), self._affordable(guess))
         first = min(most, max(2, guess.size))
         if most == 1 or trials.steps < _TIMED * (1 + first):
             return trials
@@ -192,6 +197,11 @@ class _Probe:
                 trials.run(size, "channels_last")
         return trials
 
+    def _clock(self) -> Callable[[], float]:
+        """One that other work on the machine does not move, where one thread does all."""
+        alone = self._batches[0][0].device.type == "cpu" and torch.get_num_threads() == 1
+        return time.thread_time if alone else time.perf_counter
+
     def _has_images(self) -> bool:
         calls = (call for program in self._traced if program for call in program.calls)
         return any(call.name in ("conv2d", "conv_transpose2d") for call in calls)
@@ -204,7 +214,7 @@ class _Probe:
         loop = Loop(copies, [range(len(copies))], options, self.prepared)
         batches = self._batches if len(self._batches) == 1 else [self._batches[i] for i in chosen]
         try:
-            return _timed(lambda: loop.step(batches), _clock(loop.device)) / len(copies)
+            return _timed(lambda: loop.step(batches), self._clock()) / len(copies)
         except MemberError as error:
             if is_out_of_memory(error.__cause__) and len(copies) > 1:
                 return math.inf
@@ -220,12 +230,6 @@ def _timed(step: Callable[[], object], clock: Callable[[], float]) -> float:
         step()
         times.append(clock() - started)
     return min(times)
-
-
-def _clock(device: torch.device) -> Callable[[], float]:
-    """One that other work on the machine does not move, where one thread does all."""
-    alone = device.type == "cpu" and torch.get_num_threads() == 1
-    return time.thread_time if alone else time.perf_counter
 
 
 def is_out_of_memory(error: BaseException | None) -> bool:
