@@ -14,13 +14,8 @@ from nas_engine_graph.frontend.encode import NotEncodableError, encode
 from nas_engine_graph.frontend.lets import let
 from nas_engine_graph.frontend.names import annotated
 from nas_engine_graph.frontend.places import unsupported
-from nas_engine_graph.frontend.sequences import hides, makes_tuple
-from nas_engine_graph.frontend.translate import (
-    Context,
-    FunctionName,
-    ModulePath,
-    Translator,
-)
+from nas_engine_graph.frontend.sequences import hides, makes_tuple, source_of
+from nas_engine_graph.frontend.translate import Context, FunctionName, ModulePath, Translator
 from nas_engine_graph.ir import Builtin, Call, Const, Read, Size, Symbol, Write
 
 __all__ = ["handle"]
@@ -169,7 +164,7 @@ def _is_fixed_size(node: Any) -> bool:
 
 def _size(t: Translator, node: Any) -> None:
     """``torch.Size`` of a list or tuple."""
-    source = next(iter(node.inputs())).node()
+    source = source_of(node)
     if _is_fixed_size(source):
         t.alias(node, Const(Size(value.toIValue() for value in source.inputs())))
         return

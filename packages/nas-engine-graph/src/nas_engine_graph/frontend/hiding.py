@@ -27,7 +27,7 @@ def hidden(node: ast.expr, index: int = 0) -> ast.expr:
     return item(ast.copy_location(ast.List([node], ast.Load()), node), index)
 
 
-def item(node: ast.expr, index: int) -> ast.expr:
+def item(node: ast.expr, index: int | str) -> ast.expr:
     """``node[index]``."""
     at = ast.copy_location(ast.Constant(value=index), node)
     return ast.copy_location(ast.Subscript(node, at, ast.Load()), node)

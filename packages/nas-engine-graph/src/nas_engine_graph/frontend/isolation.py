@@ -59,13 +59,13 @@ class Progress:
     Attributes:
         name: of the function that was read last.
         read: the functions of the user's, as they were read.
-        owners: a module for each of TorchScript's types of modules.
+        owners: for each of TorchScript's types of modules, by identity, the type and a module.
         owner: the module whose properties are being read.
     """
 
     name: str = ""
     read: list[Any] = field(default_factory=list)
-    owners: list[tuple[Any, Any]] = field(default_factory=list)
+    owners: dict[int, tuple[Any, Any]] = field(default_factory=dict)
     owner: Any = None
 
     @property
@@ -82,7 +82,8 @@ def _written_in(owner: Any) -> Iterator[Any]:
     """What of the owner of a method becomes part of the source that is read."""
     if isinstance(owner, torch.nn.Module):
         yield from (repr(vars(owner).get(name)) for name in literals(type(owner)))
-        yield from (name for name, _ in owner.named_modules() if unrolls(type(owner)))
+        if unrolls(type(owner)):
+            yield from (name for name, _ in owner.named_modules())
         yield from _sizes(owner)
 
 
@@ -105,7 +106,7 @@ def _eager_reading(parse: Callable[[Any], Any], progress: Progress) -> Callable[
 
 def _noting_owners(make: Callable[..., Any], progress: Progress) -> Callable[..., Any]:
     def noting(module: Any, kind: Any, stubs: Any) -> Any:
-        progress.owners.append((kind, module))
+        progress.owners.setdefault(id(kind), (kind, module))
         return make(module, kind, stubs)
 
     return noting
@@ -115,7 +116,7 @@ def _bound(compiled: Callable[..., Any], progress: Progress) -> Callable[..., An
     """Methods that are called by others are read as methods of a module, too, not of its class."""
 
     def bound(kind: Any, function: Any) -> Any:
-        owner = next((module for known, module in progress.owners if known is kind), None)
+        _, owner = progress.owners.get(id(kind), (None, None))
         if owner is None or isinstance(function, MethodType):
             return compiled(kind, function)
         return compiled(kind, MethodType(function, owner))

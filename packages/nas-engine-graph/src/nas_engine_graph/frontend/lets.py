@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nas_engine_graph.frontend.sequences import code_of
+from nas_engine_graph.frontend.sequences import code_of, source_of
 from nas_engine_graph.frontend.translate import Translator
 
 __all__ = ["let"]
@@ -19,25 +19,21 @@ def let(t: Translator, node: Any) -> bool:
         case "prim::ListConstruct":
             return _collects(node) or _is_source(node)
         case "aten::len":
-            return _is_source(_first(node))
+            return _is_source(source_of(node))
         case "prim::Loop" if _is_let(node):
             (block,) = node.blocks()
             t.inline(block)
             return True
-        case "aten::append" if _collects(_first(node)):
-            t.meaning[_first(node).output().unique()] = t.operand(node, 1)
+        case "aten::append" if _collects(source_of(node)):
+            t.meaning[source_of(node).output().unique()] = t.operand(node, 1)
             return True
-        case "aten::__getitem__" if _collects(_first(node)):
+        case "aten::__getitem__" if _collects(source_of(node)):
             t.alias(node, t.operand(node, 0))
             return True
-        case "aten::__getitem__" if _is_source(_first(node)):
-            t.alias(node, t.operand(_first(node), 0))
+        case "aten::__getitem__" if _is_source(source_of(node)):
+            t.alias(node, t.operand(source_of(node), 0))
             return True
     return False
-
-
-def _first(node: Any) -> Any:
-    return next(iter(node.inputs())).node()
 
 
 def _collects(node: Any) -> bool:
@@ -64,4 +60,4 @@ def _is_let(node: Any) -> bool:
     if node.kind() != "prim::Loop":
         return False
     (block,) = node.blocks()
-    return any(n.kind() == "aten::append" and _collects(_first(n)) for n in block.nodes())
+    return any(n.kind() == "aten::append" and _collects(source_of(n)) for n in block.nodes())

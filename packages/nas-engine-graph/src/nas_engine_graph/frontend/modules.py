@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from nas_engine_graph.frontend.hiding import item
 from nas_engine_graph.frontend.names import is_of_torch
 
 __all__ = ["Items", "is_misread", "items_of", "module_at"]
@@ -91,7 +92,7 @@ def _of_list(node: ast.expr, owner: nn.Module) -> Items | None:
     for kind in _LISTS:
         if isinstance(module, kind) and _is_plain(type(module), kind):
             called = getattr(type(module), "forward", None) is nn.Sequential.forward
-            items = tuple(map(_item(node), range(len(module._modules))))
+            items = tuple(item(node, index) for index in range(len(module._modules)))
             return Items("Sequential" if called else "ModuleList", items)
     return None
 
@@ -106,20 +107,10 @@ def _of_dict(node: ast.expr, view: str, owner: nn.Module) -> Items | None:
     module = module_at(node, owner)
     if not isinstance(module, nn.ModuleDict) or not is_of_torch(type(module)):
         return None
-    item = _item(node)
+    items = {key: item(node, key) for key in module._modules}
     if view == "values":
-        return Items("view", tuple(map(item, module._modules)))
-    return Items("view", tuple(_pair(ast.Constant(k), item(k), node) for k in module._modules))
-
-
-def _item(node: ast.expr) -> Callable[[int | str], ast.expr]:
-    """How to write an item of what an expression is."""
-
-    def item(key: int | str) -> ast.expr:
-        index = ast.copy_location(ast.Constant(key), node)
-        return ast.copy_location(ast.Subscript(node, index, ast.Load()), node)
-
-    return item
+        return Items("view", tuple(items.values()))
+    return Items("view", tuple(_pair(ast.Constant(k), each, node) for k, each in items.items()))
 
 
 def _pair(first: ast.expr, second: ast.expr, node: ast.expr) -> ast.expr:
@@ -133,13 +124,17 @@ def _sliced(whole: Items | None, part: slice | None) -> Items | None:
     return Items(whole.kind, whole.items[part])
 
 
+def _only(arguments: list[ast.expr], owner: nn.Module) -> Items | None:
+    return items_of(arguments[0], owner) if len(arguments) == 1 else None
+
+
 def _list(arguments: list[ast.expr], owner: nn.Module) -> Items | None:
-    found = items_of(arguments[0], owner) if len(arguments) == 1 else None
+    found = _only(arguments, owner)
     return None if found is None else Items("list", found.items)
 
 
 def _reversed(arguments: list[ast.expr], owner: nn.Module) -> Items | None:
-    found = items_of(arguments[0], owner) if len(arguments) == 1 else None
+    found = _only(arguments, owner)
     if found is None or found.kind == "iterator":
         return None
     return Items("iterator", found.items[::-1])

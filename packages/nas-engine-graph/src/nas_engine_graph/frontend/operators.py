@@ -21,20 +21,11 @@ from nas_engine_graph.frontend.sequences import (
     is_tuple,
     is_type,
     is_view,
+    source_of,
     wanted_as,
 )
 from nas_engine_graph.frontend.translate import Translator
-from nas_engine_graph.ir import (
-    Builtin,
-    Call,
-    Const,
-    Operand,
-    Operation,
-    Operator,
-    Ref,
-    Size,
-    key,
-)
+from nas_engine_graph.ir import Builtin, Call, Const, Operand, Operation, Operator, Ref, Size, key
 
 __all__ = ["operator"]
 
@@ -231,7 +222,7 @@ def _float(t: Translator, node: Any) -> None:
     number = t.operand(node, 0)
     if isinstance(number, Const):
         t.alias(node, Const(float(number.value)))  # type: ignore[arg-type]
-    elif next(iter(node.inputs())).node().kind() == "aten::Float":
+    elif source_of(node).kind() == "aten::Float":
         t.alias(node, number)
     else:
         t.emit(node, Builtin("float"), [number], hint="float")

@@ -20,6 +20,7 @@ __all__ = [
     "is_type",
     "is_view",
     "makes_tuple",
+    "source_of",
     "wanted_as",
 ]
 
@@ -126,6 +127,11 @@ def hides(node: Any) -> bool:
     return list(user.inputs())[1].toIValue() == 0 or code_of(user) is not None
 
 
+def source_of(node: Any) -> Any:
+    """The node that makes the first input."""
+    return next(iter(node.inputs())).node()
+
+
 def code_of(node: Any) -> str | None:
     """What ``eager`` has written as the index of a list that hides its one item."""
     return sign_of(list(node.inputs())[1].toIValue())
@@ -135,7 +141,7 @@ def hidden(node: Any) -> Any | None:
     """The list that the item of which the node takes out ``hides``; None for any other node."""
     if node.kind() != "aten::__getitem__":
         return None
-    source = next(iter(node.inputs())).node()
+    source = source_of(node)
     return source if source.kind() == "prim::ListConstruct" and hides(source) else None
 
 
@@ -145,7 +151,7 @@ def augmented(node: Any) -> str | None:
         return None
     second = list(node.inputs())[1].node()
     if is_implied(second):
-        second = next(iter(second.inputs())).node()
+        second = source_of(second)
     return None if hidden(second) is None else code_of(second)
 
 
@@ -173,7 +179,7 @@ def is_type(node: Any) -> bool:
     """Whether the node is what ``eager`` makes of ``x.type()``."""
     if node.kind() != "aten::str":
         return False
-    source = next(iter(node.inputs())).node()
+    source = source_of(node)
     return hidden(source) is not None and code_of(source) == "type"
 
 
