@@ -5,6 +5,7 @@ import subprocess
 import sys
 from ast import literal_eval
 from collections.abc import Iterator
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from shutil import copyfile, rmtree
@@ -68,6 +69,7 @@ def siblings(package: str) -> set[str]:
     return {package}.union(*map(siblings, direct))
 
 
+@cache
 def where_pip_looks() -> dict[str, str]:
     """Tell uv, which does not read pip's configuration, where that says packages are."""
     command = (sys.executable, "-m", "pip", "config", "list")
