@@ -191,19 +191,21 @@ def objectives_of(config: ExperimentConfig, evaluator: Evaluator) -> dict[str, D
 
 
 def require_new(folder: Path, address: Address) -> None:
-    """Refuse to run an experiment that exists, unless it runs in a database, where others may join.
+    """Refuse to run an experiment that has trials, unless it runs in a database: others may join.
+
+    One without trials has just been made, in a database perhaps by one that is about to run it.
 
     Raises:
-        StoreError: it does.
+        StoreError: it has.
     """
     if not is_stored(address):
         return
     if not isinstance(address, Database):
         refuse_if_locked(folder)
     with TrialStore.open(address, read_only=True) as store:
-        if store.is_running:
-            return
         trials = len(store.trials())
+        if not trials or store.is_running:
+            return
     raise StoreError(
         folder,
         f"the experiment exists already, with {trials} trials: go on with it by resume() "

@@ -9,6 +9,7 @@ import pytest
 from nas_core import Space
 from nas_search import Experiment, ReplayError, StoreError, TooManyFailuresError
 from nas_search.proposals import Proposals
+from nas_search.store import TrialStore, is_stored
 from nas_search.strategies import GridSearch, RandomSearch, RegularizedEvolution
 
 
@@ -122,6 +123,19 @@ def test_run_refuses_an_experiment_that_exists(experiment):
     experiment(max_trials=3).run()
     with pytest.raises(StoreError, match=r"exists already, with 3 trials.*resume.*another name"):
         experiment(max_trials=3).run()
+
+
+def test_one_that_has_just_been_made_is_gone_on_with(experiment, url, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(TrialStore, "begin_session", killed)
+        with pytest.raises(KeyboardInterrupt):
+            experiment(max_trials=3, store=url).run()
+    one = experiment(max_trials=3, store=url)
+    assert is_stored(one.address)
+    assert one.run() == "all 3 trials are done"
 
 
 def test_resume_refuses_what_is_not_there(experiment):

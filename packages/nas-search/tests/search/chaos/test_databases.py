@@ -16,7 +16,6 @@ def start(folder, name, *where):
     return subprocess.Popen(
         [sys.executable, str(SEARCHING), str(folder), name, *map(str, where)],
         start_new_session=True,
-        stderr=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
     )
 
@@ -44,10 +43,9 @@ def two(server, tmp_path):
     expected = Experiment.open(tmp_path / "whole").trials
     url = server.new_database()
     running = [start(tmp_path, "both", tmp_path / place, url) for place in ("here", "there")]
-    wait_until((tmp_path / "here" / "both" / "store.json").exists)
-    one = Experiment.open(tmp_path / "here" / "both")
     try:
-        yield running, one, expected
+        wait_until((tmp_path / "here" / "both" / "store.json").exists)
+        yield running, Experiment.open(tmp_path / "here" / "both"), expected
     finally:
         for process in running:
             process.kill()
