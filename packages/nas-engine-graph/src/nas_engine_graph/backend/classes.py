@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from nas_engine_graph.backend.literal import Imports, annotation, call, initial, literal
 from nas_engine_graph.backend.naming import RESERVED
+from nas_engine_graph.backend.overrides import overrides
 from nas_engine_graph.backend.paths import attribute, member_path
 from nas_engine_graph.backend.statements import Writer
 from nas_engine_graph.backend.symbols import symbols_of
@@ -109,8 +110,8 @@ class Classes:
             writer = Writer(function, graph, self.imports, self.written, self._taken())
             yield ""
             yield from (f"{_INDENT}{line}" for line in writer.lines())
-        if graph.pinned:
-            yield from (f"{_INDENT}{line}" for line in _train(graph))
+        for line in overrides(graph, self.imports):
+            yield f"{_INDENT}{line}" if line else ""
 
     def _taken(self) -> set[str]:
         return self._locals | set(self.imports.names)
@@ -170,7 +171,7 @@ class Classes:
     def _inlines(self, graph: Graph) -> bool:
         """Whether one expression makes the whole container."""
         kind = _CONTAINERS.get(graph.kind)
-        if kind is None:
+        if kind is None or graph.pinned or graph.resets:
             return False
         if kind == "list" and not graph.is_numbered and graph.kind != "torch.nn.Sequential":
             return False
@@ -267,13 +268,3 @@ def _is_adjusted(layer: Layer) -> bool:
 
 def _plain(name: str) -> bool:
     return attribute("self", name).startswith("self.")
-
-
-def _train(graph: Graph) -> list[str]:
-    return [
-        "",
-        'def train(self, mode: bool = True) -> "nn.Module":',
-        f"{_INDENT}super().train(mode)",
-        *(f"{_INDENT}{member_path(graph, path)}.eval()" for path in graph.pinned),
-        f"{_INDENT}return self",
-    ]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.encode import NotEncodableError, dtype_name, encode, initial
 from nas_engine_graph.frontend.layers import UnrecoverableError
-from nas_engine_graph.frontend.switches import pinned
+from nas_engine_graph.frontend.switches import pinned, resets
 from nas_engine_graph.frontend.world import Path, Tree
 from nas_engine_graph.ir import (
     Absent,
@@ -24,6 +24,7 @@ from nas_engine_graph.ir import (
     Layer,
     Member,
     Parameter,
+    Reset,
     Tie,
 )
 from nas_engine_graph.ir.strides import compact, overlaps
@@ -79,17 +80,29 @@ class _Assembly:
                 members.append((name, Absent("module")))
             else:
                 members.append((name, self.module(child, (*path, name))))
-        members += self.attributes(module, path)
+        anew = self.resets(module, path)
+        members += self.attributes(module, path, anew)
         return Graph(
             type(module).__name__,
             tuple(members),
             self.functions(path),
             self.kind(module, path),
             pinned=pinned(module, ".".join(path)),
+            resets=anew,
             evaluating=self.evaluating(module, path),
             label=label_of(module),
             training=module.training,
         )
+
+    def resets(self, module: nn.Module, path: Path) -> tuple[Reset, ...]:
+        """The resets of those attributes that anybody reads."""
+        kinds, found = self.world.attributes.get(path, {}), resets(module, ".".join(path))
+        for reset in found:
+            # It may be empty or None, and only what is neither be set anew.
+            if kinds.get(reset.attribute, "").startswith("Optional") and reset.value in ({}, []):
+                text = f"an override that empties {reset.attribute!r}, which may be None"
+                raise UnsupportedModuleError(text, ".".join(path))
+        return tuple(reset for reset in found if reset.attribute in kinds)
 
     def kind(self, module: nn.Module, path: Path) -> str:
         for cls in _CONTAINERS:
@@ -170,10 +183,14 @@ class _Assembly:
         init, strides = self.laid_out(tensor, path, drawn=False)
         return Buffer(tuple(tensor.shape), init, dtype_name(tensor.dtype), persistent, strides)
 
-    def attributes(self, module: nn.Module, path: Path) -> list[tuple[str, Member]]:
+    def attributes(
+        self, module: nn.Module, path: Path, anew: tuple[Reset, ...]
+    ) -> list[tuple[str, Member]]:
         found: list[tuple[str, Member]] = []
+        # A new model is as the next call of train leaves it: what was kept of weights is not kept.
+        always = {r.attribute: r.value for r in anew if r.method == "train" and r.mode is None}
         for name, kind in sorted(self.world.attributes.get(path, {}).items()):
-            value = getattr(module, name)
+            value = always[name] if name in always else getattr(module, name)
             if isinstance(value, Tensor) and (value.requires_grad or value.grad_fn is not None):
                 raise UnsupportedModuleError(
                     f"attribute {name!r}, a tensor that needs a gradient but is no parameter",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from nas_engine_graph.frontend.names import is_of_torch
+from nas_engine_graph.ir import RESETTING
 
 __all__ = ["assigned", "literals", "unrolls"]
 
@@ -79,13 +80,14 @@ def unrolls(cls: type) -> bool:
 
 
 def assigned(classes: set[type]) -> frozenset[str]:
-    """The attributes that are assigned by any method that ``forward`` may come to."""
+    """The attributes that are assigned by any method that PyTorch calls, or comes to from there."""
     methods: dict[str, list[_Method]] = {}
     for cls in classes:
         for name, found in _methods(cls).items():
             methods.setdefault(name, []).append(found)
     stored: set[str] = set()
-    waiting, seen = ["forward"], {"forward"}
+    waiting = ["forward", *RESETTING]
+    seen = set(waiting)
     while waiting:
         for method in methods.get(waiting.pop(), ()):
             stored |= method.stored

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -14,14 +15,16 @@ from torch import nn
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.hooks import own_hooks
 from nas_engine_graph.frontend.layers import is_layer
+from nas_engine_graph.frontend.methods import assigned
 from nas_engine_graph.frontend.names import is_of_torch
+from nas_engine_graph.frontend.overrides import CLEARED, LOADING, Override, overrides, resets_of
 from nas_engine_graph.frontend.parametrizations import has_parametrization
+from nas_engine_graph.ir import Reset
 
-__all__ = ["check_machinery", "pinned"]
+__all__ = ["check_machinery", "pinned", "resets"]
 
 _MACHINERY = (
-    "__call__", "_call_impl", "eval", "_apply", "requires_grad_", "state_dict",
-    "_save_to_state_dict",
+    "__call__", "_call_impl", "requires_grad_", "state_dict", "_save_to_state_dict",
     "get_extra_state", "set_extra_state", "named_parameters", "parameters", "zero_grad",
 )  # fmt: skip
 
@@ -35,6 +38,7 @@ def check_machinery(module: nn.Module, path: str) -> None:
         raise UnsupportedModuleError(f"a {cls.__name__} whose forward was replaced", path)
     if (name := _overridden(cls)) is not None:
         raise UnsupportedModuleError(f"{cls.__name__} overrides nn.Module.{name}", path)
+    overrides(cls, path)
     if has_parametrization(module):
         return
     for inner in module.modules() if is_layer(module) else [module]:
@@ -64,16 +68,19 @@ def _flags(module: nn.Module) -> Iterator[tuple[str, bool, tuple[bool, ...]]]:
 
 
 def _attributes(module: nn.Module) -> list[dict[str, int]]:
-    """Which objects the attributes are, but for the mode."""
-    return [
-        {name: id(value) for name, value in vars(child).items() if name != "training"}
-        for child in module.modules()
-    ]
+    """Which objects the attributes are, but for the mode, and for those that are set anew."""
+    found = []
+    for child in module.modules():
+        changing = {"training", *resets_of({type(child)})}
+        found.append({n: id(value) for n, value in vars(child).items() if n not in changing})
+    return found
 
 
 def _shape(module: nn.Module, made: dict[int, nn.Module]) -> nn.Module:
     if id(module) not in made:
         twin = made[id(module)] = copy.copy(module)
+        for name in resets_of({type(module)}) & vars(module).keys():
+            twin.__dict__[name] = copy.copy(vars(module)[name])  # It may be emptied.
         twin.__dict__["_modules"] = {
             name: None if child is None else _shape(child, made)
             for name, child in module._modules.items()
@@ -81,11 +88,56 @@ def _shape(module: nn.Module, made: dict[int, nn.Module]) -> nn.Module:
     return made[id(module)]
 
 
+def resets(module: nn.Module, path: str) -> tuple[Reset, ...]:
+    """The attributes that the module sets anew when PyTorch calls what it overrides."""
+    return tuple(
+        _reset(module, path, override, reset)
+        for override in overrides(type(module), path)
+        for reset in override.resets
+    )
+
+
+def _reset(module: nn.Module, path: str, override: Override, reset: Reset) -> Reset:
+    name, text = reset.attribute, f"{_name(module, override)}, which"
+    if any(name in names for names in (module._parameters, module._buffers, module._modules)):
+        raise UnsupportedModuleError(f"{text} sets the registered {name!r}", path, override.place)
+    if reset.value is not CLEARED:
+        return reset
+    kind = type(vars(module).get(name))
+    if kind is not list and kind is not dict:
+        text += f" clears {name!r}, a {kind.__name__}"
+        raise UnsupportedModuleError(text, path, override.place)
+    return replace(reset, value=kind())
+
+
+def _name(module: nn.Module, override: Override) -> str:
+    return f"{type(module).__name__} overrides nn.Module.{override.method}"
+
+
 def pinned(module: nn.Module, path: str) -> tuple[tuple[str, ...], ...]:
     """The submodules that an overridden ``train`` keeps in eval mode."""
-    if type(module).train is nn.Module.train or _of_torch(type(module), "train"):
-        return ()
-    refusal = UnsupportedModuleError(f"{type(module).__name__} overrides nn.Module.train", path)
+    written = assigned({type(module)})
+    for override in overrides(type(module), path):
+        if override.more is None or override.method in LOADING:
+            continue
+        why = "" if override.method == "train" else ", and does more than set attributes"
+        if read := sorted(override.more & written):
+            why = f", and reads {read[0]!r}, which changes"
+        try:
+            if why:
+                raise _UnclearError
+            return _pinned(module)
+        except _UnclearError as error:
+            text = f"{_name(module, override)}{why}"
+            raise UnsupportedModuleError(text, path, override.place) from error
+    return ()
+
+
+class _UnclearError(Exception):
+    """An override does something else than to keep submodules in eval mode."""
+
+
+def _pinned(module: nn.Module) -> tuple[tuple[str, ...], ...]:
     before = list(_flags(module))
     try:
         twin = _shape(module, {})
@@ -96,17 +148,17 @@ def pinned(module: nn.Module, path: str) -> tuple[tuple[str, ...], ...]:
         off = {name: training for name, training, _ in _flags(twin)}
     except Exception as error:
         # The user's method runs here: whatever it raises means that it can't be copied.
-        raise refusal from error
+        raise _UnclearError from error
     after = [grads for _, _, grads in _flags(module)]
     if after != [grads for _, _, grads in before]:
         for (_, child), (_, _, grads) in zip(module.named_modules(), before, strict=True):
             for parameter, needed in zip(child.parameters(recurse=False), grads, strict=True):
                 parameter.requires_grad_(needed)
-        raise refusal
+        raise _UnclearError
     if any(off.values()) or not on[""] or _attributes(twin) != others:
-        raise refusal
+        raise _UnclearError
     down = [name for name, training in on.items() if not training]
     tops = [n for n in down if not any(n.startswith(f"{m}.") for m in down)]
     if any(not on[n] != any(n == m or n.startswith(f"{m}.") for m in tops) for n in on):
-        raise refusal
+        raise _UnclearError
     return tuple(tuple(name.split(".")) for name in tops)

@@ -11,6 +11,7 @@ from torch import nn
 from nas_engine_graph.frontend.isolation import python_functions
 from nas_engine_graph.frontend.kinds import Kinds, _walk
 from nas_engine_graph.frontend.layers import is_layer, recover
+from nas_engine_graph.frontend.overrides import resets_of
 from nas_engine_graph.ir import Function, Layer
 
 __all__ = ["Path", "Tree", "World"]
@@ -105,9 +106,10 @@ class World(Tree):
         return found.graph
 
     def is_written(self, name: str) -> bool:
-        """Whether any compiled method sets an attribute of this name: of whatever module."""
+        """Whether any method sets an attribute of this name: of whatever module."""
         if self._written is None:
-            self._written = frozenset(self._writes())
+            others = resets_of({type(module) for module in self.root.modules()})
+            self._written = others.union(self._writes())
         return name in self._written
 
     def _paths(self) -> Iterator[Path]:

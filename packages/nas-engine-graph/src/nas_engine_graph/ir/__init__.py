@@ -17,6 +17,7 @@ from nas_engine_graph.ir.edit import (
 )
 from nas_engine_graph.ir.effects import is_pure, references, walk
 from nas_engine_graph.ir.graph import (
+    RESETTING,
     Absent,
     Attribute,
     Block,
@@ -29,6 +30,7 @@ from nas_engine_graph.ir.graph import (
     Node,
     Parameter,
     Parametrization,
+    Reset,
     Tie,
     Value,
 )
@@ -78,6 +80,7 @@ from nas_engine_graph.ir.value import (
 from nas_engine_graph.ir.verify import problems, verify
 
 __all__ = [
+    "RESETTING",
     "Absent",
     "Attribute",
     "Block",
@@ -113,6 +116,7 @@ __all__ = [
     "Raise",
     "Read",
     "Ref",
+    "Reset",
     "Size",
     "Symbol",
     "TensorType",

@@ -145,6 +145,7 @@ def digest(graph: Graph) -> str:
         tuple(_function(function, names_written) for function in graph.functions),
         tuple((tie.target, tie.source) for tie in graph.ties),
         graph.pinned,
+        tuple(reset.key for reset in graph.resets),
         graph.evaluating,
     )
     return hashlib.sha256(repr(content).encode()).hexdigest()[:16]

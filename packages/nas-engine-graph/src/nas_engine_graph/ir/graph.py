@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 from nas_core.errors import Place
 
 __all__ = [
+    "RESETTING",
     "Absent",
     "Attribute",
     "Block",
@@ -32,6 +33,7 @@ __all__ = [
     "Node",
     "Parameter",
     "Parametrization",
+    "Reset",
     "Tie",
     "Value",
 ]
@@ -160,6 +162,34 @@ class Layer:
     evaluating: bool = False
 
 
+RESETTING = ("train", "eval", "_apply", "load_state_dict", "_load_from_state_dict")
+"""The methods of ``torch.nn.Module`` that PyTorch calls, and a ``Reset`` may belong to."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Reset:
+    """An attribute that is set anew when PyTorch calls ``method``, such as a cache.
+
+    ``mode``, of ``train`` alone: only for this mode.
+    """
+
+    method: str
+    attribute: str
+    value: Any
+    mode: bool | None = None
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Equal for equal resets."""
+        return self.method, self.attribute, key(self.value), self.mode
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Reset) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash((self.method, self.attribute))
+
+
 @dataclass(frozen=True, slots=True)
 class Tie:
     """``target`` is the very object that ``source`` is; both paths start at the tie's graph."""
@@ -202,6 +232,7 @@ class Graph:
     kind: str = "torch.nn.Module"
     ties: tuple[Tie, ...] = ()
     pinned: tuple[tuple[str, ...], ...] = ()
+    resets: tuple[Reset, ...] = ()
     evaluating: bool = False
     label: str | None = None
     training: bool = field(default=True, compare=False)

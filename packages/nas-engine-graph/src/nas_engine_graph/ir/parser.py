@@ -21,6 +21,7 @@ from nas_engine_graph.ir.graph import (
     Node,
     Parameter,
     Parametrization,
+    Reset,
     Tie,
     Value,
 )
@@ -326,6 +327,15 @@ class _Parser:
         self.take("=")
         return name, (self.layer() if kind == "layer" else self.graph())
 
+    def reset(self) -> Reset:
+        name = self.string()
+        self.take("=")
+        value = self.value()
+        self.take("on")
+        method = self.take(kind="word")
+        mode = next((mode for mode in (True, False) if self.maybe(str(mode))), None)
+        return Reset(method, name, value, mode)
+
     def graph(self) -> Graph:
         self.take("graph")
         made = Graph(self.take(kind="word"), kind=self.take(kind="word"))
@@ -338,6 +348,7 @@ class _Parser:
         functions: list[Function] = []
         ties: list[Tie] = []
         pinned: list[tuple[str, ...]] = []
+        resets: list[Reset] = []
         while not self.maybe("}"):
             word = self.take(kind="word")
             match word:
@@ -347,6 +358,8 @@ class _Parser:
                     ties.append(Tie(self.value(), self.value()))
                 case "pinned":
                     pinned.append(self.value())
+                case "reset":
+                    resets.append(self.reset())
                 case _:
                     members.append(self.member(word))
         return replace(
@@ -355,6 +368,7 @@ class _Parser:
             functions=tuple(functions),
             ties=tuple(ties),
             pinned=tuple(pinned),
+            resets=tuple(resets),
         )
 
 

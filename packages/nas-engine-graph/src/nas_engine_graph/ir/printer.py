@@ -251,6 +251,10 @@ def _graph(graph: Graph, depth: int) -> Iterator[str]:
         yield f"{pad}{_INDENT}tie {value_text(tie.target)} {value_text(tie.source)}"
     for path in graph.pinned:
         yield f"{pad}{_INDENT}pinned {value_text(path)}"
+    for reset in graph.resets:
+        mode = "" if reset.mode is None else f" {reset.mode}"
+        made = f"{json.dumps(reset.attribute)} = {value_text(reset.value)}"
+        yield f"{pad}{_INDENT}reset {made} on {reset.method}{mode}"
     for function in graph.functions:
         yield from _function(function, depth + 1)
     yield f"{pad}}}"

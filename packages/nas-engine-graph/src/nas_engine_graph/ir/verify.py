@@ -5,8 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from nas_core.errors import nearest
+
 from nas_engine_graph.errors import InvalidGraphError
-from nas_engine_graph.ir.graph import Absent, Block, Function, Graph, Layer, Node
+from nas_engine_graph.ir.graph import (
+    RESETTING,
+    Absent,
+    Attribute,
+    Block,
+    Function,
+    Graph,
+    Layer,
+    Node,
+)
 from nas_engine_graph.ir.operation import If, Invoke, Local, Loop, Raise, Read, With, Write
 from nas_engine_graph.ir.value import Ref
 
@@ -42,9 +53,21 @@ def problems(graph: Graph, path: str = "") -> Iterator[str]:
         for end in (tie.target, tie.source):
             if not _exists(graph, end):
                 yield f"{where}: the tie names {'.'.join(end)!r}, which does not exist"
+    yield from _overrides(graph, where)
     for name, member in graph.members:
         if isinstance(member, Graph):
             yield from problems(member, f"{path}.{name}" if path else name)
+
+
+def _overrides(graph: Graph, where: str) -> Iterator[str]:
+    for pin in graph.pinned:
+        if not _exists(graph, pin):
+            yield f"{where}: it pins {'.'.join(pin)!r}, which does not exist"
+    for reset in graph.resets:
+        if reset.method not in RESETTING:
+            yield f"{where}: a reset on {reset.method!r}{nearest(reset.method, RESETTING)}"
+        if not isinstance(graph.table.get(reset.attribute), Attribute):
+            yield f"{where}: it resets {reset.attribute!r}, which is no attribute"
 
 
 def _chain(graph: Graph, where: str) -> Iterator[str]:

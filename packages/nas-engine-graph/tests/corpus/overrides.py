@@ -1,0 +1,152 @@
+"""Overrides of what PyTorch calls beside forward: caches, flags and modules that stay as they are."""
+
+from typing import Dict, List, Optional  # noqa: UP035 - What TorchScript reads.
+
+import torch
+from torch import Tensor, nn
+
+from corpus.case import case, x
+
+
+@case(x(2, 3))
+class Cached(nn.Module):
+    """Keeps what it computes of its weights in eval mode, as attention of LeViT does."""
+
+    cache: Dict[str, Tensor]  # noqa: UP006
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(3))
+        self.cache = {}
+
+    @torch.no_grad()
+    def train(self, mode=True):
+        super().train(mode)
+        if self.cache:
+            self.cache = {}
+
+    def _apply(self, fn, *args, **kwargs):
+        self.cache = {}
+        return super()._apply(fn, *args, **kwargs)
+
+    def bias(self, key: str) -> Tensor:
+        if self.training:
+            return self.weight * 2
+        if key not in self.cache:
+            self.cache[key] = self.weight * 2
+        return self.cache[key]
+
+    def forward(self, x):
+        return x + self.bias(str(x.device))
+
+
+@case(x(2, 3))
+class CachedTensor(nn.Module):
+    """Keeps a tensor, and gives it up where its weights may change."""
+
+    kept: Optional[Tensor]  # noqa: UP007, UP045
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(3))
+        self.drop = nn.Dropout()
+        self.kept = None
+
+    def train(self, mode: bool = True):
+        """Gives it up before it is trained."""
+        if mode:
+            self.kept = None
+        super(CachedTensor, self).train(mode=mode)
+        self.drop.eval()
+        return self
+
+    def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
+        old = prefix + "old_weight"
+        if old in state_dict:
+            state_dict[prefix + "weight"] = state_dict.pop(old)
+        if self.kept is not None:
+            self.kept = None
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+    def forward(self, x):
+        kept = self.kept
+        if self.training or kept is None:
+            kept = self.weight.exp()
+            if not self.training:
+                self.kept = kept
+        return self.drop(x) * kept
+
+
+@case(x(2, 3))
+class OnlyClears(Cached):
+    cache: Dict[str, Tensor]  # noqa: UP006
+    first: float = 0.0
+
+    def eval(self):
+        self.first = self.second = 2.0
+        return super().eval()
+
+    def train(self, mode: bool = True):
+        self.cache.clear()
+        return super().train(mode)
+
+    def __init__(self):
+        super().__init__()
+        self.first = self.second = 1.0
+
+    def forward(self, x):
+        return (x + self.bias("a")) * self.first - self.second
+
+
+@case(x(2, 3))
+class Listed(Cached):
+    """Overrides what its base overrides, too."""
+
+    cache: Dict[str, Tensor]  # noqa: UP006
+    seen: List[int]  # noqa: UP006
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+        self.evaluated = False
+        self.count = 3
+
+    def train(self, mode: bool = True):
+        self.seen.clear()
+        result = super().train(mode)
+        if not mode:
+            self.evaluated = True
+        else:
+            self.count = 1
+        return result
+
+    def forward(self, x):
+        self.seen.append(x.shape[0])
+        y = x + self.bias("a") * len(self.seen) ** self.count
+        return y.cos() if self.evaluated else y
+
+
+class PartlyFrozen(nn.Sequential):
+    def train(self, mode: bool = True):
+        nn.Module.train(self, mode)
+        keep_evaluating(self[0])
+        return self
+
+
+def keep_evaluating(module):
+    for child in module.modules():
+        child.eval()
+
+
+@case(x(4, 3))
+class HoldsThemAll(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.frozen = PartlyFrozen(nn.BatchNorm1d(3), nn.Dropout())
+        self.blocks = nn.ModuleList([Cached(), Listed(), CachedTensor()])
+
+    def forward(self, x):
+        x = self.frozen(x)
+        for block in self.blocks:
+            x = block(x)
+        return x
