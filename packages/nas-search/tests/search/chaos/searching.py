@@ -1,4 +1,4 @@
-"""A search of 40 trials in a process of its own, to be killed.
+"""A search of 40 trials in a process of its own, to be killed, or in this one, to be compared with.
 
 python searching.py FOLDER NAME [DIRECTORY URL]
 """
@@ -21,11 +21,11 @@ class Net(nn.Module):
         self.layer = nn.Linear(2, nn.ValueChoice(list(range(1, 81)), label="width"))
 
 
-def evaluator(calls: Path):
+def evaluator(calls: Path, pause: float):
     def evaluate(model, report):
         width = model.layer.out_features
         report(0, {"value": 0.0})
-        time.sleep(0.04 + 0.03 * (width % 4))
+        time.sleep(pause * (4 + 3 * (width % 4)))
         if width % 9 == 0:
             raise ValueError("nine")
         with calls.open("a") as file:
@@ -35,7 +35,9 @@ def evaluator(calls: Path):
     return FunctionEvaluator(evaluate)
 
 
-def main(folder: str, name: str, directory: str = "", store: str = "") -> None:
+def main(
+    folder: str, name: str, directory: str = "", store: str = "", executor: str = "local"
+) -> None:
     config = ExperimentConfig(
         directory=directory or folder,
         name=name,
@@ -43,10 +45,10 @@ def main(folder: str, name: str, directory: str = "", store: str = "") -> None:
         trial_concurrency=2,
         threads_per_trial=1,
         store=store or None,
-        executor="local",
+        executor=executor,
     )
     strategy = RegularizedEvolution(population_size=8, sample_size=3, seed=3)
-    evaluate = evaluator(Path(folder) / f"{name}.calls")
+    evaluate = evaluator(Path(folder) / f"{name}.calls", 0.0 if executor == "inline" else 0.01)
     experiment = Experiment(Net(), evaluate, strategy, config)
     exists = (experiment.folder / "trials.sqlite").exists()
     print(experiment.resume() if exists else experiment.run())
