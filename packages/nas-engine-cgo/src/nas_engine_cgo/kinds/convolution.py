@@ -24,6 +24,9 @@ def convolution(step: Fused) -> None:
     """Write ``conv1d``, ``conv2d`` or ``conv3d``."""
     given = arguments(step.args, step.kwargs)
     geometry = [given[name] for name in ("stride", "padding", "dilation")]
+    if _of_pixels(step, given):
+        _pointwise(step, given)
+        return
     if (looped := step.looped) is None:
         _write(step, given, geometry, dense=given["groups"] == 1)
         return
@@ -37,6 +40,23 @@ def convolution(step: Fused) -> None:
         f"{looped!r})",
         "channel",
     )
+
+
+def _of_pixels(step: Fused, given: Mapping[str, Any]) -> bool:
+    """Whether each member's pixels are multiplied with a matrix of its own, one by one."""
+    x, weight = given["input"], given["weight"]
+    padding = given["padding"]
+    padded = padding not in ("valid", "same") and any(_spread(padding, x.rank - 2))
+    alone = given["groups"] == 1 and not step.shared(x) and not step.packs.exact
+    return alone and not padded and set(weight.facts.shape[2:]) == {1}
+
+
+def _pointwise(step: Fused, given: Mapping[str, Any]) -> None:
+    x: Operand = given["input"]
+    weight, bias = step.tensor(given["weight"], "rows"), given["bias"]
+    bias = None if bias is None else step.tensor(bias, "rows")
+    stride = tuple(_spread(given["stride"], x.rank - 2))
+    step.results(f"pointwise({step.channel(x)}, {weight}, {bias}, {stride!r}, {step.n})", "channel")
 
 
 def _spread(size: Any, dimensions: int) -> list[int]:

@@ -1,0 +1,64 @@
+"""Kernels of `cgo` against the functions of torch that they take the place of.
+
+A forward and a backward pass on one thread, values of 8 members side by side. Prints what torch
+takes compared with the kernel: above 1, the kernel is faster.
+"""
+
+import argparse
+from collections.abc import Callable
+
+import torch
+from nas_engine_cgo import kernels
+from side_by_side import compare
+from torch import Tensor
+from torch.nn import functional
+
+SIZES = ((16, 8, 8), (16, 16, 4), (32, 8, 16), (16, 64, 16))
+"""Batch, channels of a member, pixels of an image's edge."""
+MEMBERS = 8
+FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+
+
+def pass_of(function: Callable[..., Tensor], *tensors: Tensor) -> Callable[[], object]:
+    """One forward and one backward pass."""
+    felt = torch.randn_like(function(*tensors))
+    return lambda: torch.autograd.grad(function(*tensors), tensors, felt)
+
+
+def pairs(
+    batch: int, channels: int, edge: int, memory_format: torch.memory_format
+) -> dict[str, tuple[Callable[[], object], Callable[[], object]]]:
+    """By name: a pass of a kernel, and one of torch's function."""
+    x = torch.randn(batch, MEMBERS * channels, edge, edge)
+    x = x.contiguous(memory_format=memory_format).requires_grad_()
+    weight = torch.randn(MEMBERS * channels, channels, 1, 1, requires_grad=True)
+    return {
+        "pixels": (
+            pass_of(lambda x, w: kernels.pointwise(x, w, None, (1, 1), MEMBERS), x, weight),
+            pass_of(lambda x, w: functional.conv2d(x, w, groups=MEMBERS), x, weight),
+        ),
+        "mean of 3x3": (
+            pass_of(lambda x: kernels.avg_pool2d(x, 3, 1, 1), x),
+            pass_of(lambda x: functional.avg_pool2d(x, 3, 1, 1), x),
+        ),
+        "maximum of 3x3": (
+            pass_of(lambda x: kernels.max_pool2d(x, 3, 1, 1), x),
+            pass_of(lambda x: functional.max_pool2d(x, 3, 1, 1), x),
+        ),
+    }
+
+
+def main() -> None:
+    """Compare all, and print a line for each."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=31)
+    rounds = parser.parse_args().rounds
+    torch.set_num_threads(1)
+    for size in SIZES:
+        for layout, memory_format in FORMATS.items():
+            for name, (ours, torchs) in pairs(*size, memory_format).items():
+                print(f"{name}, {size}, {layout}: {compare(torchs, ours, rounds)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""Faster kernels compute what torch's own do, and so do their gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nas_engine_cgo.kernels import avg_pool2d, max_pool2d, pointwise
+from torch import Tensor
+from torch.nn import functional as torch_own
+
+windows = st.integers(1, 3)
+channels = st.sampled_from((2, 64))  # With 64 there are enough elements for a detour.
+formats = st.sampled_from((torch.contiguous_format, torch.channels_last))
+
+
+def images(count: int, size: tuple[int, int], seed: int, memory_format: Any) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(3, count, *size, generator=generator)
+    return x.contiguous(memory_format=memory_format).requires_grad_()
+
+
+def assert_equal(
+    kernel: Callable[..., Tensor], own: Callable[..., Tensor], *tensors: Tensor
+) -> None:
+    """Results and gradients are equal up to rounding, and lie in the same memory format."""
+    made, expected = kernel(*tensors), own(*tensors)
+    torch.testing.assert_close(made, expected)
+    if all(size > 1 for size in made.shape):  # Else it may lie in both formats.
+        assert made.is_contiguous() == tensors[0].is_contiguous()
+    felt = torch.randn(expected.shape, generator=torch.Generator().manual_seed(0))
+    for gradients in zip(
+        torch.autograd.grad(made, tensors, felt),
+        torch.autograd.grad(expected, tensors, felt),
+        strict=True,
+    ):
+        torch.testing.assert_close(*gradients, atol=1e-4, rtol=1e-4)
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_mean(data: st.DataObject) -> None:
+    window = data.draw(st.tuples(windows, windows))
+    arguments = (
+        window,
+        data.draw(st.none() | windows),
+        data.draw(st.integers(0, min(window) // 2)),
+        data.draw(st.booleans()),
+        data.draw(st.booleans()),
+        data.draw(st.none() | st.integers(1, 5)),
+    )
+    x = images(data.draw(channels), (22, 17), 1, data.draw(formats))
+    assert_equal(
+        lambda x: avg_pool2d(x, *arguments), lambda x: torch_own.avg_pool2d(x, *arguments), x
+    )
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_maximum(data: st.DataObject) -> None:
+    window = data.draw(windows)
+    arguments = (
+        window,
+        data.draw(st.none() | windows),
+        data.draw(st.integers(0, window // 2)),
+        data.draw(st.integers(1, 2)),
+        data.draw(st.booleans()),
+    )
+    x = images(data.draw(channels), (22, 17), 2, data.draw(formats))
+    assert_equal(
+        lambda x: max_pool2d(x, *arguments), lambda x: torch_own.max_pool2d(x, *arguments), x
+    )
+
+
+@settings(deadline=None)
+@given(
+    st.integers(1, 4), st.sampled_from((1, 3, 16)), st.sampled_from((2, 20)),
+    st.tuples(windows, windows), st.booleans(), formats,
+)  # fmt: skip
+def test_pixels(
+    n: int, inputs: int, outputs: int, stride: tuple[int, int], biased: bool, memory_format: Any
+) -> None:
+    x = images(n * inputs, (5, 6), 3, memory_format)
+    generator = torch.Generator().manual_seed(4)
+    weight = torch.randn(n * outputs, inputs, 1, 1, generator=generator)
+    weight = weight.contiguous(memory_format=memory_format).requires_grad_()
+    bias = torch.randn(n * outputs, generator=generator, requires_grad=True)
+    tensors = (x, weight, bias) if biased else (x, weight)
+
+    def kernel(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        return pointwise(x, weight, bias, stride, n)
+
+    # Of unequal strides in channels_last torch's own gradient writes where it must not.
+    def own(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        return torch_own.conv2d(x.contiguous(), weight.contiguous(), bias, stride, groups=n)
+
+    assert_equal(kernel, own, *tensors)
+
+
+@pytest.mark.parametrize("dimensions", [1, 3])
+def test_pixels_of_other_dimensions(dimensions: int) -> None:
+    generator = torch.Generator().manual_seed(5)
+    x = torch.randn(2, 6, *(5, 4, 3)[:dimensions], generator=generator, requires_grad=True)
+    weight = torch.randn(4, 3, *[1] * dimensions, generator=generator, requires_grad=True)
+    own = (torch_own.conv1d, torch_own.conv2d, torch_own.conv3d)[dimensions - 1]
+    stride = (2,) * dimensions
+    assert_equal(
+        lambda x, w: pointwise(x, w, None, stride, 2),
+        lambda x, w: own(x, w, None, stride, groups=2),
+        x, weight,
+    )  # fmt: skip
