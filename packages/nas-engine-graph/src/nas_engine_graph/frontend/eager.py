@@ -17,8 +17,10 @@ from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.coded import SIGNS, code
 from nas_engine_graph.frontend.hiding import called, hidden, hide_flags, is_flag
 from nas_engine_graph.frontend.logic import as_branches, valued
+from nas_engine_graph.frontend.methods import spreads
 from nas_engine_graph.frontend.modules import module_at
 from nas_engine_graph.frontend.names import is_of_torch
+from nas_engine_graph.frontend.sizes import given_as_tuples, only_returns, sizes
 from nas_engine_graph.frontend.targets import unclear_loops, with_own_targets
 from nas_engine_graph.frontend.unrolled import unroll
 from nas_engine_graph.frontend.variables import Variables, name_of, variables_of
@@ -43,6 +45,9 @@ class _Eager(ast.NodeTransformer):
     def __init__(self, variables: Variables, owner: Any, tree: ast.AST, place: Place) -> None:
         self.variables, self.owner, self.place = variables, owner, place
         self.valued = valued(tree)
+        self.sizes = sizes(tree, owner) if isinstance(owner, nn.Module) else set()
+        # Lists can't be written out as arguments.
+        self.lists = only_returns(tree, self.sizes) and not spreads(type(owner))
 
     def visit_Return(self, node: ast.Return) -> Any:
         """A method marked as unused has the types of scripted code: write its body in place."""
@@ -51,7 +56,10 @@ class _Eager(ast.NodeTransformer):
                 method = getattr(self.owner, name, None)
                 if _is_unused(method) and all(isinstance(a, ast.Name) for a in arguments):
                     return [self.visit(s) for s in _body(method, arguments, node)]
+        is_size = id(node.value) in self.sizes
         self.generic_visit(node)
+        if is_size and node.value is not None and self.lists:
+            node.value = self.returned(node.value)
         return node
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
@@ -78,6 +86,8 @@ class _Eager(ast.NodeTransformer):
         if name_of(node.func) in _LIMITS:
             return node  # TorchScript looks the dtype up while it compiles.
         self.generic_visit(node)
+        for index in given_as_tuples(node, self.variables.around, self.owner):
+            node.args[index] = hidden(node.args[index].args[0], SIGNS["size"])  # type: ignore[attr-defined]
         match node:
             case ast.Call(ast.Name(name)) if (
                 hasattr(builtins, name) and name not in self.variables.own
@@ -99,11 +109,7 @@ class _Eager(ast.NodeTransformer):
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
         self.generic_visit(node)
-        match node:
-            case ast.Subscript(ast.Attribute(ast.Name("self"), name), ast.Slice()):
-                if isinstance(getattr(self.owner, name, None), torch.Size):
-                    return hidden(node, SIGNS["size"])
-        return node
+        return self.sized(node)
 
     def visit_For(self, node: ast.For) -> ast.AST:
         for inner in ast.walk(node.iter):
@@ -129,7 +135,16 @@ class _Eager(ast.NodeTransformer):
             node.right = hidden(node.right)
         else:
             node.left, node.right = self.flag(node.left), self.flag(node.right)
-        return node
+        return self.sized(node)
+
+    def sized(self, node: ast.expr) -> ast.expr:
+        return hidden(node, SIGNS["size"]) if id(node) in self.sizes else node
+
+    def returned(self, node: ast.expr) -> ast.expr:
+        """A size that a method returns, as the list that TorchScript takes other sizes for."""
+        one = ast.copy_location(ast.Constant(value=1), node)
+        as_list = ast.copy_location(ast.BinOp(node, ast.Mult(), one), node)
+        return hidden(as_list, SIGNS["size"])
 
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
         self.generic_visit(node)

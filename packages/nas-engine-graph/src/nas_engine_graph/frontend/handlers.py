@@ -150,7 +150,11 @@ def _list(t: Translator, node: Any) -> None:
     except LookupError as error:
         (use,) = node.output().uses()  # The list itself has no place.
         raise unsupported(use.user, str(error), t.owner or ()) from error
-    t.emit(node, Builtin(name), t.operands(node), hint="items")
+    inputs = t.operands(node)
+    if name == "tuple" and all(isinstance(i, Const) for i in inputs):
+        t.alias(node, Const(tuple(i.value for i in inputs if isinstance(i, Const))))
+    else:
+        t.emit(node, Builtin(name), inputs, hint="items")
 
 
 def _is_fixed_size(node: Any) -> bool:

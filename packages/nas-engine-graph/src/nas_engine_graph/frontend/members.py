@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.encode import NotEncodableError, dtype_name, encode, initial
 from nas_engine_graph.frontend.layers import UnrecoverableError
+from nas_engine_graph.frontend.results import with_true_results
 from nas_engine_graph.frontend.switches import pinned, resets
 from nas_engine_graph.frontend.world import Path, Tree
 from nas_engine_graph.ir import (
@@ -37,6 +38,7 @@ _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn
 class _Assembly:
     def __init__(self, world: Tree) -> None:
         self.world = world
+        self.found = with_true_results(world)
         self.places: dict[int, Path] = {}
         self.ties: list[Tie] = []
         self.memory: dict[int, Path] = {}
@@ -115,7 +117,7 @@ class _Assembly:
         return "torch.nn.Module"
 
     def functions(self, path: Path) -> tuple[Function, ...]:
-        found = self.world.functions.get(path, {})
+        found = self.found.get(path, {})
         return tuple(sorted(found.values(), key=lambda f: (f.free, f.name != "forward")))
 
     def evaluating(self, module: nn.Module, path: Path) -> bool:

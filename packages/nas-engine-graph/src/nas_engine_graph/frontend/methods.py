@@ -11,7 +11,7 @@ from functools import lru_cache
 from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.ir import RESETTING
 
-__all__ = ["assigned", "literals", "unrolls"]
+__all__ = ["assigned", "literals", "spreads", "unrolls"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +23,14 @@ class _Method:
         mentioned: all of them.
         literal: those whose numbers become part of the source: beside ``**`` and in bounds.
         unrolled: whether there may be loops that are written out for each module of a list.
+        spreads: whether it writes out tuples as arguments, as ``f(*size)`` does.
     """
 
     stored: frozenset[str]
     mentioned: frozenset[str]
     literal: frozenset[str]
     unrolled: bool
+    spreads: bool
 
 
 @lru_cache(maxsize=4096)
@@ -66,6 +68,7 @@ def _method(tree: ast.AST) -> _Method:
             if isinstance(inner, ast.Attribute)
         ),
         bool(bounds) or not all(isinstance(i, ast.Name | ast.Attribute) for i in iterated),
+        any(isinstance(node, ast.Starred) for node in nodes),
     )
 
 
@@ -77,6 +80,11 @@ def literals(cls: type) -> list[str]:
 def unrolls(cls: type) -> bool:
     """Whether the source of some method may depend on the lists of modules of an instance."""
     return any(method.unrolled for method in _methods(cls).values())
+
+
+def spreads(cls: type) -> bool:
+    """Whether some method writes out tuples as arguments."""
+    return any(method.spreads for method in _methods(cls).values())
 
 
 def assigned(classes: set[type]) -> frozenset[str]:

@@ -18,6 +18,7 @@ from nas_engine_graph.frontend.sequences import (
     hidden,
     is_float,
     is_implied,
+    is_listed,
     is_tuple,
     is_type,
     is_view,
@@ -153,14 +154,7 @@ def operator(t: Translator, node: Any) -> None:
     schema = schema_of(node)
     if schema is None:
         raise unsupported(node, f"TorchScript's {node.kind()}", t.owner or ())
-    if (source := hidden(node)) is not None:
-        t.alias(node, _shown(t, node, source))
-        return
-    if is_float(node):
-        _float(t, node)
-        return
-    if is_type(node):
-        t.emit(node, Builtin("method.type"), t.operands(node), hint="type")
+    if _is_of_eager(t, node):
         return
     operands = t.operands(node)
     if (sign := augmented(node)) is not None:
@@ -182,12 +176,32 @@ def operator(t: Translator, node: Any) -> None:
     t.emit(node, operation, positional, keywords, hint=_hint(schema))
 
 
-def _shown(t: Translator, node: Any, source: Any) -> Operand:
+def _is_of_eager(t: Translator, node: Any) -> bool:
+    """Appends what ``eager`` has written in another way; False for any other node."""
+    if (source := hidden(node)) is not None:
+        _shown(t, node, source)
+    elif is_float(node):
+        _float(t, node)
+    elif is_listed(node):
+        t.alias(node, t.operand(node, 0))
+    elif is_type(node):
+        t.emit(node, Builtin("method.type"), t.operands(node), hint="type")
+    else:
+        return False
+    return True
+
+
+def _shown(t: Translator, node: Any, source: Any) -> None:
     """The item of a list that only hides it; of a size that TorchScript took for a tuple."""
     item = t.operand(source, 0)
-    if code_of(node) == "size" and isinstance(item, Const) and isinstance(item.value, tuple):
-        return Const(Size(item.value))
-    return item
+    if code_of(node) != "size" or (isinstance(item, Const) and not isinstance(item.value, tuple)):
+        t.alias(node, item)
+        return
+    t.inexact |= not node.output().type().annotation_str.startswith("List")
+    if isinstance(item, Const):
+        t.alias(node, Const(Size(item.value)))  # type: ignore[arg-type]
+    else:
+        t.emit(node, Call("torch.Size"), [item], hint="size")
 
 
 def _known(

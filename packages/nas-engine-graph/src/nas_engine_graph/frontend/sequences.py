@@ -16,6 +16,7 @@ __all__ = [
     "hides",
     "is_float",
     "is_implied",
+    "is_listed",
     "is_tuple",
     "is_type",
     "is_view",
@@ -173,6 +174,15 @@ def is_float(node: Any) -> bool:
         and hidden(list(node.inputs())[1].node()) is not None
         and augmented(node) is None
     )
+
+
+def is_listed(node: Any) -> bool:
+    """Whether ``eager`` has multiplied a size by one, so that TorchScript makes a list of it."""
+    if node.kind() != "aten::mul" or list(node.inputs())[1].toIValue() != 1:
+        return False
+    makers = [use.user for use in node.output().uses() if use.user.kind() == "prim::ListConstruct"]
+    shown = [use.user for maker in makers for use in maker.output().uses()]
+    return any(hidden(user) is not None and code_of(user) == "size" for user in shown)
 
 
 def is_type(node: Any) -> bool:

@@ -1,0 +1,99 @@
+"""The expressions of a method that certainly are a ``torch.Size``: TorchScript has tuples there."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from nas_engine_graph.frontend.modules import module_at
+
+__all__ = ["given_as_tuples", "only_returns", "sizes"]
+
+
+def sizes(tree: ast.AST, owner: nn.Module) -> set[int]:
+    """The ids of the expressions in a method that are a ``torch.Size``."""
+    search = _Search(tree, owner)
+    return {id(node) for node in ast.walk(tree) if search.is_size(node)}
+
+
+def given_as_tuples(node: ast.Call, around: Mapping[str, Any], owner: Any) -> Iterator[int]:
+    """Which arguments of a call are written as ``torch.Size(...)``, where a tuple is declared."""
+    at = [i for i, argument in enumerate(node.args) if _is_new_size(argument)]
+    called = _called(node.func, around, owner) if at else None
+    if inspect.isfunction(called):
+        declared = list(inspect.signature(called).parameters.values())
+        declared = declared if isinstance(node.func, ast.Name) else declared[1:]
+        yield from (i for i in at if "uple[" in "".join(str(p) for p in declared[i : i + 1]))
+
+
+def _is_new_size(node: ast.expr) -> bool:
+    return isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.Size"
+
+
+def _called(node: ast.expr, around: Mapping[str, Any], owner: Any) -> Any:
+    """The function, or the unbound method, that an expression is."""
+    match node:
+        case ast.Name(name):
+            return around.get(name)
+        case _ if isinstance(owner, nn.Module) and (module := module_at(node, owner)) is not None:
+            return type(module).forward
+        case ast.Attribute(value, name) if isinstance(owner, nn.Module):
+            return getattr(type(module_at(value, owner)), name, None)
+    return None
+
+
+def only_returns(tree: ast.AST, found: set[int]) -> bool:
+    """Whether a function declares no type of its result, and returns nothing but what was found."""
+    returned = [node.value for node in ast.walk(tree) if isinstance(node, ast.Return)]
+    declared = any(isinstance(node, ast.FunctionDef) and node.returns for node in ast.walk(tree))
+    return not declared and bool(returned) and all(id(value) in found for value in returned)
+
+
+class _Search:
+    def __init__(self, tree: ast.AST, owner: nn.Module) -> None:
+        self.owner = owner
+        self.values: dict[str, list[ast.expr | None]] = {}
+        for node in ast.walk(tree):
+            for name, value in _assigned(node):
+                self.values.setdefault(name, []).append(value)
+
+    def is_size(self, node: ast.AST | None) -> bool:
+        match node:
+            case ast.Name(name) if values := self.values.pop(name, None):
+                # Not itself: what is made of itself is made of the others.
+                found = all(map(self.is_size, values))
+                self.values[name] = values
+                return found
+            case ast.Attribute(value, name):
+                module = module_at(value, self.owner)
+                return module is not None and isinstance(vars(module).get(name), torch.Size)
+            case ast.Subscript(value, ast.Slice()) | ast.BinOp(value, ast.Mult()):
+                return self.is_size(value)
+            case ast.BinOp(left, ast.Add(), right):
+                return self.is_size(left) or self.is_size(right)
+        return False
+
+
+def _assigned(node: ast.AST) -> Iterator[tuple[str, ast.expr | None]]:
+    """The variables that a node sets, each with its value; None for one that is not known."""
+    match node:
+        case ast.Assign([ast.Name(name)], value):
+            yield name, value
+        case ast.arg(name):
+            yield name, None
+        case ast.Assign(targets):
+            names = (n for t in targets for n in ast.walk(t) if isinstance(n, ast.Name))
+            yield from ((n.id, None) for n in names)
+        case (
+            ast.AugAssign(target)
+            | ast.AnnAssign(target)
+            | ast.For(target)
+            | ast.comprehension(target)
+            | ast.NamedExpr(target)
+        ):
+            yield from ((n.id, None) for n in ast.walk(target) if isinstance(n, ast.Name))
