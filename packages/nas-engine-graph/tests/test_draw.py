@@ -120,6 +120,15 @@ def test_what_is_put_into_lists_and_changed_in_place_leads_on() -> None:
     }  # fmt: skip
 
 
+def test_arrows_do_not_run_over_the_titles_of_boxes() -> None:
+    svg = to_svg(to_dot(graph_of(ARCHITECTURE)))
+    *boxes, over = svg.split('<g paint-order="stroke"')
+    titles = re.findall(r">([^<]*: (?:Block|Sequential))</text>", over)
+    assert titles and not any(title in "".join(boxes) for title in titles)
+    assert "<path" not in over and "<polygon" not in over
+    assert ElementTree.fromstring(svg).tag.endswith("svg")
+
+
 def test_a_net_of_thirty_layers_becomes_one_picture() -> None:
     net = torch.nn.Sequential(*(torch.nn.Linear(4, 4) for _ in range(30)))
     svg = to_svg(to_dot(convert(net)))

@@ -50,7 +50,8 @@ _NODE = _FONT | {
     "height": "0.3",
 }
 _EDGE = _FONT | {"fontsize": "9", "color": "#777777", "fontcolor": "#555555", "arrowsize": "0.6"}
-_CLUSTER = {"style": "rounded", "color": "#aaaaaa", "margin": "10"}
+# The title on the left: most arrows come in the middle.
+_CLUSTER = {"style": "rounded", "color": "#aaaaaa", "margin": "10", "labeljust": "l"}
 _CARRIED = ("Tensor", "List[Tensor", "Optional[Tensor", "Tuple[Tensor", "Dict[str, Tensor")
 
 _GATHERING = ("list", "tuple", "unpack", "dict", "getitem", "slice", "list_of", "method.append")

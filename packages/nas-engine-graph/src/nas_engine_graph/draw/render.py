@@ -34,6 +34,8 @@ pre {{ background: #8882; padding: 1em; overflow-x: auto }}
 </details>
 </html>
 """
+_BOX = re.compile(r'<g id="clust\d+" class="cluster">.*?</g>', re.DOTALL)
+_LINE = re.compile(r"<text .*?</text>\n", re.DOTALL)
 
 
 def to_svg(dot: str) -> str:
@@ -49,7 +51,21 @@ def to_svg(dot: str) -> str:
     text = drawn.decode()
     # Not the prolog, which names a file on the web, nor comments, which repeat names.
     start = text.index("<svg")
-    return re.sub(r"<!--.*?-->\n?", "", text[start:], flags=re.DOTALL)
+    return _titles_last(re.sub(r"<!--.*?-->\n?", "", text[start:], flags=re.DOTALL))
+
+
+def _titles_last(svg: str) -> str:
+    """The picture with the titles of boxes over the arrows, which end at both sides of them."""
+    titles: list[str] = []
+
+    def without_title(box: re.Match[str]) -> str:
+        titles.extend(_LINE.findall(box[0]))
+        return _LINE.sub("", box[0])
+
+    rest = _BOX.sub(without_title, svg)
+    end = rest.rindex("</g>\n</svg>")
+    halo = '<g paint-order="stroke" stroke="white" stroke-width="3" stroke-linejoin="round">'
+    return f"{rest[:end]}{halo}\n{''.join(titles)}</g>\n{rest[end:]}" if titles else svg
 
 
 def to_html(
