@@ -76,6 +76,18 @@ def test_maximum(data: st.DataObject) -> None:
     )
 
 
+def test_what_has_no_faster_way_is_torchs_own() -> None:
+    x = images(64, (22, 17), 6, torch.contiguous_format).detach()
+    for found, expected in zip(
+        max_pool2d(x, 2, return_indices=True),
+        torch_own.max_pool2d(x, 2, return_indices=True),
+        strict=True,
+    ):
+        assert torch.equal(found, expected)
+    assert torch.equal(avg_pool2d(input=x[0], kernel_size=3), torch_own.avg_pool2d(x[0], 3))
+    assert torch.equal(avg_pool2d(x.double(), 3), torch_own.avg_pool2d(x.double(), 3))
+
+
 @settings(deadline=None)
 @given(
     st.integers(1, 4), st.sampled_from((1, 3, 16)), st.sampled_from((2, 20)),

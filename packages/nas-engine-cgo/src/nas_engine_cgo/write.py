@@ -121,7 +121,7 @@ class _Writer:
         exact: bool,
     ) -> None:
         self.programs, self.arrangement, self.canonical = programs, arrangement, canonical
-        self.text = Text(tuple(streams))
+        self.text = Text(tuple(streams), exact)
         self.modules: list[tuple[int, str]] = []
         uses = for_each(programs, Program.uses)
         self.packs = Packs(programs, arrangement, canonical, self.text, uses, looped, exact)

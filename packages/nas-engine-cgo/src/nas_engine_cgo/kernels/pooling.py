@@ -18,7 +18,7 @@ _MANY = 1 << 17
 
 
 def avg_pool2d(
-    x: Tensor,
+    input: Tensor,  # noqa: A002 (as torch calls it)
     kernel_size: Size,
     stride: Size | None = None,
     padding: Size = 0,
@@ -32,39 +32,52 @@ def avg_pool2d(
     >>> torch.allclose(avg_pool2d(x, 3, 1, 1), functional.avg_pool2d(x, 3, 1, 1), atol=1e-6)
     True
     """
-    window, pad = _pair(kernel_size), _pair(padding)
-    step = window if stride in (None, (), []) else _pair(stride)
-    if ceil_mode or not _slow(x, window, step):
+    window, step, pad = _pair(kernel_size), _pair(stride or kernel_size), _pair(padding)
+    if ceil_mode or not _slow(input, window, step):
         return functional.avg_pool2d(
-            x, window, step, pad, ceil_mode, count_include_pad, divisor_override
+            input, window, step, pad, ceil_mode, count_include_pad, divisor_override
         )
-    channels, area = x.shape[1], window[0] * window[1]
-    weight = x.new_full((channels, 1, *window), 1 / (divisor_override or area))
-    sums = functional.conv2d(x, weight, None, step, pad, 1, channels)
-    if divisor_override or count_include_pad or pad == (0, 0):
+    channels, area = input.shape[1], window[0] * window[1]
+    weight = input.new_full(
+        (channels, 1, *window), 1 / (area if divisor_override is None else divisor_override)
+    )
+    sums = functional.conv2d(input, weight, None, step, pad, 1, channels)
+    if divisor_override is not None or count_include_pad or pad == (0, 0):
         return sums
-    return sums * _outside(x, window, step, pad)
+    return sums * _outside(input, window, step, pad)
 
 
-def max_pool2d(x: Tensor, kernel_size: Size, *args: Any, **kwargs: Any) -> Tensor:
+def max_pool2d(
+    input: Tensor,  # noqa: A002 (as torch calls it)
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    dilation: Size = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
     """``torch.nn.functional.max_pool2d``, by way of the layout ``channels_last``.
 
     >>> x = torch.randn(2, 64, 16, 16)
     >>> torch.equal(max_pool2d(x, 3, 1, 1), functional.max_pool2d(x, 3, 1, 1))
     True
     """
-    stride = kwargs.get("stride", args[0] if args else None) or kernel_size
-    slow = _slow(x, _pair(kernel_size), _pair(stride))
-    given = x.contiguous(memory_format=torch.channels_last) if slow else x
-    pooled: Tensor = functional.max_pool2d(given, kernel_size, *args, **kwargs)
-    return pooled.contiguous() if slow else pooled
+    window, step = _pair(kernel_size), _pair(stride or kernel_size)
+    given = (window, step, _pair(padding), _pair(dilation), ceil_mode)
+    if return_indices:
+        return functional.max_pool2d(input, *given, return_indices=True)
+    if not _slow(input, window, step):
+        return functional.max_pool2d(input, *given)
+    x = input.contiguous(memory_format=torch.channels_last)
+    return functional.max_pool2d(x, *given).contiguous()
 
 
 def _slow(x: Tensor, window: Pair, step: Pair) -> bool:
     """Whether torch takes long, and a convolution does not."""
     read = x.numel() * window[0] * window[1] // (step[0] * step[1])
     return (
-        read >= _MANY
+        x.dim() == 4
+        and read >= _MANY
         and x.device.type == "cpu"
         and x.dtype == torch.float32
         and x.is_contiguous()

@@ -6,17 +6,12 @@ from nas_engine_cgo.kinds.fused import Fused, Operand, bound
 
 __all__ = ["attention", "embedding", "samplewise"]
 
-KERNELS = frozenset({"avg_pool2d", "max_pool2d"})
-"""What has a faster form, by its name, in ``nas_engine_cgo.kernels``."""
-
 
 def samplewise(step: Fused) -> None:
     """Write pooling, padding, interpolation: over channels side by side, or samples of a stack."""
     (x,) = step.operands
     text = step.packs.text
     function = text.function(step.call.function)  # type: ignore[arg-type]
-    if step.call.name in KERNELS and not step.packs.exact:
-        function = step.call.name
     if step.layout(x) == "channel":
         name = step.channel(x)
         call = text.called(function, step.args, step.kwargs, step.spell({id(x): name}))

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from nas_engine_cgo.kernels import FASTER
+
 __all__ = ["Text", "spelled"]
 
 _PLAIN = (bool, int, float, str, type(None), torch.dtype, torch.memory_format, torch.layout)
@@ -25,9 +27,11 @@ class Text:
         constants: name → object.
         inputs: (stream, position) → the variable of an input.
         streams: for each member the number of its data stream.
+        exact: whether bits count: only functions of torch are called.
     """
 
     streams: tuple[int, ...]
+    exact: bool = False
     source: list[str] = field(default_factory=list)
     origin: list[tuple[int, ...]] = field(default_factory=list)
     constants: dict[str, Any] = field(default_factory=dict)
@@ -134,8 +138,12 @@ class Text:
         return f"{function}({', '.join(given)})"
 
     def function(self, function: Callable[..., Any]) -> str:
-        """A function as an expression."""
-        return spelled(function) or self.constant(function)
+        """A function as an expression, or what computes the same faster."""
+        name = spelled(function)
+        if name is None:
+            return self.constant(function)
+        kernel = name.removeprefix("F.")
+        return kernel if kernel in FASTER and not self.exact else name
 
 
 def spelled(function: Callable[..., Any]) -> str | None:

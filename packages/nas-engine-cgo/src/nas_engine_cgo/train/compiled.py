@@ -16,7 +16,7 @@ from torch import nn
 from nas_engine_cgo.exact.convolution import member_gradients
 from nas_engine_cgo.exact.fan_out import fan_out
 from nas_engine_cgo.exact.order import in_order
-from nas_engine_cgo.kernels import avg_pool2d, max_pool2d, pointwise
+from nas_engine_cgo.kernels import FASTER, pointwise
 from nas_engine_cgo.packs import Need
 from nas_engine_cgo.state import drawing, dropout_masks, ordered
 from nas_engine_cgo.write import Function
@@ -48,12 +48,11 @@ def callable_of(function: Function, modules: Sequence[nn.Module]) -> FunctionTyp
         "dropout_masks": dropout_masks,
         "fan_out": fan_out,
         "in_order": in_order,
-        "max_pool2d": max_pool2d,
         "member_gradients": member_gradients,
         "ordered": ordered,
         "pointwise": pointwise,
-        "avg_pool2d": avg_pool2d,
         "device": next((p.device for m in modules for p in m.parameters()), torch.device("cpu")),
+        **FASTER,
         **function.constants,
     }
     for number, module in enumerate(modules):
