@@ -186,3 +186,42 @@ class SumsTail(nn.Sequential):
 @case(x(2, 3))
 def SlicesOfItself():
     return SumsTail(*times(3))
+
+
+class TwoLists(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.ModuleList([nn.Linear(3, 3), nn.Linear(3, 3)])
+        self.second = nn.ModuleList([nn.Linear(3, 3), nn.Linear(3, 3)])
+
+
+@case(x(2, 3))
+class ReadsAfterEachLoop(TwoLists):
+    """A variable of two loops over modules and of one over numbers, read after each."""
+
+    def forward(self, x):
+        for part in range(2):
+            x = x + part
+        for i, part in enumerate(self.first):
+            x = part(x) * i
+        x = part(x)
+        for part in self.second:
+            x = part(x)
+        return part(x) + i
+
+
+@case(x(2, 3))
+class ReadsInArms(TwoLists):
+    def forward(self, x):
+        if x.sum() > 0:
+            for part in self.first:
+                x = part(x)
+            x = part(x)
+        else:
+            part = 2
+            x = x * part
+            for part in range(3):
+                x = x + part
+        for part in self.second:
+            x = part(x)
+        return x

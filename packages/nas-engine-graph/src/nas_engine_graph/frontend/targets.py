@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from torch import nn
 
 from nas_engine_graph.frontend.modules import items_of, module_at
+from nas_engine_graph.frontend.reaching import UnclearError, definitions
 
 __all__ = ["unclear_loops", "with_own_targets"]
 
@@ -20,16 +21,25 @@ def with_own_targets(tree: ast.AST, owner: nn.Module) -> None:
     """Rename the variables that loops over modules share with others, in place."""
     taken = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     for name in _shared(tree, owner):
-        if any(_read_outside(tree, name)):
-            continue
-        for loop in reversed(_loops(tree, name)):  # Inner loops first.
+        for places in _apart(tree, name, owner):
             own = next(
                 f"{name}_{n}" for n in range(1, len(taken) + 2) if f"{name}_{n}" not in taken
             )
             taken.add(own)
-            for part in (loop.target, *loop.body):
-                for node in _named(part, name):
-                    node.id = own
+            for node in places:
+                node.id = own
+
+
+def _apart(tree: ast.AST, name: str, owner: nn.Module) -> Iterator[list[ast.Name]]:
+    """The places of a variable that may get a name of their own together."""
+    if any(_read_outside(tree, name)):
+        try:
+            yield from definitions(tree, name, owner)
+        except UnclearError:
+            return
+    else:
+        for loop in reversed(_loops(tree, name)):  # Inner loops first.
+            yield [node for part in (loop.target, *loop.body) for node in _named(part, name)]
 
 
 def unclear_loops(tree: ast.AST, owner: nn.Module) -> Iterator[ast.For]:
