@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from nas_core import Candidate, Result, Space
+from nas_core import Candidate, Space
 from nas_core.testing import Recording
 from nas_engine_cgo.job import MergedJob
 from nas_engine_cgo.train import Options
@@ -24,7 +26,7 @@ from nas_engine_graph.engine import GraphEngine, GraphJob
 from nas_search import load_target
 from nas_search.evaluators import SupervisedEvaluator
 from spaces import SPACES
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 DIGITS = Path(__file__).parents[3] / "examples" / "digits"
@@ -206,50 +208,91 @@ def jobs_of(mix: Mix, dtype: torch.dtype) -> list[GraphJob]:
     return jobs
 
 
-def run(job: Any) -> tuple[dict[int, Result], Recording]:
+@dataclass
+class Outcome:
+    """What the training of one member has come to: numbers by name, and weights."""
+
+    error: str | None
+    numbers: dict[str, float]
+    weights: dict[str, Tensor]
+
+
+def run(job: Any) -> dict[int, Outcome]:
     recorder = Recording()
-    return {result.number: result for result in job.run(recorder)}, recorder
+    results = {result.number: result for result in job.run(recorder)}
+    outcomes: dict[int, Outcome] = {}
+    for number, result in results.items():
+        reports = [(step, metrics) for n, step, metrics in recorder.reports if n == number]
+        numbers = {
+            f"{name} after report {i} of step {step}": value
+            for i, (step, metrics) in enumerate([*reports, (None, result.metrics or {})])
+            for name, value in metrics.items()
+        }
+        model = recorder.models[number].state_dict() if result.error is None else {}
+        outcomes[number] = Outcome(result.error, numbers, model)
+    return outcomes
+
+
+def distance(found: Outcome, expected: Outcome) -> tuple[float, str]:
+    """How far numbers and weights are apart at most, relative to 1 and more, and which."""
+    assert found.error == expected.error
+    pairs = []
+    for one, other in ((found.numbers, expected.numbers), (found.weights, expected.weights)):
+        assert one.keys() == other.keys()
+        pairs += [(torch.as_tensor(one[x]), torch.as_tensor(other[x]), x) for x in one]
+    return max(((_apart(a, b), name) for a, b, name in pairs), default=(0.0, ""))
+
+
+def _apart(found: Tensor, expected: Tensor) -> float:
+    a, b = found.double(), expected.double()
+    apart = (a - b).abs() / (1 + b.abs())
+    apart[(a == b) | (a.isnan() & b.isnan())] = 0.0
+    return float(apart.nan_to_num(math.inf).max()) if apart.numel() else 0.0
+
+
+@contextmanager
+def moved(seed: int) -> Iterator[None]:
+    """Let models begin with weights that differ in their last bit."""
+    build = GraphJob.build
+
+    def built(job: GraphJob) -> nn.Module:
+        model, generator = build(job), torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                sign = torch.randint(0, 3, parameter.shape, generator=generator) - 1
+                parameter.mul_(1 + sign * torch.finfo(parameter.dtype).eps)
+        return model
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(GraphJob, "build", built)
+        yield
+
+
+def unsteadiness(job: GraphJob, alone: Outcome) -> float:
+    """How far a member that is trained alone comes from there if it begins a last bit apart."""
+    (number,) = (candidate.number for candidate in job.candidates)
+    apart = []
+    for seed in range(3):
+        with moved(seed):
+            apart.append(distance(run(job)[number], alone)[0])
+    return max(apart)
 
 
 def check(mix: Mix, dtype: torch.dtype, tolerance: float) -> None:
+    """Each member comes to where it comes alone, as far as rounding can tell."""
     torch.set_default_dtype(dtype)
     jobs = jobs_of(mix, dtype)
-    merged, heard = run(MergedJob(tuple(jobs), mix.options))
+    merged = run(MergedJob(tuple(jobs), mix.options))
     assert sorted(merged) == list(range(len(jobs)))
     for number, job in enumerate(jobs):
-        alone, own = run(job)
-        assert merged[number].error == alone[number].error
-        assert_numbers(merged[number].metrics, alone[number].metrics, tolerance, number)
-        reports = [[r for r in each.reports if r[0] == number] for each in (heard, own)]
-        assert len(reports[0]) == len(reports[1])
-        for found, expected in zip(*reports, strict=True):
-            assert found[1] == expected[1]
-            assert_numbers(found[2], expected[2], tolerance, number)
-        if alone[number].error is None:
-            assert_weights(heard.models[number], own.models[number], job, tolerance)
-
-
-def assert_numbers(
-    found: Mapping[str, float] | None,
-    expected: Mapping[str, float] | None,
-    tolerance: float,
-    number: int,
-) -> None:
-    found, expected = found or {}, expected or {}
-    assert found.keys() == expected.keys()
-    for name, value in expected.items():
-        close = math.isclose(found[name], value, rel_tol=tolerance, abs_tol=tolerance)
-        assert close, f"{name} of member {number} is {found[name]!r}, alone {value!r}"
-
-
-def assert_weights(found: Any, expected: Any, job: GraphJob, tolerance: float) -> None:
-    """Equal, and at home in the module that the graph engine builds."""
-    job.build().load_state_dict(found.state_dict(), strict=True)
-    for name, tensor in expected.state_dict().items():
-        torch.testing.assert_close(
-            found.state_dict()[name], tensor, rtol=tolerance, atol=tolerance,
-            msg=lambda text, name=name: f"{name} of member {job.candidates[0].number}: {text}",
-        )  # fmt: skip
+        alone = run(job)[number]
+        apart, name = distance(merged[number], alone)
+        # A training that amplifies rounding does so whoever rounds.
+        assert apart <= tolerance or (tolerance and apart <= 10 * unsteadiness(job, alone)), (
+            f"{name} of member {number} is {apart} from where it is alone"
+        )
+        if alone.error is None:
+            job.build().load_state_dict(merged[number].weights, strict=True)
 
 
 thoroughly = settings(
