@@ -8,16 +8,15 @@ values, which differ from run to run.
 """
 
 import doctest
-import os
 import re
 import shlex
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import Commands, started
 from documents import DOCUMENTS, ROOT, Block, blocks
 
 # The examples take minutes: the demo session does what their documents say.
@@ -27,8 +26,9 @@ READ = [document for document in DOCUMENTS if ROOT / "examples" not in document.
 class Reader:
     """Does with a document what its reader would do, in an empty folder."""
 
-    def __init__(self, document: Path) -> None:
+    def __init__(self, document: Path, commands: Commands) -> None:
         self.document = document
+        self.commands = commands
         self.names: dict[str, Any] = {"__name__": "__main__"}
         self.printed = ""
         self.last: Block | None = None
@@ -49,12 +49,9 @@ class Reader:
         for line in block.code.splitlines():
             program, *arguments = shlex.split(line.removeprefix("$ "), comments=True) or [""]
             if program == "nas":
-                command = [Path(sys.executable).with_name("nas"), *arguments]
-                done = subprocess.run(
-                    command, check=False, capture_output=True, text=True, env=WIDE
-                )
-                assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
-                self.printed += done.stdout + done.stderr
+                code, printed = self.commands.run(arguments)
+                assert code == 0, f"{line}\n{printed}"
+                self.printed += printed
 
     def console(self, block: Block) -> None:
         """Run each command, and compare what is shown below it."""
@@ -91,7 +88,6 @@ def below(block: Block) -> int:
     return block.line + block.code.count("\n") + 3
 
 
-WIDE = {**os.environ, "COLUMNS": "120"}  # lines are shown as wide terminals have them
 FIGURE = re.compile(r"!\[.+?\]\((.+?)\)")
 KINDS = {
     "python": Reader.python,
@@ -100,6 +96,13 @@ KINDS = {
     "text": Reader.output,
     "py": Reader.output,
 }
+
+
+@pytest.fixture(scope="session")
+def commands() -> Iterator[Commands]:
+    """What runs `nas`."""
+    with started() as running:
+        yield running
 
 
 @pytest.fixture
@@ -115,8 +118,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize("document", READ, ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_block_runs(document: Path) -> None:
-    reader, text = Reader(document), document.read_text()
+def test_every_block_runs(document: Path, commands: Commands) -> None:
+    reader, text = Reader(document, commands), document.read_text()
     for block in blocks(text):
         if block.title:
             Path(block.title).write_text(block.code)
