@@ -345,10 +345,9 @@ class Running:
         log.warning("trial %d failed: %s", trial.number, trial.error)
         if self._failures == self.limits.failures_in_a_row:
             raise TooManyFailuresError(
-                f"{self._failures} trials in a row failed, the last of them, trial "
-                f"{trial.number}, with: {trial.error}\nIts traceback is the `details` of the "
-                "trial. The search stopped to save the rest of its budget; max_failures_in_a_row "
-                "sets how many it accepts"
+                f"{_failed(self._failures, trial)} with: {trial.error}\nIts traceback is the "
+                "`details` of the trial. The search stopped to save the rest of its budget; "
+                "max_failures_in_a_row sets how many it accepts"
             )
 
     def _check_judged(self, trial: Trial) -> None:
@@ -373,3 +372,9 @@ class Running:
         if trial is None:
             raise StoreError(self.crew.store.place, f"trial {number} has vanished from the store")
         return trial
+
+
+def _failed(in_a_row: int, last: Trial) -> str:
+    if in_a_row == 1:
+        return f"trial {last.number} failed"
+    return f"{in_a_row} trials in a row failed, the last of them, trial {last.number},"

@@ -21,6 +21,7 @@ from nas_core.protocols import CheckedEvaluator, Direction
 
 from nas_search.artifacts import Artifacts, number_of, unfinished_name
 from nas_search.config import ConfigError, ExperimentConfig, differences
+from nas_search.environment import Environment
 from nas_search.events import Events
 from nas_search.executors import Executor, InlineExecutor
 from nas_search.inputs import PicklingError, input_path, save_input
@@ -125,11 +126,7 @@ def session(setup: Setup) -> Iterator[tuple[Running, Ended]]:
         tell = partial(events.tell, experiment=config.name)
         executor = setup.executor or executor_of(config)
         installed = setup.plugins.engines[config.execution_engine]
-        environment = None
-        if not isolates(executor):
-            environment = environment_for(
-                installed.distribution, setup.folder, setup.address, token
-            )
+        environment = _environment(setup, executor, token)
         crew = Crew(
             plan=lambda candidates: engine.plan(setup.base_model, candidates, setup.evaluator),
             merges="merged" in installed.info.capabilities,
@@ -159,12 +156,7 @@ def session(setup: Setup) -> Iterator[tuple[Running, Ended]]:
                 # First, so that workers which can't be stopped from here stop their trials.
                 _put_back(store, token)
             finally:
-                executor.shutdown()
-                crew.recorder.close()
-                setup.artifacts.remove(unfinished_name("*", token, "*"))
-                with suppress(StoreError):
-                    _remove_left(setup, store)
-                Artifacts(setup.folder).remove(f"inputs/{token}.tmp")
+                _close(setup, crew, token)
                 log.info("experiment %s ended: %s", config.name, ended.reason)
                 tell("nas_experiment_finished", reason=ended.reason)
 
@@ -276,11 +268,29 @@ def _opened(setup: Setup, facts: Mapping[str, str]) -> tuple[TrialStore, dict[in
     return store, shared
 
 
+def _environment(setup: Setup, executor: Executor, token: str) -> Environment | None:
+    """What the executor's workers must be and have; nothing if each is started for its trials."""
+    if isolates(executor):
+        return None
+    installed = setup.plugins.engines[setup.config.execution_engine]
+    return environment_for(installed.distribution, setup.folder, setup.address, token)
+
+
 def _recorder(setup: Setup, token: str, judging: Judging | None) -> StoreRecorder:
     address = setup.address
     absolute = address if isinstance(address, Database) else address.absolute()
     saves = setup.config.save_weights == "all"
     return StoreRecorder(absolute, setup.artifacts.root, token, saves, judging)
+
+
+def _close(setup: Setup, crew: Crew, token: str) -> None:
+    """Stop the workers, and remove what they and this session have left."""
+    crew.executor.shutdown()
+    crew.recorder.close()
+    setup.artifacts.remove(unfinished_name("*", token, "*"))
+    with suppress(StoreError):
+        _remove_left(setup, crew.store)
+    Artifacts(setup.folder).remove(f"inputs/{token}.tmp")
 
 
 def _remove_left(setup: Setup, store: TrialStore) -> None:

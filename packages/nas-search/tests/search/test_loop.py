@@ -195,6 +195,8 @@ def test_failures_in_a_row_stop_it_before_the_budget_is_gone(experiment):
     with pytest.raises(TooManyFailuresError, match=r"4 trials in a row failed.*data\.csv"):
         one.run()
     assert len(one.trials) == 4
+    with pytest.raises(TooManyFailuresError, match=r"^trial 0 failed with: .*data\.csv"):
+        experiment(broken, name="strict", max_failures_in_a_row=1).run()
     patient = experiment(broken, name="patient", max_trials=14, max_failures_in_a_row=None)
     patient.run()
     assert len(patient.trials) == 14
