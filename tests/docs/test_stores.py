@@ -79,7 +79,7 @@ def test_two_machines_explore_one_space_and_go_on(server: Server, tmp_path: Path
     assert [line.split()[0] for line in (create, run, resume)] == ["createdb", "nas", "nas"]
     for line, where in ((create, machines[:1]), (run, machines), (resume, machines)):
         for process in [started(line, machine) for machine in where]:
-            said, _ = process.communicate(timeout=200)
+            said, _ = process.communicate(timeout=600)
             assert process.returncode == 0, said
     for machine in machines:
         trials = Experiment.open(machine / "nas-experiments" / "digits").trials

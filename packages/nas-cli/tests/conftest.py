@@ -44,7 +44,7 @@ def shell(folder: Path) -> Shell:
             [NAS, *map(str, args)],
             capture_output=True,
             text=True,
-            timeout=50,
+            timeout=600,
             cwd=folder,
             env=os.environ | env,
             check=False,

@@ -34,7 +34,7 @@ def test_it_shows_the_trials_until_it_is_interrupted(experiment: Path, folder: P
         with urllib.request.urlopen(f"{root}/api/studies/0") as answer:
             study = json.load(answer)
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
+        assert process.wait(600) == 0
     assert study["name"] == "sizes"
     assert [one["state"] for one in study["trials"]] == ["Complete", "Complete"]
 

@@ -42,7 +42,7 @@ def on_a_terminal(*arguments: str, **env: str) -> str:
             break
         written += chunk
     os.close(ours)
-    assert process.wait(timeout=30) == 0, written.decode()
+    assert process.wait(timeout=600) == 0, written.decode()
     return written.decode()
 
 

@@ -41,7 +41,7 @@ class Running:
     def stop(self, number: signal.Signals) -> tuple[int, str]:
         """Send a signal to the whole group, as Ctrl-C does; answer exit code and messages."""
         os.killpg(self.process.pid, number)
-        _, messages = self.process.communicate(timeout=30)
+        _, messages = self.process.communicate(timeout=600)
         return self.process.returncode, messages
 
 
@@ -107,9 +107,9 @@ def test_interrupted_killed_and_resumed_it_finds_what_an_undisturbed_run_finds(
 def test_stopped_while_the_workers_start_it_says_only_how_to_go_on(
     search: Any, running: Any, folder: Path, number: signal.Signals, seconds: float
 ) -> None:
-    search(seconds=30, executor="local", trial_concurrency=2)
+    search(seconds=1200, executor="local", trial_concurrency=2)
     command = running("run", "search.toml")
-    end = time.monotonic() + 30
+    end = time.monotonic() + 600
     while not (folder / "nas-experiments/sizes/trials.sqlite").exists():
         assert time.monotonic() < end
         time.sleep(0.05)
@@ -118,7 +118,7 @@ def test_stopped_while_the_workers_start_it_says_only_how_to_go_on(
         code, messages = command.stop(number)  # a terminal tells the whole group
     else:
         command.process.send_signal(number)
-        _, messages = command.process.communicate(timeout=30)
+        _, messages = command.process.communicate(timeout=600)
         code = command.process.returncode
     assert code == 130
     assert messages.startswith("Interrupted: 0 of ")
@@ -130,7 +130,7 @@ def test_sigterm_stops_it_as_cleanly(search: Any, running: Any) -> None:
     command = running("run", "search.toml")
     command.wait_for_trials(1)
     os.kill(command.process.pid, signal.SIGTERM)
-    _, messages = command.process.communicate(timeout=30)
+    _, messages = command.process.communicate(timeout=600)
     assert command.process.returncode == 130
     assert "nas resume sizes" in messages
 
@@ -140,15 +140,15 @@ def test_one_that_hangs_and_one_that_dies_cost_one_trial_each(
 ) -> None:
     then = (
         "if size == 48:  # width 2, skip\n"
-        "        time.sleep(100)\n"
+        "        time.sleep(1200)\n"
         "    if size == 67:  # width 3, skip\n"
         "        import os\n"
         "        os.kill(os.getpid(), 9)\n"
     )
-    search(then=then, executor="local", trial_concurrency=2, trial_time_limit=2, max_trials=8)
+    search(then=then, executor="local", trial_concurrency=2, trial_time_limit=5, max_trials=8)
     result = shell("run", "search.toml", "--set", "strategy.name=grid")
     assert result.returncode == 0, result.stderr
-    assert "TimeoutError: stopped after the time limit of 2 s per trial" in result.stdout
+    assert "TimeoutError: stopped after the time limit of 5 s per trial" in result.stdout
     assert "SIGKILL" in result.stdout
     (row,) = json.loads(nas("list-experiments", "--json").stdout)
     assert (row["failed"], row["completed"]) == (2, 6)

@@ -92,7 +92,7 @@ def test_undecorated_models_are_refused_with_advice() -> None:
 
 
 def test_threads_build_their_own_candidates() -> None:
-    barrier, met = threading.Barrier(2, timeout=20), {threading.get_ident()}
+    barrier, met = threading.Barrier(2, timeout=600), {threading.get_ident()}
 
     def meet() -> None:
         if threading.get_ident() not in met:  # A disturbed build runs the constructor twice.

@@ -52,5 +52,5 @@ def rendered(path: Path) -> str:
         *("--window-size=1400,9000", "--virtual-time-budget=10000"),
         *(f"--user-data-dir={path.parent / 'profile'}", path.as_uri()),
     ]
-    done = subprocess.run(command, check=True, capture_output=True, timeout=100)
+    done = subprocess.run(command, check=True, capture_output=True, timeout=600)
     return done.stdout.decode()

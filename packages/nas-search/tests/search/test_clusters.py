@@ -75,7 +75,7 @@ def dangerous():
             case 3:
                 os.kill(os.getpid(), signal.SIGKILL)
             case 4:
-                time.sleep(60)
+                time.sleep(1200)
         return width
 
     return dangerous
@@ -87,13 +87,13 @@ def check_dangers(one):
     assert errors.keys() == {2, 3, 4}
     assert "ValueError: two" in errors[2]
     assert "the worker process died: SIGKILL" in errors[3]
-    assert "stopped after the time limit of 4 s" in errors[4]
+    assert "stopped after the time limit of 9 s" in errors[4]
     assert [t.metrics["value"] for t in one.trials if t.metrics] == [1.0, 5.0]
     assert (one.folder / "logs" / "0.log").read_text() == "width 1\n"
 
 
 def test_a_trial_on_a_cluster_fails_as_a_local_one_does(experiment, cluster, dangerous):
-    one = experiment(dangerous, GridSearch(), max_trials=5, trial_concurrency=2, trial_time_limit=4)
+    one = experiment(dangerous, GridSearch(), max_trials=5, trial_concurrency=2, trial_time_limit=9)
     one._executor = Kept(cluster)
     check_dangers(one)
 
@@ -107,7 +107,7 @@ def test_a_lost_worker_costs_no_trial(experiment, cluster, tmp_path):
         if width == 1 and not killed.exists():
             killed.touch()
             os.kill(multiprocessing.parent_process().pid, signal.SIGKILL)
-            time.sleep(60)
+            time.sleep(1200)
         return width
 
     one = experiment(kills_its_worker_once, GridSearch(), max_trials=2)
@@ -125,7 +125,7 @@ def test_what_runs_at_ctrl_c_is_stopped_and_put_back(experiment, cluster, tmp_pa
         if width == 2 and not process.exists():
             process.write_text(str(os.getpid()))
             report(0, {"value": 0.0})
-            time.sleep(60)
+            time.sleep(1200)
         return float(width)
 
     class Interrupts:
@@ -140,7 +140,7 @@ def test_what_runs_at_ctrl_c_is_stopped_and_put_back(experiment, cluster, tmp_pa
     with pytest.raises(KeyboardInterrupt):
         one.run()
     assert [trial.state for trial in one.trials] == ["completed"]
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 600
     while lives(int(process.read_text())):
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -181,7 +181,7 @@ def test_a_cluster_is_asked_only_for_what_it_has(cluster):
 
 @pytest.mark.parametrize("pool", ["threads", "processes"])
 def test_anybodys_executor(experiment, dangerous, pool):
-    one = experiment(dangerous, GridSearch(), max_trials=5, trial_concurrency=2, trial_time_limit=4)
+    one = experiment(dangerous, GridSearch(), max_trials=5, trial_concurrency=2, trial_time_limit=9)
     one._executor = (
         ThreadPoolExecutor(2)
         if pool == "threads"
@@ -255,7 +255,7 @@ def test_a_broken_pool_ends_the_run_in_one_error(experiment):
         import multiprocessing
 
         os.kill(multiprocessing.parent_process().pid, signal.SIGKILL)
-        time.sleep(60)
+        time.sleep(1200)
 
     one = experiment(breaks_the_pool, max_trials=3)
     one._executor = ProcessPoolExecutor(1, mp_context=get_context("forkserver"))

@@ -42,7 +42,7 @@ def test_every_way_to_fail_is_one_failed_trial(experiment):
             case 12:
                 raise MemoryError("too wide")
             case 14:
-                time.sleep(60)
+                time.sleep(1200)
             case 16:
                 sys.exit(5)
             case 18:
@@ -51,7 +51,7 @@ def test_every_way_to_fail_is_one_failed_trial(experiment):
 
     one = experiment(
         dangerous, GridSearch(), executor="local", trial_concurrency=2, max_trials=20,
-        trial_time_limit=2,
+        trial_time_limit=5,
     )  # fmt: skip
     assert one.run() == "all 20 trials are done"
     errors = {t.architecture["width"]: t.error for t in one.trials if t.state == "failed"}
@@ -62,7 +62,7 @@ def test_every_way_to_fail_is_one_failed_trial(experiment):
         8: "SIGKILL (the system does this when memory runs out)",
         10: "SIGSEGV",
         12: "MemoryError: too wide",
-        14: "stopped after the time limit of 2 s",
+        14: "stopped after the time limit of 5 s",
         16: "SystemExit: 5",
         18: "must return a number",
     }
@@ -123,14 +123,14 @@ def test_a_worker_ends_with_the_process_that_started_it_even_in_a_hang(tmp_path)
         "from nas_search.executors import LocalExecutor\n"
         "note = \"open(path, 'w').write(str(__import__('os').getpid()))\"\n"
         # A function called through PyDLL keeps Python's global lock.
-        "hang = \"__import__('ctypes').PyDLL(None).sleep(60)\"\n"
+        "hang = \"__import__('ctypes').PyDLL(None).sleep(1200)\"\n"
         "executor = LocalExecutor(1, 1)\n"
         "executor.submit(eval, f'({note}, {hang})', {'path': sys.argv[1]})\n"
-        "time.sleep(60)\n"
+        "time.sleep(1200)\n"
     )
     pid_file = tmp_path / "pid"
     main = subprocess.Popen([sys.executable, str(script), str(pid_file)])
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while not (pid_file.exists() and pid_file.read_text()) and time.monotonic() < deadline:
         time.sleep(0.05)
     worker = int(pid_file.read_text())
@@ -179,17 +179,17 @@ def test_what_a_trial_has_started_ends_with_its_time_limit(experiment, tmp_path)
     pids = tmp_path / "pids"
 
     def starts_and_hangs(width):
-        started = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
+        started = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1200)"])
         with pids.open("a") as file:
             file.write(f"{started.pid}\n")
-        time.sleep(300)
+        time.sleep(1200)
 
-    one = experiment(starts_and_hangs, executor="local", max_trials=2, trial_time_limit=2)
+    one = experiment(starts_and_hangs, executor="local", max_trials=2, trial_time_limit=5)
     one.run()
     assert ["time limit" in trial.error for trial in one.trials] == [True, True]
     started = [int(pid) for pid in pids.read_text().split()]
     assert len(started) == 2
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while any(map(alive, started)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(map(alive, started))
@@ -200,15 +200,15 @@ def test_what_a_trial_has_started_ends_with_the_coordinator(tmp_path):
     script.write_text(
         "import sys, time\n"
         "from nas_search.executors import LocalExecutor\n"
-        "start = \"__import__('subprocess').Popen(['sleep', '300']).pid\"\n"
+        "start = \"__import__('subprocess').Popen(['sleep', '1200']).pid\"\n"
         "note = f\"open(path, 'w').write(str({start}))\"\n"
-        "hang = \"__import__('time').sleep(300)\"\n"
+        "hang = \"__import__('time').sleep(1200)\"\n"
         "executor = LocalExecutor(1, 1)\n"
         "executor.submit(eval, f'({note}, {hang})', {'path': sys.argv[1]})\n"
-        "time.sleep(300)\n"
+        "time.sleep(1200)\n"
     )
     main = subprocess.Popen([sys.executable, str(script), str(pid_file)])
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while not (pid_file.exists() and pid_file.read_text()) and time.monotonic() < deadline:
         time.sleep(0.05)
     main.kill()

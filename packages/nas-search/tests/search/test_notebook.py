@@ -39,7 +39,7 @@ def test_a_notebook_shows_how_far_it_is(tmp_path: Path) -> None:
 
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CODE)])
         resources = {"metadata": {"path": str(tmp_path)}}
-        nbclient.NotebookClient(notebook, timeout=50, resources=resources).execute()
+        nbclient.NotebookClient(notebook, timeout=600, resources=resources).execute()
     shown = [output for output in notebook.cells[0].outputs if output.output_type == "display_data"]
     assert len(shown) == 1
     html, text = (shown[0]["data"][kind] for kind in ("text/html", "text/plain"))

@@ -102,7 +102,7 @@ def test_two_at_once_run_each_architecture_once(experiment, database, widths, tm
 
     def of(width):
         if next(moments, False):
-            both.wait(timeout=60)  # the second is there before the first has done anything
+            both.wait(timeout=600)  # the second is there before the first has done anything
         calls.append(width)
         return float(width)
 

@@ -113,7 +113,7 @@ def test_workers_do_not_outlive_the_coordinator(tmp_path):
     wait_for(process, tmp_path, 1)
     process.kill()
     process.wait()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while members(process.pid) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert members(process.pid) == []
