@@ -94,7 +94,7 @@ def compare(model: Any, evaluator: Any, count: int, options: Options, tolerance:
 each_case = pytest.mark.parametrize(
     ("space", "optimizer"),
     [("cells", "SGD"), ("cells", "Adam"), ("blocks", "RMSprop"), ("mlp", "AdamW"), ("mlp", "SGD"),
-     ("transformer", "Adam")],
+     ("transformer", "Adam"), ("forgetful", "SGD")],
 )  # fmt: skip
 
 

@@ -28,6 +28,7 @@ from nas_engine_cgo.members.ghosts import (
     ghostly,
     tensors_in,
 )
+from nas_engine_cgo.members.keeping import keeping
 from nas_engine_cgo.members.lower import simpler
 from nas_engine_cgo.members.program import Program, Source, replaced
 from nas_engine_cgo.members.record import Record, UntraceableError
@@ -43,7 +44,7 @@ def trace(
     forward: Callable[..., Any],
     inputs: Sequence[Tensor],
     seen: Remembered | None = None,
-    whole: frozenset[str] = frozenset(),
+    whole: frozenset[str] | None = None,
 ) -> Program:
     """The program of ``forward(module, *inputs)``, for the shapes of the inputs.
 
@@ -52,7 +53,8 @@ def trace(
         forward: what is done with it.
         inputs: only their shapes and types count.
         seen: results of earlier traces of similar modules.
-        whole: submodules that are one call each.
+        whole: submodules that are one call each; in evaluation at first those that may keep
+            something from one call to the next.
 
     Raises:
         UntraceableError: it has none, and why.
@@ -62,6 +64,10 @@ def trace(
     ['linear', 'relu']
     """
     culprit, seen = "", seen or Remembered()
+    if whole is None:
+        whole = frozenset() if module.training else keeping(module)
+    if "" in whole:
+        raise UntraceableError(f"{type(module).__name__} may keep something between calls")
     try:
         tracer = _Tracer(module, seen)
         try:

@@ -77,6 +77,8 @@ class Merged:
         self._files: dict[str, Compiled] = {}
         self._shapes: dict[Any, Any] = {}
         self._modes: dict[int, bool] = {}
+        # Members that have trained since their modules were told: their `train` may drop a cache.
+        self._passed_by: set[int] = set()
 
     def losses(
         self, cluster: tuple[int, ...], batches: Sequence[Sequence[Tensor]]
@@ -150,6 +152,8 @@ class Merged:
         self, cluster: tuple[int, ...], batches: Sequence[Sequence[Tensor]], training: bool
     ) -> list[Outcome]:
         compiled, single = self.code(cluster, batches, training)
+        if training:
+            self._passed_by.update(cluster)
         outcomes = [] if compiled is None else self._call(compiled, batches, training)
         return outcomes + [(self._single(m, batches, training), (m,)) for m in single]
 
@@ -197,11 +201,15 @@ class Merged:
         """Make the module of a member, or parts of it, ready to be called."""
         if not training:
             self.store.write_back(member)
+            if member in self._passed_by:
+                self._set_mode(member, True)
+                self._passed_by.discard(member)
         if self._modes.get(member) != training:
             self._set_mode(member, training)
 
     def _set_mode(self, member: int, training: bool) -> None:
-        self._members[member].module.train(training)
+        module = self._members[member].module
+        (module.train if training else module.eval)()
         self._modes[member] = training
 
     # ------------------------------------------------------------------ code
