@@ -80,6 +80,16 @@ def test_several_objectives_have_a_front_and_a_history_each(tmp_path: Path) -> N
     assert "5 of 5 completed trials are on it" in page.text["p"]
 
 
+def test_small_values_have_no_prefix(tmp_path: Path) -> None:
+    trials = [trial(k, {"w": k}, {"accuracy": k, "loss": k / 100, "size": k * 5000})
+              for k in range(5)]  # fmt: skip
+    objectives = {"accuracy": "maximize", "loss": "minimize", "size": "minimize"}
+    found = specs(report(tmp_path, *trials, objectives=objectives))
+    loss, size = (found[f"front-{i}"]["encoding"]["x"]["axis"] for i in range(2))
+    assert "format" not in loss  # 0.02, where 20m is also read as millions
+    assert size["format"] == "~s"  # 20k
+
+
 @pytest.mark.parametrize("objectives", [["accuracy"], ["accuracy", "size"]])
 @pytest.mark.parametrize("reports", [{}, {0: {"accuracy": 0.5}}])
 def test_no_section_stands_beside_an_empty_place(

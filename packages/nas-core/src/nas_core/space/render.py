@@ -57,13 +57,16 @@ def text(space: Space) -> str:
 
 def html(space: Space) -> str:
     """A table for notebooks."""
-    head = "".join(f"<th>{name}</th>" for name in ("choice", "options", "active"))
-    body = "".join(
-        "<tr>" + "".join(f"<td>{_html.escape(cell)}</td>" for cell in row) + "</tr>"
-        for row in _rows(space)
-    )
+    head = _cells("th", ("choice", "options", "active"))
+    body = "".join(_cells("td", row) for row in _rows(space))
     where = "".join(f"<p>where {_html.escape(note)}</p>" for note in _notes(space))
     return (
         f"<p>Space of {_html.escape(_size(space))}</p>"
-        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{where}"
+        f"<table><thead>{head}</thead><tbody>{body}</tbody></table>{where}"
     )
+
+
+def _cells(kind: str, texts: tuple[str, ...]) -> str:
+    style = ' style="text-align: left"'  # Notebooks align to the right.
+    cells = "".join(f"<{kind}{style}>{_html.escape(text)}</{kind}>" for text in texts)
+    return f"<tr>{cells}</tr>"

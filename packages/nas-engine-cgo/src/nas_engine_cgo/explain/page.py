@@ -17,7 +17,8 @@ __all__ = ["page"]
 _STYLE = """
 :root { color-scheme: light dark }
 body { font: 15px/1.5 sans-serif; margin: 2em auto; max-width: 70em; padding: 0 1em }
-table { border-collapse: collapse } td, th { padding: .1em 1em .1em 0; text-align: left }
+table { border-collapse: collapse }
+td, th { padding: .1em 1em .1em 0; text-align: left; vertical-align: top }
 td:first-child, .fused { font-variant-numeric: tabular-nums } .fused { font-weight: bold }
 pre { background: #8882; overflow: auto; padding: 1em } summary { cursor: pointer }
 """

@@ -20,8 +20,9 @@ _PAGE = """<!doctype html>
 :root {{ color-scheme: light dark }}
 body {{ font: 14px Helvetica, Arial, sans-serif; margin: 1.5em }}
 h1 {{ font-size: 1.3em }}
-td, th {{ text-align: left; padding: .1em 1em .1em 0; font-weight: normal }}
-th {{ padding: .1em .5em; border-radius: .3em; color: #222 }}
+table {{ margin-bottom: 1em }}
+td, th {{ text-align: left; padding: .1em .5em; font-weight: normal }}
+th {{ border-radius: .3em; color: #222 }}
 th[style$="none"] {{ color: inherit }}
 svg {{ max-width: 100%; height: auto; background: #fff }}
 pre {{ background: #8882; padding: 1em; overflow-x: auto }}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 
-from nas_search.report.look import color, measured, spec
+from nas_search.report.look import color, measured, short, spec
 from nas_search.report.section import Figure, Section
 from nas_search.report.subject import Subject, finite
 
@@ -45,13 +45,15 @@ def _figure(subject: Subject, other: str) -> Figure:
     ]
     places, colors = ["on the front", "dominated"], [color("best"), color("faint")]
     near = alt.Scale(zero=False, padding=10)
-    heights = measured([finite(trial, subject.main) for trial in subject.ranked])
+    widths, heights = (
+        [finite(trial, metric) for trial in subject.ranked] for metric in (other, subject.main)
+    )
     points = (
         alt.Chart(alt.InlineData(values=rows))
         .mark_point(filled=True, opacity=0.85)
         .encode(
-            x=alt.X("x:Q", title=_title(subject, other), scale=near, axis=alt.Axis(format="~s")),
-            y=alt.Y("y:Q", title=_title(subject, subject.main), scale=near, axis=heights),
+            x=alt.X("x:Q", title=_title(subject, other), scale=near, axis=short(widths)),
+            y=alt.Y("y:Q", title=_title(subject, subject.main), scale=near, axis=measured(heights)),
             color=alt.Color("place:N", scale=alt.Scale(domain=places, range=colors)),
             shape=alt.Shape("place:N", scale=alt.Scale(domain=places, range=["diamond", "circle"])),
             size=alt.condition("datum.place == 'on the front'", alt.value(80), alt.value(36)),

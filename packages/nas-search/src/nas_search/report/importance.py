@@ -108,7 +108,10 @@ def _figure(subject: Subject, rows: Sequence[Mapping[str, Any]], labels: Sequenc
     if several:
         bars = bars.encode(yOffset=alt.YOffset("objective:N", sort=metrics))
     height = max(90, len(labels) * (13 * len(metrics) + 13))
-    return Figure(spec(bars, height), "The importance of each choice as a bar")
+    # The objectives' names may be wider than the bars: they begin above the labels then.
+    config = {"legend": {"layout": {"top": {"anchor": "end"}}}}
+    made = {**spec(bars, height), "config": config}
+    return Figure(made, "The importance of each choice as a bar")
 
 
 def _table(found: Mapping[str, Mapping[str, float]]) -> Table:

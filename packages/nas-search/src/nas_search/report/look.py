@@ -10,7 +10,7 @@ from nas_search.report.subject import STATES
 if TYPE_CHECKING:
     import altair as alt
 
-__all__ = ["CONFIG", "FONT", "color", "measured", "spec", "states", "whole"]
+__all__ = ["CONFIG", "FONT", "color", "measured", "short", "spec", "states", "whole"]
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
@@ -76,6 +76,17 @@ def measured(values: Sequence[float | None]) -> alt.Axis:
     import altair as alt
 
     return alt.Axis(format=".5~g") if len({*values} - {None}) == 1 else alt.Axis()
+
+
+def short(values: Sequence[float | None]) -> alt.Axis:
+    """An axis of values; thousands and more are written with a prefix, such as 20k.
+
+    Less than that is not: 20m of a loss would be read as millions.
+    """
+    import altair as alt
+
+    largest = max((abs(value) for value in values if value is not None), default=0.0)
+    return alt.Axis(format="~s") if largest >= 1000 else measured(values)
 
 
 def whole(numbers: Sequence[int]) -> alt.Axis:
