@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -124,6 +125,7 @@ class ExperimentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     file: str = ""
 
     def __post_init__(self) -> None:
+        self._spell_paths()
         for key in ("max_trials", "trial_concurrency"):
             _require_count(key, getattr(self, key))
         for key in ("lookahead", "threads_per_trial", "max_failures_in_a_row"):
@@ -150,6 +152,11 @@ class ExperimentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
                 f"lookahead = {self.lookahead} is less than trial_concurrency = "
                 f"{self.trial_concurrency}: so many trials could never run at once"
             )
+
+    def _spell_paths(self) -> None:
+        for key in ("directory", "artifacts", "root", "file"):
+            if isinstance(path := getattr(self, key), os.PathLike):
+                msgspec.structs.force_setattr(self, key, os.fspath(path))
 
     def __repr__(self) -> str:
         changed = self.without_password()

@@ -105,6 +105,12 @@ def test_values_given_in_python_are_checked_too():
         ExperimentConfig(max_trials="5")
 
 
+def test_a_path_is_as_good_as_its_text(tmp_path):
+    config = ExperimentConfig(directory=tmp_path, artifacts=tmp_path / "weights")
+    assert config == ExperimentConfig(directory=str(tmp_path), artifacts=f"{tmp_path}/weights")
+    assert msgspec.json.decode(msgspec.json.encode(config), type=ExperimentConfig) == config
+
+
 def test_an_experiment_from_a_file_runs_and_resumes_from_its_folder(toml, tmp_path):
     (tmp_path / "tiny_space_of_test_config.py").write_text(SPACE)
     path = toml(
