@@ -171,10 +171,41 @@ class Forgetful(nn.Module):
         return self.layers(x)
 
 
+class Counter(torch.nn.Module):
+    """A bias that counts its calls, which is why it is called as a whole."""
+
+    calls: int
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(64))
+        self.calls = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls = self.calls + 1
+        return x + torch.tanh(self.weight)
+
+
+@nas.model_wrapper
+class Counting(nn.Module):
+    """A layer that is not merged between others that are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        width = nn.ValueChoice([4, 8], label="width")
+        self.layers = nn.Sequential(
+            nn.Flatten(), Counter(), nn.Linear(64, width), nn.ReLU(), nn.Linear(width, 3)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)
+
+
 SPACES = {
     "cells": Cells,
     "blocks": Blocks,
     "mlp": Mlp,
     "transformer": Transformer,
     "forgetful": Forgetful,
+    "counting": Counting,
 }

@@ -94,7 +94,7 @@ def compare(model: Any, evaluator: Any, count: int, options: Options, tolerance:
 each_case = pytest.mark.parametrize(
     ("space", "optimizer"),
     [("cells", "SGD"), ("cells", "Adam"), ("blocks", "RMSprop"), ("mlp", "AdamW"), ("mlp", "SGD"),
-     ("transformer", "Adam"), ("forgetful", "SGD")],
+     ("transformer", "Adam"), ("forgetful", "SGD"), ("counting", "SGD")],
 )  # fmt: skip
 
 

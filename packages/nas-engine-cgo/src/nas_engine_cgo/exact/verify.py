@@ -34,10 +34,20 @@ class Subject:
 
 
 def differing(
-    subjects: Sequence[Subject], function: Function, call: Callable[..., Any], training: bool
+    subjects: Sequence[Subject],
+    function: Function,
+    bound: Callable[[Sequence[nn.Module]], Callable[..., Any]],
+    training: bool,
 ) -> list[int]:
-    """The members whose results, gradients or buffers differ in some bit."""
-    together = _together(subjects, function, call)
+    """The members whose results, gradients or buffers differ in some bit.
+
+    Args:
+        subjects: the members.
+        function: their merged code.
+        bound: makes a function of it that calls submodules of these modules.
+        training: whether they are trained.
+    """
+    together = _together(subjects, function, bound, training)
     return [
         number
         for number, subject in enumerate(subjects)
@@ -46,13 +56,18 @@ def differing(
 
 
 def _together(
-    subjects: Sequence[Subject], function: Function, call: Callable[..., Any]
+    subjects: Sequence[Subject],
+    function: Function,
+    bound: Callable[[Sequence[nn.Module]], Callable[..., Any]],
+    training: bool,
 ) -> list[Found]:
-    modules = [copy.deepcopy(subject.module) for subject in subjects]
+    modules = [copy.deepcopy(subject.module).train(training) for subject in subjects]
     store = Store(modules)
     tensors = [store.claim(need) for need in function.needs]
     inputs = _inputs(function, subjects)
-    outcomes = call(inputs, tensors, [same_stream(subject.stream) for subject in subjects])
+    outcomes = bound(modules)(
+        inputs, tensors, [same_stream(subject.stream) for subject in subjects]
+    )
     felt = [outcome for outcome in outcomes if outcome.requires_grad]
     if felt:
         torch.autograd.backward(felt, [torch.ones_like(outcome) for outcome in felt])

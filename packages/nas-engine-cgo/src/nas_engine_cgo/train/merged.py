@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import traceback
 from collections.abc import Hashable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -269,7 +270,7 @@ class Merged:
             )
             for member in made.members
         ]
-        found = differing(subjects, made.function, made.call, training)
+        found = differing(subjects, made.function, partial(callable_of, made.function), training)
         for number in found:
             self.alone[made.members[number]] = "merged, the last bits would differ"
         return bool(found)
