@@ -88,6 +88,16 @@ def test_what_has_no_faster_way_is_torchs_own() -> None:
     assert torch.equal(avg_pool2d(x.double(), 3), torch_own.avg_pool2d(x.double(), 3))
 
 
+def test_autocast_makes_of_them_what_it_makes_of_torchs_own() -> None:
+    x = images(64, (22, 17), 7, torch.contiguous_format).detach()
+    weight, bias = torch.randn(8, 32, 1, 1), torch.randn(8)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(avg_pool2d(x, 3, 1, 1), torch_own.avg_pool2d(x, 3, 1, 1))
+        assert torch.equal(max_pool2d(x, 3, 1, 1), torch_own.max_pool2d(x, 3, 1, 1))
+        found = pointwise(x, weight, bias, (1, 1), 2)
+        torch.testing.assert_close(found, torch_own.conv2d(x, weight, bias, groups=2))
+
+
 @settings(deadline=None)
 @given(
     st.integers(1, 4), st.sampled_from((1, 3, 16)), st.sampled_from((2, 20)),

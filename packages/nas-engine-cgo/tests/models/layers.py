@@ -19,6 +19,7 @@ def convolutions() -> dict[str, Case]:
         options: dict[str, tuple[int, int, dict[str, Any]]] = {
             "": (6, 3, {}),
             "1x1": (6, 1, {"bias": False}),
+            "1x1 stride": (6, 1, {"stride": (2,)}),  # In each dimension.
             "stride": (6, 3, {"stride": 2, "padding": 1}),
             "dilation": (6, 2, {"dilation": 2}),
             "groups": (6, 3, {"groups": 2, "padding": 1}),

@@ -73,7 +73,7 @@ def max_pool2d(
 
 
 def _slow(x: Tensor, window: Pair, step: Pair) -> bool:
-    """Whether torch takes long, and a convolution does not."""
+    """Whether torch reads one element at a time, and so many that a detour is repaid."""
     read = x.numel() * window[0] * window[1] // (step[0] * step[1])
     return (
         x.dim() == 4
@@ -81,6 +81,7 @@ def _slow(x: Tensor, window: Pair, step: Pair) -> bool:
         and x.device.type == "cpu"
         and x.dtype == torch.float32
         and x.is_contiguous()
+        and not torch.is_autocast_enabled("cpu")  # In which a convolution has another type.
         and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     )
 

@@ -32,8 +32,7 @@ def convolution(step: Fused) -> None:
         return
     x: Operand = given["input"]
     name = step.own(x) if step.shared(x) and given["groups"] == 1 else step.channel(x)
-    weight, bias = step.tensor(given["weight"], "rows"), given["bias"]
-    bias = None if bias is None else step.tensor(bias, "rows")
+    weight, bias = _rows(step, given)
     sizes = [_spread(size, x.rank - 2) for size in geometry]
     step.results(
         f"member_gradients({name}, {weight}, {bias}, {(*sizes, given['groups'])!r}, {step.n}, "
@@ -53,14 +52,20 @@ def _of_pixels(step: Fused, given: Mapping[str, Any]) -> bool:
 
 def _pointwise(step: Fused, given: Mapping[str, Any]) -> None:
     x: Operand = given["input"]
-    weight, bias = step.tensor(given["weight"], "rows"), given["bias"]
-    bias = None if bias is None else step.tensor(bias, "rows")
+    weight, bias = _rows(step, given)
     stride = tuple(_spread(given["stride"], x.rank - 2))
     step.results(f"pointwise({step.channel(x)}, {weight}, {bias}, {stride!r}, {step.n})", "channel")
 
 
+def _rows(step: Fused, given: Mapping[str, Any]) -> tuple[str, str | None]:
+    """The weights and biases of all members."""
+    bias = given["bias"]
+    return step.tensor(given["weight"], "rows"), bias and step.tensor(bias, "rows")
+
+
 def _spread(size: Any, dimensions: int) -> list[int]:
-    return list(size) if isinstance(size, (tuple, list)) else [size] * dimensions
+    sizes = list(size) if isinstance(size, (tuple, list)) else [size]
+    return sizes * dimensions if len(sizes) == 1 else sizes
 
 
 def transposed_convolution(step: Fused) -> None:
@@ -78,8 +83,7 @@ def _write(step: Fused, given: dict[str, Any], geometry: list[Any], dense: bool)
     dense = dense and step.shared(x)
     name = step.own(x) if dense else step.channel(x)
     groups = given["groups"] * (1 if dense else step.n)
-    weight = step.tensor(given["weight"], "rows")
-    bias = None if given["bias"] is None else step.tensor(given["bias"], "rows")
+    weight, bias = _rows(step, given)
     *middle, dilation = map(repr, geometry)
     order = (dilation, groups) if len(geometry) == 3 else (groups, dilation)
     function = step.packs.text.function(step.call.function)  # type: ignore[arg-type]
