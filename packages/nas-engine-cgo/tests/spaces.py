@@ -156,16 +156,19 @@ class Remembering(torch.nn.Module):
         return x + self.known["bias"]
 
 
+def _around(layer: torch.nn.Module) -> nn.Sequential:
+    """A layer between others that are merged."""
+    width = nn.ValueChoice([4, 8], label="width")
+    return nn.Sequential(nn.Flatten(), layer, nn.Linear(64, width), nn.ReLU(), nn.Linear(width, 3))
+
+
 @nas.model_wrapper
 class Forgetful(nn.Module):
     """A layer that keeps something between calls until it is trained again."""
 
     def __init__(self) -> None:
         super().__init__()
-        width = nn.ValueChoice([4, 8], label="width")
-        self.layers = nn.Sequential(
-            nn.Flatten(), Remembering(), nn.Linear(64, width), nn.ReLU(), nn.Linear(width, 3)
-        )
+        self.layers = _around(Remembering())
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x)
@@ -192,10 +195,7 @@ class Counting(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        width = nn.ValueChoice([4, 8], label="width")
-        self.layers = nn.Sequential(
-            nn.Flatten(), Counter(), nn.Linear(64, width), nn.ReLU(), nn.Linear(width, 3)
-        )
+        self.layers = _around(Counter())
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ast
 import builtins
-import inspect
-import textwrap
 from typing import Any
 
 import torch
@@ -21,6 +19,7 @@ from nas_engine_graph.frontend.methods import spreads
 from nas_engine_graph.frontend.modules import module_at
 from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.sizes import given_as_tuples, only_returns, sizes
+from nas_engine_graph.frontend.sources import parsed
 from nas_engine_graph.frontend.targets import unclear_loops, with_own_targets
 from nas_engine_graph.frontend.unrolled import unroll
 from nas_engine_graph.frontend.variables import Variables, name_of, variables_of
@@ -212,8 +211,7 @@ def _is_unused(function: Any) -> bool:
 
 def _body(method: Any, arguments: list[Any], place: ast.stmt) -> list[ast.stmt]:
     """The statements of a method, its parameters replaced by the variables it is called with."""
-    source = textwrap.dedent(inspect.getsource(inspect.unwrap(method)))
-    definition: Any = ast.parse(source).body[0]
+    definition: Any = parsed(method).body[0]
     names = [argument.arg for argument in definition.args.args[1:]]
     given = {name: argument.id for name, argument in zip(names, arguments, strict=False)}
     for node in ast.walk(definition):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 import builtins
 import inspect
-import textwrap
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from nas_engine_graph.frontend.names import is_of_torch
+from nas_engine_graph.frontend.sources import parsed
 from nas_engine_graph.frontend.variables import variables_of
 
 __all__ = ["Scope", "harm", "scope_of"]
@@ -123,7 +123,7 @@ class _Search:
             return
         self.seen.add(plain)
         try:
-            tree = ast.parse(textwrap.dedent(inspect.getsource(plain)))
+            tree = parsed(plain)
         except (OSError, TypeError, SyntaxError):
             yield call
             return

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 import inspect
-import textwrap
 from dataclasses import dataclass
 from functools import lru_cache
 
 from nas_engine_graph.frontend.names import is_of_torch
+from nas_engine_graph.frontend.sources import parsed
 from nas_engine_graph.ir import RESETTING
 
 __all__ = ["assigned", "literals", "spreads", "unrolls"]
@@ -44,7 +44,7 @@ def _methods(cls: type) -> dict[str, _Method]:
             if name == "__init__" or not inspect.isfunction(function):
                 continue
             try:
-                tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(function))))
+                tree = parsed(function)
             except (OSError, SyntaxError, TypeError):
                 continue
             found.setdefault(name, _method(tree))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import inspect
-import textwrap
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Any
 from torch import nn
 
 from nas_engine_graph.frontend.names import is_of_torch
+from nas_engine_graph.frontend.sources import parsed
 from nas_engine_graph.memory.uses import Origin, Uses
 
 __all__ = ["Reading", "UnreadableError", "reading_of"]
@@ -120,7 +120,7 @@ def _methods(cls: type) -> list[tuple[str, types.FunctionType, bool]]:
 @lru_cache(maxsize=4096)
 def _tree(function: types.FunctionType) -> ast.AST:
     try:
-        return ast.parse(textwrap.dedent(inspect.getsource(function)))
+        return parsed(function)
     except (OSError, SyntaxError, TypeError) as error:
         raise UnreadableError(function.__qualname__) from error
 
