@@ -135,6 +135,66 @@ class Overlaps(nn.Module):
         return x + self.windows[0]
 
 
+class HoldsOneListTwice(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.counts = [[1]] * 2
+
+    def forward(self, x):
+        self.counts[0].append(1)
+        return x * len(self.counts[1])
+
+
+class HoldsListOfAnother(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.last = [1]
+        self.all = [[2], self.last]
+
+    def forward(self, x):
+        self.last.append(1)
+        return x * len(self.all[1])
+
+
+class HoldsWeight(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(3, 3)
+        self.biases = [self.linear.bias]
+
+    def forward(self, x):
+        return self.linear(x) + self.biases[0]
+
+
+class HoldsBuffer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(3)
+        self.means = [self.norm.running_mean]
+
+    def forward(self, x):
+        return self.norm(x) + self.means[0]
+
+
+class SharedCache(nn.Module):
+    def __init__(self, cache):
+        super().__init__()
+        self.cache = cache
+
+    def train(self, mode: bool = True):
+        self.cache.clear()
+        return super().train(mode)
+
+    def forward(self, x):
+        self.cache.append(1)
+        return x * len(self.cache)
+
+
+def shared_cache() -> nn.Module:
+    cache = [1]
+    return nn.Sequential(SharedCache(cache), SharedCache(cache))
+
+
 def turned() -> nn.Module:
     made = Holder(nn.Linear(3, 3))
     made.child.weight = nn.Parameter(made.child.weight.detach().t())
@@ -307,6 +367,14 @@ class SharesVariable(nn.Module):
         (JoinsUnclear, ["test_refusals.py:", "a list or a tuple"]),
         (KeepsView, ["test_refusals.py:", "list(...)"]),
         (Overlaps, ["'windows'", "overlap"]),
+        (HoldsOneListTwice, ["test_refusals.py:", "'counts'", "twice"]),
+        (HoldsListOfAnother, ["test_refusals.py:", "'last'", "so does 'all'"]),
+        (HoldsWeight, ["test_refusals.py:", "'biases'", "needs a gradient"]),
+        (
+            HoldsBuffer,
+            ["test_refusals.py:", "'means'", "shares its memory with 'norm.running_mean'"],
+        ),
+        (shared_cache, ["test_refusals.py:", "'cache'", "is also '0.cache'", "sets anew", "'1'"]),
         (turned, ["'child'", "strides"]),
         (Changed, ["'conv'", "weight"]),
         (lambda: nn.Linear(3, 3), ["Linear"]),

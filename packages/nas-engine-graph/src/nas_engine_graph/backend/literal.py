@@ -8,6 +8,7 @@ import math
 import re
 import sys
 import zlib
+from dataclasses import replace
 from typing import Any, assert_never
 
 import torch
@@ -160,6 +161,14 @@ def _elements(data: Data) -> torch.Tensor:
 
 def tensor(data: Data, imports: Imports) -> str:
     """An expression that makes the tensor."""
+    if data.strides is None:
+        return _row_major(data, imports)
+    sizes, _ = compact(data.shape, data.strides)
+    made = _row_major(replace(data, shape=sizes, strides=None), imports)
+    return _laid_out(made, data.dtype, data.shape, data.strides)
+
+
+def _row_major(data: Data, imports: Imports) -> str:
     elements = _elements(data)
     dtype = f"torch.{data.dtype}"
     if elements.numel() == 0:
@@ -188,8 +197,14 @@ def initial(member: Parameter | Buffer, imports: Imports) -> str:
     """An expression that makes the first value of a parameter or buffer."""
     if member.strides is None:
         return _initial(member.init, member.shape, member.dtype, imports)
-    sizes, strides = compact(member.shape, member.strides)
+    sizes, _ = compact(member.shape, member.strides)
     made = _initial(member.init, sizes, member.dtype, imports)
+    return _laid_out(made, member.dtype, member.shape, member.strides)
+
+
+def _laid_out(made: str, dtype: str, shape: tuple[int, ...], strides: tuple[int, ...]) -> str:
+    """An expression that makes the tensor of one with the usual strides, not yet expanded."""
+    sizes, strides = compact(shape, strides)
     empty = torch.empty(sizes, device="meta")
     kind = next((k for k, n in _FORMATS.items() if n == len(sizes)), "")
     if strides == empty.stride():
@@ -197,8 +212,8 @@ def initial(member: Parameter | Buffer, imports: Imports) -> str:
     elif kind and strides == empty.to(memory_format=getattr(torch, kind)).stride():
         laid = f"{made}.contiguous(memory_format=torch.{kind})"
     else:
-        laid = f"torch.empty_strided({sizes}, {strides}, dtype=torch.{member.dtype}).copy_({made})"
-    return laid if sizes == member.shape else f"{laid}.expand({member.shape})"
+        laid = f"torch.empty_strided({sizes}, {strides}, dtype=torch.{dtype}).copy_({made})"
+    return laid if sizes == shape else f"{laid}.expand({shape})"
 
 
 def _initial(init: Init, shape: tuple[int, ...], dtype: str, imports: Imports) -> str:

@@ -6,6 +6,7 @@ import ctypes
 import enum
 import inspect
 import sys
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -23,8 +24,9 @@ from nas_engine_graph.ir import (
     Size,
     Symbol,
 )
+from nas_engine_graph.ir.strides import compact, overlaps
 
-__all__ = ["dtype_name", "encode", "initial", "symbol_of", "tensor_data"]
+__all__ = ["NotEncodableError", "dtype_name", "encode", "initial", "stored", "symbol_of"]
 
 _SMALL = 64
 _NUMPY_LESS = {torch.bfloat16: torch.int16}
@@ -39,12 +41,30 @@ def dtype_name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def tensor_data(tensor: Tensor) -> Data:
+def _data(tensor: Tensor) -> Data:
     """The elements of a tensor as bytes."""
     flat = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous().reshape(-1)
     # Not through numpy, which torch works without.
     content = ctypes.string_at(flat.data_ptr(), flat.nbytes) if flat.numel() else b""
     return Data(dtype_name(tensor.dtype), tuple(tensor.shape), content)
+
+
+def stored(tensor: Tensor) -> tuple[Tensor, tuple[int, ...] | None]:
+    """A tensor without what is there only because it was expanded; its strides if unusual.
+
+    Raises:
+        NotEncodableError: elements overlap in memory, or it is sparse.
+    """
+    if tensor.layout is not torch.strided:
+        raise NotEncodableError(f"its layout is {tensor.layout}")
+    shape, strides = tuple(tensor.shape), tensor.stride()
+    if not tensor.numel() or strides == torch.empty(shape, device="meta").stride():
+        return tensor, None
+    if overlaps(shape, strides):
+        raise NotEncodableError("its elements overlap in memory")
+    for dim, size in enumerate(compact(shape, strides)[0]):
+        tensor = tensor.narrow(dim, 0, size)
+    return tensor, strides
 
 
 def _uniform(tensor: Tensor) -> Fill | None:
@@ -71,7 +91,7 @@ def initial(tensor: Tensor, drawn: bool) -> Init:
     if drawn and tensor.numel() > _SMALL and tensor.is_floating_point():
         values = tensor.detach().double()
         return Normal(float(values.mean()), float(values.std()))
-    return tensor_data(tensor)
+    return _data(tensor)
 
 
 def symbol_of(obj: Any) -> Symbol:
@@ -121,7 +141,8 @@ def encode(value: Any) -> Any:
         case dict():
             return {encode(k): encode(v) for k, v in value.items()}
         case Tensor():
-            return tensor_data(value)
+            elements, strides = stored(value)
+            return replace(_data(elements), shape=tuple(value.shape), strides=strides)
         case _ if callable(value):
             return symbol_of(value)
         case _:

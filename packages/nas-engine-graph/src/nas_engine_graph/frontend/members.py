@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
-import torch
 from nas_core.labels import label_of
 from torch import Tensor, nn
 
 from nas_engine_graph.errors import UnsupportedModuleError
-from nas_engine_graph.frontend.encode import NotEncodableError, dtype_name, encode, initial
+from nas_engine_graph.frontend.encode import (
+    NotEncodableError,
+    dtype_name,
+    encode,
+    initial,
+    stored,
+)
 from nas_engine_graph.frontend.layers import UnrecoverableError
 from nas_engine_graph.frontend.results import with_true_results
+from nas_engine_graph.frontend.sharing import Objects
 from nas_engine_graph.frontend.switches import pinned, resets
 from nas_engine_graph.frontend.world import Path, Tree
 from nas_engine_graph.ir import (
@@ -26,9 +31,7 @@ from nas_engine_graph.ir import (
     Member,
     Parameter,
     Reset,
-    Tie,
 )
-from nas_engine_graph.ir.strides import compact, overlaps
 
 __all__ = ["assemble"]
 
@@ -39,34 +42,7 @@ class _Assembly:
     def __init__(self, world: Tree) -> None:
         self.world = world
         self.found = with_true_results(world)
-        self.places: dict[int, Path] = {}
-        self.ties: list[Tie] = []
-        self.memory: dict[int, Path] = {}
-        self.whole: Path = ("",)
-
-    def first(self, obj: Any, path: Path) -> bool:
-        """Whether this is the first place of the object; a tie otherwise."""
-        if (source := self.places.setdefault(id(obj), path)) == path:
-            if isinstance(obj, Tensor):
-                self.check_memory(obj, path)
-            return True
-        self.ties.append(Tie(path, source))
-        return False
-
-    def check_memory(self, tensor: Tensor, path: Path) -> None:
-        """Refuses what source can't make: memory that two tensors share, and unusual layouts."""
-        if tensor.layout is not torch.strided or tensor.is_quantized:
-            raise UnsupportedModuleError(
-                f"tensor {path[-1]!r} in an unusual layout", ".".join(path[:-1])
-            )
-        if tensor.is_meta or not tensor.numel():
-            return
-        other = self.memory.setdefault(tensor.untyped_storage().data_ptr(), path)
-        if other != path and other[:-1] + path[:-1] != self.whole * 2:
-            raise UnsupportedModuleError(
-                f"tensor {path[-1]!r} shares its memory with {'.'.join(other)!r}",
-                ".".join(path[:-1]),
-            )
+        self.objects = Objects(f for owned in self.found.values() for f in owned.values())
 
     def module(self, module: nn.Module, path: Path) -> Member:
         if self.world.layer(module):
@@ -78,7 +54,7 @@ class _Assembly:
             persistent = name not in module._non_persistent_buffers_set
             members.append((name, self.buffer(buffer, (*path, name), persistent)))
         for name, child in module._modules.items():
-            if child is None or not self.first(child, (*path, name)):
+            if child is None or not self.objects.first(child, (*path, name)):
                 members.append((name, Absent("module")))
             else:
                 members.append((name, self.module(child, (*path, name))))
@@ -130,11 +106,12 @@ class _Assembly:
         return parent and not module.training
 
     def layer(self, module: nn.Module, path: Path) -> Layer:
-        self.whole, tied = path, len(self.ties)
+        ties = self.objects.ties
+        tied = len(ties)
         for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
-            self.first(tensor, (*path, *name.split(".")))
+            self.objects.first(tensor, (*path, *name.split(".")), whole=path)
         # Ties inside a layer are its constructor's work.
-        self.ties[tied:] = [t for t in self.ties[tied:] if t.source[: len(path)] != path]
+        ties[tied:] = [t for t in ties[tied:] if t.source[: len(path)] != path]
         try:
             layer = self.world.recover(module)
             label, evaluating = label_of(module), self.evaluating(module, path)
@@ -148,7 +125,7 @@ class _Assembly:
             ) from error
 
     def parameter(self, tensor: Tensor | None, path: Path) -> Member:
-        if tensor is None or not self.first(tensor, path):
+        if tensor is None or not self.objects.first(tensor, path):
             return Absent("parameter")
         if type(tensor) is not nn.Parameter:
             raise UnsupportedModuleError(
@@ -162,21 +139,17 @@ class _Assembly:
         self, tensor: Tensor, path: Path, drawn: bool
     ) -> tuple[Init, tuple[int, ...] | None]:
         """The first elements, and the strides if they are unusual."""
-        shape, strides = tuple(tensor.shape), tensor.stride()
-        if not tensor.numel() or strides == torch.empty(shape, device="meta").stride():
-            return initial(tensor, drawn), None
-        if overlaps(shape, strides):
-            raise UnsupportedModuleError(
-                f"tensor {path[-1]!r}, whose elements overlap in memory", ".".join(path[:-1])
-            )
-        for dim, size in enumerate(compact(shape, strides)[0]):
-            tensor = tensor.narrow(dim, 0, size)
-        return initial(tensor, drawn), strides
+        try:
+            elements, strides = stored(tensor)
+        except NotEncodableError as error:
+            text = f"tensor {path[-1]!r}: {error}"
+            raise UnsupportedModuleError(text, ".".join(path[:-1])) from error
+        return initial(elements, drawn), strides
 
     def buffer(self, tensor: Tensor | None, path: Path, persistent: bool) -> Member:
         if tensor is None:
             return Absent("buffer" if persistent else "transient buffer")
-        if not self.first(tensor, path):
+        if not self.objects.first(tensor, path):
             return Absent("buffer" if persistent else "transient buffer")
         if tensor.requires_grad or type(tensor) is not Tensor:
             raise UnsupportedModuleError(
@@ -191,13 +164,14 @@ class _Assembly:
         found: list[tuple[str, Member]] = []
         # A new model is as the next call of train leaves it: what was kept of weights is not kept.
         always = {r.attribute: r.value for r in anew if r.method == "train" and r.mode is None}
+        set_anew = {reset.attribute for reset in anew}
         for name, kind in sorted(self.world.attributes.get(path, {}).items()):
-            value = always[name] if name in always else getattr(module, name)
-            if isinstance(value, Tensor) and (value.requires_grad or value.grad_fn is not None):
-                raise UnsupportedModuleError(
-                    f"attribute {name!r}, a tensor that needs a gradient but is no parameter",
-                    ".".join(path),
-                )
+            value = getattr(module, name)
+            if name in always:
+                self.objects.renewed(value, (*path, name))
+                value = always[name]
+            else:
+                self.objects.attribute(value, (*path, name), kind, name in set_anew)
             try:
                 found.append((name, Attribute(encode(value), kind)))
             except NotEncodableError as error:
@@ -210,11 +184,11 @@ class _Assembly:
 def assemble(world: Tree) -> Graph:
     """The graph of the root module, with the graphs of all others inside it."""
     assembly = _Assembly(world)
-    assembly.first(world.root, ())
+    assembly.objects.first(world.root, ())
     made = assembly.module(world.root, ())
     if isinstance(made, Layer):
         raise UnsupportedModuleError(
             f"{type(world.root).__name__} is one layer: there is nothing to convert"
         )
     assert isinstance(made, Graph)
-    return replace(made, ties=tuple(assembly.ties))
+    return replace(made, ties=tuple(assembly.objects.ties))

@@ -86,7 +86,8 @@ def _value(value: Any) -> Any:
         case Layer():
             return _layer(value)
         case Data():
-            return ("data", value.dtype, value.shape, value.digest)
+            laid = () if value.strides is None else (value.strides,)
+            return ("data", value.dtype, value.shape, value.digest, *laid)
         case tuple() | list():
             return (type(value).__name__, *map(_value, value))
         case dict():

@@ -71,8 +71,8 @@ _WORDS: dict[str, Any] = {
 _RECORDS: dict[str, Callable[..., Any]] = {
     "Symbol": Symbol, "Dtype": Dtype, "Device": Device, "Layout": Layout,
     "MemoryFormat": MemoryFormat, "complex": complex, "Size": Size, "Fill": Fill, "Normal": Normal,
-    "Data": lambda dtype, shape, content: Data(
-        dtype, shape, b"" if content == "empty" else bytes.fromhex(content)
+    "Data": lambda dtype, shape, content, strides=None: Data(
+        dtype, shape, b"" if content == "empty" else bytes.fromhex(content), strides
     ),
 }  # fmt: skip
 

@@ -68,8 +68,10 @@ def value_text(value: Any) -> str:
     match value:
         case Symbol(name) | Dtype(name) | Device(name) | Layout(name) | MemoryFormat(name):
             return f"{type(value).__name__}({json.dumps(name)})"
-        case Data(dtype, shape, content):
-            return f"Data({json.dumps(dtype)}, {value_text(shape)}, {content.hex() or 'empty'!r})"
+        case Data(dtype, shape, content, strides):
+            laid = "" if strides is None else f", {value_text(strides)}"
+            elements = repr(content.hex() or "empty")
+            return f"Data({json.dumps(dtype)}, {value_text(shape)}, {elements}{laid})"
         case Layer():
             return _layer(value)
         case Size():

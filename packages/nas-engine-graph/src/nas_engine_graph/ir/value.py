@@ -140,11 +140,15 @@ Operand: TypeAlias = Const | Ref
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """The elements of a tensor, as little-endian bytes in row-major order."""
+    """The elements of a tensor, as little-endian bytes in row-major order.
+
+    ``strides`` if they are not the usual ones; the content is without what is only expanded.
+    """
 
     dtype: str
     shape: tuple[int, ...]
     content: bytes = field(repr=False)
+    strides: tuple[int, ...] | None = None
 
     @property
     def digest(self) -> str:

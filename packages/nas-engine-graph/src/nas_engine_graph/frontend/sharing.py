@@ -1,0 +1,180 @@
+"""Which objects of a model are one: registered twice, or attributes of several modules."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nas_engine_graph.errors import UnsupportedModuleError
+from nas_engine_graph.frontend.world import Path
+from nas_engine_graph.ir import Builtin, Call, Function, Invoke, Operand, Ref, Tie, is_pure, walk
+from nas_engine_graph.ir.placeless import types
+
+__all__ = ["Objects"]
+
+_CONTAINER = re.compile(r"Optional\[((?:List|Dict)\[.*)\]|((?:List|Dict)\[.*)")
+
+
+class Objects:
+    """The places of all modules, tensors and containers, in the order in which they are found.
+
+    Args:
+        functions: all methods and functions of the model.
+    """
+
+    def __init__(self, functions: Iterable[Function]) -> None:
+        self.ties: list[Tie] = []
+        self._places: dict[int, Path] = {}
+        self._inside: dict[int, Path] = {}
+        self._memory: dict[int, list[tuple[int, int, Path]]] = {}
+        self._anew: set[Path] = set()
+        self._alive: list[Any] = []
+        self._changed = frozenset(kind for f in functions for kind in _changed(f))
+
+    def first(self, obj: Any, path: Path, whole: Path | None = None) -> bool:
+        """Whether this is the first place of the object; a tie otherwise.
+
+        Args:
+            obj: a module, a parameter, a buffer, or what an attribute is.
+            path: where it is.
+            whole: the module around it whose constructor makes it.
+
+        Raises:
+            UnsupportedModuleError: it is a tensor that source can't make.
+        """
+        if (source := self._places.setdefault(id(obj), path)) == path:
+            if isinstance(obj, Tensor):
+                self._check_memory(obj, path, whole)
+            return True
+        self.ties.append(Tie(path, source))
+        return False
+
+    def renewed(self, value: Any, path: Path) -> None:
+        """Notes an attribute that is another one in a new model; it may be emptied.
+
+        Raises:
+            UnsupportedModuleError: others have the same list or dict.
+        """
+        self._alive.append(value)
+        self._anew.add(path)
+        if isinstance(value, list | dict) and not self.first(value, path):
+            self._check_kept(self.ties[-1])
+
+    def attribute(self, value: Any, path: Path, kind: str, anew: bool) -> None:
+        """Notes what an attribute is, and what is in it.
+
+        Args:
+            value: the attribute.
+            path: where it is.
+            kind: its type, as an annotation.
+            anew: whether an override sets it anew.
+
+        Raises:
+            UnsupportedModuleError: it shares what source can't share.
+        """
+        self._alive.append(value)
+        if anew:
+            self._anew.add(path)
+        if isinstance(value, Tensor):
+            _check_plain(value, path)
+        if isinstance(value, Tensor | list | dict):
+            if (other := self._inside.get(id(value))) is not None:
+                self._check_unchanged(path, other, kind)
+                return
+            if not self.first(value, path):
+                self._check_kept(self.ties[-1])
+                return
+        for item in _items(value):
+            self._item(item, path, kind)
+
+    def _item(self, value: Any, path: Path, kind: str) -> None:
+        if isinstance(value, Tensor):
+            _check_plain(value, path)
+            self._check_memory(value, path, None)
+        elif isinstance(value, list | dict):
+            other = self._places.get(id(value)) or self._inside.get(id(value))
+            if other is not None:
+                self._check_unchanged(path, other, kind)
+                return
+            self._inside[id(value)] = path
+        for item in _items(value):
+            self._item(item, path, kind)
+
+    def _check_unchanged(self, path: Path, other: Path, kind: str) -> None:
+        """Refuses a container inside of another one that two have, if it may be changed."""
+        if any(changed in kind for changed in self._changed):
+            text = "holds a list or dict that may change"
+            where = "twice" if other == path else f"and so does {_name(path, other)}"
+            raise _refusal(path, f"which {text}, {where}")
+
+    def _check_kept(self, tie: Tie) -> None:
+        if not self._anew.isdisjoint((tie.target, tie.source)):
+            other = _name(tie.target, tie.source)
+            raise _refusal(tie.target, f"which is also {other}, and which an override sets anew")
+
+    def _check_memory(self, tensor: Tensor, path: Path, whole: Path | None) -> None:
+        """Refuses memory that two tensors share, and unusual layouts."""
+        if tensor.layout is not torch.strided or tensor.is_quantized:
+            raise UnsupportedModuleError(
+                f"tensor {path[-1]!r} in an unusual layout", ".".join(path[:-1])
+            )
+        if tensor.is_meta or not tensor.numel():
+            return
+        steps = zip(tensor.shape, tensor.stride(), strict=True)
+        start = tensor.data_ptr()
+        end = start + (1 + sum((n - 1) * step for n, step in steps)) * tensor.element_size()
+        beside = self._memory.setdefault(tensor.untyped_storage().data_ptr(), [])
+        for first, last, other in beside:
+            inside = path[:-1] == other[:-1] == whole
+            if first < end and start < last and not inside:
+                raise UnsupportedModuleError(
+                    f"tensor {path[-1]!r} shares its memory with {'.'.join(other)!r}",
+                    ".".join(path[:-1]),
+                )
+        beside.append((start, end, path))
+
+
+def _items(value: Any) -> Iterator[Any]:
+    """What a container holds."""
+    if isinstance(value, dict):
+        yield from value.values()
+    elif isinstance(value, list | tuple):
+        yield from value
+
+
+def _check_plain(tensor: Tensor, path: Path) -> None:
+    if tensor.requires_grad or tensor.grad_fn is not None:
+        raise _refusal(path, "a tensor that needs a gradient but is no parameter")
+    if type(tensor) is not Tensor:
+        raise _refusal(path, f"a tensor of type {type(tensor).__name__}")
+
+
+def _refusal(path: Path, what: str) -> UnsupportedModuleError:
+    return UnsupportedModuleError(f"attribute {path[-1]!r}, {what}", ".".join(path[:-1]))
+
+
+def _name(path: Path, other: Path) -> str:
+    """How to call another attribute in a message about one."""
+    return repr(other[-1] if other[:-1] == path[:-1] else ".".join(other))
+
+
+def _changed(function: Function) -> Iterator[str]:
+    """The types of the containers that a function changes, or hands to those who may."""
+    kinds = types(function)
+
+    def of(operands: Iterable[Operand]) -> Iterator[str]:
+        for operand in operands:
+            if isinstance(operand, Ref) and (found := _CONTAINER.fullmatch(kinds[operand.name])):
+                yield found[1] or found[2]
+
+    yield from of(function.body.results)
+    for node in walk(function.body):
+        match node.operation:
+            case Builtin() if not is_pure(node):
+                yield from of(node.inputs[:1])
+            case Call() | Invoke():
+                yield from of(node.operands)

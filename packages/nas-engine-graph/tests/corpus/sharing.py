@@ -1,0 +1,158 @@
+"""One list, dict or tensor as an attribute of several modules, or under several names."""
+
+from typing import Dict, List  # noqa: UP035 - What TorchScript reads.
+
+import torch
+from torch import Tensor, nn
+
+from corpus.case import case, x
+
+
+class Appends(nn.Module):
+    def __init__(self, seen):
+        super().__init__()
+        self.seen = seen
+
+    def forward(self, x):
+        self.seen.append(x.shape[0])
+        return x + 1
+
+
+class Counts(nn.Module):
+    def __init__(self, seen):
+        super().__init__()
+        self.seen = seen
+
+    def forward(self, x):
+        return x * len(self.seen)
+
+
+@case(x(2, 3))
+class SharedList(nn.Module):
+    """The parent reads what one of its children appends to, and another one reads."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = [1]
+        self.appends = nn.Sequential(Appends(self.seen), Appends([2]))
+        self.counts = Counts(self.seen)
+
+    def forward(self, x):
+        x = self.counts(self.appends(x)) * len(self.seen)
+        return x, self.counts.seen is self.seen, self.appends[1].seen is self.seen
+
+
+class Remembers(nn.Module):
+    cache: Dict[str, Tensor]  # noqa: UP006
+
+    def __init__(self, cache):
+        super().__init__()
+        self.cache = cache
+
+    def forward(self, x):
+        if "last" in self.cache:
+            x = x + self.cache["last"]
+        self.cache["last"] = x.detach()
+        return x
+
+
+@case(x(2, 3))
+class SharedDict(nn.Module):
+    def __init__(self):
+        super().__init__()
+        cache = {}
+        self.layers = nn.ModuleList([Remembers(cache), Remembers(cache), Remembers({})])
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+
+class AddsInPlace(nn.Module):
+    def __init__(self, total):
+        super().__init__()
+        self.total = total
+
+    def forward(self, x):
+        self.total += x.detach().sum(0)
+        return x * self.total
+
+
+@case(x(2, 3))
+class SharedTensor(nn.Module):
+    """Without being registered: a buffer of one is an attribute of another, too."""
+
+    def __init__(self):
+        super().__init__()
+        total = torch.ones(3)
+        self.first = self.again = total
+        self.adds = nn.ModuleList([AddsInPlace(total), AddsInPlace(total)])
+        self.register_buffer("mean", torch.zeros(3))
+        self.reads_mean = AddsInPlace(self.mean)
+        self.norm = nn.BatchNorm1d(3)
+        self.statistics = self.norm.running_mean
+
+    def forward(self, x):
+        for layer in self.adds:
+            x = layer(x)
+        self.mean.add_(1)
+        x = self.norm(self.reads_mean(x))
+        return x + self.mean, self.again, self.again is self.first, x + self.statistics
+
+
+@case(x(2, 3))
+class PartsOfOneTensor(nn.Module):
+    """Which lie in one piece of memory, and do not overlap."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = torch.arange(6.0).reshape(2, 3).unbind()
+
+    def forward(self, x):
+        self.first.add_(1)
+        return x * self.first + self.second
+
+
+@case(x(2, 3))
+class TwoNames(nn.Module):
+    ours: List[int]  # noqa: UP006
+    theirs: List[int]  # noqa: UP006
+
+    def __init__(self):
+        super().__init__()
+        self.ours = self.theirs = [1]
+
+    def forward(self, x):
+        self.ours.append(2)
+        x = x * len(self.theirs)
+        self.ours = [5]
+        self.theirs.append(7)
+        return x * len(self.ours), self.theirs
+
+
+@case(x(2, 3))
+class OnePairThrice(nn.Module):
+    """What nobody changes may be held twice inside of a container."""
+
+    def __init__(self):
+        super().__init__()
+        self.pairs = [[1, 2]] * 3
+
+    def forward(self, x):
+        found = []
+        for pair in self.pairs:
+            found.append(x * pair[0] + pair[1])
+        return found
+
+
+@case(x(3, 3))
+class UnusualStrides(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.turned = torch.arange(6).reshape(2, 3).t()
+        self.expanded = torch.arange(3.0).expand(2, 3)
+        self.images = [torch.randn(2, 3, 2, 2).contiguous(memory_format=torch.channels_last)]
+
+    def forward(self, x):
+        return x @ self.turned.float(), self.turned, self.expanded, self.images[0]
