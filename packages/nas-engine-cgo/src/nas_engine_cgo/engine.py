@@ -41,8 +41,10 @@ class CgoEngine:
         """An engine with other options.
 
         Args:
-            options: ``cluster_size``, how many members are merged with each other, and ``memory``
-                that they may take together, in bytes or as ``"2GiB"``.
+            options: ``cluster_size``, how many members are merged with each other; ``memory`` that
+                they may take together, in bytes or as ``"2GiB"``; ``exact``, whether each gets the
+                bits that it gets alone; and ``cuda_graph``, whether steps on a GPU are launched
+                as CUDA graphs.
 
         >>> CgoEngine().configured(cluster_size=0)
         Traceback (most recent call last):

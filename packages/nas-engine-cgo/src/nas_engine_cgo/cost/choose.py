@@ -13,7 +13,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Literal, TypeAlias, cast
 
 import torch
@@ -26,6 +26,7 @@ from nas_engine_cgo.exact.bits import same_stream
 from nas_engine_cgo.train import Loop, Member, MemberError, Options, Prepared
 from nas_engine_cgo.train.available import available
 from nas_engine_cgo.train.clusters import clusters_of
+from nas_engine_cgo.train.graphed import EAGER
 
 __all__ = ["Choice", "choose"]
 
@@ -214,20 +215,26 @@ class _Probe:
         loop = Loop(copies, [range(len(copies))], options, self.prepared)
         batches = self._batches if len(self._batches) == 1 else [self._batches[i] for i in chosen]
         try:
-            return _timed(lambda: loop.step(batches), self._clock()) / len(copies)
+            return _timed(partial(loop.step, batches), self._clock(), loop.device) / len(copies)
         except MemberError as error:
             if is_out_of_memory(error.__cause__) and len(copies) > 1:
                 return math.inf
             raise
 
 
-def _timed(step: Callable[[], object], clock: Callable[[], float]) -> float:
+def _timed(step: Callable[[], object], clock: Callable[[], float], device: torch.device) -> float:
     """The least seconds of a few steps after a first one; of one, if that takes long."""
-    step()
+    on_gpu = device.type == "cuda"
+    for _ in range(1 + EAGER if on_gpu else 1):  # Till there is a graph.
+        step()
     times: list[float] = []
     while len(times) < _TIMED - 1 and sum(times) < _LONG:
+        if on_gpu:
+            torch.cuda.synchronize(device)
         started = clock()
         step()
+        if on_gpu:
+            torch.cuda.synchronize(device)
         times.append(clock() - started)
     return min(times)
 

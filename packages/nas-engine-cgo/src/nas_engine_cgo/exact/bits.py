@@ -23,6 +23,7 @@ def same_bits(a: Tensor | None, b: Tensor | None) -> bool:
 
 def same_stream(stream: Stream) -> Stream:
     """A stream that draws what this one will draw."""
-    generator = Generator(stream.generator.device)
-    generator.set_state(stream.generator.get_state())
-    return Stream(generator)
+    same = Stream(Generator(stream.generator.device))
+    same.generator.set_state(stream.generator.get_state())
+    same.host.set_state(stream.host.get_state())
+    return same

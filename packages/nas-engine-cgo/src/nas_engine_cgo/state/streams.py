@@ -17,6 +17,9 @@ __all__ = ["Stream", "drawing", "dropout_masks", "ordered"]
 class Stream:
     """The random numbers of a member: torch's from a seed, Python's and NumPy's as they are now.
 
+    Args:
+        generator: of the member's device; another one, of its seed, is for the CPU beside a GPU.
+
     >>> stream = Stream(Generator().manual_seed(1))
     >>> with drawing(stream, everything=True):
     ...     drawn = torch.rand(2), random.random()
@@ -25,8 +28,21 @@ class Stream:
     """
 
     def __init__(self, generator: Generator) -> None:
-        self.generator = generator
+        self.generator = self.host = generator
+        if generator.device.type != "cpu":
+            self.host = Generator().manual_seed(generator.initial_seed())
         self._others = _others()
+
+    def swap(self) -> None:
+        """Exchange the states of torch's global generators for those kept here."""
+        outer = torch.get_rng_state()
+        torch.set_rng_state(self.host.get_state())
+        self.host.set_state(outer)
+        if self.generator.device.type == "cuda":  # Nothing is copied: a CUDA graph may record it.
+            default = torch.cuda.default_generators[self.generator.device.index]
+            state = default.graphsafe_get_state()
+            default.graphsafe_set_state(self.generator.graphsafe_get_state())
+            self.generator.graphsafe_set_state(state)
 
     def swap_others(self) -> None:
         """Exchange the states of Python's and NumPy's generators for those kept here."""
@@ -43,32 +59,21 @@ def _others() -> tuple[Any, Any]:
 
 @contextmanager
 def drawing(stream: Stream, everything: bool = False) -> Iterator[None]:
-    """Let torch's global generator be this one; it goes on from where it was left.
+    """Let torch's global generators be this stream's; they go on from where they were left.
 
     Args:
         stream: whose.
         everything: also Python's and NumPy's generators.
     """
-    generator = stream.generator
-    _swap(generator)
+    stream.swap()
     if everything:
         stream.swap_others()
     try:
         yield
     finally:
-        _swap(generator)
+        stream.swap()
         if everything:
             stream.swap_others()
-
-
-def _swap(generator: Generator) -> None:
-    if generator.device.type == "cuda":
-        outer = torch.cuda.get_rng_state(generator.device)
-        torch.cuda.set_rng_state(generator.get_state(), generator.device)
-    else:
-        outer = torch.get_rng_state()
-        torch.set_rng_state(generator.get_state())
-    generator.set_state(outer)
 
 
 def dropout_masks(

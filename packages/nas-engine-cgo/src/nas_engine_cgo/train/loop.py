@@ -23,6 +23,7 @@ from nas_engine_cgo.members import Program
 from nas_engine_cgo.train.available import available
 from nas_engine_cgo.train.clusters import refilled
 from nas_engine_cgo.train.features import Features, can_extend, extended
+from nas_engine_cgo.train.graphed import Outcome, Passes, recorder
 from nas_engine_cgo.train.members import Member, Tutor, tutors_of
 from nas_engine_cgo.train.merged import Merged
 from nas_engine_cgo.train.optimizer import StackedOptimizer
@@ -55,12 +56,14 @@ class Options:
         exact: whether each member gets the bits that it gets alone; only on CPU.
         cluster_size: how many members are merged with each other; None to find out.
         memory: bytes that members may take together; None for half of what there is.
+        cuda_graph: whether steps are launched as a CUDA graph, where there is CUDA.
     """
 
     layout: Literal["contiguous", "channels_last"] = "contiguous"
     exact: bool = False
     cluster_size: int | None = None
     memory: int | None = None
+    cuda_graph: bool = True
 
     @property
     def memory_format(self) -> torch.memory_format:
@@ -84,7 +87,7 @@ class Loop:
         self._size = max(map(len, clusters))
         self._feeds = _opened(members, self.device)
         self.prepared = prepared or Prepared({})
-        self.merged = self._merge(clusters)
+        self._merge(clusters)
         if prepared is None and self._repeats():
             self._look_for_features(clusters)
         if (data := self.prepared.data) is not None:
@@ -107,18 +110,25 @@ class Loop:
         Raises:
             MemberError: one of them raised.
         """
-        made = torch.zeros(len(self.members), device=self.device, dtype=torch.float64)
         with self._blame():
-            for cluster in self.merged.clusters:
-                with autocast(self.recipe, self.device):
-                    outcomes = self.merged.losses(cluster, batches)
-                # At once: so only one cluster's activations are kept.
-                losses = [loss for loss, _ in outcomes]
-                torch.autograd.backward(losses, [self._weight(*each) for each in outcomes])
-                for loss, members in outcomes:
-                    made[list(members)] = loss.detach().to(made.dtype)
+            outcomes = self.passes(self._run, batches)
+            joined = torch.cat([loss.reshape(-1).double() for loss, _ in outcomes])
             self._update(self._optimizer or self._begin())
+        made = torch.empty_like(joined)
+        made[[member for _, members in outcomes for member in members]] = joined
         return made
+
+    def _run(self, batches: Sequence[Sequence[Tensor]]) -> list[Outcome]:
+        """The losses of all members; the gradients are left where they are trained."""
+        found: list[Outcome] = []
+        for cluster in self.merged.clusters:
+            with autocast(self.recipe, self.device):
+                outcomes = self.merged.losses(cluster, batches)
+            # At once: so only one cluster's activations are kept.
+            losses = [loss for loss, _ in outcomes]
+            torch.autograd.backward(losses, [self._weight(*each) for each in outcomes])
+            found += [(loss.detach(), members) for loss, members in outcomes]
+        return found
 
     def _weight(self, loss: Tensor, members: Sequence[int]) -> Tensor:
         """What the gradients of losses are multiplied by."""
@@ -258,7 +268,8 @@ class Loop:
             self._feeds = [self._feeds[member] for member in members]
         self.members = [self.members[member] for member in members]
         clusters = [[number[m] for m in cluster if m in number] for cluster in self.merged.clusters]
-        self.merged, self._optimizer = self._merge(refilled(clusters, self._size)), None
+        self._optimizer = None
+        self._merge(refilled(clusters, self._size))
 
     def finished(self, member: int) -> torch.nn.Module:
         """The module of a member, brought up to date."""
@@ -288,7 +299,7 @@ class Loop:
         if found is not None:
             data = extended(self.recipe, found, self.device)
             self.prepared = Prepared(self.prepared.programs, found, data)
-            self.merged = self._merge(clusters)
+            self._merge(clusters)
 
     def _samples(self) -> int:
         data = [self.recipe.train, self.recipe.validation, *self.recipe.also_measure.values()]
@@ -304,8 +315,8 @@ class Loop:
 
     # ------------------------------------------------------------------ merging
 
-    def _merge(self, clusters: Sequence[Sequence[int]]) -> Merged:
-        return Merged(
+    def _merge(self, clusters: Sequence[Sequence[int]]) -> None:
+        self.merged = merged = Merged(
             self.members,
             self._stream_numbers(),
             clusters,
@@ -313,6 +324,13 @@ class Loop:
             self.prepared.features,
             self.options.memory_format,
             self.options.exact,
+        )
+        streams = [member.stream for member in self.members]
+        record = recorder(self.device, streams) if self.options.cuda_graph else None
+        self.passes = Passes(
+            lambda: [entry.tensor for entry in merged.store.entries()],
+            merged.is_fixed,
+            record,
         )
 
     def _stream_numbers(self) -> list[int]:

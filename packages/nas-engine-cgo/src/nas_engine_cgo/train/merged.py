@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import traceback
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -28,14 +28,12 @@ from nas_engine_cgo.state import Place, Store, drawing
 from nas_engine_cgo.train.compiled import Compiled, callable_of
 from nas_engine_cgo.train.features import Features, find_features
 from nas_engine_cgo.train.frozen import content_of, frozen_paths
+from nas_engine_cgo.train.graphed import Outcome
 from nas_engine_cgo.train.members import Member
 from nas_engine_cgo.train.tracing import kind_of, program_of
 from nas_engine_cgo.write import Function, write_function
 
-__all__ = ["Merged", "Outcome", "RefusedError"]
-
-Outcome = tuple[Tensor, tuple[int, ...]]
-"""Outputs, and the members that they belong to along dimension 0; of one member as they are."""
+__all__ = ["Merged", "RefusedError"]
 
 
 class Merged:
@@ -78,6 +76,7 @@ class Merged:
         self._files: dict[str, Compiled] = {}
         self._shapes: dict[Any, Any] = {}
         self._modes: dict[int, bool] = {}
+        self._streams: list[torch.cuda.Stream] = []
         # Members that have trained since their modules were told: their `train` may drop a cache.
         self._passed_by: set[int] = set()
 
@@ -147,6 +146,17 @@ class Merged:
                 found.setdefault(made.members, made.function)
         return list(found.values())
 
+    def is_fixed(self, batches: Sequence[Sequence[Tensor]]) -> bool:
+        """Whether training on such batches is nothing but torch's operations on the same tensors.
+
+        Else Python may decide anew each time: what a module does, or where a tensor lies.
+        """
+        made = [self.code(cluster, batches, True) for cluster in self.clusters]
+        return all(
+            code in self._tensors and not code.function.modules and not single
+            for code, single in made
+        )
+
     # ------------------------------------------------------------------ running
 
     def _run(
@@ -156,7 +166,29 @@ class Merged:
         if training:
             self._passed_by.update(cluster)
         outcomes = [] if compiled is None else self._call(compiled, batches, training)
-        return outcomes + [(self._single(m, batches, training), (m,)) for m in single]
+        with self._beside(len(single)) as streams:
+            for member, stream in zip(single, streams, strict=True):
+                with torch.cuda.stream(stream):
+                    outcomes.append((self._single(member, batches, training), (member,)))
+        return outcomes
+
+    @contextlib.contextmanager
+    def _beside(self, count: int) -> Iterator[Sequence[torch.cuda.Stream | None]]:
+        """Streams of a GPU for what can run beside each other; elsewhere None in their place."""
+        if self._device.type != "cuda" or count < 2:
+            yield [None] * count
+            return
+        here = torch.cuda.current_stream(self._device)
+        while len(self._streams) < count:
+            self._streams.append(torch.cuda.Stream(self._device))  # type: ignore[no-untyped-call]
+        streams = self._streams[:count]
+        for stream in streams:
+            stream.wait_stream(here)
+        try:
+            yield streams
+        finally:
+            for stream in streams:
+                here.wait_stream(stream)
 
     def _call(
         self, compiled: Compiled, batches: Sequence[Sequence[Tensor]], training: bool

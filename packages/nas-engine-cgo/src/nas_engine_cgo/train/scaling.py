@@ -33,7 +33,8 @@ class Scales:
 
     def of(self, members: Sequence[int], dtype: torch.dtype) -> Tensor:
         """What the losses of members are multiplied by."""
-        return self._scales[list(members)].to(dtype)
+        scales = self._scales.unbind()
+        return torch.stack([scales[member] for member in members]).to(dtype)
 
     def inverse(self) -> Tensor:
         """What each member's gradients are multiplied by, shape ``(members,)``."""

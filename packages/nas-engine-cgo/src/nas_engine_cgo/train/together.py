@@ -146,6 +146,8 @@ class _Course:
 
     def _conclude(self) -> Iterator[Result]:
         """The last measurements, and the results of those that came so far."""
+        if note := self._loop.passes.note:
+            self._recorder.note(note)
         for which in self._loop.measured() if self._loop.members else ():
             if which or not any("train_loss" in p.metrics for p in self._progress.values()):
                 self._measure(which)
