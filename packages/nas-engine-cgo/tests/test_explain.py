@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import nas_core.nn as nn
 import pytest
 import torch
 from nas_core import Candidate, Space
+from nas_core.errors import UnsupportedFormatError
 from nas_core.testing import Recording
 from nas_engine_cgo import engine as engine_module
 from nas_engine_cgo import job as job_module
@@ -102,16 +105,47 @@ def test_the_text_says_who_is_merged_and_what_is_shared() -> None:
     assert re.search(r"8 calls run as 4: 100 % fused", text)
 
 
-def test_what_is_computed_once_is_listed() -> None:
-    def scaled(outputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        scaled_target = torch.nn.functional.one_hot(target, 3).float() * 0.9
-        return (outputs - scaled_target).square().mean()
+def scaled(outputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """A loss that prepares its target, for all members alike."""
+    scaled_target = torch.nn.functional.one_hot(target, 3).float() * 0.9
+    return (outputs - scaled_target).square().mean()
 
+
+def test_what_is_computed_once_is_listed() -> None:
     evaluator = recipe(loss=scaled)
     engine = CgoEngine().configured(cluster_size=4)
     text = engine.explain(Net(), candidates(evaluator=evaluator), evaluator, "text")
     assert re.search(r"computed once for several\n +1 +one_hot +4 of them: 10-13", text)
     assert "computed once for several" in text.split("cluster 1")[0]
+
+
+def test_the_picture_has_what_flows_from_step_to_step() -> None:
+    evaluator = recipe(loss=scaled)
+    engine = CgoEngine().configured(cluster_size=4)
+    svg = engine.explain(Net(), candidates(evaluator=evaluator), evaluator, "svg")
+    text = svg.replace("&#45;", "-").replace("&gt;", ">")
+    nodes = {}
+    for title, drawn in re.findall(r'"node">\n<title>1 (.*?)</title>\n(.*?)</g>', text, re.DOTALL):
+        words = re.findall(r"<text.*?>(.*?)</text>", drawn)
+        nodes[title] = *words, *re.findall('"(#.*?)"', drawn)[:1]
+    edges = re.findall(r'"edge">\n<title>1 (.*?)->1 (.*?)</title>', text)
+    flows = {(nodes[source][0], nodes[target][0]) for source, target in edges}
+    assert ("linear", "10, 11", "#8ecae6") in nodes.values()
+    assert ("tanh", "11", "#ffffff") in nodes.values()
+    assert ("one_hot", "10-13", "#a7c957") in nodes.values()
+    chain = ["data 0, part 0", "linear", "tanh", "linear", "sub", "square", "mean", "losses"]
+    assert {*pairwise(chain), ("data 0, part 1", "one_hot")} <= flows
+    assert svg in engine.explain(Net(), candidates(evaluator=evaluator), evaluator, "html")
+
+
+def test_without_what_draws_there_is_a_page_without_a_picture(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "wasmtime", None)
+    engine = CgoEngine().configured(cluster_size=4)
+    with pytest.raises(UnsupportedFormatError, match=r"pip install 'nas-engine-graph\[draw\]'"):
+        engine.explain(Net(), candidates(), recipe(), "svg")
+    assert "<svg" not in engine.explain(Net(), candidates(), recipe(), "html")
 
 
 @pytest.mark.parametrize("case", ["optimizer", "one", "evaluator"])

@@ -46,6 +46,7 @@ def _architectures(
         """nas plan search.toml --arch '{"width": 16}' --arch '{"width": 32}'""",
         "nas plan search.toml --format source     # the merged training code",
         "nas plan search.toml --format html --output plan.html",
+        "nas plan search.toml --format svg --output plan.svg",
         "nas plan search.toml --set engine_options.cluster_size=4",
     ),
 )
@@ -67,11 +68,11 @@ def _architectures(
 @click.option(
     "--format",
     "formatter",
-    type=click.Choice(["text", "source", "html"]),
+    type=click.Choice(["text", "source", "html", "svg"]),
     default="text",
     show_default=True,
     help="text: who is trained with whom, and what is merged. source: the code that is run. "
-    "html: both, as one page.",
+    "svg: what flows from step to step. html: all of it, as one page.",
 )
 @click.option(
     "-o",

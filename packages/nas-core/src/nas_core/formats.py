@@ -67,7 +67,7 @@ def require_explanation(formatter: str) -> None:
     >>> require_explanation("htlm")
     Traceback (most recent call last):
     nas_core.errors.UnsupportedFormatError: no explanation is in the format 'htlm'; did you mean \
-'html'? (formats: text, source, html)
+'html'? (formats: text, source, html, svg)
 
     Raises:
         UnsupportedFormatError: it is none.

@@ -65,7 +65,7 @@ FORMATS = ("dict", "instance", "code")
 GRAPH_FORMATS = ("text", "source", "dot", "svg", "html")
 """The formats of ``Draws.draw``, all of which an engine with the capability ``graph`` has."""
 
-EXPLANATIONS = ("text", "source", "html")
+EXPLANATIONS = ("text", "source", "html", "svg")
 """The formats of ``Explains.explain``."""
 
 
@@ -296,11 +296,11 @@ class Explains(Protocol):
             base_model: as for ``plan``.
             candidates: as for ``plan``; each is named by its number.
             evaluator: as for ``plan``.
-            formatter: ``"text"`` for people, the ``"source"`` of the code that would run, or
-                ``"html"``: a page that needs nothing from elsewhere.
+            formatter: ``"text"`` for people, the ``"source"`` of the code that would run,
+                ``"html"``: a page that needs nothing from elsewhere, or ``"svg"``: a picture.
 
         Raises:
-            UnsupportedFormatError: none of ``EXPLANATIONS``.
+            UnsupportedFormatError: none of ``EXPLANATIONS``, or what draws it is not installed.
             UnsupportedSpaceError: there are ``problems``.
         """
 

@@ -15,7 +15,7 @@ from nas_core.formats import require_explanation
 from nas_engine_graph.engine import GraphEngine
 
 from nas_engine_cgo.cost import Memory
-from nas_engine_cgo.explain import Described, describe, page, source, text
+from nas_engine_cgo.explain import Described, describe, page, picture, source, text
 from nas_engine_cgo.job import CACHE, MergedJob, why_one_by_one
 from nas_engine_cgo.options import with_options
 from nas_engine_cgo.train import Options
@@ -87,12 +87,12 @@ not 0
         evaluator: Evaluator,
         formatter: str,
     ) -> str:
-        """What the job of ``plan`` would do; as ``"text"``, ``"source"`` or ``"html"``.
+        """What the job of ``plan`` would do; as ``"text"``, ``"source"``, ``"html"`` or ``"svg"``.
 
         The first batch of a kind on a machine is timed, as it is by the job.
 
         Raises:
-            UnsupportedFormatError: another format.
+            UnsupportedFormatError: another format, or the extra ``draw`` is not installed.
             UnsupportedSpaceError: there are ``problems``.
         """
         require_explanation(formatter)
@@ -102,7 +102,8 @@ not 0
         else:
             with _random_states_kept():
                 described = describe(jobs, self._options, Memory(CACHE))
-        return {"text": text, "source": source, "html": page}[formatter](described)
+        forms = {"text": text, "source": source, "html": page, "svg": picture}
+        return forms[formatter](described)
 
     def export(
         self, base_model: torch.nn.Module, architecture: Mapping[str, Any], formatter: str

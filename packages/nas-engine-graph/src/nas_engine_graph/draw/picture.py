@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import graphviz  # type: ignore[import-untyped]
 from nas_core.nn import ChosenInputs, ChosenList
 
 from nas_engine_graph.draw.labels import marking
+from nas_engine_graph.draw.style import BOX, digraph
 from nas_engine_graph.draw.words import UNMARKED, caption, cut, printable, target
 from nas_engine_graph.ir import (
     Block,
@@ -39,19 +39,6 @@ __all__ = ["colours_of", "to_dot"]
 
 _PALETTE = ("#ffd166", "#8ecae6", "#a7c957", "#f4a6c0", "#cdb4db", "#f7b267", "#84dcc6", "#d0c7b8")
 _OTHER = "#e0e0e0"
-_GRAPH = {"rankdir": "TB", "nodesep": "0.25", "ranksep": "0.35", "compound": "true"}
-_FONT = {"fontname": "Helvetica,Arial,sans-serif", "fontsize": "11"}
-_NODE = _FONT | {
-    "shape": "box",
-    "style": "rounded,filled",
-    "fillcolor": "#ffffff",
-    "color": "#555555",
-    "margin": "0.2,0.07",
-    "height": "0.3",
-}
-_EDGE = _FONT | {"fontsize": "9", "color": "#777777", "fontcolor": "#555555", "arrowsize": "0.6"}
-# The title on the left: most arrows come in the middle.
-_CLUSTER = {"style": "rounded", "color": "#aaaaaa", "margin": "10", "labeljust": "l"}
 _CARRIED = ("Tensor", "List[Tensor", "Optional[Tensor", "Tuple[Tensor", "Dict[str, Tensor")
 
 _GATHERING = ("list", "tuple", "unpack", "dict", "getitem", "slice", "list_of", "method.append")
@@ -106,9 +93,7 @@ class _Picture:
         self.shapes: dict[str, str] = {}  # What is known of the output of each drawn node.
         self.colours = colours_of(decisions)
         name = graph.name if graph.name.isidentifier() else "graph"
-        self.dot: Any = graphviz.Digraph(
-            name, graph_attr=_GRAPH | _FONT, node_attr=_NODE, edge_attr=_EDGE
-        )
+        self.dot = digraph(name)
         if legend and decisions:
             self._legend(decisions)
         self._whole(graph)
@@ -166,7 +151,7 @@ class _Picture:
 
     def _inside(self, dot: Any, frame: _Frame, block: Block, word: str) -> list[Sources]:
         self.count += 1
-        style = _CLUSTER | {"style": "rounded,dashed"}
+        style = BOX | {"style": "rounded,dashed"}
         with dot.subgraph(name=f"cluster_{self.count}", graph_attr=style) as inner:
             inner.attr(label=caption([word]))
             return self._block(inner, frame, block)
@@ -225,7 +210,7 @@ class _Picture:
         self.count += 1
         label = inner.graph.label
         colour = {"bgcolor": self._colour(label, "40")} if label else {}
-        with dot.subgraph(name=f"cluster_{self.count}", graph_attr=_CLUSTER | colour) as box:
+        with dot.subgraph(name=f"cluster_{self.count}", graph_attr=BOX | colour) as box:
             box.attr(label=caption(words))
             results = self._block(box, inner, function.body)
         together = tuple(dict.fromkeys(source for sources in results for source in sources))

