@@ -1,7 +1,7 @@
 """The programs for Slurm in the documents run, as far as they can where there is none.
 
 With submitit the jobs are processes of this machine. For Dask `sbatch` is a stand-in, which starts
-the script that it is given, as Slurm would on another machine.
+a copy of the script that it is given, as Slurm would on another machine.
 """
 
 import contextlib
@@ -19,8 +19,10 @@ import pytest
 from documents import ROOT, blocks
 from nas_search import Experiment
 
+pytestmark = pytest.mark.slow
 SBATCH = """#!/bin/sh
-setsid sh "$1" >> worker.log 2>&1 &
+job=$(cat "$1")
+setsid sh -c "$job" >> worker.log 2>&1 &
 echo $! >> workers
 echo Submitted batch job $!
 """

@@ -16,6 +16,7 @@ from documents import ROOT, blocks
 from nas_search import Experiment
 from nas_search.testing import Server, postgresql_programs, postgresql_server
 
+pytestmark = pytest.mark.slow
 BLOCKS = list(blocks((ROOT / "docs" / "stores.md").read_text()))
 SPACE = """
 import time

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
 NAS = Path(sys.executable).with_name("nas")
 
 

@@ -18,6 +18,8 @@ from nas_search.lock import runs
 from nas_search.strategies import GridSearch
 from nas_search.work import LoadError
 
+pytestmark = pytest.mark.slow
+
 
 def test_every_way_to_fail_is_one_failed_trial(experiment):
     def dangerous(width):

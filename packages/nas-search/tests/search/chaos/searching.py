@@ -1,6 +1,6 @@
 """A search of 40 trials in a process of its own, to be killed, or in this one, to be compared with.
 
-python searching.py FOLDER NAME [DIRECTORY URL]
+python searching.py FOLDER NAME [DIRECTORY URL GRACE]
 """
 
 import sys
@@ -11,6 +11,7 @@ import nas_core as nas
 import nas_core.nn as nn
 from nas_search import Experiment, ExperimentConfig
 from nas_search.evaluators import FunctionEvaluator
+from nas_search.store import backend
 from nas_search.strategies import RegularizedEvolution
 
 
@@ -55,4 +56,6 @@ def main(
 
 
 if __name__ == "__main__":
+    if len(sys.argv) > 5:
+        backend.GRACE = float(sys.argv.pop())
     main(*sys.argv[1:])

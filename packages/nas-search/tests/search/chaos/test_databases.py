@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 from nas_search import Experiment
+from nas_search.store import backend
 
+pytestmark = pytest.mark.slow
 SEARCHING = Path(__file__).with_name("searching.py")
 PATIENCE = 600
 """Seconds after which a process hangs, however slow the machine is."""
@@ -39,12 +41,18 @@ def wait_until(condition, seconds=PATIENCE):
 
 
 @pytest.fixture
-def two(server, tmp_path):
+def grace():
+    """For so many seconds after the start of its server nobody is taken for dead."""
+    return backend.PATIENCE
+
+
+@pytest.fixture
+def two(server, tmp_path, grace):
     """Two coordinators of one experiment, and what one alone has found."""
     runpy.run_path(str(SEARCHING))["main"](str(tmp_path), "whole", executor="inline")
     expected = Experiment.open(tmp_path / "whole").trials
     url = server.new_database()
-    running = [start(tmp_path, "both", tmp_path / place, url) for place in ("here", "there")]
+    running = [start(tmp_path, "both", tmp_path / place, url, grace) for place in ("here", "there")]
     try:
         wait_until((tmp_path / "here" / "both" / "store.json").exists)
         yield running, Experiment.open(tmp_path / "here" / "both"), expected
@@ -76,6 +84,7 @@ def test_no_architecture_twice_though_the_server_restarts(two, server):
     assert calls(one) == dict.fromkeys(widths(expected), 1)
 
 
+@pytest.mark.parametrize("grace", [0.0])
 def test_what_a_killed_one_has_left_is_run_by_the_other(two):
     running, one, expected = two
     wait_until(lambda: progress(one) >= 8)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from nas_search import TrialStore
 
+pytestmark = pytest.mark.slow
 SEARCHING = Path(__file__).with_name("searching.py")
 PRUNING = Path(__file__).with_name("pruning.py")
 PATIENCE = 600
