@@ -135,6 +135,15 @@ class Overlaps(nn.Module):
         return x + self.windows[0]
 
 
+def keyword_after_default(x, a: int = 1, *, b: int):
+    return x * a + b
+
+
+class KeywordAfterDefault(nn.Module):
+    def forward(self, x):
+        return keyword_after_default(x, b=2)
+
+
 class HoldsOneListTwice(nn.Module):
     def __init__(self):
         super().__init__()
@@ -367,6 +376,7 @@ class SharesVariable(nn.Module):
         (JoinsUnclear, ["test_refusals.py:", "a list or a tuple"]),
         (KeepsView, ["test_refusals.py:", "list(...)"]),
         (Overlaps, ["'windows'", "overlap"]),
+        (KeywordAfterDefault, ["test_refusals.py:", "'b'", "without a default"]),
         (HoldsOneListTwice, ["test_refusals.py:", "'counts'", "twice"]),
         (HoldsListOfAnother, ["test_refusals.py:", "'last'", "so does 'all'"]),
         (HoldsWeight, ["test_refusals.py:", "'biases'", "needs a gradient"]),

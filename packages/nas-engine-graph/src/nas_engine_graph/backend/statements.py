@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from nas_engine_graph.backend.expressions import Expressions
 from nas_engine_graph.backend.literal import annotation, literal
@@ -31,6 +32,9 @@ _INDENT = "    "
 class Writer(Expressions):
     """Writes one function."""
 
+    _scopes: tuple[set[str], ...] = ()
+    """The variables that are defined, in each of the blocks around the next line."""
+
     def lines(self) -> list[str]:
         """The definition of the function."""
         head = [] if self.function.free else ["self"]
@@ -43,7 +47,9 @@ class Writer(Expressions):
             head.append(f"{value.name}{f': {kind}' if kind else ''}{default}")
         kind = annotation(self.function.returns, self.imports)
         returned = f" -> {kind}" if kind else ""
-        body = [*self.block(self.function.body)]
+        with self._scope():
+            self._scopes[-1].update(value.name for value in values)
+            body = self.block(self.function.body)
         if self.function.body.results and not _ends(self.function.body):
             results = ", ".join(self.text(r) for r in self.function.body.results)
             if results != "None":
@@ -52,6 +58,23 @@ class Writer(Expressions):
             f"def {self.function.name}({', '.join(head)}){returned}:",
             *(f"{_INDENT}{line}" for line in body or ["pass"]),
         ]
+
+    @contextmanager
+    def _scope(self) -> Iterator[None]:
+        self._scopes += (set(),)
+        yield
+        *around, inner = self._scopes
+        self._scopes = tuple(around)
+        if around:  # TorchScript defines what all arms define.
+            around[-1] |= inner
+
+    def _declared(self, name: str, kind: str, text: str) -> str:
+        """An assignment that names its type: TorchScript declares each variable once."""
+        kind = annotation(kind, self.imports)
+        if kind and any(name in scope for scope in self._scopes[:-1]):
+            text, kind = f"torch.jit.annotate({kind}, {text})", ""
+        self._scopes[-1].add(name)
+        return f"{name}{f': {kind}' if kind else ''} = {text}"
 
     def block(self, block: Block, done: Node | None = None) -> list[str]:
         found: list[str] = []
@@ -78,11 +101,11 @@ class Writer(Expressions):
     def _assignment(self, node: Node) -> list[str]:
         text, _ = self.expression(node)
         targets = [self.names[v.name] if v.name in self.names.used else "_" for v in node.outputs]
+        self._scopes[-1].update(() if _is_empty(node) else targets)
         if not targets or set(targets) == {"_"}:
             return [text]
-        if node.operation in (Builtin("list"), Builtin("dict")) and not node.inputs:
-            kind = annotation(node.outputs[0].type, self.imports)
-            return [f"{targets[0]}{f': {kind}' if kind else ''} = {text}"]
+        if _is_empty(node):
+            return [self._declared(targets[0], node.outputs[0].type, text)]
         if node.operation == Builtin("unpack") and len(targets) == 1:
             return [f"({targets[0]},) = {text}"]
         return [f"{', '.join(targets)} = {text}"]
@@ -96,21 +119,23 @@ class Writer(Expressions):
                 continue
             name, text = self.names[target], self.text(source)
             if source == Const(None) and self.kinds.get(target, "").startswith("Optional"):
-                constants.append(f"{name}: {annotation(self.kinds[target], self.imports)} = None")
+                constants.append(self._declared(name, self.kinds[target], "None"))
             elif name != text:
                 pairs.append((name, text))
         if not pairs:
             return constants
         left, right = zip(*pairs, strict=True)
+        self._scopes[-1].update(left)
         return [f"{', '.join(left)} = {', '.join(right)}", *constants]
 
     def _branch(self, node: Node) -> list[str]:
         condition = self.text(node.inputs[0])
         outputs = [value.name for value in node.outputs]
-        arms = [
-            [*self.block(b), *([] if _ends(b) else self._moves(outputs, b.results))]
-            for b in node.blocks
-        ]
+        arms = []
+        for block in node.blocks:
+            with self._scope():
+                lines = self.block(block)
+                arms.append(lines if _ends(block) else lines + self._moves(outputs, block.results))
         then, other = arms
         if not then and not other:
             return []
@@ -122,7 +147,8 @@ class Writer(Expressions):
     def _with(self, node: Node, target: str) -> list[str]:
         (block,) = node.blocks
         outputs = [value.name for value in node.outputs]
-        body = [*self.block(block), *self._moves(outputs, block.results)]
+        with self._scope():
+            body = [*self.block(block), *self._moves(outputs, block.results)]
         return [
             f"with {self.imports.symbol(target)}({self.arguments(node)}):",
             *_indented(body or ["pass"]),
@@ -142,9 +168,11 @@ class Writer(Expressions):
         )
         # A variable of a loop is read by the next trip even if nothing else reads it.
         found = self._moves(targets, first)
-        end = [] if _ends(block) else self._moves(targets, following)
         counted, name, derived = self._range(trips, block)
-        body = [*self.block(block, derived), *end] or ["pass"]
+        with self._scope():
+            body = self.block(block, derived)
+            body += [] if _ends(block) else self._moves(targets, following)
+        body = body or ["pass"]
         if trips == Const(None):
             head = "while True:" if steady else f"while {self.names[go]}:"
             if index in self.names.used:
@@ -185,6 +213,11 @@ class Writer(Expressions):
 
 def _indented(lines: Iterable[str]) -> list[str]:
     return [f"{_INDENT}{line}" for line in lines]
+
+
+def _is_empty(node: Node) -> bool:
+    """Whether the node makes an empty list or dict, whose type only an annotation tells."""
+    return node.operation in (Builtin("list"), Builtin("dict")) and not node.inputs
 
 
 def _ends(block: Block) -> bool:

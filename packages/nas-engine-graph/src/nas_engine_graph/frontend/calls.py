@@ -49,12 +49,12 @@ def method(t: Translator, node: Any) -> None:
     if name == "__len__" and type(module).__len__ in _LENGTHS:  # type: ignore[attr-defined]
         t.alias(node, Const(len(module._modules)))
         return
-    if t.world.layer(module):
-        name = re.sub(r"__\d+$", "", name)  # One of the overloads.
-    else:
+    if own := not t.world.layer(module):
         t.world.want(owner.path, name)
+    else:
+        name = re.sub(r"__\d+$", "", name)  # One of the overloads.
     python = getattr(type(module), name, None)
-    positional, keywords = _short(None if name in vars(module) else python, inputs, skip=1)
+    positional, keywords = _short(None if name in vars(module) else python, inputs, 1, own)
     hint = relative[-1] if relative and not relative[-1].isdigit() else name
     t.emit(node, Invoke(relative, public_method(name)), positional, keywords, hint=hint)
 
@@ -65,9 +65,16 @@ def _is_number(operand: Operand) -> bool:
 
 
 def _short(
-    python: Any, inputs: Sequence[Operand], skip: int = 0
+    python: Any, inputs: Sequence[Operand], skip: int = 0, own: bool = False
 ) -> tuple[list[Operand], list[tuple[str, Operand]]]:
-    """Arguments without those that are the default; keywords from the first that is left out."""
+    """Arguments without those that are the default; keywords from the first that is left out.
+
+    Args:
+        python: what is called.
+        inputs: all arguments.
+        skip: how many of its parameters have no argument here.
+        own: whether it is written anew, with parameters that are all positional.
+    """
     if not callable(python):
         return list(inputs), []
     try:
@@ -82,7 +89,7 @@ def _short(
     for parameter, operand in zip(names, inputs, strict=False):
         if _is_default(parameter.default, operand):
             left_out = True
-        elif left_out or parameter.kind is parameter.KEYWORD_ONLY:
+        elif left_out or (parameter.kind is parameter.KEYWORD_ONLY and not own):
             keywords.append((parameter.name, operand))
         else:
             positional.append(operand)
@@ -112,7 +119,7 @@ def function(t: Translator, node: Any) -> None:
         t.emit(node, Call(public), positional, keywords, hint=python.__name__)
         return
     local = free_function(t, name.name, python)
-    positional, keywords = _short(python, inputs)
+    positional, keywords = _short(python, inputs, own=True)
     t.emit(node, Local(local), positional, keywords, hint=local)
 
 

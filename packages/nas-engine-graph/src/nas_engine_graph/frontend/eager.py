@@ -20,6 +20,7 @@ from nas_engine_graph.frontend.modules import module_at
 from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.sizes import given_as_tuples, only_returns, sizes
 from nas_engine_graph.frontend.sources import parsed
+from nas_engine_graph.frontend.supers import Add, with_super_methods
 from nas_engine_graph.frontend.targets import unclear_loops, with_own_targets
 from nas_engine_graph.frontend.unrolled import unroll
 from nas_engine_graph.frontend.variables import Variables, name_of, variables_of
@@ -235,14 +236,24 @@ def _returns_anything(function: Any, tree: ast.AST) -> bool:
     return False
 
 
-def eagerly(function: Any, owner: Any, parsed: Any) -> Any:
-    """What was parsed, rewritten in place."""
+def eagerly(function: Any, owner: Any, parsed: Any, add: Add) -> Any:
+    """What was parsed, rewritten in place.
+
+    Args:
+        function: what was parsed.
+        owner: the module of which it is a method, if it is one.
+        parsed: its source.
+        add: takes the methods of base classes that it calls.
+    """
     if is_of_torch(function):
         return parsed
     definition = parsed.ast.body[0]
+    # TorchScript can read arguments that are only taken by keyword, and their defaults.
+    definition.args.kw_defaults = [None] * len(definition.args.kwonlyargs)
     place = Place(parsed.filename or "", parsed.file_lineno)
     variables = variables_of(function, parsed.ast)
     if isinstance(owner, nn.Module):
+        with_super_methods(parsed.ast, function, owner, add)
         with_own_targets(parsed.ast, owner)
         unroll(parsed.ast, owner)
     anything = _returns_anything(function, definition)

@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import MethodType
+from types import FunctionType, MethodType
 from typing import Any
 
 import torch
@@ -28,6 +28,7 @@ from nas_core.errors import Place
 from nas_engine_graph.frontend.eager import eagerly
 from nas_engine_graph.frontend.methods import literals, unrolls
 from nas_engine_graph.frontend.names import is_of_torch
+from nas_engine_graph.frontend.supers import renamed
 from nas_engine_graph.frontend.variables import name_of
 
 __all__ = ["Progress", "isolated", "python_functions"]
@@ -61,12 +62,24 @@ class Progress:
         read: the functions of the user's, as they were read.
         owners: for each of TorchScript's types of modules, by identity, the type and a module.
         owner: the module whose properties are being read.
+        added: classes, and names of methods that they have only while they are read.
     """
 
     name: str = ""
     read: list[Any] = field(default_factory=list)
     owners: dict[int, tuple[Any, Any]] = field(default_factory=dict)
     owner: Any = None
+    added: list[tuple[type, str]] = field(default_factory=list)
+
+    def add(self, cls: type, name: str, function: FunctionType) -> str:
+        """Let a class have one more method; the name that it got, which no other has."""
+        while (found := getattr(cls, name, None)) is not None:
+            if getattr(found, "__code__", None) is function.__code__:
+                return name
+            name += "_"
+        setattr(cls, name, renamed(function, name))
+        self.added.append((cls, name))
+        return name
 
     @property
     def place(self) -> Place | None:
@@ -98,7 +111,7 @@ def _eager_reading(parse: Callable[[Any], Any], progress: Progress) -> Callable[
             progress.name = function.__name__
             if not is_of_torch(function):
                 progress.read.append(parsed)
-            known[key] = eagerly(function, owner, parsed)
+            known[key] = eagerly(function, owner, parsed, progress.add)
         return known[key]
 
     return parse_eagerly
@@ -181,6 +194,8 @@ def isolated() -> Iterator[Progress]:
         finally:
             for home, name, was in kept:
                 setattr(home, name, was)
+            for cls, name in progress.added:
+                delattr(cls, name)
             internal._overloaded_fns.clear()
             internal._overloaded_fns.update(declared)
 

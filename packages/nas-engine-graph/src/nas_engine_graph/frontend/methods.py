@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -24,6 +25,7 @@ class _Method:
         literal: those whose numbers become part of the source: beside ``**`` and in bounds.
         unrolled: whether there may be loops that are written out for each module of a list.
         spreads: whether it writes out tuples as arguments, as ``f(*size)`` does.
+        inherits: whether it may call methods that the class overrides.
     """
 
     stored: frozenset[str]
@@ -31,11 +33,13 @@ class _Method:
     literal: frozenset[str]
     unrolled: bool
     spreads: bool
+    inherits: bool
 
 
 @lru_cache(maxsize=4096)
-def _methods(cls: type) -> dict[str, _Method]:
-    found: dict[str, _Method] = {}
+def _methods(cls: type) -> dict[str, tuple[_Method, ...]]:
+    """The methods by their names, with those that they override if these are called, too."""
+    found: dict[str, list[_Method]] = {}
     for base in cls.__mro__:
         if is_of_torch(base) or base is object:
             continue
@@ -47,8 +51,14 @@ def _methods(cls: type) -> dict[str, _Method]:
                 tree = parsed(function)
             except (OSError, SyntaxError, TypeError):
                 continue
-            found.setdefault(name, _method(tree))
-    return found
+            found.setdefault(name, []).append(_method(tree))
+    inherits = any(method.inherits for methods in found.values() for method in methods)
+    return {name: tuple(methods[: None if inherits else 1]) for name, methods in found.items()}
+
+
+def _all(cls: type) -> Iterator[_Method]:
+    for methods in _methods(cls).values():
+        yield from methods
 
 
 def _method(tree: ast.AST) -> _Method:
@@ -69,22 +79,30 @@ def _method(tree: ast.AST) -> _Method:
         ),
         bool(bounds) or not all(isinstance(i, ast.Name | ast.Attribute) for i in iterated),
         any(isinstance(node, ast.Starred) for node in nodes),
+        any(map(_inherits, nodes)),
     )
+
+
+def _inherits(node: ast.AST) -> bool:
+    match node:
+        case ast.Name("super") | ast.Call(ast.Attribute(), [ast.Name("self"), *_]):
+            return True
+    return False
 
 
 def literals(cls: type) -> list[str]:
     """The attributes whose numbers become part of the source of some method."""
-    return sorted({name for method in _methods(cls).values() for name in method.literal})
+    return sorted({name for method in _all(cls) for name in method.literal})
 
 
 def unrolls(cls: type) -> bool:
     """Whether the source of some method may depend on the lists of modules of an instance."""
-    return any(method.unrolled for method in _methods(cls).values())
+    return any(method.unrolled for method in _all(cls))
 
 
 def spreads(cls: type) -> bool:
     """Whether some method writes out tuples as arguments."""
-    return any(method.spreads for method in _methods(cls).values())
+    return any(method.spreads for method in _all(cls))
 
 
 def assigned(classes: set[type]) -> frozenset[str]:
@@ -92,7 +110,7 @@ def assigned(classes: set[type]) -> frozenset[str]:
     methods: dict[str, list[_Method]] = {}
     for cls in classes:
         for name, found in _methods(cls).items():
-            methods.setdefault(name, []).append(found)
+            methods.setdefault(name, []).extend(found)
     stored: set[str] = set()
     waiting = ["forward", *RESETTING]
     seen = set(waiting)

@@ -296,6 +296,9 @@ def _defaults(python: Callable[..., Any] | None, parameters: tuple[Value, ...]) 
         )
         if default is not inspect.Parameter.empty:
             found.append(encode(default))
+        elif found:
+            text = f"the argument {parameter.name!r} without a default after one with one"
+            raise NotEncodableError(text)
     return tuple(found)
 
 

@@ -18,6 +18,7 @@ from torch import nn
 
 from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.sources import parsed
+from nas_engine_graph.frontend.supers import method_name
 from nas_engine_graph.memory.uses import Origin, Uses
 
 __all__ = ["Reading", "UnreadableError", "reading_of"]
@@ -93,6 +94,12 @@ def _functions(cls: type) -> Iterator[tuple[str, types.FunctionType, bool]]:
                 plain: Any = inspect.unwrap(getattr(function, "__func__", function))
                 if inspect.isfunction(plain):
                     yield name, plain, bound
+
+
+def _overridden(cls: type) -> Iterator[str]:
+    """What the methods are called that it overrides."""
+    for base in cls.__mro__[1:]:
+        yield from (method_name(name, base) for name in vars(base))
 
 
 def _attributes(function: types.FunctionType) -> frozenset[str]:
@@ -185,7 +192,7 @@ def _read(cls: Any) -> Reading:
         walks |= uses.walks
         variables += _variables(function, seen)
     return Reading(
-        frozenset(name for name, _, _ in methods) | {"forward"},
+        frozenset(name for name, _, _ in methods) | {"forward", *_overridden(cls)},
         frozenset(names),
         frozenset(stored),
         frozenset(keywords),
