@@ -340,3 +340,21 @@ class LoopInsideBranch(nn.Module):
                 x = x + i
                 i -= 1
         return x
+
+
+@case(x(2, 4))
+class EarlyReturnOfMany(nn.Module):
+    def both(self, x):
+        for i in range(3):
+            if x.sum() > i:
+                return x, (i, x)
+        return x * 2, (5, x)
+
+    def many(self, count: int):
+        for i in range(3):
+            if count > i:
+                return [count, i]
+        return [5]
+
+    def forward(self, x):
+        return self.both(x), self.both(-x), self.many(x.size(0)), self.many(0)

@@ -1,6 +1,6 @@
 """What TorchScript computes by other rules than Python."""
 
-from typing import Dict, List
+from typing import Dict, List, Optional
 
 import torch
 from torch import Tensor, nn
@@ -184,3 +184,25 @@ class LogicOfEffects(nn.Module):
         fourth = [self.add(i) or -1 for i in range(3)]
         total = self.scaled(x, 2).sum() and x.mean()
         return x.new_zeros(first), second, third, fourth, total, self.n
+
+
+@case(x(2, 3))
+class AndThenOr(nn.Module):
+    """Operands of several types, and each of them runs once or not at all."""
+
+    def __init__(self):
+        super().__init__()
+        self.rate, self.asked = 0.5, 0
+
+    def ask(self, number: int) -> int:
+        self.asked += 1
+        return number
+
+    def forward(self, x, given: Optional[int] = None):
+        rate = (self.training and self.rate) or 0.0
+        count = (given is not None and given) or 5
+        a = (self.ask(0) or self.ask(2)) and 7
+        b = (self.ask(1) and self.ask(0)) or (self.ask(3) and self.ask(4)) or 9
+        c = (x.sum() > 0 or self.ask(0)) and self.ask(5) and 3.0
+        d = (((x.sum() > 100 and x.mean() > 0) or self.training) and [1]) or [2]
+        return nn.functional.dropout(x, rate), rate, count, a, b, c, d, self.asked

@@ -94,3 +94,29 @@ class DeclaresATuple(Sized):
     def forward(self, x):
         a, b = self.part()
         return x.new_zeros([a, b]), self.part()
+
+
+@case(x(2, 3))
+class SizeOrTuple(Sized):
+    """Which of the two it is depends on the way through the method."""
+
+    def __init__(self):
+        super().__init__()
+        self.pair = (2, 3, 4)
+
+    def chosen(self, x):
+        if x.sum() > 0:
+            return self.size
+        return self.pair
+
+    def early(self, x):
+        for i in range(3):
+            if x.sum() > i:
+                return self.size
+            elif i == 2:
+                return (i, x.size(0), 3)
+        return self.pair
+
+    def forward(self, x):
+        last = self.size[1:] if x.sum() > 0 else (3, x.size(0))
+        return self.chosen(x), self.chosen(-x), self.early(x), self.early(-x), last

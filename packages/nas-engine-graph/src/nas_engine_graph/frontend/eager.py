@@ -14,11 +14,11 @@ from torch import nn
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.coded import SIGNS, code
 from nas_engine_graph.frontend.hiding import called, hidden, hide_flags, is_flag
-from nas_engine_graph.frontend.logic import as_branches, valued
+from nas_engine_graph.frontend.logic import as_branches, distributed, valued
 from nas_engine_graph.frontend.methods import spreads
 from nas_engine_graph.frontend.modules import module_at
 from nas_engine_graph.frontend.names import is_of_torch
-from nas_engine_graph.frontend.sizes import given_as_tuples, only_returns, sizes
+from nas_engine_graph.frontend.sizes import beside_tuples, given_as_tuples, only_returns, sizes
 from nas_engine_graph.frontend.sources import parsed
 from nas_engine_graph.frontend.supers import Add, with_super_methods
 from nas_engine_graph.frontend.targets import unclear_loops, with_own_targets
@@ -44,8 +44,10 @@ class _Eager(ast.NodeTransformer):
 
     def __init__(self, variables: Variables, owner: Any, tree: ast.AST, place: Place) -> None:
         self.variables, self.owner, self.place = variables, owner, place
+        distributed(tree)
         self.valued = valued(tree)
         self.sizes = sizes(tree, owner) if isinstance(owner, nn.Module) else set()
+        self.tuples = beside_tuples(tree)
         # Lists can't be written out as arguments.
         self.lists = only_returns(tree, self.sizes) and not spreads(type(owner))
 
@@ -86,6 +88,8 @@ class _Eager(ast.NodeTransformer):
         if name_of(node.func) in _LIMITS:
             return node  # TorchScript looks the dtype up while it compiles.
         self.generic_visit(node)
+        if id(node) in self.tuples:
+            return hidden(node.args[0], SIGNS["size"])
         for index in given_as_tuples(node, self.variables.around, self.owner):
             node.args[index] = hidden(node.args[index].args[0], SIGNS["size"])  # type: ignore[attr-defined]
         match node:

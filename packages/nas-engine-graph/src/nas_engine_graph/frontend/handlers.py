@@ -16,7 +16,7 @@ from nas_engine_graph.frontend.names import annotated
 from nas_engine_graph.frontend.places import unsupported
 from nas_engine_graph.frontend.sequences import hides, makes_tuple, source_of
 from nas_engine_graph.frontend.translate import Context, FunctionName, ModulePath, Translator
-from nas_engine_graph.ir import Builtin, Call, Const, Read, Size, Symbol, Write
+from nas_engine_graph.ir import Builtin, Call, Const, Operand, Read, Ref, Size, Symbol, Write
 
 __all__ = ["handle"]
 
@@ -115,13 +115,32 @@ def _same(t: Translator, node: Any) -> None:
 
 def _uninitialized(t: Translator, node: Any) -> None:
     """What is never read: any value of the type will do, and keeps it for TorchScript."""
-    kind = node.output().type().annotation_str
-    if kind == "Tensor":
-        given = (value for value in t.graph.inputs() if value.type().annotation_str == kind)
+    t.meaning[node.output().unique()] = _any(t, node, node.output().type())
+
+
+def _any(t: Translator, node: Any, kind: Any) -> Operand:
+    """Any value of a type; None if there is none."""
+    name = kind.annotation_str
+    if name == "Tensor":
+        given = (value for value in t.graph.inputs() if value.type().annotation_str == name)
         found = next((t.meaning[value.unique()] for value in given), Const(None))
-        t.meaning[node.output().unique()] = found
-        return
-    t.alias(node, Const(_ANY.get(kind)))
+        return found if isinstance(found, Ref) else Const(None)
+    if kind.kind() == "TupleType" and "Optional" not in name and "__torch__" not in name:
+        items = [_any(t, node, item) for item in kind.elements()]
+        if Const(None) not in items:
+            return _made(t, node, "tuple", items, kind)
+    if name.startswith(("List[", "Dict[")):
+        return _made(t, node, name[:4].lower(), [], kind)
+    return Const(_ANY.get(name))
+
+
+def _made(t: Translator, node: Any, name: str, items: list[Operand], kind: Any) -> Operand:
+    """A new tuple, list or dict."""
+    if name == "tuple" and all(isinstance(item, Const) for item in items):
+        return Const(tuple(item.value for item in items if isinstance(item, Const)))
+    made = t.value("items", annotated(kind, t.homes))
+    t.append(node, Builtin(name), items, made)
+    return Ref(made.name)
 
 
 _ANY: dict[str, bool | int | float | str] = {"int": 0, "float": 0.0, "bool": False, "str": ""}

@@ -10,7 +10,7 @@ from typing import TypeGuard
 from nas_engine_graph.frontend.coded import SIGNS
 from nas_engine_graph.frontend.hiding import item
 
-__all__ = ["as_branches", "valued"]
+__all__ = ["as_branches", "distributed", "valued"]
 
 _PURE = frozenset(
     {"bool", "dim", "hasattr", "int", "isinstance", "len", "ndimension", "numel", "size", "float"}
@@ -68,6 +68,42 @@ def valued(tree: ast.AST) -> set[int]:
         for node, only_truth in found
         if isinstance(node, ast.BoolOp) and not only_truth and id(node) not in exempt
     }
+
+
+def distributed(tree: ast.AST) -> None:
+    """Write ``a and b or c`` as ``b or c if a else c``, in place where the value matters.
+
+    Of ``a`` only the truth matters then: it may be of another type.
+    """
+    _Distributed(valued(tree)).visit(tree)
+
+
+class _Distributed(ast.NodeTransformer):
+    def __init__(self, found: set[int]) -> None:
+        self.valued = found
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:
+        made = self.made(node) if id(node) in self.valued else node
+        return self.generic_visit(made)
+
+    def made(self, node: ast.BoolOp) -> ast.expr:
+        for index, value in enumerate(node.values[:-1]):
+            if isinstance(value, ast.BoolOp) and type(value.op) is not type(node.op):
+                test, *others = value.values
+                rest = node.values[index + 1 :]
+                long = self.joined(node, [self.joined(value, others), *rest])
+                short = self.joined(node, copy.deepcopy(rest))
+                arms = (long, short) if isinstance(node.op, ast.Or) else (short, long)
+                made = ast.copy_location(ast.IfExp(test, *arms), value)
+                return self.joined(node, [*node.values[:index], made])
+        return node
+
+    def joined(self, like: ast.BoolOp, values: list[ast.expr]) -> ast.expr:
+        if len(values) == 1:
+            return values[0]
+        made = ast.copy_location(ast.BoolOp(like.op, values), like)
+        self.valued |= {id(made)}.union(*map(_joined, values))
+        return made
 
 
 def _is_load(node: ast.AST) -> TypeGuard[ast.Name]:

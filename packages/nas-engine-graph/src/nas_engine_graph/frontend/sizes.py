@@ -12,7 +12,7 @@ from torch import nn
 
 from nas_engine_graph.frontend.modules import module_at
 
-__all__ = ["given_as_tuples", "only_returns", "sizes"]
+__all__ = ["beside_tuples", "given_as_tuples", "only_returns", "sizes"]
 
 
 def sizes(tree: ast.AST, owner: nn.Module) -> set[int]:
@@ -31,8 +31,32 @@ def given_as_tuples(node: ast.Call, around: Mapping[str, Any], owner: Any) -> It
         yield from (i for i in at if "uple[" in "".join(str(p) for p in declared[i : i + 1]))
 
 
+def beside_tuples(tree: ast.AST) -> set[int]:
+    """The ids of calls of ``torch.Size`` for a variable or result that may be a tuple, too."""
+    values: dict[str, list[ast.expr]] = {}
+    for node in ast.walk(tree):
+        for name, value in (("", node.value),) if isinstance(node, ast.Return) else _pairs(node):
+            values.setdefault(name, []).extend([] if value is None else [value])
+    mixed = (found for found in values.values() if any(isinstance(v, ast.Tuple) for v in found))
+    return {id(value) for found in mixed for value in found if _is_new_size(value)}
+
+
+def _pairs(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+    """The variables that an assignment sets, each with its value."""
+    match node:
+        case ast.Assign([ast.Name(name)], value):
+            yield name, value
+        case ast.Assign([ast.Tuple(targets)], ast.Tuple(items)) if len(targets) == len(items):
+            for target, item in zip(targets, items, strict=True):
+                if isinstance(target, ast.Name):
+                    yield target.id, item
+
+
 def _is_new_size(node: ast.expr) -> bool:
-    return isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.Size"
+    match node:
+        case ast.Call(function, [_], []):
+            return ast.unparse(function) == "torch.Size"
+    return False
 
 
 def _called(node: ast.expr, around: Mapping[str, Any], owner: Any) -> Any:
