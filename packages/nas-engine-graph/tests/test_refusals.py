@@ -1,5 +1,6 @@
 """What can't be right is refused, with place and advice, and leaves nothing behind."""
 
+import collections
 import functools
 import sys
 import types
@@ -142,6 +143,20 @@ def keyword_after_default(x, a: int = 1, *, b: int):
 class KeywordAfterDefault(nn.Module):
     def forward(self, x):
         return keyword_after_default(x, b=2)
+
+
+class TakesTorch(nn.Module):
+    def forward(self, x, torch):
+        return x + torch
+
+
+class HoldsDefaultdict(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.counts = collections.defaultdict(int, a=1)
+
+    def forward(self, x):
+        return x * self.counts["a"]
 
 
 class HoldsOneListTwice(nn.Module):
@@ -376,6 +391,8 @@ class SharesVariable(nn.Module):
         (JoinsUnclear, ["test_refusals.py:", "a list or a tuple"]),
         (KeepsView, ["test_refusals.py:", "list(...)"]),
         (Overlaps, ["'windows'", "overlap"]),
+        (TakesTorch, ["test_refusals.py:", "an argument called 'torch'"]),
+        (HoldsDefaultdict, ["test_refusals.py:", "'counts'", "defaultdict"]),
         (KeywordAfterDefault, ["test_refusals.py:", "'b'", "without a default"]),
         (HoldsOneListTwice, ["test_refusals.py:", "'counts'", "twice"]),
         (HoldsListOfAnother, ["test_refusals.py:", "'last'", "so does 'all'"]),

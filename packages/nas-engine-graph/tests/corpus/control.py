@@ -358,3 +358,12 @@ class EarlyReturnOfMany(nn.Module):
 
     def forward(self, x):
         return self.both(x), self.both(-x), self.many(x.size(0)), self.many(0)
+
+
+@case(x(4, 3))
+class ChainedComparisons(nn.Module):
+    def forward(self, x):
+        n = x.size(0)
+        if 2 < n <= 4 != 7:
+            x = x * 2
+        return x if 0 < x.size(1) < 3 else -x

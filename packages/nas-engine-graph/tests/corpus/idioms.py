@@ -345,3 +345,12 @@ class ManyReturns(nn.Module):
         if past is not None:
             return context, None, past
         return context, None, None
+
+
+@case(x(2, 3), mask_=x(2, 3), F=2)
+class NamesOfArguments(nn.Module):
+    """Which callers give by keyword, whatever else is called so."""
+
+    def forward(self, _x, mask_: Optional[Tensor] = None, F: int = 3, _scale: float = 0.5):
+        y = torch.nn.functional.silu(_x) * F * _scale
+        return y if mask_ is None else y * mask_

@@ -203,6 +203,6 @@ class AndThenOr(nn.Module):
         count = (given is not None and given) or 5
         a = (self.ask(0) or self.ask(2)) and 7
         b = (self.ask(1) and self.ask(0)) or (self.ask(3) and self.ask(4)) or 9
-        c = (x.sum() > 0 or self.ask(0)) and self.ask(5) and 3.0
+        c = (x.sum() > 0 or self.ask(0)) and self.ask(5) and 3
         d = (((x.sum() > 100 and x.mean() > 0) or self.training) and [1]) or [2]
         return nn.functional.dropout(x, rate), rate, count, a, b, c, d, self.asked

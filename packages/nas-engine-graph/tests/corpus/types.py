@@ -1,3 +1,4 @@
+import collections
 import enum
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Union
 
@@ -163,3 +164,39 @@ class OwnGradient(nn.Module):
     def forward(self, x):
         apply = Tripled.apply
         return Tripled.apply(x) + tripled(x) * apply(x)
+
+
+class Reduction(str, enum.Enum):
+    SUM = "sum"
+    MEAN = "mean"
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+    HIGH = 2
+
+
+@case(x(2, 3))
+class EnumsOfTextsAndNumbers(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.reduction, self.level = Reduction.SUM, Level.HIGH
+
+    def forward(self, x):
+        y = x.sum() if self.reduction == "sum" else x.mean()
+        return y * self.level if self.level > 1 else y, self.level + 1
+
+
+@case(x(2, 3))
+class Ordered(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table = collections.OrderedDict(a=1, b=2)
+        self.changes = collections.OrderedDict(b=3)
+        self.inner = {"x": collections.OrderedDict(z=[1])}
+
+    def forward(self, x):
+        self.changes["a"] = len(self.table)
+        for value in self.table.values():
+            x = x + value
+        return x, self.table, self.changes, self.inner

@@ -8,6 +8,7 @@ import math
 import re
 import sys
 import zlib
+from collections import OrderedDict
 from dataclasses import replace
 from typing import Any, assert_never
 
@@ -49,12 +50,13 @@ class Imports:
         self.reserved = reserved
         self.typing: set[str] = set()
         self.unpacks = False
+        self.hidden: frozenset[str] = frozenset()  # Names that the function being written takes.
 
     def symbol(self, name: str) -> str:
         """How the source spells a dotted name, once what it needs is imported."""
         if name.startswith("torch.nn.functional."):
             self.modules.add("torch.nn.functional")
-            return name.replace("torch.nn.functional", "F", 1)
+            return name if "F" in self.hidden else name.replace("torch.nn.functional", "F", 1)
         if re.fullmatch(r"torch\.nn\.\w+", name):
             return name.replace("torch.nn", "nn", 1)
         module, _, _ = name.rpartition(".")
@@ -134,6 +136,9 @@ def literal(value: Any, imports: Imports) -> str:
             return f"({items},)" if len(value) == 1 else f"({items})"
         case list():
             return f"[{', '.join(literal(item, imports) for item in value)}]"
+        case OrderedDict():
+            imports.modules.add("collections")
+            return f"collections.OrderedDict({literal(dict(value), imports)})"
         case dict():
             items = ", ".join(
                 f"{literal(k, imports)}: {literal(v, imports)}" for k, v in value.items()

@@ -45,6 +45,7 @@ class Writer(Expressions):
             default = f" = {literal(defaults[position], self.imports)}" if position >= 0 else ""
             kind = annotation(value.type, self.imports)
             head.append(f"{value.name}{f': {kind}' if kind else ''}{default}")
+        self.imports.hidden = frozenset(value.name for value in values)
         kind = annotation(self.function.returns, self.imports)
         returned = f" -> {kind}" if kind else ""
         with self._scope():
@@ -54,6 +55,7 @@ class Writer(Expressions):
             results = ", ".join(self.text(r) for r in self.function.body.results)
             if results != "None":
                 body.append(f"return {results}")
+        self.imports.hidden = frozenset()
         return [
             f"def {self.function.name}({', '.join(head)}){returned}:",
             *(f"{_INDENT}{line}" for line in body or ["pass"]),

@@ -43,6 +43,8 @@ def branch(t: Translator, node: Any) -> None:
     for index, (output, *given) in enumerate(zip(node.outputs(), *results, strict=True)):
         if given[0] == given[1]:
             t.meaning[output.unique()] = given[0]  # It comes from outside of both arms.
+        elif given == [Const(True), Const(False)]:
+            t.meaning[output.unique()] = condition
         else:
             differing.append((index, output))
     blocks = tuple(

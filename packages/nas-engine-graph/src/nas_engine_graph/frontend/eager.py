@@ -13,6 +13,7 @@ from torch import nn
 
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.coded import SIGNS, code
+from nas_engine_graph.frontend.encode import is_valued, plain_value
 from nas_engine_graph.frontend.hiding import called, hidden, hide_flags, is_flag
 from nas_engine_graph.frontend.logic import as_branches, distributed, valued
 from nas_engine_graph.frontend.methods import spreads
@@ -23,7 +24,7 @@ from nas_engine_graph.frontend.sources import parsed
 from nas_engine_graph.frontend.supers import Add, with_super_methods
 from nas_engine_graph.frontend.targets import unclear_loops, with_own_targets
 from nas_engine_graph.frontend.unrolled import unroll
-from nas_engine_graph.frontend.variables import Variables, name_of, variables_of
+from nas_engine_graph.frontend.variables import Variables, name_of, value_of, variables_of
 
 __all__ = ["eagerly"]
 
@@ -131,6 +132,7 @@ class _Eager(ast.NodeTransformer):
         return node
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        node.left, node.right = self.plain(node.left), self.plain(node.right)
         self.generic_visit(node)
         if isinstance(node.op, ast.Pow):
             base, power = self.integer(node.left), self.integer(node.right)
@@ -151,6 +153,11 @@ class _Eager(ast.NodeTransformer):
         return hidden(as_list, SIGNS["size"])
 
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
+        if not any(isinstance(o, ast.Is | ast.IsNot) for o in node.ops):
+            node.left, node.comparators = (
+                self.plain(node.left),
+                list(map(self.plain, node.comparators)),
+            )
         self.generic_visit(node)
         match node:
             case ast.Compare(left, [ast.Eq() | ast.NotEq()], [right]):
@@ -159,6 +166,13 @@ class _Eager(ast.NodeTransformer):
                 if not all(fixed):
                     node.left, node.comparators[0] = self.flag(left), self.flag(right)
         return node
+
+    def plain(self, node: ast.expr) -> ast.expr:
+        """The text or number that a member of an enum is, where it is no more than that."""
+        value = value_of(node, self.variables.around)
+        if not is_valued(value):
+            return node
+        return ast.copy_location(ast.Constant(value=plain_value(value)), node)
 
     def is_flag(self, node: ast.expr) -> bool:
         return is_flag(node, self.variables, self.owner)

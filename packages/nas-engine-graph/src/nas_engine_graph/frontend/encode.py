@@ -6,6 +6,7 @@ import ctypes
 import enum
 import inspect
 import sys
+from collections import OrderedDict
 from dataclasses import replace
 from typing import Any
 
@@ -26,7 +27,16 @@ from nas_engine_graph.ir import (
 )
 from nas_engine_graph.ir.strides import compact, overlaps
 
-__all__ = ["NotEncodableError", "dtype_name", "encode", "initial", "stored", "symbol_of"]
+__all__ = [
+    "NotEncodableError",
+    "dtype_name",
+    "encode",
+    "initial",
+    "is_valued",
+    "plain_value",
+    "stored",
+    "symbol_of",
+]
 
 _SMALL = 64
 _NUMPY_LESS = {torch.bfloat16: torch.int16}
@@ -111,6 +121,20 @@ def symbol_of(obj: Any) -> Symbol:
     return Symbol(f"{module}.{name}")
 
 
+def is_valued(value: Any) -> bool:
+    """Whether this is a member of an enum that is a text or number, too."""
+    return isinstance(value, enum.Enum) and isinstance(value, int | str)
+
+
+def plain_value(value: int | str) -> int | str:
+    """The text or number that a member of an enum is.
+
+    >>> plain_value(enum.IntEnum("Level", ["LOW"]).LOW)
+    1
+    """
+    return int(value) if isinstance(value, int) else str.__str__(value)
+
+
 def encode(value: Any) -> Any:
     """A Python value as a constant, or as tuples, lists and dicts of constants.
 
@@ -136,10 +160,10 @@ def encode(value: Any) -> Any:
             return Size(value)
         case tuple() if type(value) is tuple:
             return tuple(map(encode, value))
-        case list():
+        case list() if type(value) is list:
             return list(map(encode, value))
-        case dict():
-            return {encode(k): encode(v) for k, v in value.items()}
+        case dict() if type(value) in (dict, OrderedDict):
+            return type(value)((encode(k), encode(v)) for k, v in value.items())
         case Tensor():
             elements, strides = stored(value)
             return replace(_data(elements), shape=tuple(value.shape), strides=strides)

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from nas_engine_graph.frontend.encode import is_valued, plain_value
 from nas_engine_graph.frontend.packed import emit_packed, is_packed
 from nas_engine_graph.frontend.places import unsupported
 from nas_engine_graph.frontend.schema import Schema, schema_of
@@ -26,7 +27,19 @@ from nas_engine_graph.frontend.sequences import (
     wanted_as,
 )
 from nas_engine_graph.frontend.translate import Translator
-from nas_engine_graph.ir import Builtin, Call, Const, Operand, Operation, Operator, Ref, Size, key
+from nas_engine_graph.importable import resolve
+from nas_engine_graph.ir import (
+    Builtin,
+    Call,
+    Const,
+    Operand,
+    Operation,
+    Operator,
+    Ref,
+    Size,
+    Symbol,
+    key,
+)
 
 __all__ = ["operator"]
 
@@ -65,6 +78,7 @@ _AUGMENTED = {
     "|": ("or", "bitwise_or_"), "&": ("and", "bitwise_and_"), "^": ("xor", "bitwise_xor_"),
     "<<": ("lshift", "__ilshift__"), ">>": ("rshift", "__irshift__"),
 }  # fmt: skip
+_KEEPING = frozenset({"is", "is_not", "str"})  # These tell a member of an enum from its value.
 _INEXACT = frozenset({"pow", "round", "min", "max"})
 _NUMBERS = frozenset({"int", "float", "number", "bool", "complex"})
 
@@ -149,6 +163,14 @@ def _folded(function: Callable[..., Any] | None, operands: Sequence[Operand]) ->
     return Const(found)
 
 
+def _plain(operand: Operand) -> Operand:
+    """An operand of which only the value counts: a member of an enum may be a text or number."""
+    if isinstance(operand, Const) and isinstance(operand.value, Symbol):
+        found = resolve(operand.value.name)
+        return Const(plain_value(found) if is_valued(found) else operand.value)
+    return operand
+
+
 def operator(t: Translator, node: Any) -> None:
     """Append the node for an operator, or fold it."""
     schema = schema_of(node)
@@ -161,6 +183,10 @@ def operator(t: Translator, node: Any) -> None:
         _augmented(t, node, sign, schema, operands)
         return
     operation = Operator(schema.target) if schema.dispatched else _spelling(schema)
+    if isinstance(operation, Operator) or (
+        isinstance(operation, Builtin) and operation.name in _FOLDED.keys() - _KEEPING
+    ):
+        operands = tuple(map(_plain, operands))
     if (known := _known(node, schema, operands, operation)) is not None:
         t.alias(node, known)
         return

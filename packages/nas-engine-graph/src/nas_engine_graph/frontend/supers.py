@@ -8,12 +8,12 @@ from __future__ import annotations
 import ast
 import inspect
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from torch import nn
 
-from nas_engine_graph.frontend.variables import variables_of
+from nas_engine_graph.frontend.variables import value_of, variables_of
 
 __all__ = ["Add", "method_name", "renamed", "with_super_methods"]
 
@@ -46,10 +46,10 @@ def with_super_methods(tree: ast.AST, function: Any, owner: nn.Module, add: Add)
     for call in [node for node in ast.walk(tree) if isinstance(node, ast.Call)]:
         match call:
             case ast.Call(ast.Attribute(ast.Call(ast.Name("super"), asked, []), name)):
-                start = _class_around(function) if not asked else _value(asked[0], around)
+                start = _class_around(function) if not asked else value_of(asked[0], around)
                 bases = _after(start, type(owner))
             case ast.Call(ast.Attribute(value, name), [ast.Name(first), *_]) if first == own:
-                base = _value(value, around)
+                base = value_of(value, around)
                 bases = base.__mro__ if _is_base(base, type(owner)) else ()
             case _:
                 continue
@@ -79,13 +79,3 @@ def _after(start: Any, cls: type) -> tuple[type, ...]:
 
 def _is_base(found: Any, cls: type) -> bool:
     return isinstance(found, type) and found in cls.__mro__ and found is not nn.Module
-
-
-def _value(node: ast.expr, around: Mapping[str, Any]) -> Any:
-    """What an expression of names stands for; None if it is another one."""
-    match node:
-        case ast.Name(name):
-            return around.get(name)
-        case ast.Attribute(value, name):
-            return getattr(_value(value, around), name, None)
-    return None

@@ -108,6 +108,19 @@ class Translator:
             self._open[-1].bound.append(value.unique())
         return made
 
+    def parameter(self, value: Any) -> Value:
+        """The value of the IR for an argument, which has the name that callers may give."""
+        name = value.debugName().split(".")[0]
+        if name == "torch":
+            first = next(iter(self.graph.nodes()), self.graph.return_node())
+            text = "an argument called 'torch', which generated code needs for the package"
+            raise unsupported(first, text, self.owner or ())
+        made = Value(name, self.annotated(value))
+        self.types[name] = made.type
+        self.meaning[value.unique()] = Ref(name)
+        self._names[name] = 1
+        return made
+
     @property
     def homes(self) -> tuple[str, ...]:
         """The modules in which the classes that the function names may be."""
@@ -267,7 +280,7 @@ class Translator:
         if not free:
             self.meaning[inputs.pop(0).unique()] = ModulePath(self.owner or ())
         self._open.append(_Open())
-        parameters = tuple(self.bind(value) for value in inputs)
+        parameters = tuple(map(self.parameter, inputs))
         self.inline(self.graph)
         returned = self.graph.return_node()
         results = self.operands(returned)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Variables", "name_of", "variables_of"]
+__all__ = ["Variables", "name_of", "value_of", "variables_of"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,16 @@ def name_of(expression: ast.expr) -> str:
             return name
         case _:
             return ""
+
+
+def value_of(node: ast.expr, around: Mapping[str, Any]) -> Any:
+    """What an expression of names stands for; None if it is another one."""
+    match node:
+        case ast.Name(name):
+            return around.get(name)
+        case ast.Attribute(value, name):
+            return getattr(value_of(value, around), name, None)
+    return None
 
 
 def variables_of(function: Any, tree: ast.AST) -> Variables:

@@ -91,7 +91,7 @@ def _value(value: Any) -> Any:
         case tuple() | list():
             return (type(value).__name__, *map(_value, value))
         case dict():
-            return ("dict", *((_value(k), _value(v)) for k, v in value.items()))
+            return (type(value).__name__, *((_value(k), _value(v)) for k, v in value.items()))
         case _:
             return key(value)
 

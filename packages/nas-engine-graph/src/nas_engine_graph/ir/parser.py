@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -71,6 +72,7 @@ _WORDS: dict[str, Any] = {
 _RECORDS: dict[str, Callable[..., Any]] = {
     "Symbol": Symbol, "Dtype": Dtype, "Device": Device, "Layout": Layout,
     "MemoryFormat": MemoryFormat, "complex": complex, "Size": Size, "Fill": Fill, "Normal": Normal,
+    "OrderedDict": OrderedDict,
     "Data": lambda dtype, shape, content, strides=None: Data(
         dtype, shape, b"" if content == "empty" else bytes.fromhex(content), strides
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any
 
@@ -81,6 +82,8 @@ def value_text(value: Any) -> str:
             return f"({items},)" if len(value) == 1 else f"({items})"
         case list():
             return f"[{', '.join(map(value_text, value))}]"
+        case OrderedDict():
+            return f"OrderedDict({value_text(dict(value))})"
         case dict():
             return f"{{{', '.join(f'{value_text(k)}: {value_text(v)}' for k, v in value.items())}}}"
         case complex():

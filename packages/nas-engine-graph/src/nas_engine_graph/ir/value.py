@@ -104,7 +104,7 @@ def key(value: Any) -> Any:
         case list():
             return ("list", *map(key, value))
         case dict():
-            return ("dict", *((key(k), key(v)) for k, v in value.items()))
+            return (type(value).__name__, *((key(k), key(v)) for k, v in value.items()))
         case float():
             return ("float", "nan" if math.isnan(value) else value.hex())
         case _:
