@@ -32,10 +32,16 @@ def pairs(
     x = torch.randn(batch, MEMBERS * channels, edge, edge)
     x = x.contiguous(memory_format=memory_format).requires_grad_()
     weight = torch.randn(MEMBERS * channels, channels, 1, 1, requires_grad=True)
+    own = torch.randn(MEMBERS * channels, 1, 5, 5, requires_grad=True)
+    settings = {"padding": 2, "groups": MEMBERS * channels}
     return {
         "pixels": (
             pass_of(lambda x, w: kernels.pointwise(x, w, None, (1, 1), MEMBERS), x, weight),
             pass_of(lambda x, w: functional.conv2d(x, w, groups=MEMBERS), x, weight),
+        ),
+        "depthwise of 5x5": (
+            pass_of(lambda x, w: kernels.conv2d(x, w, **settings), x, own),
+            pass_of(lambda x, w: functional.conv2d(x, w, **settings), x, own),
         ),
         "mean of 3x3": (
             pass_of(lambda x: kernels.avg_pool2d(x, 3, 1, 1), x),

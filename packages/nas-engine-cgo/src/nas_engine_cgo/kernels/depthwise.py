@@ -1,0 +1,133 @@
+"""Depthwise convolutions on CPU: torch's gradient of windows larger than 3x3 is slow."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+__all__ = ["conv2d"]
+
+Pair: TypeAlias = tuple[int, int]
+Geometry: TypeAlias = tuple[Pair, Pair, Pair]
+"""Stride, padding and dilation."""
+
+_FAST = 9
+"""Elements of the windows that torch has kernels of their own for."""
+_MANY = 1 << 14
+"""So many elements are read before a detour is repaid."""
+_SMALL = 4
+"""With more pixels for each element of the window products of matrices are no longer faster."""
+
+
+def conv2d(
+    input: Tensor,  # noqa: A002 (as torch calls it)
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Tensor:
+    """``torch.nn.functional.conv2d``, and up to rounding its gradient.
+
+    >>> x, weight = torch.randn(8, 64, 8, 8), torch.randn(64, 1, 5, 5, requires_grad=True)
+    >>> expected = functional.conv2d(x, weight, padding=2, groups=64)
+    >>> torch.equal(conv2d(x, weight, padding=2, groups=64), expected)
+    True
+    """
+    if isinstance(padding, str) or not _slow(input, weight, groups):
+        return functional.conv2d(input, weight, bias, stride, padding, dilation, groups)
+    made: Tensor = _Depthwise.apply(  # type: ignore[no-untyped-call]
+        input, weight, bias, (_pair(stride), _pair(padding), _pair(dilation))
+    )
+    return made
+
+
+def _slow(x: Tensor, weight: Tensor, groups: int) -> bool:
+    """Whether torch computes the gradient of the weights one element at a time."""
+    return (
+        x.dim() == 4
+        and groups == weight.shape[0] == x.shape[1] > 1
+        and weight[0].numel() > _FAST
+        and x.numel() >= _MANY
+        and x.device.type == "cpu"
+        and x.dtype == weight.dtype == torch.float32
+        and weight.requires_grad
+        and torch.is_grad_enabled()
+        and not torch.is_autocast_enabled("cpu")  # In which it has another type.
+        and (x.is_contiguous() or x[0, 0].numel() <= weight[0].numel())
+    )
+
+
+class _Depthwise(torch.autograd.Function):
+    """Forward as torch does it; so is the gradient of the images."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry
+    ) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.geometry = geometry
+        return functional.conv2d(x, weight, bias, *geometry, x.shape[1])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, felt: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        of_x, of_weight, of_bias, _ = ctx.needs_input_grad
+        return (
+            _gradients(felt, x, weight, ctx.geometry, [True, False, False])[0] if of_x else None,
+            _of_weight(felt, x, weight, ctx.geometry) if of_weight else None,
+            felt.sum((0, 2, 3)) if of_bias else None,
+            None,
+        )
+
+
+def _gradients(
+    felt: Tensor, x: Tensor, weight: Tensor, geometry: Geometry, which: list[bool]
+) -> tuple[Tensor, ...]:
+    """Torch's own gradients: of the images, the weights, and the biases."""
+    found: tuple[Tensor, ...] = torch.ops.aten.convolution_backward(
+        felt, x, weight, None, *geometry, False, [0, 0], x.shape[1], which
+    )
+    return found
+
+
+def _of_weight(felt: Tensor, x: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
+    batch, channels, *size = x.shape
+    window = (weight.shape[2], weight.shape[3])
+    if x[0, 0].numel() > _SMALL * weight[0].numel():
+        layout = torch.channels_last
+        felt, x = felt.contiguous(memory_format=layout), x.contiguous(memory_format=layout)
+        return _gradients(felt, x, weight, geometry, [False, True, False])[1]
+    # A convolution multiplies the pixels of an image with a matrix, in which each element of the
+    # window comes where an output reads an input by it: its gradient is the sum over those.
+    pairs = torch.bmm(
+        x.reshape(batch, channels, -1).permute(1, 2, 0),
+        felt.reshape(batch, channels, -1).transpose(0, 1),
+    )
+    taps = _taps((size[0], size[1]), window, *geometry)
+    return (pairs.flatten(1) @ taps).view_as(weight)
+
+
+@lru_cache(maxsize=64)
+def _taps(size: Pair, window: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Tensor:
+    """Where a convolution reads: 1 if this output reads this input by this element of the window.
+
+    Returns:
+        ``(inputs * outputs, elements)``.
+    """
+    pixels = size[0] * size[1]
+    images = torch.eye(pixels).view(pixels, 1, *size)
+    read = functional.unfold(images, window, dilation, padding, stride)
+    return read.transpose(1, 2).reshape(-1, window[0] * window[1])
+
+
+def _pair(size: Any) -> Pair:
+    both = tuple(size) if isinstance(size, (tuple, list)) else (size,)
+    return both[0], both[-1]
