@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterable
+from typing import Any
 
 import nas_core as nas
 import nas_core.nn as nn
@@ -13,6 +14,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nas_core.architecture import Value, canonical
+from nas_core.choice import OneOf
 from nas_core.errors import InvalidArchitectureError
 
 LABELS = ("a", "b", "c", "d", "e")
@@ -222,3 +224,10 @@ def test_the_space_of_a_space_is_itself(space: nas.Space) -> None:
     assert again.digest == space.digest
     assert again.size() == space.size()
     assert str(again) == str(space)
+
+
+@pytest.mark.parametrize("value", [1, 1.0, True, 2, 2.0, "2", "a", None, 0, 0.0, -0.0, False, [1]])
+def test_an_option_is_had_by_its_type_and_value(value: Any) -> None:
+    options = [1, 2.0, True, "a", None, 0.0]
+    had = any(type(x) is type(value) and repr(x) == repr(value) for x in options)
+    assert OneOf(options).has(value) is had

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Collection, Iterator, KeysView, Mapping
+from collections.abc import Collection, ItemsView, Iterator, KeysView, Mapping
 from json.encoder import encode_basestring_ascii
 from typing import Any, TypeAlias
 
@@ -109,6 +109,11 @@ class Architecture(Mapping[str, Value]):
 
     def keys(self) -> KeysView[str]:
         return self._values.keys()
+
+    def items(self) -> ItemsView[str, Value]:
+        # Lists would have to be copied.
+        atoms = ATOMS.issuperset(map(type, self._values.values()))
+        return self._values.items() if atoms else super().items()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)

@@ -18,8 +18,9 @@ from nas_core.architecture import Value
 from nas_core.choice import Key
 from nas_core.construction import Fixed, running
 from nas_core.deferred import empty_class, fill, is_empty
-from nas_core.expression import concrete, evaluate
+from nas_core.expression import OPEN, concrete, evaluate
 from nas_core.structure import ATOMS
+from nas_core.value import ValueChoice
 
 __all__ = ["Building", "tree"]
 
@@ -58,19 +59,28 @@ class Building(Fixed):
         self, kind: type[torch.nn.Module], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> torch.nn.Module:
         """Make a layer of torch, or leave it empty; the keyword arguments become its own."""
-        key = self.take_key()
+        key = (*self._scope, self._next)
+        self._next += 1
         if self._unused is None or key in self._unused:
             # Lists as they are now, whatever happens to them before the layer is initialised.
-            args = tuple([list(x) if type(x) is list else x for x in args])
+            args = tuple([list(x) if type(x) is list else x for x in args]) if args else ()
             layer = kind.__new__(empty_class(kind))
             self._leave(layer, key, (kind.__init__, args, kwargs))
             return layer
         if self._before_unused is not None:
             self._rewind()
+        # Plain loops: between torch's constructors each further function, even one in C, takes
+        # several times as long as in a loop of its own.
+        values = []
+        for x in args:
+            if type(x) is ValueChoice and x.fixed is not OPEN:
+                values.append(x.fixed)
+            else:
+                values.append(x if type(x) in ATOMS else evaluate(x, self.value))
         for name, x in kwargs.items():
             if type(x) not in ATOMS:
                 kwargs[name] = evaluate(x, self.value)
-        layer = kind(*[x if type(x) in ATOMS else evaluate(x, self.value) for x in args], **kwargs)
+        layer = kind(*values, **kwargs)
         self._made[id(layer)] = key, layer
         return layer
 
@@ -114,7 +124,8 @@ class Building(Fixed):
         if id(module) in self._made:
             self._dropped.add(id(module))
         if (call := self._empty.get(id(module))) is not None:
-            for part in _modules_in((*call[1], *call[2].values())):
+            _, args, kwargs = call
+            for part in _modules_in((*args, *kwargs.values())) if args or kwargs else ():
                 self.drop(part)
             return
         for child in module._modules.values():
@@ -149,7 +160,8 @@ def tree(model: torch.nn.Module) -> dict[int, torch.nn.Module]:
     found = {id(model): model}
     pending = [model]
     for module in pending:  # It grows meanwhile.
-        if not is_empty(module):
+        # Most classes are plain ones: no need to ask.
+        if type(type(module)) is type or not is_empty(module):
             for child in module._modules.values():
                 if child is not None and id(child) not in found:
                     found[id(child)] = child

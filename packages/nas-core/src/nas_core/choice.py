@@ -45,6 +45,7 @@ class OneOf:
 
     values: Sequence[Value]
     _index: dict[str, int] = field(init=False, repr=False)
+    _exact: frozenset[tuple[type, Value]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", tuple(self.values))
@@ -63,6 +64,10 @@ class OneOf:
                 raise _OptionsError(f"option {value!r} is given twice")
             index[text] = i
         object.__setattr__(self, "_index", index)
+        # No floats: 0.0 equals -0.0, which is another option.
+        exact = ATOMS - {float}
+        pairs = ((type(value), value) for value in self.values if type(value) in exact)
+        object.__setattr__(self, "_exact", frozenset(pairs))
 
     @property
     def size(self) -> int:
@@ -97,8 +102,11 @@ class OneOf:
 
     def has(self, value: Value) -> bool:
         """Whether an option is just this value, of this type, and can't change."""
-        kind, index = type(value), self.index(value)
-        return index is not None and kind in ATOMS and kind is type(self.values[index])
+        kind = type(value)
+        if kind is not float:
+            return kind in ATOMS and (kind, value) in self._exact
+        index = self.index(value)
+        return index is not None and type(self.values[index]) is float
 
     def sample(self, rng: random.Random) -> Value:
         return self.values[rng.randrange(len(self.values))]

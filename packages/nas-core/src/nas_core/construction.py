@@ -16,11 +16,12 @@ from nas_core.architecture import Value
 from nas_core.choice import Choice, Key
 from nas_core.errors import OpenChoiceError
 
-__all__ = ["Fixed", "Open", "Session", "current", "relative", "running", "take_key"]
+__all__ = ["SESSION", "Fixed", "Open", "Session", "current", "relative", "running", "take_key"]
 
 T = TypeVar("T")
 
-_current: ContextVar[Session | None] = ContextVar("nas_core_session", default=None)
+SESSION: ContextVar[Session | None] = ContextVar("nas_core_session", default=None)
+"""Where the session is kept, for those who ask so often that a call of ``current`` counts."""
 
 
 class Session:
@@ -88,9 +89,12 @@ class Fixed(Session):
             )
         return choice.domain.default
 
-    def name(self, label: str | None, key: Key | None) -> str:
-        """The label of the choice that was given this label or, without one, has this key."""
-        return label or ("" if key is None else self._labels.get(key, ""))
+    def next_value(self, label: str | None, default: Value) -> tuple[str, Value]:
+        """The label and the value of the choice that is being created, with or without a label."""
+        key = (*self._scope, self._next)
+        self._next += 1
+        name = label or self._labels.get(key, "")
+        return name, self.values.get(name, default)
 
     def drop(self, module: Any) -> None:
         """A choice does not use this module."""
@@ -98,7 +102,7 @@ class Fixed(Session):
 
 def current() -> Session | None:
     """The session of the constructor that is running, if any."""
-    return _current.get()
+    return SESSION.get()
 
 
 class running:  # noqa: N801  Used like a function; a generator takes ten times as long.
@@ -110,15 +114,15 @@ class running:  # noqa: N801  Used like a function; a generator takes ten times 
         self._session = session
 
     def __enter__(self) -> None:
-        self._token = _current.set(self._session)
+        self._token = SESSION.set(self._session)
 
     def __exit__(self, *raised: object) -> None:
-        _current.reset(self._token)
+        SESSION.reset(self._token)
 
 
 def take_key() -> Key | None:
     """The ordinal of what is being created, or None outside of constructors."""
-    session = _current.get()
+    session = SESSION.get()
     return None if session is None else session.take_key()
 
 

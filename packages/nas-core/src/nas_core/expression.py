@@ -17,6 +17,7 @@ from nas_core.errors import InvalidArchitectureError, OpenChoiceError
 from nas_core.structure import ATOMS, map_values
 
 __all__ = [
+    "OPEN",
     "Condition",
     "Decide",
     "Expression",
@@ -32,6 +33,9 @@ __all__ = [
 
 Decide: TypeAlias = Callable[[Choice], Value]
 
+OPEN = object()
+"""Stands where no value is known yet; None is a value like any other."""
+
 
 class Need(BaseException):
     """A decision is needed to go on; no Exception, so that no user code swallows it."""
@@ -41,7 +45,14 @@ class Need(BaseException):
 
 
 class Expression(Arithmetic):
-    """A value that depends on choices. Calling it yields the value in a built model."""
+    """A value that depends on choices. Calling it yields the value in a built model.
+
+    Attributes:
+        fixed: its value if that has been known since it was created, else ``OPEN``.
+    """
+
+    # On the class: copies of an open one must not hold a copy of OPEN.
+    fixed: Any = OPEN
 
     @abstractmethod
     def value_with(self, decide: Decide) -> Any:
@@ -196,10 +207,10 @@ class _Known(Expression):
     """An expression whose value is known, as a built model keeps it."""
 
     def __init__(self, value: Any) -> None:
-        self._value = value
+        self.fixed = value
 
     def value_with(self, decide: Decide) -> Any:
-        return self._value
+        return self.fixed
 
     def settled(self) -> bool:
         return True
@@ -208,7 +219,7 @@ class _Known(Expression):
         return iter(())
 
     def __repr__(self) -> str:
-        return repr(self._value)
+        return repr(self.fixed)
 
 
 def _by_identity(values: Mapping[int, Value]) -> Decide:

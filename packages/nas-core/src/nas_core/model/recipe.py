@@ -76,7 +76,7 @@ class Recipe:
         Raises:
             Exception: whatever the constructor raises.
         """
-        values = dict(values)
+        values = dict(values.items())  # Without items(), each label would be asked for.
         labels, uses = self._traced(values) if self.labels is None else (self.labels, self.uses)
         expected = uses.unused(values)
         session = Building(values, labels, expected)

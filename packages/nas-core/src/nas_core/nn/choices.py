@@ -16,7 +16,7 @@ import torch
 from nas_core.architecture import Value, canonical
 from nas_core.choice import Choice, OneOf, Subset, caller
 from nas_core.conditional import Scanner, join
-from nas_core.construction import Fixed, current, take_key
+from nas_core.construction import SESSION, Fixed, current, take_key
 from nas_core.errors import NasError
 from nas_core.expression import Expression
 from nas_core.labels import labelled
@@ -44,7 +44,7 @@ class _ChoiceType(type):
         return signature.replace(parameters=list(signature.parameters.values())[1:])
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        session = current()
+        session = SESSION.get()
         if not isinstance(session, Fixed):
             return super().__call__(*args, **kwargs)
         # The frequent ones without a detour over the open choice.
@@ -60,8 +60,8 @@ def _chosen_layer(
 ) -> torch.nn.Module:
     layers: Mapping[Any, torch.nn.Module]
     layers = candidates if isinstance(candidates, (dict, Mapping)) else dict(enumerate(candidates))
-    name = session.name(label, session.take_key())
-    return _keep(layers, session.values.get(name, next(iter(layers))), name, session)
+    name, value = session.next_value(label, next(iter(layers)))
+    return _keep(layers, value, name, session)
 
 
 def _keep(
@@ -375,8 +375,7 @@ def _chosen_chain(
         count = depth.known()
         name = depth.label if isinstance(depth, ValueChoice) else ""
     elif isinstance(depth, (tuple, list)):
-        name = session.name(label, session.take_key())
-        count = session.values.get(name, depth[0])
+        name, count = session.next_value(label, depth[0])
     else:
         count = depth
     chain = torch.nn.Sequential(*_blocks(block, count))

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from nas_core.building import Building
-from nas_core.construction import current
+from nas_core.construction import SESSION
 from nas_core.expression import concrete, expressions_in
 from nas_core.wrapper import remember_arguments, remember_creation
 
@@ -31,11 +31,19 @@ _CONTAINERS = (
 class _LayerType(type):
     """Makes plain ``torch.nn`` layers where no choice is open; both count as instances."""
 
+    _nas_plain: type[torch.nn.Module] | None
+    """The class of ``torch.nn``; None for a subclass of the user's."""
+
+    def __new__(
+        mcs, name: str, bases: tuple[type, ...], attributes: dict[str, Any], **kwargs: Any
+    ) -> _LayerType:
+        attributes.setdefault("_nas_plain", None)
+        return super().__new__(mcs, name, bases, attributes, **kwargs)
+
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        plain = cls.__dict__.get("_nas_plain")
-        if plain is None:  # A subclass of the user's.
+        session, plain = SESSION.get(), cls._nas_plain
+        if plain is None:
             return super().__call__(*args, **kwargs)
-        session = current()
         if isinstance(session, Building):
             return session.layer(plain, args, kwargs)
         key = None if session is None else session.take_key()
@@ -51,25 +59,21 @@ class _LayerType(type):
 
     # `type(layer) == nn.Linear` is how many constructors find the layers to initialise.
     def __eq__(cls, other: object) -> bool:
-        return cls is other or (other is not None and cls.__dict__.get("_nas_plain") is other)
+        return cls is other or (other is not None and cls._nas_plain is other)
 
     def __hash__(cls) -> int:
-        return hash(cls.__dict__.get("_nas_plain")) if "_nas_plain" in cls.__dict__ else id(cls)
+        return id(cls) if cls._nas_plain is None else hash(cls._nas_plain)
 
     def __instancecheck__(cls, instance: object) -> bool:
-        return isinstance(
-            instance, cls.__dict__.get("_nas_plain", ())
-        ) or super().__instancecheck__(instance)
+        return isinstance(instance, cls._nas_plain or ()) or super().__instancecheck__(instance)
 
     def __subclasscheck__(cls, subclass: type) -> bool:
-        return issubclass(
-            subclass, cls.__dict__.get("_nas_plain", ())
-        ) or super().__subclasscheck__(subclass)
+        return issubclass(subclass, cls._nas_plain or ()) or super().__subclasscheck__(subclass)
 
 
 def is_open_layer(module: torch.nn.Module) -> bool:
     """Whether it is a layer that was given open choices, outside of a constructor."""
-    return "_nas_plain" in type(module).__dict__
+    return getattr(type(module), "_nas_plain", None) is not None
 
 
 def layer_class(plain: type[torch.nn.Module]) -> type:

@@ -52,10 +52,15 @@ class Decision:
     def choices(self) -> Mapping[str, Choice] | None:
         return _merged([x for branch in self.branches.values() for x in branch], [self.choice])
 
+    @cached_property
+    def leads_on(self) -> bool:
+        """Whether an option brings anything with it."""
+        return any(self.branches.values())
+
     def step(self, values: Mapping[str, Value]) -> Choice | Sequence[Item]:
         if self.choice.label not in values:
             return self.choice
-        if not self.branches:
+        if not self.leads_on:
             return ()
         return self.branches.get(canonical(values[self.choice.label]), ())
 
@@ -145,13 +150,19 @@ def decides(items: Sequence[Item], values: Mapping[str, Value]) -> bool:
     pending = list(reversed(items))
     while pending:
         item = pending.pop()
-        while isinstance(following := item.step(decided), Choice):
+        following: Choice | Sequence[Item]
+        # Most are decisions that bring nothing with them: no step is needed.
+        if alone := isinstance(item, Decision) and not item.leads_on:
+            following = () if item.choice.label in decided else item.choice
+        else:
+            following = item.step(decided)
+        while isinstance(following, Choice):
             label, value = next(given, (None, None))
             if label is None or label != following.label or not following.domain.has(value):
                 return False
             decided[label] = value
-        if following:
-            pending.extend(reversed(following))
+            following = () if alone else item.step(decided)
+        pending.extend(reversed(following))
     return len(decided) == len(values)
 
 
