@@ -362,6 +362,44 @@ class SharesVariable(nn.Module):
         return layer(x)
 
 
+@nas.basic_unit
+class UnitThatAppends(nn.Module):
+    def __init__(self, seen):
+        super().__init__()
+        self.seen = seen
+
+    def forward(self, x):
+        self.seen.append(1)
+        return x * len(self.seen)
+
+
+@nas.basic_unit
+class UnitThatReads(nn.Module):
+    def __init__(self, sizes):
+        super().__init__()
+        self._sizes = sizes
+
+    def forward(self, x):
+        return x * len(self._sizes) + sum(s for s in self._sizes) + self._sizes[0]
+
+
+def units_with_one_list() -> nn.Module:
+    seen = [1]
+    return nn.Sequential(UnitThatReads(seen), UnitThatAppends(seen))
+
+
+def unit_with_the_list_of_another() -> nn.Module:
+    made = HoldsListOfAnother()
+    made.all = [[2]]
+    return nn.Sequential(UnitThatReads(made.last), made)
+
+
+def test_units_may_share_what_nobody_changes() -> None:
+    sizes = [1, 2]
+    module = nn.Sequential(UnitThatReads(sizes), UnitThatReads(sizes), UnitThatAppends([1]))
+    assert_same_behaviour(module, convert(module).instantiate(), torch.randn(2, 3))
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
@@ -393,6 +431,8 @@ class SharesVariable(nn.Module):
         (Overlaps, ["'windows'", "overlap"]),
         (TakesTorch, ["test_refusals.py:", "an argument called 'torch'"]),
         (HoldsDefaultdict, ["test_refusals.py:", "'counts'", "defaultdict"]),
+        (units_with_one_list, ["test_refusals.py:", "'seen'", "also '0._sizes'", "'1'"]),
+        (unit_with_the_list_of_another, ["test_refusals.py:", "'last'", "also '0._sizes'", "'1'"]),
         (KeywordAfterDefault, ["test_refusals.py:", "'b'", "without a default"]),
         (HoldsOneListTwice, ["test_refusals.py:", "'counts'", "twice"]),
         (HoldsListOfAnother, ["test_refusals.py:", "'last'", "so does 'all'"]),

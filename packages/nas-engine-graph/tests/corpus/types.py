@@ -200,3 +200,29 @@ class Ordered(nn.Module):
         for value in self.table.values():
             x = x + value
         return x, self.table, self.changes, self.inner
+
+
+@case(x(2, 3), flag=True)
+class OneOrAnother(nn.Module):
+    """What is of several types has no variable in generated code."""
+
+    def pair(self, x, both: bool = True) -> Union[Tensor, Tuple[Tensor, Tensor]]:
+        if not both:
+            return x
+        return x, x * 2
+
+    def several(self, x, flag: bool) -> Union[Tensor, List[Tensor], Dict[str, Tensor]]:
+        y = x * 2
+        if flag:
+            if x.sum() > 0:
+                return [y]
+            y = y + 1
+            return {"x": y}
+        return y
+
+    def forward(self, x, flag: bool = False) -> Any:
+        if flag:
+            return self.pair(x), self.several(x, True), self.several(-x, True)
+        single = self.pair(x, False)
+        assert isinstance(single, Tensor)
+        return {"x": single, "y": x}

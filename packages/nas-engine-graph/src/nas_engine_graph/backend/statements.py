@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from nas_engine_graph.backend.expressions import Expressions
 from nas_engine_graph.backend.literal import annotation, literal
@@ -50,16 +51,36 @@ class Writer(Expressions):
         returned = f" -> {kind}" if kind else ""
         with self._scope():
             self._scopes[-1].update(value.name for value in values)
-            body = self.block(self.function.body)
-        if self.function.body.results and not _ends(self.function.body):
-            results = ", ".join(self.text(r) for r in self.function.body.results)
-            if results != "None":
-                body.append(f"return {results}")
+            body = self._returning(self.function.body)
         self.imports.hidden = frozenset()
         return [
             f"def {self.function.name}({', '.join(head)}){returned}:",
             *(f"{_INDENT}{line}" for line in body or ["pass"]),
         ]
+
+    def _returning(self, block: Block) -> list[str]:
+        """A block that returns its result; where this is of one type or another, inside of arms."""
+        last = block.nodes[-1] if block.nodes else None
+        if last is not None and self._is_mixed(last, block.results):
+            *before, _ = block.nodes
+            head, arms = self.block(replace(block, nodes=tuple(before))), []
+            for arm in last.blocks:
+                with self._scope():
+                    arms.append(self._returning(arm) or ["return None"])
+            condition = self.text(last.inputs[0])
+            then, other = map(_indented, arms)
+            return [*head, f"if {condition}:", *then, "else:", *other]
+        lines = self.block(block)
+        if block.results and not _ends(block):
+            results = ", ".join(self.text(r) for r in block.results)
+            lines += [f"return {results}"] if results != "None" else []
+        return lines
+
+    def _is_mixed(self, node: Node, results: tuple[Operand, ...]) -> bool:
+        """Whether a branch gives the results, as a variable that TorchScript has no type for."""
+        names = tuple(Ref(value.name) for value in node.outputs)
+        mixed = all(value.type.startswith(("Any", "Union")) for value in node.outputs)
+        return isinstance(node.operation, If) and len(names) == 1 and names == results and mixed
 
     @contextmanager
     def _scope(self) -> Iterator[None]:

@@ -110,6 +110,7 @@ class _Assembly:
         tied = len(ties)
         for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
             self.objects.first(tensor, (*path, *name.split(".")), whole=path)
+        self.objects.whole(module, path)
         # Ties inside a layer are its constructor's work.
         ties[tied:] = [t for t in ties[tied:] if t.source[: len(path)] != path]
         try:

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nas_engine_graph.errors import UnsupportedModuleError
+from nas_engine_graph.frontend.changing import held
 from nas_engine_graph.frontend.world import Path
 from nas_engine_graph.ir import Builtin, Call, Function, Invoke, Operand, Ref, Tie, is_pure, walk
 from nas_engine_graph.ir.placeless import types
@@ -31,6 +32,8 @@ class Objects:
         self._places: dict[int, Path] = {}
         self._inside: dict[int, Path] = {}
         self._memory: dict[int, list[tuple[int, int, Path]]] = {}
+        self._held: dict[int, tuple[Path, bool]] = {}
+        self._kinds: dict[int, str] = {}
         self._anew: set[Path] = set()
         self._alive: list[Any] = []
         self._changed = frozenset(kind for f in functions for kind in _changed(f))
@@ -77,6 +80,7 @@ class Objects:
             UnsupportedModuleError: it shares what source can't share.
         """
         self._alive.append(value)
+        self._check_held(value, path, self._may_change(kind))
         if anew:
             self._anew.add(path)
         if isinstance(value, Tensor):
@@ -85,6 +89,7 @@ class Objects:
             if (other := self._inside.get(id(value))) is not None:
                 self._check_unchanged(path, other, kind)
                 return
+            self._kinds[id(value)] = kind
             if not self.first(value, path):
                 self._check_kept(self.ties[-1])
                 return
@@ -96,17 +101,48 @@ class Objects:
             _check_plain(value, path)
             self._check_memory(value, path, None)
         elif isinstance(value, list | dict):
-            other = self._places.get(id(value)) or self._inside.get(id(value))
-            if other is not None:
+            self._check_held(value, path, self._may_change(kind))
+            self._kinds[id(value)] = kind
+            if (other := self._place(value)) is not None:
                 self._check_unchanged(path, other, kind)
                 return
             self._inside[id(value)] = path
         for item in _items(value):
             self._item(item, path, kind)
 
+    def whole(self, module: nn.Module, path: Path) -> None:
+        """Notes the lists and dicts of a module that stays whole.
+
+        Raises:
+            UnsupportedModuleError: others have them, too, and they may change.
+        """
+        for value, name, changing in held(module):
+            where = (*path, *name.split("."))
+            self._check_held(value, where, changing)
+            if (kind := self._kinds.get(id(value))) is not None:
+                self._check_apart(where, self._place(value), changing or self._may_change(kind))
+            self._held.setdefault(id(value), (where, changing))
+
+    def _place(self, value: Any) -> Path | None:
+        return self._places.get(id(value)) or self._inside.get(id(value))
+
+    def _may_change(self, kind: str) -> bool:
+        return any(changed in kind for changed in self._changed)
+
+    def _check_held(self, value: Any, path: Path, changing: bool) -> None:
+        if (found := self._held.get(id(value))) is not None:
+            other, changed = found
+            self._check_apart(path, other, changing or changed)
+
+    def _check_apart(self, path: Path, other: Path | None, changing: bool) -> None:
+        """Refuses a list or dict of a module that stays whole and of another one."""
+        if changing and other is not None:
+            text = f"a list or dict that may change, which is also {_name(path, other)}"
+            raise _refusal(path, text)
+
     def _check_unchanged(self, path: Path, other: Path, kind: str) -> None:
         """Refuses a container inside of another one that two have, if it may be changed."""
-        if any(changed in kind for changed in self._changed):
+        if self._may_change(kind):
             text = "holds a list or dict that may change"
             where = "twice" if other == path else f"and so does {_name(path, other)}"
             raise _refusal(path, f"which {text}, {where}")
