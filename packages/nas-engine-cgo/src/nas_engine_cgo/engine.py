@@ -43,8 +43,9 @@ class CgoEngine:
         Args:
             options: ``cluster_size``, how many members are merged with each other; ``memory`` that
                 they may take together, in bytes or as ``"2GiB"``; ``exact``, whether each gets the
-                bits that it gets alone; and ``cuda_graph``, whether steps on a GPU are launched
-                as CUDA graphs.
+                bits that it gets alone; ``cuda_graph``, whether steps on a GPU are launched as CUDA
+                graphs; and ``twins``, whether candidates that are one model in other names are
+                trained ``"each"`` or ``"once"``.
 
         >>> CgoEngine().configured(cluster_size=0)
         Traceback (most recent call last):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -24,7 +24,9 @@ from nas_engine_cgo.train import (
     MemberError,
     Options,
     Stream,
+    Twin,
     cohort_key,
+    find_twins,
     train_together,
     why_alone,
 )
@@ -69,23 +71,17 @@ class MergedJob:
     ) -> Iterator[Result]:
         """Train members as one; if that raises, without those that may be the cause."""
         answered: set[int] = set()
-        suspects: set[int] | None
+        suspects: set[int] | None = None
         try:
-            with threads_of(members[0]):
-                choice = choose(members, self.options, Memory(CACHE))
-            for result in train_together(
-                members, choice.clusters, recorder, choice.options, choice.prepared, choice.why
-            ):
+            for result in self._trained(members, recorder):
                 answered.add(result.number)
                 yield result
-            return
         except MemberError as error:
             suspects = set(error.members)
             recorder.note(f"one of trials {sorted(suspects)} raised: {error.__cause__}")
         # Reading data is anybody's code, too, and no single member's fault: each finds its own end.
         except (Exception, SystemExit) as error:  # noqa: BLE001
             recorder.note(f"they can't be trained together: {failure_text(error)}")
-            suspects = None
         left = [job for job in jobs if job.candidates[0].number not in answered]
         if suspects is None:
             for job in left:
@@ -93,6 +89,25 @@ class MergedJob:
             return
         for part in _divided(left, suspects):
             yield from MergedJob(tuple(part), self.options).run(recorder)
+
+    def _trained(self, members: Sequence[Member], recorder: _Once) -> Iterator[Result]:
+        """The results of members; no twin has one of whose first the training fails."""
+        once = self.options.twins == "once"
+        with threads_of(members[0]):
+            twins = find_twins(members, self.options) if once else []
+            for twin in twins:
+                number, first = twin.member.candidate.number, twin.first.candidate.number
+                recorder.note(f"trial {number} is trial {first} in other names: trained once")
+            copies = [twin.member for twin in twins]
+            firsts = [member for member in members if member not in copies]
+            choice = choose(firsts, self.options, Memory(CACHE))
+        shared = _Shared(recorder, twins)
+        for result in train_together(
+            firsts, choice.clusters, shared, choice.options, choice.prepared, choice.why
+        ):
+            yield result
+            for twin in [] if result.failed else shared.twins[result.number]:
+                yield replace(result, number=twin.member.candidate.number, seconds=0.0)
 
 
 def _divided(jobs: Sequence[GraphJob], suspects: set[int]) -> list[list[GraphJob]]:
@@ -150,6 +165,27 @@ def threads_of(member: Member) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(outer)
+
+
+class _Shared:
+    """A recorder that is given the trained models of twins, too."""
+
+    def __init__(self, recorder: Recorder, twins: Sequence[Twin]) -> None:
+        self._recorder = recorder
+        self.twins: dict[int, list[Twin]] = defaultdict(list)
+        for twin in twins:
+            self.twins[twin.first.candidate.number].append(twin)
+
+    def report(self, number: int, step: int, metrics: Mapping[str, float]) -> None:
+        self._recorder.report(number, step, metrics)
+
+    def trained(self, number: int, model: torch.nn.Module) -> None:
+        self._recorder.trained(number, model)
+        for twin in self.twins[number]:
+            self._recorder.trained(twin.member.candidate.number, twin.trained(model))
+
+    def note(self, text: str) -> None:
+        self._recorder.note(text)
 
 
 class _Once:

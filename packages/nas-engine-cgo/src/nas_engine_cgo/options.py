@@ -25,7 +25,7 @@ def with_options(options: Options, given: Mapping[str, Any]) -> Options:
     >>> with_options(Options(), {"clustersize": 8})
     Traceback (most recent call last):
     nas_core.errors.EngineOptionError: engine 'cgo' has no option 'clustersize' (it has: \
-cluster_size, cuda_graph, exact, memory); did you mean 'cluster_size'?
+cluster_size, cuda_graph, exact, memory, twins); did you mean 'cluster_size'?
 
     Raises:
         EngineOptionError: there is no such option, or its value is not accepted.
@@ -62,10 +62,17 @@ def _flag(value: object) -> bool:
     return value
 
 
+def _each_or_once(value: object) -> object:
+    if value not in ("each", "once"):
+        raise ValueError('"each" or "once"')
+    return value
+
+
 _READERS: Mapping[str, Callable[[Any], Any]] = {
     "cluster_size": _count,
     "cuda_graph": _flag,
     "exact": _flag,
     "memory": _bytes,
+    "twins": _each_or_once,
 }
 """Option → what makes its value of what a user gives; ``ValueError`` says what is accepted."""

@@ -13,7 +13,7 @@ from nas_engine_cgo.job import assembled, threads_of
 from nas_engine_cgo.members import Facts
 from nas_engine_cgo.merge import Slot
 from nas_engine_cgo.tally import shared_calls
-from nas_engine_cgo.train import Loop, Member, Options
+from nas_engine_cgo.train import Loop, Member, Options, find_twins
 from nas_engine_cgo.write import Function
 
 __all__ = ["Cluster", "Cohort", "Described", "Row", "describe"]
@@ -81,11 +81,13 @@ class Cohort:
         numbers: theirs.
         why: what decided how many are merged.
         clusters: those that are merged with each other.
+        twins: candidate → the one before it that is the same model in other names.
     """
 
     numbers: tuple[int, ...]
     why: str
     clusters: tuple[Cluster, ...]
+    twins: Mapping[int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,8 +139,13 @@ def _cohort(members: Sequence[Member], options: Options, memory: Memory) -> Coho
                     sum(training_memory(p) for m in merged if (p := programs[m])),
                 )
             )
-    numbers = tuple(member.candidate.number for member in members)
-    return Cohort(numbers, choice.why, tuple(clusters))
+        twins = find_twins(members, options)
+    return Cohort(
+        tuple(member.candidate.number for member in members),
+        choice.why,
+        tuple(clusters),
+        {twin.member.candidate.number: twin.first.candidate.number for twin in twins},
+    )
 
 
 def _shape(facts: Facts) -> str:

@@ -64,6 +64,8 @@ def _candidate(candidate: Candidate) -> str:
 def _cohort(cohort: Cohort) -> Iterator[str]:
     yield f"<h2>{escape(named(cohort.numbers))} together</h2>"
     yield _paragraph(cohort.why)
+    for twin, first in cohort.twins.items():
+        yield _paragraph(f"candidate {twin} is candidate {first} in other names")
     for number, cluster in enumerate(cohort.clusters, 1):
         yield f"<h3>cluster {number}: {escape(named((*cluster.numbers, *cluster.single)))}</h3>"
         yield from _cluster(cluster)

@@ -28,6 +28,8 @@ def _lines(described: Described) -> Iterator[str]:
 def _cohort(cohort: Cohort) -> Iterator[str]:
     yield f"{named(cohort.numbers)} together"
     yield f"  {cohort.why}"
+    for twin, first in cohort.twins.items():
+        yield f"  candidate {twin} is candidate {first} in other names"
     functions = [cluster.function for cluster in cohort.clusters if cluster.function]
     if functions:
         yield f"  {tally(functions)}"

@@ -4,6 +4,7 @@ from nas_engine_cgo.state import Stream
 from nas_engine_cgo.train.loop import Loop, MemberError, Options, Prepared
 from nas_engine_cgo.train.members import Member, cohort_key, why_alone
 from nas_engine_cgo.train.together import train_together
+from nas_engine_cgo.train.twins import Twin, find_twins
 
 __all__ = [
     "Loop",
@@ -12,7 +13,9 @@ __all__ = [
     "Options",
     "Prepared",
     "Stream",
+    "Twin",
     "cohort_key",
+    "find_twins",
     "train_together",
     "why_alone",
 ]

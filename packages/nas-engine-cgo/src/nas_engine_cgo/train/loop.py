@@ -57,6 +57,8 @@ class Options:
         cluster_size: how many members are merged with each other; None to find out.
         memory: bytes that members may take together; None for half of what there is.
         cuda_graph: whether steps are launched as a CUDA graph, where there is CUDA.
+        twins: members that are the same model in other names are trained ``"each"``, or
+            ``"once"`` for all.
     """
 
     layout: Literal["contiguous", "channels_last"] = "contiguous"
@@ -64,6 +66,7 @@ class Options:
     cluster_size: int | None = None
     memory: int | None = None
     cuda_graph: bool = True
+    twins: Literal["each", "once"] = "each"
 
     @property
     def memory_format(self) -> torch.memory_format:

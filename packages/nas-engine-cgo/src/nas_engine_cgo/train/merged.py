@@ -98,12 +98,14 @@ class Merged:
         """What ``outputs`` gives, by the members' own modules: without code to be made first."""
         return [(self._single(member, batches, training=False), (member,)) for member in cluster]
 
-    def traced(self, batches: Sequence[Sequence[Tensor]]) -> list[Program | None]:
-        """What each member does in training; None where that can't be told."""
+    def traced(
+        self, batches: Sequence[Sequence[Tensor]], training: bool = True
+    ) -> list[Program | None]:
+        """What each member does, by default in training; None where that can't be told."""
         found: list[Program | None] = []
         for member, feed in enumerate(self._feeds):
             try:
-                found.append(self._traced(member, self._own(batches[feed]), training=True))
+                found.append(self._traced(member, self._own(batches[feed]), training))
             except UntraceableError:
                 found.append(None)
         return found
