@@ -178,12 +178,20 @@ class Level(enum.IntEnum):
 
 @case(x(2, 3))
 class EnumsOfTextsAndNumbers(nn.Module):
+    declared: Reduction
+
     def __init__(self):
         super().__init__()
+        self.declared = Reduction.MEAN
         self.reduction, self.level = Reduction.SUM, Level.HIGH
+
+    def is_mean(self, given: Reduction) -> bool:
+        return given == Reduction.MEAN and self.declared == Reduction.MEAN
 
     def forward(self, x):
         y = x.sum() if self.reduction == "sum" else x.mean()
+        if self.reduction != Reduction.MEAN and self.is_mean(self.declared):
+            y = y * 2
         return y * self.level if self.level > 1 else y, self.level + 1
 
 

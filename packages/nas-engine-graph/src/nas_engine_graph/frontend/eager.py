@@ -153,11 +153,9 @@ class _Eager(ast.NodeTransformer):
         return hidden(as_list, SIGNS["size"])
 
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
-        if not any(isinstance(o, ast.Is | ast.IsNot) for o in node.ops):
-            node.left, node.comparators = (
-                self.plain(node.left),
-                list(map(self.plain, node.comparators)),
-            )
+        if any(map(self.is_read_plain, (node.left, *node.comparators))):
+            node.left = self.plain(node.left)
+            node.comparators = list(map(self.plain, node.comparators))
         self.generic_visit(node)
         match node:
             case ast.Compare(left, [ast.Eq() | ast.NotEq()], [right]):
@@ -166,6 +164,15 @@ class _Eager(ast.NodeTransformer):
                 if not all(fixed):
                     node.left, node.comparators[0] = self.flag(left), self.flag(right)
         return node
+
+    def is_read_plain(self, node: ast.expr) -> bool:
+        """Whether this is a member of an enum that TorchScript takes for a text or number."""
+        match node:
+            case ast.Attribute(ast.Name("self"), name):
+                kinds = (vars(base).get("__annotations__", {}) for base in type(self.owner).__mro__)
+                declared = any(name in annotations for annotations in kinds)
+                return is_valued(getattr(self.owner, name, None)) and not declared
+        return False
 
     def plain(self, node: ast.expr) -> ast.expr:
         """The text or number that a member of an enum is, where it is no more than that."""

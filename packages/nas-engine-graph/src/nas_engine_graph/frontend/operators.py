@@ -183,8 +183,9 @@ def operator(t: Translator, node: Any) -> None:
         _augmented(t, node, sign, schema, operands)
         return
     operation = Operator(schema.target) if schema.dispatched else _spelling(schema)
+    constant = all(isinstance(operand, Const) for operand in operands)
     if isinstance(operation, Operator) or (
-        isinstance(operation, Builtin) and operation.name in _FOLDED.keys() - _KEEPING
+        constant and isinstance(operation, Builtin) and operation.name in _FOLDED.keys() - _KEEPING
     ):
         operands = tuple(map(_plain, operands))
     if (known := _known(node, schema, operands, operation)) is not None:
