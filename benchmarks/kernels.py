@@ -33,6 +33,7 @@ def pairs(
     x = x.contiguous(memory_format=memory_format).requires_grad_()
     weight = torch.randn(MEMBERS * channels, channels, 1, 1, requires_grad=True)
     own = torch.randn(MEMBERS * channels, 1, 5, 5, requires_grad=True)
+    patches = torch.randn(2 * MEMBERS * channels, channels, 2, 2, requires_grad=True)
     settings = {"padding": 2, "groups": MEMBERS * channels}
     return {
         "pixels": (
@@ -42,6 +43,10 @@ def pairs(
         "depthwise of 5x5": (
             pass_of(lambda x, w: kernels.conv2d(x, w, **settings), x, own),
             pass_of(lambda x, w: functional.conv2d(x, w, **settings), x, own),
+        ),
+        "patches of 2x2": (
+            pass_of(lambda x, w: kernels.conv2d(x, w, stride=2, groups=MEMBERS), x, patches),
+            pass_of(lambda x, w: functional.conv2d(x, w, stride=2, groups=MEMBERS), x, patches),
         ),
         "mean of 3x3": (
             pass_of(lambda x: kernels.avg_pool2d(x, 3, 1, 1), x),

@@ -100,20 +100,21 @@ def test_autocast_makes_of_them_what_it_makes_of_torchs_own() -> None:
 
 @settings(deadline=None)
 @given(st.data())
-def test_depthwise(data: st.DataObject) -> None:
-    """In torch's own words where it is fast, in single precision for both ways that are faster."""
-    window = data.draw(st.tuples(st.integers(1, 7), st.integers(1, 7)))
-    size = data.draw(st.sampled_from(((9, 7), (22, 17))))
+def test_convolution(data: st.DataObject) -> None:
+    """Depthwise, of patches side by side, of pixels, and any other."""
+    inputs, outputs, groups = data.draw(st.sampled_from([(1, 1, 128), (3, 4, 2), (5, 3, 1)]))
+    window = data.draw(st.tuples(st.integers(1, 7), st.integers(1, 7)) | st.just((2, 2)))
+    size = data.draw(st.sampled_from(((9, 7), (22, 17), (8, 12))))
+    pads = st.tuples(st.integers(0, 3), st.integers(0, 3))
     geometry = (
-        data.draw(st.tuples(windows, windows)),
-        data.draw(st.tuples(st.integers(0, 3), st.integers(0, 3))),
-        data.draw(st.tuples(st.just(1), st.just(1)) | st.just((1, 2))),
+        data.draw(st.tuples(windows, windows) | st.just(window)),
+        data.draw(st.just((0, 0)) | pads),
+        data.draw(st.just((1, 1)) | st.just((1, 2))),
     )
-    memory_format = data.draw(formats)
-    x = images(128, size, 8, memory_format)
+    x = images(inputs * groups, size, 8, data.draw(formats))
     generator = torch.Generator().manual_seed(9)
-    weight = torch.randn(128, 1, *window, generator=generator, requires_grad=True)
-    bias = torch.randn(128, generator=generator, requires_grad=True)
+    weight = torch.randn(outputs * groups, inputs, *window, generator=generator, requires_grad=True)
+    bias = torch.randn(outputs * groups, generator=generator, requires_grad=True)
     tensors = (x, weight, bias) if data.draw(st.booleans()) else (x, weight)
     if any(
         given + 2 * pad <= space * (taps - 1)
@@ -122,12 +123,12 @@ def test_depthwise(data: st.DataObject) -> None:
         return  # The window is larger than the image.
 
     def kernel(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        return conv2d(x, weight, bias, *geometry, 128)
+        return conv2d(x, weight, bias, *geometry, groups)
 
-    # In double precision, which has no faster way.
+    # In double precision, so that what differs is the kernel's.
     def own(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         doubles = [None if tensor is None else tensor.double() for tensor in (x, weight, bias)]
-        return torch_own.conv2d(*doubles, *geometry, 128).float()  # type: ignore[arg-type]
+        return torch_own.conv2d(*doubles, *geometry, groups).float()  # type: ignore[arg-type]
 
     made, expected = kernel(*tensors), own(*tensors)
     torch.testing.assert_close(made, expected, atol=1e-4, rtol=1e-4)

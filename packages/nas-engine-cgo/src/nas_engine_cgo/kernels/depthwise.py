@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-__all__ = ["conv2d"]
+__all__ = ["Geometry", "Pair", "depthwise", "has_slow_gradient"]
 
 Pair: TypeAlias = tuple[int, int]
 Geometry: TypeAlias = tuple[Pair, Pair, Pair]
@@ -24,44 +24,29 @@ _SMALL = 4
 """With more pixels for each element of the window products of matrices are no longer faster."""
 
 
-def conv2d(
-    input: Tensor,  # noqa: A002 (as torch calls it)
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
-    groups: int = 1,
-) -> Tensor:
-    """``torch.nn.functional.conv2d``, and up to rounding its gradient.
+def has_slow_gradient(x: Tensor, weight: Tensor, groups: int) -> bool:
+    """Whether torch computes the gradient of the weights one element at a time."""
+    return (
+        groups == weight.shape[0] == x.shape[1] > 1
+        and weight[0].numel() > _FAST
+        and x.numel() >= _MANY
+        and x.dtype == torch.float32
+        and weight.requires_grad
+        and torch.is_grad_enabled()
+        and (x.is_contiguous() or x[0, 0].numel() <= weight[0].numel())
+    )
+
+
+def depthwise(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
+    """A convolution of each channel with a window of its own, whose gradient is faster.
 
     >>> x, weight = torch.randn(8, 64, 8, 8), torch.randn(64, 1, 5, 5, requires_grad=True)
     >>> expected = functional.conv2d(x, weight, padding=2, groups=64)
-    >>> torch.equal(conv2d(x, weight, padding=2, groups=64), expected)
+    >>> torch.equal(depthwise(x, weight, None, ((1, 1), (2, 2), (1, 1))), expected)
     True
     """
-    if isinstance(padding, str) or not _slow(input, weight, groups):
-        return functional.conv2d(input, weight, bias, stride, padding, dilation, groups)
-    made: Tensor = _Depthwise.apply(  # type: ignore[no-untyped-call]
-        input, weight, bias, (_pair(stride), _pair(padding), _pair(dilation))
-    )
+    made: Tensor = _Depthwise.apply(x, weight, bias, geometry)  # type: ignore[no-untyped-call]
     return made
-
-
-def _slow(x: Tensor, weight: Tensor, groups: int) -> bool:
-    """Whether torch computes the gradient of the weights one element at a time."""
-    return (
-        x.dim() == 4
-        and groups == weight.shape[0] == x.shape[1] > 1
-        and weight[0].numel() > _FAST
-        and x.numel() >= _MANY
-        and x.device.type == "cpu"
-        and x.dtype == weight.dtype == torch.float32
-        and weight.requires_grad
-        and torch.is_grad_enabled()
-        and not torch.is_autocast_enabled("cpu")  # In which it has another type.
-        and (x.is_contiguous() or x[0, 0].numel() <= weight[0].numel())
-    )
 
 
 class _Depthwise(torch.autograd.Function):
@@ -126,8 +111,3 @@ def _taps(size: Pair, window: Pair, stride: Pair, padding: Pair, dilation: Pair)
     images = torch.eye(pixels).view(pixels, 1, *size)
     read = functional.unfold(images, window, dilation, padding, stride)
     return read.transpose(1, 2).reshape(-1, window[0] * window[1])
-
-
-def _pair(size: Any) -> Pair:
-    both = tuple(size) if isinstance(size, (tuple, list)) else (size,)
-    return both[0], both[-1]
