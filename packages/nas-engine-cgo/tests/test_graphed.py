@@ -155,7 +155,8 @@ def test_what_can_not_be_recorded_runs_as_it_is() -> None:
     assert "no CUDA graph can be made of steps: operation not permitted" in notes
 
 
-def test_numbers_drawn_on_the_cpu_are_taken_back() -> None:
+@pytest.mark.parametrize("broken", [False, True], ids=["to its end", "raising"])
+def test_numbers_drawn_on_the_cpu_are_taken_back(broken: bool) -> None:
     streams = [Stream(torch.Generator().manual_seed(seed)) for seed in (1, 2)]
     torch.manual_seed(3)
 
@@ -164,8 +165,11 @@ def test_numbers_drawn_on_the_cpu_are_taken_back() -> None:
             torch.rand(2)
             with drawing(streams[1]):
                 torch.rand(5)
+            if broken:
+                raise RuntimeError("this can't be recorded")
 
-    with pytest.raises(RuntimeError, match="random numbers are drawn on the CPU"):
+    reason = "this can't be recorded" if broken else "random numbers are drawn on the CPU"
+    with pytest.raises(RuntimeError, match=reason):
         draw()
     drawn = torch.rand(4)
     with drawing(streams[1]):

@@ -156,11 +156,14 @@ def drawing_on_the_cpu_refused(streams: Sequence[Stream]) -> Iterator[None]:
     """
     generators = [torch.default_generator, *(stream.host for stream in streams)]
     before = [generator.get_state() for generator in generators]
-    yield
-    changed = [not torch.equal(g.get_state(), b) for g, b in zip(generators, before, strict=True)]
-    if any(changed):
+    drawn = False
+    try:
+        yield
+    finally:  # Also if it raises: it is run again, then.
         for generator, state in zip(generators, before, strict=True):
+            drawn |= not torch.equal(generator.get_state(), state)
             generator.set_state(state)
+    if drawn:
         raise RuntimeError("random numbers are drawn on the CPU")
 
 
