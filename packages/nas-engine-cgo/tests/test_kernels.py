@@ -32,13 +32,19 @@ def assert_equal(
     torch.testing.assert_close(made, expected)
     if all(size > 1 for size in made.shape):  # Else it may lie in both formats.
         assert made.is_contiguous() == tensors[0].is_contiguous()
+    assert_gradients_close(made, expected, tensors, 1e-4)
+
+
+def assert_gradients_close(
+    made: Tensor, expected: Tensor, tensors: tuple[Tensor, ...], tolerance: float
+) -> None:
     felt = torch.randn(expected.shape, generator=torch.Generator().manual_seed(0))
     for gradients in zip(
         torch.autograd.grad(made, tensors, felt),
         torch.autograd.grad(expected, tensors, felt),
         strict=True,
     ):
-        torch.testing.assert_close(*gradients, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(*gradients, atol=tolerance, rtol=tolerance)
 
 
 @settings(deadline=None)
@@ -132,13 +138,7 @@ def test_convolution(data: st.DataObject) -> None:
 
     made, expected = kernel(*tensors), own(*tensors)
     torch.testing.assert_close(made, expected, atol=1e-4, rtol=1e-4)
-    felt = torch.randn(expected.shape, generator=torch.Generator().manual_seed(0))
-    for gradients in zip(
-        torch.autograd.grad(made, tensors, felt),
-        torch.autograd.grad(expected, tensors, felt),
-        strict=True,
-    ):
-        torch.testing.assert_close(*gradients, atol=1e-3, rtol=1e-3)
+    assert_gradients_close(made, expected, tensors, 1e-3)
 
 
 @settings(deadline=None)

@@ -167,27 +167,6 @@ def threads_of(member: Member) -> Iterator[None]:
         torch.set_num_threads(outer)
 
 
-class _Shared:
-    """A recorder that is given the trained models of twins, too."""
-
-    def __init__(self, recorder: Recorder, twins: Sequence[Twin]) -> None:
-        self._recorder = recorder
-        self.twins: dict[int, list[Twin]] = defaultdict(list)
-        for twin in twins:
-            self.twins[twin.first.candidate.number].append(twin)
-
-    def report(self, number: int, step: int, metrics: Mapping[str, float]) -> None:
-        self._recorder.report(number, step, metrics)
-
-    def trained(self, number: int, model: torch.nn.Module) -> None:
-        self._recorder.trained(number, model)
-        for twin in self.twins[number]:
-            self._recorder.trained(twin.member.candidate.number, twin.trained(model))
-
-    def note(self, text: str) -> None:
-        self._recorder.note(text)
-
-
 class _Once:
     """A recorder that passes each report on once, also of a member that began anew."""
 
@@ -205,6 +184,21 @@ class _Once:
 
     def note(self, text: str) -> None:
         self._recorder.note(text)
+
+
+class _Shared(_Once):
+    """One that is given the trained models of twins, too."""
+
+    def __init__(self, recorder: Recorder, twins: Sequence[Twin]) -> None:
+        super().__init__(recorder)
+        self.twins: dict[int, list[Twin]] = defaultdict(list)
+        for twin in twins:
+            self.twins[twin.first.candidate.number].append(twin)
+
+    def trained(self, number: int, model: torch.nn.Module) -> None:
+        super().trained(number, model)
+        for twin in self.twins[number]:
+            super().trained(twin.member.candidate.number, twin.trained(model))
 
 
 def why_one_by_one(evaluator: object) -> str | None:

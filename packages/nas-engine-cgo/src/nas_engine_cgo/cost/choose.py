@@ -200,7 +200,10 @@ class _Probe:
 
     def _clock(self) -> Callable[[], float]:
         """One that other work on the machine does not move, where one thread does all."""
-        alone = self._batches[0][0].device.type == "cpu" and torch.get_num_threads() == 1
+        device = self._batches[0][0].device
+        if device.type == "cuda":
+            return partial(_after_kernels, device)
+        alone = device.type == "cpu" and torch.get_num_threads() == 1
         return time.thread_time if alone else time.perf_counter
 
     def _has_images(self) -> bool:
@@ -215,28 +218,30 @@ class _Probe:
         loop = Loop(copies, [range(len(copies))], options, self.prepared)
         batches = self._batches if len(self._batches) == 1 else [self._batches[i] for i in chosen]
         try:
-            return _timed(partial(loop.step, batches), self._clock(), loop.device) / len(copies)
+            untimed = 1 + EAGER if loop.device.type == "cuda" else 1  # Till there is a graph.
+            return _timed(partial(loop.step, batches), self._clock(), untimed) / len(copies)
         except MemberError as error:
             if is_out_of_memory(error.__cause__) and len(copies) > 1:
                 return math.inf
             raise
 
 
-def _timed(step: Callable[[], object], clock: Callable[[], float], device: torch.device) -> float:
-    """The least seconds of a few steps after a first one; of one, if that takes long."""
-    on_gpu = device.type == "cuda"
-    for _ in range(1 + EAGER if on_gpu else 1):  # Till there is a graph.
+def _timed(step: Callable[[], object], clock: Callable[[], float], untimed: int) -> float:
+    """The least seconds of a few steps after some others; of one, if that takes long."""
+    for _ in range(untimed):
         step()
     times: list[float] = []
     while len(times) < _TIMED - 1 and sum(times) < _LONG:
-        if on_gpu:
-            torch.cuda.synchronize(device)
         started = clock()
         step()
-        if on_gpu:
-            torch.cuda.synchronize(device)
         times.append(clock() - started)
     return min(times)
+
+
+def _after_kernels(device: torch.device) -> float:
+    """The time at which a GPU has done what it was given."""
+    torch.cuda.synchronize(device)
+    return time.perf_counter()
 
 
 def is_out_of_memory(error: BaseException | None) -> bool:

@@ -139,7 +139,7 @@ def _cohort(members: Sequence[Member], options: Options, memory: Memory) -> Coho
                     sum(training_memory(p) for m in merged if (p := programs[m])),
                 )
             )
-        twins = find_twins(members, options)
+        twins = find_twins(members, options, choice.prepared)
     return Cohort(
         tuple(member.candidate.number for member in members),
         choice.why,

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nas_engine_cgo.kernels.depthwise import Geometry, Pair, depthwise, has_slow_gradient
+from nas_engine_cgo.kernels.depthwise import Geometry, depthwise, has_slow_gradient
 from nas_engine_cgo.kernels.pointwise import pointwise
+from nas_engine_cgo.kernels.sizes import pair
 
 __all__ = ["conv2d"]
 
@@ -32,7 +33,7 @@ def conv2d(
     """
     if isinstance(padding, str) or not _plain(input):
         return functional.conv2d(input, weight, bias, stride, padding, dilation, groups)
-    geometry = _pair(stride), _pair(padding), _pair(dilation)
+    geometry = pair(stride), pair(padding), pair(dilation)
     if has_slow_gradient(input, weight, groups):
         return depthwise(input, weight, bias, geometry)
     if (size := _of_patches(input, weight, geometry)) is None or weight.shape[0] == groups:
@@ -57,8 +58,3 @@ def _of_patches(x: Tensor, weight: Tensor, geometry: Geometry) -> int | None:
     beside = geometry == ((size, size), (0, 0), (1, 1)) and size == other
     covered = x.shape[2] % size == x.shape[3] % size == 0
     return size if beside and covered and x.is_contiguous() else None
-
-
-def _pair(size: Any) -> Pair:
-    both = tuple(size) if isinstance(size, (tuple, list)) else (size,)
-    return both[0], both[-1]

@@ -10,9 +10,10 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-__all__ = ["Geometry", "Pair", "depthwise", "has_slow_gradient"]
+from nas_engine_cgo.kernels.sizes import Pair
 
-Pair: TypeAlias = tuple[int, int]
+__all__ = ["Geometry", "depthwise", "has_slow_gradient"]
+
 Geometry: TypeAlias = tuple[Pair, Pair, Pair]
 """Stride, padding and dilation."""
 

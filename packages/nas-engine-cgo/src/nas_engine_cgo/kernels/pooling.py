@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nas_engine_cgo.kernels.sizes import Pair, pair
+
 __all__ = ["avg_pool2d", "max_pool2d"]
 
 Size: TypeAlias = int | tuple[int, ...] | list[int]
-Pair: TypeAlias = tuple[int, int]
 
 _MANY = 1 << 17
 """So many elements are read before a detour is repaid."""
@@ -32,7 +33,7 @@ def avg_pool2d(
     >>> torch.allclose(avg_pool2d(x, 3, 1, 1), functional.avg_pool2d(x, 3, 1, 1), atol=1e-6)
     True
     """
-    window, step, pad = _pair(kernel_size), _pair(stride or kernel_size), _pair(padding)
+    window, step, pad = pair(kernel_size), pair(stride or kernel_size), pair(padding)
     if ceil_mode or not _slow(input, window, step):
         return functional.avg_pool2d(
             input, window, step, pad, ceil_mode, count_include_pad, divisor_override
@@ -62,8 +63,8 @@ def max_pool2d(
     >>> torch.equal(max_pool2d(x, 3, 1, 1), functional.max_pool2d(x, 3, 1, 1))
     True
     """
-    window, step = _pair(kernel_size), _pair(stride or kernel_size)
-    given = (window, step, _pair(padding), _pair(dilation), ceil_mode)
+    window, step = pair(kernel_size), pair(stride or kernel_size)
+    given = (window, step, pair(padding), pair(dilation), ceil_mode)
     if return_indices:
         return functional.max_pool2d(input, *given, return_indices=True)
     if not _slow(input, window, step):
@@ -89,8 +90,3 @@ def _slow(x: Tensor, window: Pair, step: Pair) -> bool:
 def _outside(x: Tensor, window: Pair, step: Pair, pad: Pair) -> Tensor:
     """By how much the mean of a window is more than that with zeros around the image."""
     return functional.avg_pool2d(x.new_ones(1, 1, *x.shape[2:]), window, step, pad).reciprocal()
-
-
-def _pair(size: Any) -> Pair:
-    both = tuple(size) if isinstance(size, (tuple, list)) else (size,)
-    return both[0], both[-1]

@@ -15,6 +15,7 @@ __all__ = [
     "autocast_state",
     "keeps_type",
     "name_of",
+    "named_tensors",
     "origin_of",
     "out_of_place",
     "parameters_of",
@@ -56,6 +57,11 @@ def name_of(function: Callable[..., Any]) -> str:
     if name.startswith("__i") and name.endswith("__") and name != "__invert__":
         return f"__{name[3:]}"
     return name
+
+
+def named_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """The parameters and buffers of a module by their names."""
+    return {**dict(module.named_parameters()), **dict(module.named_buffers())}
 
 
 def origin_of(tensor: Tensor) -> Any:

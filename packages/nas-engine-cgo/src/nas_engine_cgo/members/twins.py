@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from nas_engine_cgo.members.calls import named_tensors
 from nas_engine_cgo.members.functions import PURE
 from nas_engine_cgo.members.program import Call, Program, Ref
 
@@ -60,7 +61,7 @@ class _Member:
     def __init__(self, program: Program, module: nn.Module, known: dict[Hashable, int]) -> None:
         self.program, self.known = program, known
         self.layers = dict(module.named_modules())
-        self.tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+        self.tensors = named_tensors(module)
         self.same: dict[int, int] = {}  # Values to which nothing is added, as `sum` does at first.
         self.calls: list[Call] = []
         for call in program.calls:

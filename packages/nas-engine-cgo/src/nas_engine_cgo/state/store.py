@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from nas_engine_cgo.members.calls import version_of
+from nas_engine_cgo.members.calls import named_tensors, version_of
 from nas_engine_cgo.packs import Form, Need
 
 __all__ = ["Entry", "Place", "Store", "joined"]
@@ -73,9 +73,7 @@ class Store:
         self._entries: dict[Need, Entry] = {}
         self._home: dict[Place, tuple[Entry, int]] = {}
         self._closed = False
-        self._own: list[dict[str, Tensor]] = [
-            {**dict(m.named_parameters()), **dict(m.named_buffers())} for m in modules
-        ]
+        self._own = [named_tensors(module) for module in modules]
 
     def claim(self, need: Need) -> Tensor:
         """The tensor of a need of the training code, which is trained in it from now on."""

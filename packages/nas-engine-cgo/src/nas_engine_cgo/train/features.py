@@ -16,6 +16,7 @@ from nas_search.evaluators.data import is_tensors
 from torch import Tensor
 
 from nas_engine_cgo.members import Call, Program, Ref, Source, frozen_calls, replaced
+from nas_engine_cgo.members.calls import named_tensors
 from nas_engine_cgo.merge import Slot, deduplicate
 
 __all__ = ["Features", "can_extend", "extended", "find_features"]
@@ -185,7 +186,7 @@ def _computed(
     """One feature of all samples."""
     program, module, number = maker
     calls = [c for c in _reaching(replace(program, output=Ref(number)), set()) if _plain(c)]
-    tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    tensors = named_tensors(module)
     given = {n: tensors[str(s.path)] for n, s in program.sources.items() if s.path in tensors}
     inputs = {n: int(s.path) for n, s in program.sources.items() if s.kind == "input"}
     parts = []

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from nas_engine_cgo.members.calls import named_tensors
 from nas_engine_cgo.members.twins import Form, forms
-from nas_engine_cgo.train.loop import Loop, Options
+from nas_engine_cgo.train.loop import Loop, Options, Prepared
 from nas_engine_cgo.train.members import OWN, Member, comparable
 
 __all__ = ["Twin", "find_twins"]
@@ -31,19 +32,24 @@ class Twin:
 
     def trained(self, module: nn.Module) -> nn.Module:
         """The module of this one with the weights of the first's."""
-        theirs, own = (
-            {**dict(each.named_parameters()), **dict(each.named_buffers())}
-            for each in (module, self.member.module)
-        )
+        theirs, own = (named_tensors(each) for each in (module, self.member.module))
         with torch.no_grad():
             for other, path in self.paths:
                 own[path].copy_(theirs[other])
         return self.member.module
 
 
-def find_twins(members: Sequence[Member], options: Options) -> list[Twin]:
-    """Those that are another one, both while they are trained and while they are measured."""
-    loop = Loop(members, [range(len(members))], options)
+def find_twins(
+    members: Sequence[Member], options: Options, prepared: Prepared | None = None
+) -> list[Twin]:
+    """Those that are another one, both while they are trained and while they are measured.
+
+    Args:
+        members: of one loop.
+        options: how they are run together.
+        prepared: what was found out about them before.
+    """
+    loop = Loop(members, [range(len(members))], options, prepared or Prepared({}))
     batches = next(loop.batches(), None)
     if batches is None:
         return []
