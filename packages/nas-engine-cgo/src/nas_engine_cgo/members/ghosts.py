@@ -34,6 +34,10 @@ _COPYING = (
     "__setstate__",
 )
 
+_PLAIN_COPYING = {name: [getattr(nn.Module, name, None)] for name in _COPYING}
+"""How attributes are copied one by one: convolutions only mend what old files lack."""
+_PLAIN_COPYING["__setstate__"].append(nn.Conv2d.__setstate__)
+
 
 def ghostly(tensor: Tensor) -> Tensor:
     """A tensor of the same shape, order in memory and type without storage.
@@ -85,7 +89,7 @@ def _copied(module: nn.Module, known: dict[int, Any]) -> nn.Module:
 
 
 def _copied_value(name: str, value: Any, known: dict[int, Any]) -> Any:
-    if type(value) in _ATOMS:
+    if type(value) in _ATOMS or (type(value) is tuple and _ATOMS.issuperset(map(type, value))):
         return value
     if type(value) is dict and name in ("_parameters", "_buffers"):
         return {key: None if item is None else known[id(item)] for key, item in value.items()}
@@ -97,21 +101,27 @@ def _copied_value(name: str, value: Any, known: dict[int, Any]) -> Any:
 
 
 def _is_copied_in_its_own_way(kind: type[nn.Module]) -> bool:
-    own = (getattr(kind, name, None) is not getattr(nn.Module, name, None) for name in _COPYING)
+    own = (getattr(kind, name, None) not in _PLAIN_COPYING[name] for name in _COPYING)
     return any(own) or any("__slots__" in vars(base) for base in kind.__mro__)
 
 
-def tensors_in(structure: Any) -> Iterator[Tensor]:
-    """The tensors in a structure of tuples, lists and dictionaries."""
-    match structure:
-        case Tensor():
-            yield structure
-        case tuple() | list():
-            for item in structure:
-                yield from tensors_in(item)
-        case dict():
-            for item in structure.values():
-                yield from tensors_in(item)
+def tensors_in(structure: Any) -> list[Tensor]:
+    """The tensors in a structure of tuples, lists and dictionaries.
+
+    >>> tensors_in((1, [torch.tensor(2)], {"a": torch.tensor(3)}))
+    [tensor(2), tensor(3)]
+    """
+    found: list[Tensor] = []
+    left = [structure]
+    while left:
+        item = left.pop()
+        if isinstance(item, Tensor):
+            found.append(item)
+        elif isinstance(item, (tuple, list)):
+            left += reversed(item)
+        elif isinstance(item, dict):
+            left += reversed(item.values())
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,18 +130,21 @@ class Attributes:
 
     Attributes:
         own: name → value.
-        held: the containers among the values, by name, with what was in them.
+        full: the containers among the values, by name, with what was in them.
+        empty: those in which nothing was.
     """
 
     own: dict[str, Any]
-    held: list[tuple[str, Any, tuple[Any, ...]]]
+    full: list[tuple[str, Any, tuple[Any, ...]]]
+    empty: list[Any]
 
 
 def attributes(module: nn.Module) -> Attributes:
     """What a module holds, so that a change can be seen."""
     own = dict(vars(module))
-    held = [(n, v, _items(v)) for n, v in own.items() if isinstance(v, (dict, list, set))]
-    return Attributes(own, held)
+    held = [(name, value) for name, value in own.items() if isinstance(value, (dict, list, set))]
+    full = [(name, value, _items(value)) for name, value in held if value]
+    return Attributes(own, full, [value for _, value in held if not value])
 
 
 def changed_attribute(module: nn.Module, before: Attributes) -> str | None:
@@ -142,16 +155,15 @@ def changed_attribute(module: nn.Module, before: Attributes) -> str | None:
     for name, value in now.items():
         if value is not own[name] and not _equal(value, own[name]):
             return name
-    for name, value, items in before.held:
+    for name, value, items in before.full:
         current = _items(value)
         if len(current) != len(items) or not all(map(operator.is_, current, items)):
             return name
-    return None
+    filled = next(filter(None, before.empty), None)
+    return None if filled is None else next(n for n, value in own.items() if value is filled)
 
 
 def _items(container: Any) -> tuple[Any, ...]:
-    if not container:
-        return ()
     return (*container, *container.values()) if isinstance(container, dict) else (*container,)
 
 

@@ -141,6 +141,9 @@ class Program:
         return Counter(n for call in self.calls for n in (*call.inputs, *call.reads))
 
 
+_STRUCTURES = (tuple, list, dict, slice)
+
+
 def refs_in(structure: Any) -> Iterator[int]:
     """The numbers of the values in a structure of tuples, lists, dictionaries and slices.
 
@@ -166,19 +169,19 @@ def replaced(structure: Any, change: Callable[[Any], Any]) -> Any:
     >>> replaced((1, [2], {"a": slice(3)}), str)
     ('1', ['2'], {'a': slice('None', '3', 'None')})
     """
+    if not isinstance(structure, _STRUCTURES):
+        return change(structure)
     match structure:
         case tuple() if hasattr(structure, "_fields"):
-            return type(structure)(*(replaced(item, change) for item in structure))
+            return type(structure)(*[replaced(item, change) for item in structure])
         case tuple():
-            return tuple(replaced(item, change) for item in structure)
+            return tuple([replaced(item, change) for item in structure])
         case list():
             return [replaced(item, change) for item in structure]
         case dict():
             return {key: replaced(item, change) for key, item in structure.items()}
         case slice(start=start, stop=stop, step=step):
-            return slice(*(replaced(item, change) for item in (start, stop, step)))
-        case _:
-            return change(structure)
+            return slice(*[replaced(item, change) for item in (start, stop, step)])
 
 
 def frozen_programs(programs: Sequence[Program]) -> Hashable:
@@ -254,14 +257,14 @@ def hashable(value: Any) -> Hashable:
 
 def _template(structure: Any) -> Hashable:
     """A structure as tuples, with the same mark for every value."""
+    if type(structure) is Ref:
+        return Ref
+    if not isinstance(structure, _STRUCTURES):
+        return hashable(structure)
     match structure:
-        case Ref():
-            return Ref
         case list() | tuple():
             return (type(structure).__name__, *map(_template, structure))
         case dict():
             return tuple((key, _template(value)) for key, value in structure.items())
         case slice():
             return ("slice", _template((structure.start, structure.stop, structure.step)))
-        case _:
-            return hashable(structure)

@@ -6,6 +6,7 @@ Packed with parameters of other members it would get a gradient of zeros, and so
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from nas_engine_cgo.members.program import Call, Program, refs_in
@@ -28,8 +29,11 @@ def prune(program: Program) -> Program:
         grad = call.grad and (program.felt is None or not program.felt.isdisjoint(call.outputs))
         kept[position] = call if grad == call.grad else replace(call, grad=grad)
     new = {position: i for i, position in enumerate(sorted(kept))}
-    calls = [
-        replace(kept[position], after=tuple(new[i] for i in kept[position].after if i in new))
-        for position in new
-    ]
-    return replace(program, calls=tuple(calls))
+    calls = tuple(_moved(kept[position], new) for position in new)
+    return replace(program, calls=calls)
+
+
+def _moved(call: Call, new: Mapping[int, int]) -> Call:
+    """The call among those that are kept, whose positions are new."""
+    after = tuple(new[i] for i in call.after if i in new)
+    return call if after == call.after else replace(call, after=after)

@@ -232,12 +232,12 @@ class Record:
 
     def number(self, value: Any) -> Any:
         """The reference to a tensor; anything else as it is."""
-        if isinstance(value, torch.Generator):
-            raise UntraceableError("forward has a random generator of its own")
         if not isinstance(value, Tensor):
+            if isinstance(value, torch.Generator):
+                raise UntraceableError("forward has a random generator of its own")
             return value
         if id(value) not in self._numbers:
-            if value.device.type == "meta":
+            if value.is_meta:
                 raise UntraceableError("a tensor comes from a call that torch does not show")
             value = self.ghost_of(value)
         number = self._numbers[id(value)]
@@ -257,7 +257,7 @@ class Record:
 
     def ghost_of(self, value: Any) -> Any:
         """What stands for a tensor that has storage, and that no module holds."""
-        if not isinstance(value, Tensor) or value.device.type == "meta":
+        if not isinstance(value, Tensor) or value.is_meta:
             return value
         if id(value) not in self.ghosts:
             if value.requires_grad:

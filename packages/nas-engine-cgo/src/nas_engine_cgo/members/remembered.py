@@ -7,6 +7,7 @@ would go.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -21,6 +22,8 @@ from nas_engine_cgo.members.program import hashable, replaced
 __all__ = ["Remembered"]
 
 _RECURRENT = frozenset({"lstm", "gru", "rnn_tanh", "rnn_relu"})
+_MAKERS = frozenset({torch.arange, torch.asarray, torch.full, torch.linspace, torch.logspace})
+"""Functions that make a tensor of numbers, which may be tensors, too."""
 _Facts = tuple[tuple[int, ...], tuple[int, ...], torch.dtype]
 
 
@@ -42,14 +45,14 @@ class Remembered:
         """What the function returns, or a tensor like it."""
         if name in _RECURRENT and len(args) == 9 and type(args[3]) is bool:
             return _recurred(function, args)
+        given = tensors_in((args, kwargs))
         if name not in PURE:
-            return function(*args, **kwargs)
-        given = list(tensors_in((args, kwargs)))
+            return _called(function, args, kwargs, given)
         key = (function, _shapes(args), _shapes(kwargs))
         if (found := self._known.get(key)) is not None:
             return _stand_in(found, given)
         versions = [version_of(tensor) for tensor in given]
-        result = function(*args, **kwargs)
+        result = _called(function, args, kwargs, given)
         changed = versions != [version_of(tensor) for tensor in given]
         if given and isinstance(result, Tensor) and not changed and not _is_view(result, given):
             self._known[key] = tuple(result.shape), tuple(result.stride()), result.dtype
@@ -63,6 +66,20 @@ class Remembered:
         return _stand_in(self._known[key], [x, *others])
 
 
+def _called(
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    given: Sequence[Tensor],
+) -> Any:
+    """What the function returns; the tensors that it makes of numbers have no storage, either."""
+    makes = not given or isinstance(function, FunctionType) or function in _MAKERS
+    if not makes:
+        return function(*args, **kwargs)  # With a device set, torch asks Python at each step.
+    with torch.device("meta"):
+        return function(*args, **kwargs)
+
+
 def _recurred(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
     """What a recurrent layer returns: on the meta device it takes a second to find that out.
 
@@ -73,7 +90,7 @@ def _recurred(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         given = isinstance(value, Tensor)
         return torch.zeros(value.shape, dtype=value.dtype, device="cpu") if given else value
 
-    given = list(tensors_in(args))
+    given = tensors_in(args)
     with torch.no_grad():
         result = function(*replaced((*args[:6], False, *args[7:]), zeros))
     return replaced(
@@ -81,12 +98,12 @@ def _recurred(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
     )
 
 
-def _is_view(result: Tensor, given: list[Tensor]) -> bool:
+def _is_view(result: Tensor, given: Sequence[Tensor]) -> bool:
     """Whether what is done to the result is seen in what was given."""
     return storage_of(result) in {storage_of(tensor) for tensor in given}
 
 
-def _stand_in(facts: _Facts, given: list[Tensor]) -> Tensor:
+def _stand_in(facts: _Facts, given: Sequence[Tensor]) -> Tensor:
     wanting = [tensor for tensor in given if tensor.requires_grad]
     if wanting and torch.is_grad_enabled() and facts[2].is_floating_point:
         made: Tensor = _StandIn.apply(facts, *wanting)  # type: ignore[no-untyped-call]

@@ -36,6 +36,8 @@ from nas_engine_cgo.members.remembered import Remembered
 
 __all__ = ["trace"]
 
+_UNSEEN = torch._C.DisableTorchFunction  # noqa: SLF001  There is no public way.
+"""Lets what is done to tensors go by the tracer, and be as fast as without one."""
 _NORMS = frozenset({"batch_norm", "instance_norm"})
 
 
@@ -111,10 +113,9 @@ class _Tracer(TorchFunctionMode):
                 stack.enter_context(
                     wrapped(child, partial(self._called, path, child, path in whole))
                 )
-            stack.enter_context(torch.device("meta"))
             stack.enter_context(self)
             output = forward(self._ghost, *given)
-            program = self._record.program(output)
+        program = self._record.program(output)
         self.inside = ""
         if random.getstate() != drawn:
             random.setstate(drawn)
@@ -145,8 +146,9 @@ class _Tracer(TorchFunctionMode):
             before = attributes(module)
             result = original(*args, **kwargs)
             self._check_unchanged(module, before)
-            for tensor in tensors_in(result):
-                self._record.number(tensor)  # It says where a tensor that nobody knows came from.
+            with _UNSEEN():
+                for tensor in tensors_in(result):
+                    self._record.number(tensor)  # It says where one that nobody knows came from.
         self.inside = outer  # Not in `finally`: it says where the exception came from.
         return result
 
@@ -162,18 +164,21 @@ class _Tracer(TorchFunctionMode):
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
     ) -> Any:
-        versions = [(tensor, version_of(tensor)) for tensor in tensors_in((args, kwargs))]
+        with _UNSEEN():
+            versions = [(tensor, version_of(tensor)) for tensor in tensors_in((args, kwargs))]
         parameters, buffers = self._record.numbers_of(module)
         self._paused = True
-        result = original(*args, **kwargs)
+        with torch.device("meta"):
+            result = original(*args, **kwargs)
         self._paused = False
-        if any(version_of(tensor) != version for tensor, version in versions):
-            raise UntraceableError(f"{type(module).__name__} writes into its input")
-        self._record.call(
-            "module", None, args, kwargs, result, effects=True, module=path,
-            reads=(*parameters, *buffers), writes=buffers,
-        )  # fmt: skip
-        self._record.written(buffers)
+        with _UNSEEN():
+            if any(version_of(tensor) != version for tensor, version in versions):
+                raise UntraceableError(f"{type(module).__name__} writes into its input")
+            self._record.call(
+                "module", None, args, kwargs, result, effects=True, module=path,
+                reads=(*parameters, *buffers), writes=buffers,
+            )  # fmt: skip
+            self._record.written(buffers)
         return result
 
     # ------------------------------------------------------------------ calls of functions
@@ -193,7 +198,7 @@ class _Tracer(TorchFunctionMode):
     def _ghosts_of(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        if any(tensor.device.type != "meta" for tensor in tensors_in((args, kwargs))):
+        if not all(tensor.is_meta for tensor in tensors_in((args, kwargs))):
             ghost_of = self._record.ghost_of
             return replaced(args, ghost_of), replaced(kwargs, ghost_of)
         return args, kwargs
@@ -211,7 +216,7 @@ class _Tracer(TorchFunctionMode):
         changed = {id(t): (t, origin) for t, version, origin in before if version_of(t) != version}
         if changed:
             self._record.write(name, func, args, kwargs, result, *changed.values())
-        elif any(True for _ in tensors_in(result)) and not self._record.knows(result):
+        elif tensors_in(result) and not self._record.knows(result):
             self._record.call(name, func, args, kwargs, result, effects=name not in PURE)
         return result
 
