@@ -8,7 +8,7 @@ from typing import Dict, Optional  # noqa: UP035 - What TorchScript reads.
 
 import pytest
 import torch
-from corpus.overrides import Cached, CachedTensor, HoldsThemAll, Listed, OnlyClears
+from corpus.overrides import Cached, CachedTensor, HoldsThemAll, Listed, OnlyClears, Versioned
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -90,6 +90,16 @@ def test_a_cache_is_no_part_of_what_is_converted() -> None:
 
 def test_old_names_of_weights_are_no_harm() -> None:
     assert "_load_from_state_dict" in convert(CachedTensor()).to_source()
+
+
+def test_weights_of_another_version_are_refused() -> None:
+    module = Versioned()
+    twin = convert(module).instantiate()
+    module.load_state_dict(twin.state_dict())
+    old = module.state_dict()
+    vars(old)["_metadata"][""]["version"] = 1
+    with pytest.raises(ValueError, match="another version"):
+        twin.load_state_dict(old)
 
 
 class Counts(nn.Module):
@@ -302,6 +312,7 @@ def test_a_trial_of_an_override_leaves_the_module_as_it_was() -> None:
 
 TEXT = """graph G torch.nn.Module {
   attribute "a": "int" = 1
+  versioned
   reset "a" = 2 on train False
   reset "a" = 1 on _apply
   method forward(%x) -> "Tensor" {
@@ -316,6 +327,7 @@ def test_resets_are_part_of_the_text_form_and_of_equality() -> None:
     assert graph.resets == (Reset("train", "a", 2, False), Reset("_apply", "a", 1))
     assert graph != parse(TEXT.replace("= 2 on", "= 2.0 on"))
     assert graph != parse(TEXT.replace("train False", "train"))
+    assert graph.versioned and graph != parse(TEXT.replace("versioned", ""))
 
 
 @pytest.mark.parametrize(

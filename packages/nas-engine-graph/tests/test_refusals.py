@@ -286,6 +286,52 @@ def hooked() -> nn.Module:
     return made
 
 
+def hooked_loading() -> nn.Module:
+    made = Holder(ScaleOfOnes())
+    made.child.register_load_state_dict_pre_hook(lambda module, state, *args: state.clear())
+    return made
+
+
+def hooked_after_loading() -> nn.Module:
+    made = Holder(nn.ReLU())
+    made.child.register_load_state_dict_post_hook(lambda module, keys: None)
+    return made
+
+
+def without_file() -> nn.Module:
+    scope = {"nn": nn}
+    exec("class Typed(nn.Module):\n    def forward(self, x):\n        return x + 1", scope)
+    return Holder(scope["Typed"]())
+
+
+class CallsTyped(nn.Module):
+    def forward(self, x):
+        return typed(x)
+
+
+typed = eval("lambda x: x + 1")
+
+
+def marked_weight() -> nn.Module:
+    made = Holder(ScaleOfOnes())
+    made.child.weight = nn.Parameter(torch.ones(2))
+    made.child.weight.owner = object()
+    return made
+
+
+class Doubles(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(2))
+
+    def _load_from_state_dict(self, state_dict, prefix, *args):
+        state_dict[prefix + "weight"] = state_dict[prefix + "weight"] * 2
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def forward(self, x):
+        return x * self.weight
+
+
 def hooked_unit() -> nn.Module:
     made = Holder(Unit(2))
     made.child.register_forward_hook(lambda module, args, output: output * 2)
@@ -414,6 +460,12 @@ def test_units_may_share_what_nobody_changes() -> None:
         (lambda: Holder(Lambda()), ["test_refusals.py:", "basic_unit"]),
         (lambda: Holder(OverriddenCall()), ["__call__", "'child'"]),
         (hooked, ["hook", "'child'"]),
+        (hooked_loading, ["test_refusals.py:", "hook (load_state_dict_pre_hooks)", "'child'"]),
+        (hooked_after_loading, ["hook (load_state_dict_post_hooks)", "'child'"]),
+        (without_file, ["test_refusals.py:", "'Typed' is not in a file", "'child'"]),
+        (CallsTyped, ["test_refusals.py:", "'<lambda>' is not in a file"]),
+        (marked_weight, ["test_refusals.py:", "'weight'", "'owner'", "object"]),
+        (lambda: Holder(Doubles()), ["test_refusals.py:", "_load_from_state_dict", "others"]),
         (hooked_parameter, ["hook (weight: backward_hooks)", "'linear'"]),
         (hooked_inside_layer, ["hook (forward_hooks)", "'child'"]),
         (lambda: Holder(Decorated()), ["test_refusals.py:", "'twice' of 'forward'", "'child'"]),

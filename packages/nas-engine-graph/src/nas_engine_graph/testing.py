@@ -111,6 +111,14 @@ def assert_same_behaviour(
             )
 
 
+def _facts(module: nn.Module) -> list[Any]:
+    """What a new module has beside its tensors."""
+    tensors = (*module.named_parameters(), *module.named_buffers())
+    modes = [(name, inner.training) for name, inner in module.named_modules()]
+    versions = vars(module.state_dict())["_metadata"]
+    return [modes, versions, [(name, vars(tensor)) for name, tensor in tensors]]
+
+
 def assert_round_trip(
     make: Callable[[], nn.Module], *inputs: Any, stable: bool = True, **keywords: Any
 ) -> Graph:
@@ -133,6 +141,7 @@ def assert_round_trip(
     assert parse(to_text(graph)) == graph, "the text form does not parse back"
     compile(graph.to_source(), "<source>", "exec")
     twin = graph.instantiate()
+    assert _facts(module) == _facts(twin), "modes, versions, or attributes of tensors"
     again = convert(twin)
     assert_same_behaviour(module, twin, *inputs, **keywords)
     assert again == graph or not stable, "converting the result gives another graph"

@@ -260,3 +260,39 @@ class ForwardOnInstance(nn.Module):
 
     def forward(self, x):
         return x
+
+
+@case(x(2, 4))
+class AttributesOfTensors(nn.Module):
+    """What optimisers are told of weights, by those who make them."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(4))
+        self.weight.rate = 0.5
+        self.register_buffer("offset", torch.ones(4))
+        self.offset.names = ("a", ["b"])
+        self.linear = nn.Linear(4, 4)
+        self.linear.bias._no_weight_decay = True
+        self.scales = nn.ParameterList([self.weight, nn.Parameter(torch.zeros(4))])
+        self.scales[1].rate = 2
+
+    def forward(self, x):
+        x = self.linear(x * self.weight) + self.offset
+        for scale in self.scales:
+            x = x * scale
+        return x
+
+
+@case(x(2, 4))
+class TiedParameters(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(4))
+        self.scales = nn.ParameterList([self.weight, nn.Parameter(torch.zeros(4))])
+        self.named = nn.ParameterDict({"b": nn.Parameter(torch.ones(4)), "a": self.weight})
+
+    def forward(self, x):
+        for scale in self.scales:
+            x = x + scale
+        return x * self.named["a"] * self.named["b"]

@@ -354,3 +354,32 @@ class NamesOfArguments(nn.Module):
     def forward(self, _x, mask_: Optional[Tensor] = None, F: int = 3, _scale: float = 0.5):
         y = torch.nn.functional.silu(_x) * F * _scale
         return y if mask_ is None else y * mask_
+
+
+class MayTransform(nn.Module):
+    def __init__(self, transforms):
+        super().__init__()
+        self.transforms = transforms
+
+    def forward(self, x) -> Tuple[Tensor, Optional[Tensor]]:
+        found: Optional[Tensor] = None
+        if self.transforms:
+            made = x.exp()
+            x, found = x * made, made
+        return x, found
+
+
+@case(x(2, 3))
+class AsksWhatIsAlwaysTrue(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.devices = 1
+        self.inner = MayTransform(True)
+
+    def forward(self, x):
+        if x.is_cuda and self.devices > 1:
+            x = x.flip(0)
+        x, found = self.inner(x)
+        if found is not None:
+            x = x + found.sum()
+        return x

@@ -353,3 +353,22 @@ class MethodOfLayer(nn.Module):
 
     def forward(self, x):
         return self.conv._conv_forward(x[None], self.conv.weight, None)
+
+
+@case(x(2, 3, 4))
+class ChangedInside(nn.Module):
+    """Layers of which a part is frozen, in eval mode, or has another dropout."""
+
+    def __init__(self):
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(4, 2, 8, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+        for parameter in self.encoder.layers[0].parameters():
+            parameter.requires_grad = False
+        self.encoder.layers[0].eval()
+        self.encoder.layers[0].dropout.train()
+        self.encoder.layers[1].dropout.p = 0.5
+        self.encoder.layers[1].linear1.weight.rate = 2.0
+
+    def forward(self, x):
+        return self.encoder(x)

@@ -150,3 +150,26 @@ class HoldsThemAll(nn.Module):
         for block in self.blocks:
             x = block(x)
         return x
+
+
+@case(x(2, 3))
+class Versioned(nn.Module):
+    """Makes itself over for weights of its first version, as MNASNet does."""
+
+    _version = 2
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 2))
+
+    def _load_from_state_dict(self, state_dict, prefix, local_metadata, *args):
+        version = local_metadata.get("version")
+        if version not in (1, 2):
+            raise ValueError(f"of version {version}")
+        if version == 1:
+            self.layers[1] = nn.Linear(3, 4)
+            self._version = 1
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
+
+    def forward(self, x):
+        return self.layers(x)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nas_engine_graph.backend.literal import Imports, annotation, call, initial, literal
 from nas_engine_graph.backend.naming import RESERVED
 from nas_engine_graph.backend.overrides import overrides
-from nas_engine_graph.backend.paths import attribute, member_path
+from nas_engine_graph.backend.paths import attribute, inside, member_path
 from nas_engine_graph.backend.statements import Writer
 from nas_engine_graph.backend.symbols import symbols_of
 from nas_engine_graph.ir import (
@@ -147,10 +148,12 @@ class Classes:
         match member:
             case Parameter():
                 yield f"self.{name} = {self._parameter(member)}"
+                yield from self._settings(f"self.{name}", member)
             case Buffer():
                 value = initial(member, self.imports)
                 transient = "" if member.persistent else ", persistent=False"
                 yield f'self.register_buffer("{name}", {value}{transient})'
+                yield from self._settings(f"self.{name}", member)
             case Attribute(value):
                 yield f"self.{name} = {literal(value, self.imports)}"
             case Absent("buffer"):
@@ -171,12 +174,12 @@ class Classes:
     def _inlines(self, graph: Graph) -> bool:
         """Whether one expression makes the whole container."""
         kind = _CONTAINERS.get(graph.kind)
-        if kind is None or graph.pinned or graph.resets:
+        if kind is None or graph.pinned or graph.resets or graph.versioned:
             return False
         if kind == "list" and not graph.is_numbered and graph.kind != "torch.nn.Sequential":
             return False
         if graph.kind in _PARAMETERS:
-            return all(isinstance(member, Parameter) for _, member in graph.members)
+            return all(isinstance(m, Parameter) and not m.settings for _, m in graph.members)
         for _, member in graph.members:
             if isinstance(member, Layer):
                 if _is_adjusted(member):
@@ -190,14 +193,15 @@ class Classes:
         here = member_path(graph, (name,))
         match member:
             case Parameter():
-                yield f'self.register_parameter("{name}", {self._parameter(member)})'
+                yield _appended(graph, name, self._parameter(member))
+                yield from self._settings(here, member)
             case Layer() if _is_adjusted(member):
                 yield f'self.add_module("{name}", {call(member, self.imports)})'
                 yield from self._adjustments(here, member)
             case Layer() | Graph():
                 yield f'self.add_module("{name}", {self.expression(member)})'
             case Absent("parameter"):
-                yield f'self.register_parameter("{name}", None)'
+                yield _appended(graph, name, "torch.empty(0)")  # A tie takes its place.
             case _:
                 yield f'self.register_module("{name}", None)'
 
@@ -206,8 +210,6 @@ class Classes:
         yield from self._adjustments(target, layer)
 
     def _adjustments(self, target: str, layer: Layer) -> Iterator[str]:
-        for name, value in layer.settings:
-            yield f"{target}.{name} = {literal(value, self.imports)}"
         for p in layer.parametrizations:
             words = [literal(a, self.imports) for a in p.args]
             words += [f"{name}={literal(value, self.imports)}" for name, value in p.kwargs]
@@ -215,12 +217,23 @@ class Classes:
                 words.append("unsafe=True")
             made = f"{self.imports.symbol(p.function)}({target}, {p.tensor!r}, {', '.join(words)})"
             yield made
-        for name in layer.frozen:
-            yield f"{target}.{name}.requires_grad_(False)"
-        if layer.memory_format:
-            yield f"{target}.to(memory_format={literal(layer.memory_format, self.imports)})"
         if layer.evaluating:
             yield f"{target}.eval()"
+        yield from self._settings(target, layer)
+        for name in layer.frozen:
+            yield f"{inside(target, name)}.requires_grad_(False)"
+        if layer.memory_format:
+            yield f"{target}.to(memory_format={literal(layer.memory_format, self.imports)})"
+
+    def _settings(self, target: str, member: Layer | Parameter | Buffer) -> Iterator[str]:
+        for name, value in member.settings:
+            owner, _, last = name.rpartition(".")
+            owner, text = inside(target, owner), literal(value, self.imports)
+            if last == "training":
+                yield f"{owner}.train({text})"
+                continue
+            plain = last.isidentifier() and not keyword.iskeyword(last)
+            yield f"{owner}.{last} = {text}" if plain else f"setattr({owner}, {last!r}, {text})"
 
     def expression(self, member: Layer | Graph) -> str:
         """An expression that makes the module."""
@@ -264,6 +277,12 @@ def _is_adjusted(layer: Layer) -> bool:
     """Whether more has to be done to the layer than to construct it."""
     more = layer.settings or layer.frozen or layer.parametrizations or layer.memory_format
     return bool(more)
+
+
+def _appended(graph: Graph, name: str, made: str) -> str:
+    """The statement that adds a parameter to a list or dict, which counts them."""
+    is_list = graph.kind == "torch.nn.ParameterList"
+    return f"self.append({made})" if is_list else f"self[{name!r}] = {made}"
 
 
 def _plain(name: str) -> bool:

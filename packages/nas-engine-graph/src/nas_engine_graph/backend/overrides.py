@@ -10,6 +10,7 @@ from nas_engine_graph.ir import RESETTING, Graph, Reset
 
 __all__ = ["overrides"]
 
+LOADING = "_load_from_state_dict"
 _INDENT = "    "
 
 
@@ -19,12 +20,27 @@ def overrides(graph: Graph, imports: Imports) -> Iterator[str]:
         resets = [reset for reset in graph.resets if reset.method == method]
         if method == "train" and (resets or graph.pinned):
             yield from _train(graph, resets, imports)
+        elif method == LOADING and graph.versioned:
+            yield from _load(resets, imports)
         elif resets:
             imports.typing.add("Any")
             yield ""
             yield f"def {method}(self, *args: Any, **kwargs: Any) -> Any:"
             yield from (f"{_INDENT}{_set(reset, imports)}" for reset in resets)
             yield f"{_INDENT}return super().{method}(*args, **kwargs)"
+
+
+def _load(resets: list[Reset], imports: Imports) -> Iterator[str]:
+    imports.typing.add("Any")
+    yield ""
+    yield (
+        f"def {LOADING}"
+        "(self, state_dict: Any, prefix: Any, local_metadata: Any, *args: Any) -> None:"
+    )
+    yield f'{_INDENT}if local_metadata.get("version") != self._version:'
+    yield f'{_INDENT * 2}raise ValueError("these weights are of another version")'
+    yield from (f"{_INDENT}{_set(reset, imports)}" for reset in resets)
+    yield f"{_INDENT}super().{LOADING}(state_dict, prefix, local_metadata, *args)"
 
 
 def _train(graph: Graph, resets: list[Reset], imports: Imports) -> Iterator[str]:

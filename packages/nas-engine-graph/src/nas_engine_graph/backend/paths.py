@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import keyword
 
 from nas_engine_graph.ir import Graph, Member
 
-__all__ = ["attribute", "call_on", "member_path"]
+__all__ = ["attribute", "call_on", "inside", "member_path"]
 
 _LISTS = ("torch.nn.Sequential", "torch.nn.ModuleList", "torch.nn.ParameterList")
 _DICTS = ("torch.nn.ModuleDict", "torch.nn.ParameterDict")
@@ -17,6 +18,11 @@ def attribute(owner: str, name: str) -> str:
     if name.isidentifier() and not keyword.iskeyword(name):
         return f"{owner}.{name}"
     return f'getattr({owner}, "{name}")'
+
+
+def inside(owner: str, path: str) -> str:
+    """What is at a dotted path inside of a module that stays whole."""
+    return functools.reduce(attribute, path.split("."), owner) if path else owner
 
 
 def _step(text: str, owner: Member | None, name: str) -> str:

@@ -11,7 +11,8 @@ __all__ = ["hooks", "own_hooks"]
 
 _KINDS = (
     "_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks",
-    "_state_dict_hooks", "_state_dict_pre_hooks",
+    "_state_dict_hooks", "_state_dict_pre_hooks", "_load_state_dict_pre_hooks",
+    "_load_state_dict_post_hooks",
 )  # fmt: skip
 _OF_TENSORS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 
@@ -31,5 +32,6 @@ def hooks(module: nn.Module) -> Iterator[tuple[str, str, Any]]:
     """Path, kind and code of the hooks of a module and of those in it."""
     for path, inner in module.named_modules():
         for kind, hook in own_hooks(inner):
-            plain = getattr(hook, "__func__", hook)
+            plain = getattr(hook, "hook", hook)  # Torch wraps those that load weights.
+            plain = getattr(plain, "__func__", plain)
             yield path, kind, getattr(plain, "__code__", type(plain))

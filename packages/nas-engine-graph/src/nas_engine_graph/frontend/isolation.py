@@ -25,9 +25,11 @@ import torch.jit._state as state
 import torch.jit.frontend
 from nas_core.errors import Place
 
+from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.eager import eagerly
 from nas_engine_graph.frontend.methods import literals, unrolls
 from nas_engine_graph.frontend.names import is_of_torch
+from nas_engine_graph.frontend.sources import NOT_IN_A_FILE
 from nas_engine_graph.frontend.supers import renamed
 from nas_engine_graph.frontend.variables import name_of
 
@@ -107,8 +109,12 @@ def _eager_reading(parse: Callable[[Any], Any], progress: Progress) -> Callable[
         owner = getattr(function, "__self__", progress.owner)
         key = (getattr(function, "__func__", function), type(owner), *_written_in(owner))
         if key not in known:
-            parsed = parse(function)
             progress.name = function.__name__
+            try:
+                parsed = parse(function)
+            except OSError as error:
+                text = f"the source of {function.__qualname__!r} {NOT_IN_A_FILE}"
+                raise UnsupportedModuleError(text, place=progress.place) from error
             if not is_of_torch(function):
                 progress.read.append(parsed)
             known[key] = eagerly(function, owner, parsed, progress.add)

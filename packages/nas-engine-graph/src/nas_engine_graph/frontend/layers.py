@@ -263,6 +263,25 @@ def _memory_format(module: nn.Module, twin: nn.Module) -> MemoryFormat | None:
     )
 
 
+def _all_settings(module: nn.Module, twin: nn.Module) -> Iterator[tuple[str, Any]]:
+    """What was set on a module, on those inside it, and on their tensors, after it was made."""
+    for (name, a), (_, b) in zip(module.named_modules(), twin.named_modules(), strict=True):
+        if name.startswith("parametrizations"):
+            continue
+        if name and plain_class(a).__qualname__ != plain_class(b).__qualname__:
+            raise UnrecoverableError(f"its {name!r} is a {type(a).__name__}")
+        prefix = f"{name}." if name else ""
+        yield from ((f"{prefix}{attribute}", value) for attribute, value in _settings(a, b))
+        if a.training != module.get_submodule(name.rpartition(".")[0]).training:
+            yield f"{prefix}training", a.training  # With all that is inside.
+    theirs = {**dict(twin.named_parameters()), **dict(twin.named_buffers())}
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        made = vars(theirs[name])
+        for attribute, value in vars(tensor).items():
+            if attribute not in made or not _same(made[attribute], value):
+                yield f"{name}.{attribute}", encode(value)
+
+
 def _settings(module: nn.Module, twin: nn.Module) -> Iterator[tuple[str, Any]]:
     for name, ours in vars(twin).items():
         theirs = vars(module).get(name, _MISSING)
@@ -300,14 +319,7 @@ def recover(module: nn.Module, cls: type[nn.Module] | None = None) -> Layer:
             )
         _check_changes(module, twin)
         memory_format = _memory_format(module, twin)
-        settings = tuple(_settings(module, twin))
-        for (name, a), (_, b) in zip(module.named_modules(), twin.named_modules(), strict=True):
-            if name.startswith("parametrizations"):
-                continue
-            if name and plain_class(a).__qualname__ != plain_class(b).__qualname__:
-                raise UnrecoverableError(f"its {name!r} is a {type(a).__name__}")
-            if name and tuple(_settings(a, b)):
-                raise UnrecoverableError(f"{name!r} was changed after it was made")
+        settings = tuple(_all_settings(module, twin))
         return Layer(
             _public(cls),
             tuple(map(_encoded, args)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from nas_core.labels import label_of
 from torch import Tensor, nn
@@ -18,7 +19,7 @@ from nas_engine_graph.frontend.encode import (
 from nas_engine_graph.frontend.layers import UnrecoverableError
 from nas_engine_graph.frontend.results import with_true_results
 from nas_engine_graph.frontend.sharing import Objects
-from nas_engine_graph.frontend.switches import pinned, resets
+from nas_engine_graph.frontend.switches import pinned, resets, versioned
 from nas_engine_graph.frontend.world import Path, Tree
 from nas_engine_graph.ir import (
     Absent,
@@ -67,6 +68,7 @@ class _Assembly:
             self.kind(module, path),
             pinned=pinned(module, ".".join(path)),
             resets=anew,
+            versioned=versioned(module, ".".join(path)),
             evaluating=self.evaluating(module, path),
             label=label_of(module),
             training=module.training,
@@ -82,13 +84,19 @@ class _Assembly:
                 raise UnsupportedModuleError(text, ".".join(path))
         return tuple(reset for reset in found if reset.attribute in kinds)
 
+    def kinds(self, module: nn.Module, path: Path) -> dict[str, str]:
+        """The types of the attributes that are kept, as annotations."""
+        # What is saved bears the version, and may be loaded into the original.
+        versions = {"_version": "int"} if module._version != nn.Module._version else {}
+        return {**versions, **self.world.attributes.get(path, {})}
+
     def kind(self, module: nn.Module, path: Path) -> str:
         for cls in _CONTAINERS:
             if isinstance(module, cls):
                 own = cls.forward if cls is nn.Sequential else nn.Module.forward
                 if type(module).forward is own:
                     extra = set(self.world.functions.get(path, ())) - {"forward"}
-                    if not extra and not module._buffers and path not in self.world.attributes:
+                    if not extra and not module._buffers and not self.kinds(module, path):
                         return f"torch.nn.{cls.__name__}"
         return "torch.nn.Module"
 
@@ -134,7 +142,19 @@ class _Assembly:
             )
         init, strides = self.laid_out(tensor, path, drawn=True)
         kind = dtype_name(tensor.dtype)
-        return Parameter(tuple(tensor.shape), init, kind, tensor.requires_grad, strides)
+        settings = self.settings(tensor, path)
+        return Parameter(tuple(tensor.shape), init, kind, tensor.requires_grad, strides, settings)
+
+    def settings(self, tensor: Tensor, path: Path) -> tuple[tuple[str, Any], ...]:
+        """The attributes that were set on a tensor."""
+        found = []
+        for name, value in vars(tensor).items():
+            try:
+                found.append((name, encode(value)))
+            except NotEncodableError as error:
+                text = f"{path[-1]!r} has the attribute {name!r}: {error}"
+                raise UnsupportedModuleError(text, ".".join(path[:-1])) from error
+        return tuple(found)
 
     def laid_out(
         self, tensor: Tensor, path: Path, drawn: bool
@@ -157,7 +177,8 @@ class _Assembly:
                 f"buffer {path[-1]!r} that is no plain tensor", ".".join(path[:-1])
             )
         init, strides = self.laid_out(tensor, path, drawn=False)
-        return Buffer(tuple(tensor.shape), init, dtype_name(tensor.dtype), persistent, strides)
+        kind, settings = dtype_name(tensor.dtype), self.settings(tensor, path)
+        return Buffer(tuple(tensor.shape), init, kind, persistent, strides, settings)
 
     def attributes(
         self, module: nn.Module, path: Path, anew: tuple[Reset, ...]
@@ -166,7 +187,7 @@ class _Assembly:
         # A new model is as the next call of train leaves it: what was kept of weights is not kept.
         always = {r.attribute: r.value for r in anew if r.method == "train" and r.mode is None}
         set_anew = {reset.attribute for reset in anew}
-        for name, kind in sorted(self.world.attributes.get(path, {}).items()):
+        for name, kind in sorted(self.kinds(module, path).items()):
             value = getattr(module, name)
             if name in always:
                 self.objects.renewed(value, (*path, name))

@@ -39,12 +39,14 @@ class Override:
         resets: the attributes that it sets to constants.
         more: the attributes that everything else in it mentions; None if there is nothing else.
         place: where it is written.
+        versioned: whether it may do other things with weights of another version.
     """
 
     method: str
     resets: tuple[Reset, ...]
     more: frozenset[str] | None
     place: Place
+    versioned: bool = False
 
 
 def overrides(cls: type[nn.Module], path: str) -> tuple[Override, ...]:
@@ -97,6 +99,7 @@ class _Reading:
         self.cls, self.method = cls, method
         self.written = [_Written(function, method) for function in functions]
         self.more: set[str] | None = None
+        self.versioned = False
 
     def override(self) -> Override:
         """All of them as one.
@@ -112,7 +115,7 @@ class _Reading:
         else:
             resets = tuple(self._function(0))
         more = None if self.more is None else frozenset(self.more)
-        return Override(self.method, resets, more, self.written[0].place(None))
+        return Override(self.method, resets, more, self.written[0].place(None), self.versioned)
 
     def refusal(self, what: str, node: ast.AST | None, depth: int = 0) -> UnsupportedModuleError:
         text = f"{self.cls.__name__} overrides nn.Module.{self.method}, which {what}"
@@ -156,9 +159,18 @@ class _Reading:
         for node in ast.walk(statement):
             leaves = isinstance(node, ast.Return | ast.Raise)
             if leaves or (isinstance(node, ast.Name) and node.id in written.kept and _stored(node)):
-                raise self.refusal(f"does more than {_ACCEPTED}: `{_line(node)}`", node, depth)
+                self._beyond(node, depth)
         self._note([statement], depth)
         return ()
+
+    def _beyond(self, node: ast.AST, depth: int) -> None:
+        """Refuses what may change the module, unless only weights of some version let it.
+
+        That weights of its own version do not is tried out.
+        """
+        if not self.written[depth].asks_version:
+            raise self.refusal(f"does more than {_ACCEPTED}: `{_line(node)}`", node, depth)
+        self.versioned = True
 
     def _resets(self, statement: ast.stmt) -> tuple[Reset, ...] | None:
         match statement:
@@ -195,7 +207,7 @@ class _Reading:
         scope = scope_of(self.cls, written.function, written.tree, frozenset({written.owner}))
         for statement in statements:
             if (found := harm(statement, scope)) is not None:
-                raise self.refusal(f"does more than {_ACCEPTED}: `{_line(found)}`", found, depth)
+                self._beyond(found, depth)
             mentioned = {n.attr for n in ast.walk(statement) if isinstance(n, ast.Attribute)}
             self.more = (self.more or set()) | mentioned
 
@@ -214,6 +226,7 @@ class _Written:
         self.owner, *self.names = names or [""]
         self.kept = {"self"} if method in LOADING else {"self", *self.names}
         self.stores = any(map(_stores, ast.walk(self.tree)))
+        self.asks_version = method in LOADING and any(map(_is_version, ast.walk(self.tree)))
 
     def place(self, node: ast.AST | None) -> Place:
         code = getattr(self.function, "__code__", None)
@@ -287,6 +300,10 @@ def _stores(node: ast.AST) -> bool:
         case ast.Call(ast.Attribute(_, "clear"), [], []):
             return True
     return False
+
+
+def _is_version(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and node.value == "version"
 
 
 def _line(node: ast.AST) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
@@ -17,11 +16,13 @@ from nas_engine_graph.frontend.hooks import own_hooks
 from nas_engine_graph.frontend.layers import is_layer
 from nas_engine_graph.frontend.methods import assigned
 from nas_engine_graph.frontend.names import is_of_torch
-from nas_engine_graph.frontend.overrides import CLEARED, LOADING, Override, overrides, resets_of
+from nas_engine_graph.frontend.overrides import CLEARED, LOADING, Override, overrides
 from nas_engine_graph.frontend.parametrizations import has_parametrization
+from nas_engine_graph.frontend.sources import NOT_IN_A_FILE, has_source
+from nas_engine_graph.frontend.trials import attributes_of, loads_what_it_saves, twin_of
 from nas_engine_graph.ir import Reset
 
-__all__ = ["check_machinery", "pinned", "resets"]
+__all__ = ["check_machinery", "pinned", "resets", "versioned"]
 
 _MACHINERY = (
     "__call__", "_call_impl", "requires_grad_", "state_dict", "_save_to_state_dict",
@@ -36,6 +37,8 @@ def check_machinery(module: nn.Module, path: str) -> None:
         raise UnsupportedModuleError(f"a scripted module ({module.original_name})", path)
     if "forward" in vars(module) and is_layer(module):
         raise UnsupportedModuleError(f"a {cls.__name__} whose forward was replaced", path)
+    if not is_layer(module) and not has_source(cls.forward):
+        raise UnsupportedModuleError(f"the source of {cls.__qualname__!r} {NOT_IN_A_FILE}", path)
     if (name := _overridden(cls)) is not None:
         raise UnsupportedModuleError(f"{cls.__name__} overrides nn.Module.{name}", path)
     overrides(cls, path)
@@ -65,27 +68,6 @@ def _of_torch(cls: type, name: str) -> bool:
 def _flags(module: nn.Module) -> Iterator[tuple[str, bool, tuple[bool, ...]]]:
     for name, child in module.named_modules():
         yield name, child.training, tuple(p.requires_grad for p in child.parameters(recurse=False))
-
-
-def _attributes(module: nn.Module) -> list[dict[str, int]]:
-    """Which objects the attributes are, but for the mode, and for those that are set anew."""
-    found = []
-    for child in module.modules():
-        changing = {"training", *resets_of({type(child)})}
-        found.append({n: id(value) for n, value in vars(child).items() if n not in changing})
-    return found
-
-
-def _shape(module: nn.Module, made: dict[int, nn.Module]) -> nn.Module:
-    if id(module) not in made:
-        twin = made[id(module)] = copy.copy(module)
-        for name in resets_of({type(module)}) & vars(module).keys():
-            twin.__dict__[name] = copy.copy(vars(module)[name])  # It may be emptied.
-        twin.__dict__["_modules"] = {
-            name: None if child is None else _shape(child, made)
-            for name, child in module._modules.items()
-        }
-    return made[id(module)]
 
 
 def resets(module: nn.Module, path: str) -> tuple[Reset, ...]:
@@ -133,6 +115,19 @@ def pinned(module: nn.Module, path: str) -> tuple[tuple[str, ...], ...]:
     return ()
 
 
+def versioned(module: nn.Module, path: str) -> bool:
+    """Whether the module makes others of itself for weights of other versions than its own.
+
+    Raises:
+        UnsupportedModuleError: it does so for its own weights, or others of what it is given.
+    """
+    found = [o for o in overrides(type(module), path) if o.method in LOADING]
+    if found and not loads_what_it_saves(module):
+        text = f"{_name(module, found[0])}, which makes others of the weights that it saves"
+        raise UnsupportedModuleError(text, path, found[0].place)
+    return any(o.versioned for o in found)
+
+
 class _UnclearError(Exception):
     """An override does something else than to keep submodules in eval mode."""
 
@@ -140,8 +135,8 @@ class _UnclearError(Exception):
 def _pinned(module: nn.Module) -> tuple[tuple[str, ...], ...]:
     before = list(_flags(module))
     try:
-        twin = _shape(module, {})
-        others = _attributes(twin)
+        twin = twin_of(module)
+        others = attributes_of(twin)
         twin.train(True)
         on = {name: training for name, training, _ in _flags(twin)}
         twin.train(False)
@@ -155,7 +150,7 @@ def _pinned(module: nn.Module) -> tuple[tuple[str, ...], ...]:
             for parameter, needed in zip(child.parameters(recurse=False), grads, strict=True):
                 parameter.requires_grad_(needed)
         raise _UnclearError
-    if any(off.values()) or not on[""] or _attributes(twin) != others:
+    if any(off.values()) or not on[""] or attributes_of(twin) != others:
         raise _UnclearError
     down = [name for name, training in on.items() if not training]
     tops = [n for n in down if not any(n.startswith(f"{m}.") for m in down)]

@@ -71,9 +71,10 @@ class _Open:
 class Translator:
     """The state of translating one graph."""
 
-    def __init__(self, world: World, owner: Path | None, key: str, graph: Any) -> None:
-        self.world, self.owner, self.graph = world, owner, graph
-        self.kinds: Kinds = world.kinds(key, graph)
+    def __init__(self, world: World, owner: Path | None, key: str, compiled: Any) -> None:
+        self.world, self.owner, self.graph = world, owner, compiled.graph
+        (self.declared,) = (result.type for result in compiled.schema.returns)
+        self.kinds: Kinds = world.kinds(key, self.graph)
         self.meaning: dict[int, Meaning] = {}
         self.types: dict[str, str] = {}
         self.negated: dict[str, Operand] = {}
@@ -287,8 +288,7 @@ class Translator:
         body = Block(parameters, tuple(self._open.pop().nodes), results)
         for target in contexts(python, ".".join(self.owner or ())):
             body = self.within(target, body)
-        (output,) = self.graph.outputs()
-        returns = self.annotated(output)
+        returns = annotated(self.declared, self.homes)
         return Function(
             name,
             without_unused(body),
@@ -325,9 +325,9 @@ def _member(cls: type, method: str) -> Any:
 
 def translate(world: World, path: Path, method: str) -> tuple[Function, dict[str, Function]]:
     """A method of the module at ``path``, and the free functions that it calls."""
-    graph = world.graph(path, method)
+    compiled = world.scripted(path)._get_method(method)
     key = f"{world.scripted(path)._type()}.{method}"
-    translator = Translator(world, path, key, graph)
+    translator = Translator(world, path, key, compiled)
     module = world.module(path)
     bound = _member(type(module), method)
     if method in vars(module):
@@ -338,6 +338,6 @@ def translate(world: World, path: Path, method: str) -> tuple[Function, dict[str
             public_method(method), python if inspect.isfunction(python) else None, False
         )
     except NotEncodableError as error:
-        first = next(iter(graph.nodes()), graph.return_node())
+        first = next(iter(compiled.graph.nodes()), compiled.graph.return_node())
         raise unsupported(first, str(error), path) from error
     return made, translator.free

@@ -1,14 +1,18 @@
-"""What branches, loops and contexts hand on, without what nobody takes."""
+"""What branches, loops and contexts hand on, without what nobody takes; and no idle questions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from nas_engine_graph.ir import Block, If, Loop, Node, Operand, Ref, With
+from nas_engine_graph.ir import Block, Builtin, If, Loop, Node, Operand, Ref, With
 
 __all__ = ["without_unused"]
 
+_FACTS = frozenset(
+    {"is", "is_not", "isinstance", "attribute.device", "attribute.dtype", "attribute.layout",
+     "attribute.ndim", "attribute.requires_grad"}
+)  # fmt: skip
 Passing = tuple[tuple[str, ...], tuple[Operand, ...]]
 """If one of these names is used, so are these operands."""
 
@@ -54,7 +58,20 @@ def _uses(block: Block) -> Iterator[tuple[tuple[Operand, ...], list[Passing]]]:
 
 
 def _pruned(block: Block, used: set[str]) -> Block:
-    return replace(block, nodes=tuple(_pruned_node(node, used) for node in block.nodes))
+    kept = (node for node in block.nodes if not _is_fact(node) or used & _outputs(node))
+    return replace(block, nodes=tuple(_pruned_node(node, used) for node in kept))
+
+
+def _outputs(node: Node) -> set[str]:
+    return {value.name for value in node.outputs}
+
+
+def _is_fact(node: Node) -> bool:
+    """Whether the node only asks for what every value has, such as ``x.is_cuda``."""
+    match node.operation:
+        case Builtin(name):
+            return name in _FACTS or name.startswith("attribute.is_")
+    return False
 
 
 def _pruned_node(node: Node, used: set[str]) -> Node:

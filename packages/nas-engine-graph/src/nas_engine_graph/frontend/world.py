@@ -88,7 +88,7 @@ class World(Tree):
         from nas_engine_graph.frontend.translate import Translator
 
         if name not in self._free:
-            translator = Translator(self, None, name, self.function_graph(name))
+            translator = Translator(self, None, name, self.compiled(name))
             made = translator.function(local, python, True)
             self._free[name] = {**translator.free, local: made}
         return self._free[name]
@@ -98,12 +98,9 @@ class World(Tree):
             self._scripted[path] = self.scripted(path[:-1]).getattr(path[-1])
         return self._scripted[path]
 
-    def graph(self, path: Path, method: str) -> Any:
-        return self.scripted(path)._get_method(method).graph
-
-    def function_graph(self, name: str) -> Any:
-        found: Any = state._python_cu.find_function(name)
-        return found.graph
+    def compiled(self, name: str) -> Any:
+        """A free function by TorchScript's name for it."""
+        return state._python_cu.find_function(name)
 
     def is_written(self, name: str) -> bool:
         """Whether any method sets an attribute of this name: of whatever module."""
@@ -141,8 +138,7 @@ class World(Tree):
         first = next(iter(node.inputs()))
         if node.kind() == "prim::CallFunction":
             name = first.type().annotation_str
-            graph = self.function_graph(name)
-            return self.kinds(name, graph)
+            return self.kinds(name, self.compiled(name).graph)
         kind, method = first.type().annotation_str, node.s("name")
         scripted = self._by_type().get(kind)
         if scripted is None or not scripted._has_method(method):

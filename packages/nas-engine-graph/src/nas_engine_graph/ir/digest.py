@@ -106,12 +106,16 @@ def _init(init: Init) -> Any:
             return _value(init)
 
 
+def _settings(settings: tuple[tuple[str, Any], ...]) -> tuple[Any, ...]:
+    return tuple((name, _value(value)) for name, value in settings)
+
+
 def _layer(layer: Layer) -> Any:
     return (
         layer.target,
         _value(layer.args),
         tuple((name, _value(value)) for name, value in layer.kwargs),
-        tuple((name, _value(value)) for name, value in layer.settings),
+        _settings(layer.settings),
         tuple(
             (p.function, p.tensor, _value(p.args), _value(p.kwargs)) for p in layer.parametrizations
         ),
@@ -127,10 +131,12 @@ def _member(member: Member) -> Any:
             return ("graph", member.digest)
         case Layer():
             return ("layer", _layer(member))
-        case Parameter(shape, init, dtype, requires_grad, strides):
-            return ("parameter", shape, _init(init), dtype, requires_grad, strides)
-        case Buffer(shape, init, dtype, persistent, strides):
-            return ("buffer", shape, _init(init), dtype, persistent, strides)
+        case Parameter(shape, init, dtype, requires_grad, strides, settings):
+            laid = (dtype, requires_grad, strides, *_settings(settings))
+            return ("parameter", shape, _init(init), *laid)
+        case Buffer(shape, init, dtype, persistent, strides, settings):
+            laid = (dtype, persistent, strides, *_settings(settings))
+            return ("buffer", shape, _init(init), *laid)
         case Attribute(value):
             return ("attribute", _value(value))
         case Absent(kind):
@@ -148,5 +154,6 @@ def digest(graph: Graph) -> str:
         graph.pinned,
         tuple(reset.key for reset in graph.resets),
         graph.evaluating,
+        *(["versioned"] if graph.versioned else []),
     )
     return hashlib.sha256(repr(content).encode()).hexdigest()[:16]

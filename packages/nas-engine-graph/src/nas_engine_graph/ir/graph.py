@@ -96,13 +96,17 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A trainable tensor of a user-written module; ``strides`` if they are not the usual ones."""
+    """A trainable tensor of a user-written module; ``strides`` if they are not the usual ones.
+
+    ``settings`` are attributes that were set on the tensor, such as a factor for its learning rate.
+    """
 
     shape: tuple[int, ...]
     init: Init
     dtype: str = "float32"
     requires_grad: bool = True
     strides: tuple[int, ...] | None = None
+    settings: tuple[tuple[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,7 @@ class Buffer:
     dtype: str = "float32"
     persistent: bool = True
     strides: tuple[int, ...] | None = None
+    settings: tuple[tuple[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -149,7 +154,10 @@ class Parametrization:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A module that stays whole: its class by dotted name, and constructor arguments."""
+    """A module that stays whole: its class by dotted name, and constructor arguments.
+
+    ``settings`` are attributes that were set afterwards, also of what is inside: ``weight.scale``.
+    """
 
     target: str
     args: tuple[Any, ...] = ()
@@ -223,7 +231,8 @@ class Graph:
 
     ``kind`` is ``torch.nn.Module`` for a module with methods of its own, or the dotted name of a
     container. Two graphs are equal if they are the same up to the names of classes and values;
-    labels and ``history``, which tells what mutators did, don't count.
+    labels and ``history``, which tells what mutators did, don't count. One that is ``versioned``
+    loads no weights of another version than its own, which the attribute ``_version`` is.
     """
 
     name: str
@@ -233,6 +242,7 @@ class Graph:
     ties: tuple[Tie, ...] = ()
     pinned: tuple[tuple[str, ...], ...] = ()
     resets: tuple[Reset, ...] = ()
+    versioned: bool = False
     evaluating: bool = False
     label: str | None = None
     training: bool = field(default=True, compare=False)

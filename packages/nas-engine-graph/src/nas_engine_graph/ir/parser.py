@@ -309,15 +309,18 @@ class _Parser:
     def _strides(self) -> tuple[int, ...] | None:
         return self.value() if self.maybe("strides") else None
 
+    def _set(self) -> tuple[tuple[str, Any], ...]:
+        return self._arguments()[1] if self.maybe("set") else ()
+
     def member(self, kind: str) -> tuple[str, Member]:
         name = self.string()
         match kind:
             case "parameter":
                 made = Parameter(*self.tensor(), requires_grad=not self.maybe("frozen"))
-                return name, replace(made, strides=self._strides())
+                return name, replace(made, strides=self._strides(), settings=self._set())
             case "buffer":
                 kept = Buffer(*self.tensor(), persistent=not self.maybe("transient"))
-                return name, replace(kept, strides=self._strides())
+                return name, replace(kept, strides=self._strides(), settings=self._set())
             case "attribute":
                 self.take(":")
                 annotated = self.string()
@@ -362,6 +365,8 @@ class _Parser:
                     pinned.append(self.value())
                 case "reset":
                     resets.append(self.reset())
+                case "versioned":
+                    made = replace(made, versioned=True)
                 case _:
                     members.append(self.member(word))
         return replace(

@@ -102,8 +102,7 @@ def _layer(layer: Layer) -> str:
     made = f"{layer.target}({', '.join([*map(value_text, layer.args), *_pairs(layer.kwargs)])})"
     if layer.label is not None:
         made += f" label {json.dumps(layer.label)}"
-    if layer.settings:
-        made += f" set ({', '.join(_pairs(layer.settings))})"
+    made += _set(layer.settings)
     for p in layer.parametrizations:
         made += f" with {_parametrization(p)}"
     if layer.frozen:
@@ -128,6 +127,10 @@ def _init(init: Init) -> str:
             return value_text(init)
 
 
+def _set(settings: tuple[tuple[str, Any], ...]) -> str:
+    return f" set ({', '.join(_pairs(settings))})" if settings else ""
+
+
 def _strides(strides: tuple[int, ...] | None) -> str:
     return "" if strides is None else f" strides {value_text(strides)}"
 
@@ -135,11 +138,11 @@ def _strides(strides: tuple[int, ...] | None) -> str:
 def _member(name: str, member: Member, depth: int) -> Iterator[str]:
     pad, quoted = _INDENT * depth, json.dumps(name)
     match member:
-        case Parameter(shape, init, dtype, requires_grad, strides):
-            words = ("" if requires_grad else " frozen") + _strides(strides)
+        case Parameter(shape, init, dtype, requires_grad, strides, settings):
+            words = ("" if requires_grad else " frozen") + _strides(strides) + _set(settings)
             yield f"{pad}parameter {quoted}: {dtype} {value_text(shape)} = {_init(init)}{words}"
-        case Buffer(shape, init, dtype, persistent, strides):
-            words = ("" if persistent else " transient") + _strides(strides)
+        case Buffer(shape, init, dtype, persistent, strides, settings):
+            words = ("" if persistent else " transient") + _strides(strides) + _set(settings)
             yield f"{pad}buffer {quoted}: {dtype} {value_text(shape)} = {_init(init)}{words}"
         case Attribute(value, kind):
             yield f"{pad}attribute {quoted}: {json.dumps(kind)} = {value_text(value)}"
@@ -256,6 +259,8 @@ def _graph(graph: Graph, depth: int) -> Iterator[str]:
         yield f"{pad}{_INDENT}tie {value_text(tie.target)} {value_text(tie.source)}"
     for path in graph.pinned:
         yield f"{pad}{_INDENT}pinned {value_text(path)}"
+    if graph.versioned:
+        yield f"{pad}{_INDENT}versioned"
     for reset in graph.resets:
         mode = "" if reset.mode is None else f" {reset.mode}"
         made = f"{json.dumps(reset.attribute)} = {value_text(reset.value)}"
