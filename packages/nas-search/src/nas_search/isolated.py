@@ -7,7 +7,6 @@ executor as on the local one, and the engine's worker, which other trials may sh
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
@@ -42,7 +41,7 @@ class Isolated:
         """
         self.environment()
         recorder = copy.copy(self.work.recorder)  # in a thread of the coordinator it is shared
-        executor = LocalExecutor(1, self.threads, dict(os.environ))
+        executor = LocalExecutor(1, self.threads)
         try:
             if not recorder.wanted(self.numbers):
                 return ()

@@ -1,6 +1,7 @@
 """One bad candidate is one failed trial, whatever it does."""
 
 import errno
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -219,6 +220,53 @@ def test_what_a_trial_has_started_ends_with_the_coordinator(tmp_path):
     while alive(started) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not alive(started)
+
+
+def test_workers_start_processes_as_the_main_script_does_and_know_no_file_beside_it(tmp_path):
+    (tmp_path / "queue.py").write_text("raise ImportError('taken for a module of Python')\n")
+    script = tmp_path / "scripts" / "main.py"
+    script.parent.mkdir()
+    script.write_text(
+        "import multiprocessing, os\n"
+        "from nas_search.executors import LocalExecutor\n"
+        "def answers():\n"
+        "    executor = LocalExecutor(1, 1)\n"
+        "    method = executor.submit(multiprocessing.get_start_method).result()\n"
+        "    print(method, executor.submit(os.getenv, 'PYTHONSAFEPATH').result())\n"
+        "    executor.shutdown()\n"
+        "answers()\n"
+        "multiprocessing.set_start_method('spawn', force=True)\n"
+        "os.environ['PYTHONSAFEPATH'] = 'the user has set it'\n"
+        "answers()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    default = multiprocessing.get_all_start_methods()[0]
+    assert done.stdout.splitlines() == [f"{default} None", "spawn the user has set it"]
+
+
+def test_a_fork_server_that_ends_at_once_is_named(tmp_path):
+    (tmp_path / "broken.py").write_text("raise ValueError('as it is imported')\n")
+    script = tmp_path / "main.py"
+    script.write_text(
+        "from nas_search.executors import local\n"
+        "from nas_search.executors.protocol import WorkersError\n"
+        "local.PRELOAD[:] = ['broken']\n"
+        "try:\n"
+        "    local.LocalExecutor(1, 1).submit(len, '')\n"
+        "except WorkersError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, script],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("no worker process can be started: the process that starts them")
+    assert "as it is imported" in done.stderr
 
 
 def test_a_disk_that_is_full_from_the_start_is_named(experiment, monkeypatch):

@@ -11,18 +11,21 @@ import multiprocessing.spawn
 import os
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 from pebble import ProcessPool
 
+from nas_search.executors.protocol import WorkersError
 from nas_search.executors.worker import initialize
 
 __all__ = ["LocalExecutor", "cores"]
 
+SAFE_PATH = "PYTHONSAFEPATH"
 PRELOAD = ["torch", "torch._dynamo", "safetensors.torch", "nas_search.work"]
 
 
@@ -32,8 +35,6 @@ class LocalExecutor:
     Args:
         workers: how many processes.
         threads: how many threads torch uses in each of them.
-        variables: the environment variables of the workers, if those of the fork server, which
-            starts once, may be out of date.
 
     >>> executor = LocalExecutor(workers=1, threads=1)
     >>> executor.submit(pow, 2, 5).result()
@@ -43,12 +44,9 @@ class LocalExecutor:
 
     isolates = True  # every job has a process, which is stopped at the job's time limit
 
-    def __init__(
-        self, workers: int, threads: int, variables: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, workers: int, threads: int) -> None:
         self.workers = workers
         self.threads = threads
-        self.variables = variables
         self._pool: ProcessPool | None = None
 
     def submit(self, fn: Callable[..., Any], /, *args: Any) -> Future[Any]:
@@ -57,7 +55,8 @@ class LocalExecutor:
             self.shutdown()
             context = _context()
             _wait_for_server(context)
-            first = (self.threads, self.variables)
+            # The fork server starts once: its own environment may be out of date.
+            first = (self.threads, dict(os.environ), _start_method())
             self._pool = ProcessPool(
                 self.workers, initializer=initialize, initargs=first, context=context
             )
@@ -81,6 +80,16 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def _start_method() -> str:
+    """How processes start that an evaluator starts, such as the workers of a ``DataLoader``.
+
+    As they would without us. In a child process what is set is what that was started by.
+    """
+    is_child = multiprocessing.parent_process() is not None
+    chosen = None if is_child else multiprocessing.get_start_method(allow_none=True)
+    return chosen or multiprocessing.get_all_start_methods()[0]  # the default of the system
+
+
 def _context() -> BaseContext:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
@@ -94,18 +103,45 @@ def _wait_for_server(context: BaseContext) -> None:
 
     A terminal sends it to the server, too, which would print where in its imports it was; workers
     that the server starts after the interruption would print that their queues are gone.
+
+    Raises:
+        WorkersError: the server has ended.
     """
     if context.get_start_method() != "forkserver":
         return
-    resource_tracker.ensure_running()  # it starts with the server else, and unblocks the signal
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        forkserver.ensure_running()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    with _safe_path():
+        resource_tracker.ensure_running()  # it starts with the server else, and unblocks the signal
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            forkserver.ensure_running()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
     first = context.Process(target=os.getpid)  # type: ignore[attr-defined]
-    first.start()
-    first.join()
+    try:
+        first.start()
+        first.join()
+    except (EOFError, ConnectionError) as error:
+        raise WorkersError(
+            "no worker process can be started: the process that starts them has ended\n"
+            'Look at what it printed above; executor="inline" runs without workers'
+        ) from error
+
+
+@contextmanager
+def _safe_path() -> Iterator[None]:
+    """Within it new Pythons don't look for modules in the working directory.
+
+    Else a ``queue.py`` that lies there would be taken for Python's own.
+    """
+    before = os.environ.get(SAFE_PATH)
+    os.environ[SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[SAFE_PATH]
+        else:
+            os.environ[SAFE_PATH] = before
 
 
 if "forkserver" in multiprocessing.get_all_start_methods():

@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import multiprocessing
 import os
 import signal
 import threading
@@ -12,15 +13,16 @@ from multiprocessing.connection import wait
 __all__ = ["initialize"]
 
 
-def initialize(threads: int, variables: Mapping[str, str] | None = None) -> None:
+def initialize(threads: int, variables: Mapping[str, str], start_method: str) -> None:
     """Use so many threads, and end when the process that runs the experiment ends.
 
     A worker leads a process group, to which all belong that its trials start: they end with it.
     Environment variables are set before anything asks for a device.
     """
-    if variables is not None:
-        os.environ.clear()
-        os.environ.update(variables)
+    os.environ.clear()
+    os.environ.update(variables)
+    # Else it is the worker's own, and each worker of a DataLoader would import torch.
+    multiprocessing.set_start_method(start_method, force=True)
     import torch
 
     if hasattr(os, "setpgid"):
