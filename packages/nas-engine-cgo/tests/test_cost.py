@@ -142,7 +142,7 @@ def test_where_bits_count_what_was_fastest_otherwise_says_nothing() -> None:
     class Recalled(Memory):
         keys: tuple[str, ...] = ()
 
-        def recall(self, key: str) -> tuple[int, str] | None:
+        def recall(self, key: str) -> Any:
             self.keys = (*self.keys, key)
             return 4, "channels_last"
 
@@ -152,20 +152,41 @@ def test_where_bits_count_what_was_fastest_otherwise_says_nothing() -> None:
     assert len(set(memory.keys)) == 2
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"a": 3}', "{", "\x00"])
+@pytest.mark.parametrize("content", ["", "[]", "{", "\x00"])
 def test_a_damaged_memory_is_no_memory(tmp_path: Path, content: str) -> None:
     path = tmp_path / "cgo.json"
     path.write_text(content)
     memory = Memory(path)
     assert memory.recall("a") is None
-    memory.keep("a", (4, "contiguous"))
-    assert Memory(path).recall("a") == (4, "contiguous")
+    memory.keep({"a": (4, "contiguous")})
+    assert Memory(path).recall("a") == [4, "contiguous"]
+
+
+@pytest.mark.parametrize("kept", [3, "contiguous", [4], ["4", "contiguous"], [4, "other"]])
+def test_a_setting_that_makes_no_sense_is_not_taken(kept: Any) -> None:
+    class Odd(Memory):
+        def recall(self, key: str) -> Any:
+            return kept
+
+    choice = choose(members([mlp(8) for _ in range(4)], epochs=100), Options(), Odd())
+    assert "before" not in choice.why
+
+
+def test_old_entries_of_a_memory_are_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nas_engine_cgo.remember._MOST", 2)
+    memory = Memory(tmp_path / "cgo.json")
+    for key in "abc":
+        memory.keep({key: key})
+    found = Memory(tmp_path / "cgo.json")
+    assert [found.recall(key) for key in "abc"] == [None, "b", "c"]
 
 
 def test_a_memory_that_can_not_be_written_hurts_nobody(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     memory = Memory(tmp_path / "file" / "cgo.json")
-    memory.keep("a", (4, "contiguous"))
+    memory.keep({"a": (4, "contiguous")})
     assert memory.recall("a") == (4, "contiguous")
 
 

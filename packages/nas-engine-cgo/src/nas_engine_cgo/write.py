@@ -10,7 +10,7 @@ from typing import Any
 from nas_engine_cgo.kinds import Fused, write
 from nas_engine_cgo.members import PURE, Call, Program, Ref, for_each, replaced
 from nas_engine_cgo.merge import Arrangement, Slot, Step, arrange, deduplicate, schedule, signatures
-from nas_engine_cgo.packs import Need, Packs, Text
+from nas_engine_cgo.packs import Apart, Need, Packs, Text
 
 __all__ = ["Function", "write_function"]
 
@@ -55,7 +55,7 @@ def write_function(
     contents: Mapping[Slot, Any],
     fits: Callable[[Call, Program], bool],
     refused: frozenset[Hashable] = frozenset(),
-    looped: Mapping[tuple[Hashable, int], tuple[bool, bool]] | None = None,
+    apart: Apart | None = None,
     exact: bool = False,
 ) -> Function:
     """Merge programs whose output is one tensor.
@@ -66,7 +66,7 @@ def write_function(
         contents: (member, source) → what is equal for sources with equal contents.
         fits: whether a call of a program can be fused.
         refused: signatures of calls that are not fused.
-        looped: (signature, members) → which gradients are computed member by member.
+        apart: (signature, members) → what is computed member by member.
         exact: whether bits count: the readers of a value keep their order, so that gradients add up
             as they do alone, and what is cut or joined is brought into order in memory.
     """
@@ -89,7 +89,7 @@ def write_function(
     steps = schedule(programs, marked, canonical, exact)
     groups = _output_groups(programs, steps, canonical)
     arrangement = arrange(programs, steps, canonical, groups)
-    writer = _Writer(programs, arrangement, canonical, streams, looped or {}, exact)
+    writer = _Writer(programs, arrangement, canonical, streams, apart or {}, exact)
     return writer.function(groups)
 
 
@@ -117,14 +117,14 @@ class _Writer:
         arrangement: Arrangement,
         canonical: Mapping[Slot, Slot],
         streams: Sequence[int],
-        looped: Mapping[tuple[Hashable, int], tuple[bool, bool]],
+        apart: Apart,
         exact: bool,
     ) -> None:
         self.programs, self.arrangement, self.canonical = programs, arrangement, canonical
         self.text = Text(tuple(streams), exact)
         self.modules: list[tuple[int, str]] = []
         uses = for_each(programs, Program.uses)
-        self.packs = Packs(programs, arrangement, canonical, self.text, uses, looped, exact)
+        self.packs = Packs(programs, arrangement, canonical, self.text, uses, apart, exact)
 
     def function(self, groups: Sequence[Sequence[Slot]]) -> Function:
         for index, step in enumerate(self.arrangement.steps):

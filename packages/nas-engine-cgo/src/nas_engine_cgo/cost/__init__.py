@@ -2,6 +2,6 @@
 
 from nas_engine_cgo.cost.choose import Choice, choose
 from nas_engine_cgo.cost.memory import training_memory
-from nas_engine_cgo.cost.remember import Memory
+from nas_engine_cgo.remember import Memory
 
 __all__ = ["Choice", "Memory", "choose", "training_memory"]

@@ -8,21 +8,21 @@ batch like it.
 
 from __future__ import annotations
 
-import copy
 import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias
 
 import torch
 
 from nas_engine_cgo.cost.cache import cache_bytes
 from nas_engine_cgo.cost.clusters import similar
 from nas_engine_cgo.cost.memory import largest_activation, training_memory
-from nas_engine_cgo.cost.remember import Memory
-from nas_engine_cgo.exact.bits import same_stream
+from nas_engine_cgo.exact import Verdicts
+from nas_engine_cgo.members import duplicate
+from nas_engine_cgo.remember import Memory
 from nas_engine_cgo.train import Loop, Member, MemberError, Options, Prepared
 from nas_engine_cgo.train.available import available
 from nas_engine_cgo.train.clusters import clusters_of
@@ -69,25 +69,34 @@ class _Setting:
 
 def choose(members: Sequence[Member], options: Options, memory: Memory) -> Choice:
     """Decide for these members."""
-    probe = _Probe(members, options)
+    probe = _Probe(members, options, Verdicts(memory.beside("cgo-bits.json")))
     most = probe.most()
     setting, why = probe.guess(most)
     if options.cluster_size is not None:
         size = max(1, min(most, options.cluster_size))
         setting, why = _Setting(size, setting.layout), "as asked for"
-    elif (known := memory.recall(probe.key)) is not None:
-        setting = _Setting(max(1, min(known[0], most)), cast("Layout", known[1]))
+    elif (known := _recalled(memory.recall(probe.key))) is not None:
+        setting = replace(known, size=max(1, min(known.size, most)))
         why = "it was fastest for such a batch before"
     elif (trials := probe.trials(most, setting)).tried:
         setting, speed = trials.best()
         why = f"it was fastest of what was timed, {speed:.1f} times one by one"
-        memory.keep(probe.key, (setting.size, setting.layout))
+        memory.keep({probe.key: (setting.size, setting.layout)})
     return Choice(
         clusters_of(probe.order, setting.size),
         replace(options, layout=setting.layout),
         f"clusters of {setting.size}, {setting.layout}: {why}",
         probe.prepared,
     )
+
+
+def _recalled(found: Any) -> _Setting | None:
+    """A setting that was kept, unless the file was changed by somebody else."""
+    match found:
+        case [int(size), ("contiguous" | "channels_last") as layout]:
+            return _Setting(size, layout)
+        case _:
+            return None
 
 
 @dataclass
@@ -126,9 +135,9 @@ class _Trials:
 class _Probe:
     """What can be found out about members before they are trained."""
 
-    def __init__(self, members: Sequence[Member], options: Options) -> None:
+    def __init__(self, members: Sequence[Member], options: Options, verdicts: Verdicts) -> None:
         self._members, self._options = members, options
-        loop = Loop(members, [range(len(members))], options)
+        loop = Loop(members, [range(len(members))], options, verdicts=verdicts)
         batches = next(loop.batches(), None)
         if batches is None:
             # Each says for itself that it has no data.
@@ -256,5 +265,5 @@ def is_out_of_memory(error: BaseException | None) -> bool:
 
 
 def _copied(member: Member) -> Member:
-    stream = same_stream(member.stream)
-    return Member(member.candidate, copy.deepcopy(member.module), member.recipe, stream)
+    module, stream = duplicate(member.module), member.stream.copied()
+    return Member(member.candidate, module, member.recipe, stream)

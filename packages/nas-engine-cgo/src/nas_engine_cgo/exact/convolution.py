@@ -1,24 +1,75 @@
-"""Grouped convolution whose gradients are computed member by member where the bits would differ."""
+"""Grouped convolution of which some is computed member by member, where the bits would differ."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd import Function
 
-__all__ = ["member_gradients"]
+from nas_engine_cgo.exact.order import as_alone
+
+__all__ = ["member_convolution"]
+
+_Parts = tuple[bool, bool, bool]
 
 
-def member_gradients(
+@dataclass(frozen=True)
+class _Facts:
+    """What a convolution of ``n`` members is, besides its tensors.
+
+    Attributes:
+        n: how many.
+        geometry: stride, padding, dilation, and the groups of one member.
+        shared: whether they have one input.
+        bias: how many numbers the biases are.
+    """
+
+    n: int
+    geometry: tuple[Any, ...]
+    shared: bool
+    bias: int | None
+
+    @property
+    def groups(self) -> int:
+        """Those of all members."""
+        groups: int = self.geometry[-1]
+        return groups if self.shared else groups * self.n
+
+    def apart(self, x: Tensor) -> Sequence[Tensor]:
+        """The input of each member."""
+        return [x] * self.n if self.shared else [as_alone(part) for part in x.chunk(self.n, 1)]
+
+    def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None, groups: int) -> Tensor:
+        made: Tensor = torch.ops.aten.convolution(
+            x, weight, bias, *self.geometry[:-1], False, self._zeros, groups
+        )
+        return made
+
+    def backward(
+        self, grad: Tensor, x: Tensor, weight: Tensor, groups: int, mask: Sequence[bool]
+    ) -> list[Tensor | None]:
+        sizes = None if self.bias is None else [weight.shape[0]]
+        found = torch.ops.aten.convolution_backward(
+            grad, x, weight, sizes, *self.geometry[:-1], False, self._zeros, groups, list(mask)
+        )
+        return list(found)
+
+    @property
+    def _zeros(self) -> list[int]:
+        return [0] * len(self.geometry[0])
+
+
+def member_convolution(
     x: Tensor,
     weight: Tensor,
     bias: Tensor | None,
     geometry: tuple[Any, ...],
     n: int,
-    looped: tuple[bool, bool],
+    apart: _Parts,
 ) -> Tensor:
     """The convolution of ``n`` members side by side.
 
@@ -27,68 +78,50 @@ def member_gradients(
         weight, bias: the members' along dimension 0.
         geometry: stride, padding, dilation, and the groups of one member.
         n: how many members.
-        looped: whether the gradients of the input, and those of weight and bias, are computed for
-            each member by itself.
+        apart: whether the results, the gradients of the input, and those of weight and bias, are
+            computed for each member by itself.
     """
-    made: Tensor = _MemberGradients.apply(x, weight, bias, geometry, n, looped)  # type: ignore[no-untyped-call]
+    shared = x.shape[1] == weight.shape[1] * geometry[-1] and n > 1
+    facts = _Facts(n, geometry, shared, None if bias is None else bias.shape[0])
+    made: Tensor = _Convolution.apply(x, weight, bias, facts, apart)  # type: ignore[no-untyped-call]
     return made
 
 
-class _MemberGradients(Function):
+class _Convolution(Function):
     @staticmethod
     def forward(
-        ctx: Any,
-        x: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
-        geometry: tuple[Any, ...],
-        n: int,
-        looped: tuple[bool, bool],
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, facts: _Facts, apart: _Parts
     ) -> Tensor:
-        stride, padding, dilation, groups = geometry
-        shared = x.shape[1] == weight.shape[1] * groups and n > 1
         ctx.save_for_backward(x, weight)
-        ctx.facts = (None if bias is None else bias.shape[0], geometry, n, looped, shared)
-        zeros = [0] * len(stride)
-        all_groups = groups if shared else groups * n
-        made: Tensor = torch.ops.aten.convolution(
-            x, weight, bias, stride, padding, dilation, False, zeros, all_groups
-        )
-        return made
+        ctx.given = facts, apart
+        if not apart[0]:
+            return facts.forward(x, weight, bias, facts.groups)
+        weights = map(as_alone, weight.chunk(facts.n))
+        biases = [None] * facts.n if bias is None else map(as_alone, bias.chunk(facts.n))
+        each = zip(facts.apart(x), weights, biases, strict=True)
+        return torch.cat([facts.forward(*member, facts.geometry[-1]) for member in each], 1)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Any:
         (grad,) = grads
         x, weight = ctx.saved_tensors
-        bias, geometry, n, looped, shared = ctx.facts
-        stride, padding, dilation, groups = geometry
-        zeros = [0] * len(stride)
+        facts, (_, input_apart, rest_apart) = ctx.given
         wanted = ctx.needs_input_grad[:3]
-
-        def gradients(
-            g: Tensor, x: Tensor, w: Tensor, groups: int, mask: Sequence[bool]
-        ) -> tuple[Tensor | None, ...]:
-            sizes = None if bias is None else [w.shape[0]]
-            found: tuple[Tensor | None, ...] = torch.ops.aten.convolution_backward(
-                g, x, w, sizes, stride, padding, dilation, False, zeros, groups, list(mask)
-            )
-            return found
-
-        by_member = (looped[0] and wanted[0], looped[1] and wanted[1], looped[1] and wanted[2])
-        at_once = tuple(w and not b for w, b in zip(wanted, by_member, strict=True))
+        alone = (input_apart, rest_apart, rest_apart)
+        by_member = [w and a for w, a in zip(wanted, alone, strict=True)]
+        at_once = [w and not a for w, a in zip(wanted, alone, strict=True)]
         found: list[Tensor | None] = [None, None, None]
         if any(at_once):
-            all_groups = groups if shared else groups * n
-            found = list(gradients(grad, x, weight, all_groups, at_once))
+            found = facts.backward(grad, x, weight, facts.groups, at_once)
         if any(by_member):
-            inputs = [x] * n if shared else [part.contiguous() for part in x.chunk(n, 1)]
             parts = [
-                gradients(g.contiguous(), each, w, groups, by_member)
-                for g, each, w in zip(grad.chunk(n, 1), inputs, weight.chunk(n, 0), strict=True)
+                facts.backward(as_alone(g), each, as_alone(w), facts.geometry[-1], by_member)
+                for g, each, w in zip(
+                    grad.chunk(facts.n, 1), facts.apart(x), weight.chunk(facts.n), strict=True
+                )
             ]
-            for i, looped_one in enumerate(by_member):
-                if looped_one:
+            for i, dimension in enumerate((1, 0, 0)):
+                if by_member[i]:
                     pieces = [part[i] for part in parts]
-                    dimension = 1 if i == 0 else 0
                     found[i] = torch.cat([p for p in pieces if p is not None], dimension)
-        return (*found, None, None, None)
+        return (*found, None, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
@@ -10,13 +11,13 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from nas_engine_cgo.exact.bits import same_bits, same_stream
-from nas_engine_cgo.members import Call, Facts, Program, Ref, Source, replaced
+from nas_engine_cgo.exact.bits import same_bits
+from nas_engine_cgo.members import PURE, Call, Facts, Program, Ref, Source, replaced
 from nas_engine_cgo.merge import Slot, Step
 from nas_engine_cgo.state import Entry, Stream, drawing, joined
 from nas_engine_cgo.write import Function
 
-__all__ = ["Verdict", "compare"]
+__all__ = ["Verdict", "compare", "shared_operands"]
 
 _ENOUGH, _MOST_DRAWS = 256, 32
 """How many numbers tell that two ways to round are one: of single sums many agree by chance."""
@@ -78,36 +79,53 @@ class _Trial:
             lambda leaf: next(given) if isinstance(leaf, Ref) else leaf,
         )
         assert self.call.function is not None
-        with torch.set_grad_enabled(self.call.grad), drawing(same_stream(self.stream)):
+        draws = nullcontext() if self.call.name in PURE else drawing(self.stream.copied())
+        with torch.set_grad_enabled(self.call.grad), draws:
             result: Tensor = self.call.function(*args, **kwargs)
         if result.requires_grad:
             result.backward(_direction(result))  # type: ignore[no-untyped-call]
         return result.detach(), [x.grad for x in operands], [x.detach() for x in operands]
 
 
+def shared_operands(
+    programs: Sequence[Program], step: Step, canonical: Mapping[Slot, Slot]
+) -> tuple[bool, ...]:
+    """By position, whether an operand of a step is one value for all members."""
+    columns = zip(
+        *([canonical[m, n] for n in programs[m].calls[c].inputs] for m, c in step.calls),
+        strict=True,
+    )
+    return tuple(len(set(column)) == 1 for column in columns)
+
+
 def compare(
-    programs: Sequence[Program], step: Step, canonical: Mapping[Slot, Slot], write: Write
+    programs: Sequence[Program], step: Step, shared: Sequence[bool], write: Write
 ) -> Verdict:
     """Run a step on random operands, fused and one by one.
 
     Args:
         programs: the members'.
         step: the calls.
-        canonical: value → the value that is computed in its place: which operands are shared.
+        shared: which operands are one value for all members.
         write: merges programs.
     """
-    member, index = step.calls[0]
-    facts = programs[member].facts
-    sizes = [prod(facts[n].shape) for n in programs[member].calls[index].outputs]
-    draws = min(_MOST_DRAWS, -(-_ENOUGH // max(1, min(sizes) * len(step.calls))))
     verdicts: list[Verdict] = []
-    for draw in range(draws):
-        trials = _trials(programs, step, canonical, draw)
+    for draw in range(_draws(programs, step)):
+        trials = _trials(programs, step, shared, draw)
         if not verdicts:
             function, call = write([trial.program() for trial in trials])
         verdicts.append(_verdict(trials, function, call))
     gradients = zip(*(verdict.gradients for verdict in verdicts), strict=True)
     return Verdict(all(v.results for v in verdicts), tuple(map(all, gradients)))
+
+
+def _draws(programs: Sequence[Program], step: Step) -> int:
+    """How often a step is tried out: till each result and each gradient has shown enough."""
+    member, index = step.calls[0]
+    program, call = programs[member], programs[member].calls[index]
+    felt = [n for n in call.inputs if call.grad and program.facts[n].dtype.is_floating_point]
+    least = min(prod(program.facts[n].shape) for n in (*call.outputs, *felt))
+    return min(_MOST_DRAWS, -(-_ENOUGH // max(1, least * len(step.calls))))
 
 
 def _verdict(trials: Sequence[_Trial], function: Function, call: Callable[..., Any]) -> Verdict:
@@ -129,35 +147,40 @@ def _pairs(mine: Sequence[Tensor | None], theirs: Sequence[Tensor | None]) -> li
 
 
 def _trials(
-    programs: Sequence[Program], step: Step, canonical: Mapping[Slot, Slot], draw: int
+    programs: Sequence[Program], step: Step, shared: Sequence[bool], draw: int
 ) -> list[_Trial]:
     trials: list[_Trial] = []
+    stream = Stream(Generator().manual_seed(0))
     for position, (member, index) in enumerate(step.calls):
         program, call = programs[member], programs[member].calls[index]
-        stream = Stream(Generator().manual_seed(position))
+        if call.name not in PURE:
+            stream = Stream(Generator().manual_seed(position))
         trial = _Trial(call, [], [], [], program.facts[call.outputs[0]], stream)
-        for k, number in enumerate(call.inputs):
-            one = {canonical[m, programs[m].calls[c].inputs[k]] for m, c in step.calls}
-            facts, source = program.facts[number], program.sources.get(number)
-            if len(one) == 1 and trials:
+        for k, (number, same) in enumerate(zip(call.inputs, shared, strict=True)):
+            facts = program.facts[number]
+            if same and trials:
                 tensor = trials[0].operands[k]
             else:
                 # What is shared is a constant of the code, which is written once.
-                tensor = _random(facts, 100 * position + k + (len(one) > 1) * 10_000 * draw)
-            if len(one) == 1:
-                made = Source("constant", constant=tensor)
-            elif source is not None and source.kind in ("parameter", "buffer"):
-                made = replace(source, path=f"p{k}")
-            else:
-                made = Source("input", k)
-            trained = made.trained or made.kind == "input"
+                tensor = _random(facts, 100 * position + k + (not same) * 10_000 * draw)
+            source = _source(program.sources.get(number), k, tensor if same else None)
+            trained = source.trained or source.kind == "input"
             trial.operands.append(
                 tensor.requires_grad_(trained and facts.dtype.is_floating_point and call.grad)
             )
-            trial.sources.append(made)
+            trial.sources.append(source)
             trial.facts.append(facts)
         trials.append(trial)
     return trials
+
+
+def _source(source: Source | None, k: int, shared: Tensor | None) -> Source:
+    """Where a trial has its operand number ``k`` from."""
+    if shared is not None:
+        return Source("constant", constant=shared)
+    if source is not None and source.kind in ("parameter", "buffer"):
+        return replace(source, path=f"p{k}")
+    return Source("input", k)
 
 
 def _fused(
@@ -171,7 +194,7 @@ def _fused(
         tensor = joined(parts, need.form).detach().requires_grad_(parts[0].requires_grad)
         entries.append(Entry(tensor, need.form, need.slots))
     inputs = [operands[stream][position] for stream, position in function.inputs]
-    streams = [same_stream(trial.stream) for trial in trials]
+    streams = [trial.stream.copied() for trial in trials]
     outcomes = call(inputs, [entry.tensor for entry in entries], streams)
     results: list[Tensor] = [torch.empty(0)] * len(trials)
     for outcome, members in zip(outcomes, function.results, strict=True):

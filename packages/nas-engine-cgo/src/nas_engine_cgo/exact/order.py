@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.autograd import Function
 
-__all__ = ["in_order"]
+__all__ = ["as_alone", "in_order"]
+
+_ALIGNED = 64
+"""Bytes to a multiple of which torch allocates, and by which kernels choose how they begin."""
 
 
 def in_order(x: Tensor) -> Tensor:
     """The tensor, and in the backward pass its gradient, contiguous."""
     made: Tensor = _InOrder.apply(x)  # type: ignore[no-untyped-call]
     return made
+
+
+def as_alone(part: Tensor) -> Tensor:
+    """A part of a tensor as it lies in memory by itself: contiguous, and where storage begins."""
+    if part.is_contiguous() and part.data_ptr() % _ALIGNED == 0:
+        return part
+    return part.clone(memory_format=torch.contiguous_format)
 
 
 class _InOrder(Function):

@@ -6,7 +6,6 @@ go by shapes, so what is equal on one batch is equal on all of its size.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nas_engine_cgo.exact.bits import same_bits, same_stream
+from nas_engine_cgo.exact.bits import same_bits
+from nas_engine_cgo.members import duplicate
 from nas_engine_cgo.state import Store, Stream, drawing
 from nas_engine_cgo.write import Function
 
@@ -61,13 +61,11 @@ def _together(
     bound: Callable[[Sequence[nn.Module]], Callable[..., Any]],
     training: bool,
 ) -> list[Found]:
-    modules = [copy.deepcopy(subject.module).train(training) for subject in subjects]
+    modules = [duplicate(subject.module).train(training) for subject in subjects]
     store = Store(modules)
     tensors = [store.claim(need) for need in function.needs]
     inputs = _inputs(function, subjects)
-    outcomes = bound(modules)(
-        inputs, tensors, [same_stream(subject.stream) for subject in subjects]
-    )
+    outcomes = bound(modules)(inputs, tensors, [subject.stream.copied() for subject in subjects])
     felt = [outcome for outcome in outcomes if outcome.requires_grad]
     if felt:
         torch.autograd.backward(felt, [torch.ones_like(outcome) for outcome in felt])
@@ -92,8 +90,8 @@ def _inputs(function: Function, subjects: Sequence[Subject]) -> list[Tensor]:
 
 
 def _alone(subject: Subject, training: bool) -> Found:
-    module = copy.deepcopy(subject.module).train(training)
-    with drawing(same_stream(subject.stream), everything=True):
+    module = duplicate(subject.module).train(training)
+    with drawing(subject.stream.copied(), everything=True):
         if not training:
             return {"result": module(*subject.batch[:-1]), **dict(module.named_buffers())}
         loss = subject.forward(module, *subject.batch)

@@ -1,36 +1,39 @@
 """Merged code in which each member gets the bits that it gets alone.
 
-Fused steps are tried out. One whose results differ runs call by call; of a convolution of which
-only gradients differ, these are computed member by member.
+Fused steps are tried out. Of one that differs, what differs is computed member by member, if the
+rest can be had without it; and if that differs as well, it runs call by call.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from nas_engine_cgo.exact.equality import Verdict, compare
-from nas_engine_cgo.kinds import fits
-from nas_engine_cgo.kinds.convolution import arguments
-from nas_engine_cgo.members import Call, Program
-from nas_engine_cgo.merge import Slot, Step
+from nas_engine_cgo.exact.equality import Verdict, compare, shared_operands
+from nas_engine_cgo.exact.verdicts import Question, Verdicts
+from nas_engine_cgo.kinds import can_be_apart, fits
+from nas_engine_cgo.members import Program
+from nas_engine_cgo.merge import Slot, Step, signatures
 from nas_engine_cgo.write import Function, write_function
 
 __all__ = ["ExactWriter"]
 
-Looped = Mapping[tuple[Hashable, int], tuple[bool, bool]]
+_Apart = dict[tuple[Hashable, int], tuple[bool, ...]]
 
 
 class ExactWriter:
-    """Writes merged code, and remembers which steps may be fused.
+    """Writes merged code, and finds out which steps may be fused.
 
     Args:
         compiled: makes a function of merged code.
+        verdicts: what was found out before.
     """
 
-    def __init__(self, compiled: Callable[[Function], Callable[..., Any]]) -> None:
-        self._compiled = compiled
-        self._verdicts: dict[Hashable, Verdict] = {}
+    def __init__(
+        self, compiled: Callable[[Function], Callable[..., Any]], verdicts: Verdicts
+    ) -> None:
+        self._compiled, self._verdicts = compiled, verdicts
 
     def write(
         self,
@@ -40,16 +43,15 @@ class ExactWriter:
     ) -> Function:
         """The merged code of programs, all of whose fused steps are equal to the bit."""
         refused: set[Hashable] = set()
-        looped: dict[tuple[Hashable, int], tuple[bool, bool]] = {}
+        apart: _Apart = {}
         while True:
             function = write_function(
-                programs, streams, contents, fits, frozenset(refused), looped, exact=True
+                programs, streams, contents, fits, frozenset(refused), apart, exact=True
             )
-            before = len(refused), len(looped)
-            for step in function.steps:
-                if step.signature is not None and len(step.calls) > 1:
-                    self._judge(programs, step, function, refused, looped)
-            if before == (len(refused), len(looped)):
+            steps = [step for step in function.steps if step.signature is not None]
+            judged = [self._judge(programs, step, function, refused, apart) for step in steps]
+            if all(judged):
+                self._verdicts.save()
                 return function
 
     def _judge(
@@ -58,47 +60,49 @@ class ExactWriter:
         step: Step,
         function: Function,
         refused: set[Hashable],
-        looped: dict[tuple[Hashable, int], tuple[bool, bool]],
-    ) -> None:
-        size = len(step.calls)
-        if (step.signature, size) in looped or _hands_out(programs, step):
-            return
-        verdict = self._verdict(programs, step, function)
-        if verdict.equal:
-            return
+        apart: _Apart,
+    ) -> bool:
+        """Whether a step is equal to the bit; if not, note what has to be done about it."""
+        key = step.signature, len(step.calls)
         member, index = step.calls[0]
         call = programs[member].calls[index]
-        if verdict.results and _can_loop(call):
-            looped[step.signature, size] = (
-                not verdict.gradients[0], not all(verdict.gradients[1:])
-            )  # fmt: skip
-        else:
+        if len(step.calls) == 1 or call.name == "fan_out":  # It only adds, element by element.
+            return True
+        before = apart.get(key, (False,) * (1 + len(call.inputs)))
+        verdict = self._verdict(programs, step, function, before)
+        if verdict.equal:
+            return True
+        found = (verdict.results, *verdict.gradients)
+        wanted = tuple(old or not equal for old, equal in zip(before, found, strict=True))
+        if wanted == before or not can_be_apart(call, programs[member]):
             refused.add(step.signature)
-
-    def _verdict(self, programs: Sequence[Program], step: Step, function: Function) -> Verdict:
-        canonical = function.canonical
-        shared = tuple(
-            len({canonical[m, programs[m].calls[c].inputs[k]] for m, c in step.calls}) == 1
-            for k in range(len(programs[step.calls[0][0]].calls[step.calls[0][1]].inputs))
-        )
-        key = step.signature, len(step.calls), shared
-        if key not in self._verdicts:
-            self._verdicts[key] = compare(programs, step, canonical, self._merged)
-        return self._verdicts[key]
-
-    def _merged(self, programs: Sequence[Program]) -> tuple[Function, Callable[..., Any]]:
-        function = write_function(programs, range(len(programs)), {}, fits)
-        return function, self._compiled(function)
-
-
-def _hands_out(programs: Sequence[Program], step: Step) -> bool:
-    """Whether the step only adds, element by element."""
-    member, index = step.calls[0]
-    return programs[member].calls[index].name == "fan_out"
-
-
-def _can_loop(call: Call) -> bool:
-    """Whether the gradients of a call can be computed by member: an ordinary convolution."""
-    if not call.name.startswith("conv") or "transpose" in call.name:
+        else:
+            apart[key] = wanted
         return False
-    return not isinstance(arguments(call.args, call.kwargs)["padding"], str)
+
+    def _verdict(
+        self,
+        programs: Sequence[Program],
+        step: Step,
+        function: Function,
+        apart: tuple[bool, ...],
+    ) -> Verdict:
+        member, index = step.calls[0]
+        program, call = programs[member], programs[member].calls[index]
+        shared = shared_operands(programs, step, function.canonical)
+        sources = [program.sources.get(n) for n in call.inputs]
+        roles = [None if source is None else (source.kind, source.trained) for source in sources]
+        operands = zip((program.facts[n] for n in call.inputs), roles, strict=True)
+        question = Question(call, tuple(operands), step.signature, len(step.calls), shared, apart)
+        find = partial(compare, programs, step, shared, partial(self._merged, apart))
+        return self._verdicts.of(question, find)
+
+    def _merged(
+        self, apart: tuple[bool, ...], programs: Sequence[Program]
+    ) -> tuple[Function, Callable[..., Any]]:
+        """The code of programs that make one call each."""
+        (signature,) = signatures(programs[0], fits)
+        parts = {(signature, len(programs)): apart} if any(apart) else {}
+        streams = range(len(programs))
+        function = write_function(programs, streams, {}, fits, apart=parts, exact=True)
+        return function, self._compiled(function)

@@ -31,7 +31,7 @@ objects that the models mention.
 
 import torch
 import torch.nn.functional as F
-from nas_engine_cgo.exact.convolution import member_gradients
+from nas_engine_cgo.exact.convolution import member_convolution
 from nas_engine_cgo.exact.fan_out import fan_out
 from nas_engine_cgo.exact.order import in_order
 from nas_engine_cgo.kernels import avg_pool2d, conv2d, max_pool2d, pointwise

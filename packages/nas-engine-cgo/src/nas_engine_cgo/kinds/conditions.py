@@ -27,6 +27,7 @@ __all__ = [
     "linear",
     "matmul",
     "matrix",
+    "never",
     "normalization",
     "one_input",
     "one_result",
@@ -35,6 +36,7 @@ __all__ = [
     "plain",
     "reduction",
     "several_results",
+    "sized_padding",
     "sizes",
     "spatial",
 ]
@@ -44,6 +46,11 @@ Condition: TypeAlias = Callable[[Call, Program], bool]
 
 def _shape(program: Program, value: Any) -> tuple[int, ...]:
     return program.facts[value.id].shape if isinstance(value, Ref) else ()
+
+
+def never(_call: Call, _program: Program) -> bool:
+    """No call."""
+    return False
 
 
 def one_result(call: Call, _program: Program) -> bool:
@@ -77,6 +84,12 @@ def convolution(call: Call, program: Program) -> bool:
     given = bound(call.args, call.kwargs, input=None, weight=None)
     x, weight = given["input"], given["weight"]
     return isinstance(x, Ref) and len(_shape(program, x)) == len(_shape(program, weight))
+
+
+def sized_padding(call: Call, _program: Program) -> bool:
+    """A convolution whose padding is given in numbers."""
+    given = bound(call.args, call.kwargs, input=None, weight=None, bias=None, stride=1, padding=0)
+    return not isinstance(given["padding"], str)
 
 
 def linear(call: Call, program: Program) -> bool:

@@ -27,7 +27,7 @@ def convolution(step: Fused) -> None:
     if _of_pixels(step, given):
         _pointwise(step, given)
         return
-    if (looped := step.looped) is None:
+    if (apart := step.apart) is None:
         _write(step, given, geometry, dense=given["groups"] == 1)
         return
     x: Operand = given["input"]
@@ -35,8 +35,8 @@ def convolution(step: Fused) -> None:
     weight, bias = _rows(step, given)
     sizes = [_spread(size, x.rank - 2) for size in geometry]
     step.results(
-        f"member_gradients({name}, {weight}, {bias}, {(*sizes, given['groups'])!r}, {step.n}, "
-        f"{looped!r})",
+        f"member_convolution({name}, {weight}, {bias}, {(*sizes, given['groups'])!r}, {step.n}, "
+        f"{(apart[0], apart[1], any(apart[2:]))!r})",
         "channel",
     )
 

@@ -65,9 +65,9 @@ class Fused:
         self.result = self.program.facts[self.call.outputs[0]]
 
     @property
-    def looped(self) -> tuple[bool, bool] | None:
-        """Whether gradients of the input and of the weights are computed member by member."""
-        return self.packs.looped.get((self._signature, self.n))
+    def apart(self) -> tuple[bool, ...] | None:
+        """Whether results are computed member by member, and gradients of the operands; if any."""
+        return self.packs.apart.get((self._signature, self.n))
 
     # ------------------------------------------------------------------ operands
 

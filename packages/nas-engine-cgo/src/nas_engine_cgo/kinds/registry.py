@@ -22,21 +22,33 @@ from nas_engine_cgo.kinds.randomness import dropout
 from nas_engine_cgo.kinds.samplewise import attention, embedding, samplewise
 from nas_engine_cgo.members import ELEMENTWISE, Call, Program
 
-__all__ = ["KINDS", "fits", "write"]
+__all__ = ["KINDS", "can_be_apart", "fits", "write"]
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How a function is fused."""
+    """How a function is fused.
+
+    Attributes:
+        write: writes it.
+        fits: when that can be.
+        apart: whether ``write`` can have this or that computed member by member.
+    """
 
     write: Callable[[Fused], None]
     fits: conditions.Condition
+    apart: conditions.Condition = conditions.never
 
 
 def fits(call: Call, program: Program) -> bool:
     """Whether the call can be fused with equal calls of other members."""
     kind = KINDS.get(call.name)
     return kind is not None and call.function is not None and kind.fits(call, program)
+
+
+def can_be_apart(call: Call, program: Program) -> bool:
+    """Whether parts of a fused call can be computed member by member."""
+    return KINDS[call.name].apart(call, program)
 
 
 def write(step: Fused) -> None:
@@ -56,7 +68,10 @@ _POOLS = {
 KINDS: dict[str, Kind] = {
     **dict.fromkeys(ELEMENTWISE, Kind(elementwise, conditions.elementwise)),
     "prelu": Kind(prelu, conditions.one_result),
-    **{f"conv{d}d": Kind(convolution, conditions.convolution) for d in (1, 2, 3)},
+    **{
+        f"conv{d}d": Kind(convolution, conditions.convolution, conditions.sized_padding)
+        for d in (1, 2, 3)
+    },
     **{
         f"conv_transpose{d}d": Kind(transposed_convolution, conditions.convolution)
         for d in (1, 2, 3)

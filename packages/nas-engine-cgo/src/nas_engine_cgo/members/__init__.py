@@ -2,6 +2,7 @@
 
 from nas_engine_cgo.members.alike import look
 from nas_engine_cgo.members.functions import ELEMENTWISE, PURE
+from nas_engine_cgo.members.ghosts import duplicate
 from nas_engine_cgo.members.program import (
     Call,
     Facts,
@@ -30,6 +31,7 @@ __all__ = [
     "Remembered",
     "Source",
     "UntraceableError",
+    "duplicate",
     "for_each",
     "frozen_calls",
     "frozen_programs",

@@ -1,4 +1,4 @@
-"""Modules and tensors without storage, on which a forward runs without computing anything."""
+"""Copies of modules: without storage, for a forward to run without computing anything, or whole."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ __all__ = [
     "Attributes",
     "attributes",
     "changed_attribute",
+    "duplicate",
     "ghost_module",
     "ghostly",
     "sources_of",
@@ -73,6 +74,29 @@ def sources_of(module: nn.Module) -> Iterator[tuple[Tensor, Source]]:
 def ghost_module(module: nn.Module, ghosts: Mapping[int, Tensor]) -> nn.Module:
     """A copy of a module that has these tensors, by the identity of those that they stand for."""
     return _copied(module, dict(ghosts))
+
+
+def duplicate(module: nn.Module) -> nn.Module:
+    """What ``copy.deepcopy`` makes of a module without gradients, in a fraction of the time.
+
+    >>> made = duplicate(module := nn.Linear(2, 1))
+    >>> torch.equal(made.weight, module.weight), made.weight is module.weight
+    (True, False)
+    """
+    tensors = [*module.parameters(), *module.buffers()]
+    if len(set(map(_storage, tensors))) < len(tensors):
+        return copy.deepcopy(module)  # Some are views of others, and stay so.
+    return _copied(module, {id(tensor): _cloned(tensor) for tensor in tensors})
+
+
+def _storage(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr() or id(tensor)
+
+
+def _cloned(tensor: Tensor) -> Tensor:
+    if type(tensor) is nn.Parameter:
+        return nn.Parameter(tensor.detach().clone(), tensor.requires_grad)
+    return tensor.detach().clone() if type(tensor) is Tensor else copy.deepcopy(tensor)
 
 
 def _copied(module: nn.Module, known: dict[int, Any]) -> nn.Module:

@@ -10,16 +10,19 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from nas_engine_cgo.members import Facts, Program
 from nas_engine_cgo.merge import Arrangement, Place, Slot
 from nas_engine_cgo.packs.text import Text
 
-__all__ = ["Form", "Layout", "Need", "Packs"]
+__all__ = ["Apart", "Form", "Layout", "Need", "Packs"]
 
 Layout = Literal["stack", "channel"]
 Form = Literal["own", "stack", "rows", "matrix", "bias"]
+Apart: TypeAlias = Mapping[tuple[Hashable, int], tuple[bool, ...]]
+"""(signature, members) → whether results are computed member by member, and by position whether the
+gradients of operands are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ class Packs:
     canonical: Mapping[Slot, Slot]
     text: Text
     uses: Sequence[Mapping[int, int]]
-    looped: Mapping[tuple[Hashable, int], tuple[bool, bool]] = field(default_factory=dict)
+    apart: Apart = field(default_factory=dict)
     exact: bool = False
     needs: dict[Need, str] = field(default_factory=dict)
     _home: dict[tuple[int, int], tuple[str, Layout | None]] = field(default_factory=dict)

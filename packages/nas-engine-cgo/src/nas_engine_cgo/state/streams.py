@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 import sys
 from collections.abc import Iterator, Sequence
@@ -33,6 +34,14 @@ class Stream:
             self.host = Generator().manual_seed(generator.initial_seed())
         self._others = _others()
 
+    def copied(self) -> Stream:
+        """A stream that draws what this one will draw."""
+        made = copy.copy(self)
+        made.generator = made.host = _same(self.generator)
+        if self.host is not self.generator:
+            made.host = _same(self.host)
+        return made
+
     def swap(self) -> None:
         """Exchange the states of torch's global generators for those kept here."""
         outer = torch.get_rng_state()
@@ -50,6 +59,12 @@ class Stream:
         random.setstate(python)
         if numpy is not None:
             sys.modules["numpy"].random.set_state(numpy)
+
+
+def _same(generator: Generator) -> Generator:
+    made = Generator(generator.device)
+    made.set_state(generator.get_state())
+    return made
 
 
 def _others() -> tuple[Any, Any]:

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as functional
 from torch import nn
 
-from nas_engine_cgo.exact.convolution import member_gradients
+from nas_engine_cgo.exact.convolution import member_convolution
 from nas_engine_cgo.exact.fan_out import fan_out
 from nas_engine_cgo.exact.order import in_order
 from nas_engine_cgo.kernels import FASTER, pointwise
@@ -48,7 +48,7 @@ def callable_of(function: Function, modules: Sequence[nn.Module]) -> FunctionTyp
         "dropout_masks": dropout_masks,
         "fan_out": fan_out,
         "in_order": in_order,
-        "member_gradients": member_gradients,
+        "member_convolution": member_convolution,
         "ordered": ordered,
         "pointwise": pointwise,
         "device": next((p.device for m in modules for p in m.parameters()), torch.device("cpu")),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ from nas_search.evaluators.data import Batch, Feed
 from nas_search.evaluators.training import autocast, moves_of
 from torch import Tensor
 
+from nas_engine_cgo.exact import Verdicts
 from nas_engine_cgo.members import Program
 from nas_engine_cgo.train.available import available
 from nas_engine_cgo.train.clusters import refilled
@@ -83,13 +84,14 @@ class Loop:
         clusters: Sequence[Sequence[int]],
         options: Options,
         prepared: Prepared | None = None,
+        verdicts: Verdicts | None = None,
     ) -> None:
         self.members, self.options = list(members), options
         self.recipe: SupervisedEvaluator = members[0].recipe
         self.device = next(members[0].module.parameters()).device
         self._size = max(map(len, clusters))
         self._feeds = _opened(members, self.device)
-        self.prepared = prepared or Prepared({})
+        self.prepared = prepared or Prepared({}, verdicts or Verdicts())
         self._merge(clusters)
         if prepared is None and self._repeats():
             self._look_for_features(clusters)
@@ -301,7 +303,7 @@ class Loop:
         found = self.merged.features(batch, other, self._samples(), self._room())
         if found is not None:
             data = extended(self.recipe, found, self.device)
-            self.prepared = Prepared(self.prepared.programs, found, data)
+            self.prepared = replace(self.prepared, features=found, data=data)
             self._merge(clusters)
 
     def _samples(self) -> int:
@@ -326,7 +328,7 @@ class Loop:
             self.prepared.programs,
             self.prepared.features,
             self.options.memory_format,
-            self.options.exact,
+            self.prepared.verdicts if self.options.exact else None,
         )
         streams = [member.stream for member in self.members]
         record = recorder(self.device, streams) if self.options.cuda_graph else None
@@ -356,11 +358,13 @@ class Prepared:
 
     Attributes:
         programs: those that were traced, by candidate, mode and shapes.
+        verdicts: what is equal to the bit.
         features: what frozen layers make of the data.
         data: the recipe whose data has the features.
     """
 
     programs: dict[Any, Program]
+    verdicts: Verdicts = field(default_factory=Verdicts)
     features: Features | None = None
     data: SupervisedEvaluator | None = None
 

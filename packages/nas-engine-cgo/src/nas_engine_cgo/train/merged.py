@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import traceback
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 from nas_core.failure import failure_text
 from torch import Tensor
 
-from nas_engine_cgo.exact import ExactWriter
+from nas_engine_cgo.exact import ExactWriter, Verdicts
 from nas_engine_cgo.exact.fan_out import with_fans
 from nas_engine_cgo.exact.verify import Subject, differing
 from nas_engine_cgo.kinds import fits
@@ -47,7 +47,7 @@ class Merged:
             shapes.
         features: what programs read from the data instead of computing it.
         memory_format: of convolutions' weights.
-        exact: whether each member gets the bits that it gets alone.
+        verdicts: what is equal to the bit, if each member is to get the bits that it gets alone.
     """
 
     def __init__(
@@ -58,9 +58,9 @@ class Merged:
         programs: dict[Any, Program],
         features: Features | None = None,
         memory_format: torch.memory_format = torch.contiguous_format,
-        exact: bool = False,
+        verdicts: Verdicts | None = None,
     ) -> None:
-        self._exact = ExactWriter(lambda function: callable_of(function, ())) if exact else None
+        self._exact = None if verdicts is None else ExactWriter(_compiled, verdicts)
         self.store = Store([member.module for member in members], memory_format)
         self.clusters = tuple(tuple(cluster) for cluster in clusters)
         self.alone: dict[int, str] = {}
@@ -386,6 +386,10 @@ class Merged:
             if (made := self._files.get(frame.f_code.co_filename)) is not None:
                 return tuple(made.members[m] for m in made.function.origin[line - 1])
         return ()
+
+
+def _compiled(function: Function) -> Callable[..., Any]:
+    return callable_of(function, ())
 
 
 class RefusedError(Exception):
