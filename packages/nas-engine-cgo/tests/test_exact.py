@@ -8,21 +8,26 @@ from dataclasses import replace
 from typing import Any
 
 import nas_core as nas
+import nas_core.nn as nn
 import nas_engine_cgo.exact.write
 import pytest
 import spaces
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from nas_core import Candidate
 from nas_core.testing import Recording
 from nas_engine_cgo.engine import CgoEngine
+from nas_engine_cgo.exact.convolution import member_convolution
 from nas_engine_cgo.exact.equality import Verdict
+from nas_engine_cgo.exact.linear import member_linear
 from nas_engine_cgo.exact.verdicts import Question, Verdicts
 from nas_engine_cgo.members import Call, Facts, Ref, duplicate
 from nas_engine_cgo.remember import Memory
 from nas_engine_cgo.train import Options
 from nas_engine_graph.engine import GraphEngine
 from nas_search.evaluators import SupervisedEvaluator
-from torch import Tensor, nn
+from torch import Tensor
 
 MEMBERS = 4
 
@@ -181,15 +186,202 @@ def test_what_only_this_process_knows_is_not_kept(tmp_path: Any) -> None:
     assert len(asked) == 2
 
 
+# ---------------------------------------------------------------------- what is fused
+
+OPTIMIZERS: dict[str, dict[str, Any]] = {
+    "SGD": {"momentum": 0.9, "weight_decay": 1e-3},
+    "Adam": {"weight_decay": 1e-3},
+    "AdamW": {"weight_decay": 1e-2, "amsgrad": True},
+    "RMSprop": {"momentum": 0.5},
+}
+NUMBERED, CLASSES = torch.randn(44, 3, generator=torch.Generator().manual_seed(7)), images(44, 0)[1]
+LOSSES: dict[str, tuple[dict[str, Any], Tensor]] = {
+    "cross_entropy": ({}, CLASSES),
+    "cross_entropy, smooth": ({"label_smoothing": 0.1}, CLASSES),
+    "cross_entropy, weighted": ({"weight": torch.tensor([0.3, 1.0, 2.0])}, CLASSES),
+    "cross_entropy, ignoring": ({"ignore_index": 1}, CLASSES),
+    "cross_entropy, sum": ({"reduction": "sum"}, CLASSES),
+    "cross_entropy, of probabilities": ({}, NUMBERED.softmax(1)),
+    "mse_loss": ({}, NUMBERED),
+    "huber_loss": ({"delta": 0.3}, NUMBERED),
+    "soft_margin_loss": ({}, NUMBERED.sign()),
+    "binary_cross_entropy_with_logits": ({}, NUMBERED.sigmoid()),
+}
+
+
+@nas.model_wrapper
+class Layers(nn.Module):
+    """Linear layers; candidates differ in activations."""
+
+    def __init__(self, width: int, outputs: int, bias: bool, tokens: bool) -> None:
+        super().__init__()
+        self.tokens = tokens
+        self.layers = nn.Sequential(
+            nn.Linear(8 if tokens else 64, width, bias=bias),
+            nn.LayerChoice({"relu": nn.ReLU(), "tanh": nn.Tanh()}, label="act"),
+            nn.Linear(width, width),
+            nn.ReLU(),
+            nn.Linear(width, outputs, bias=bias),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.tokens:
+            return self.layers(x.flatten(1, 2)).sum(1)
+        return self.layers(x.flatten(1))
+
+
+@nas.model_wrapper
+class Convolutions(nn.Module):
+    """Convolutions of several strides, groups and windows."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(1, width, 3, padding=1),
+            nn.BatchNorm2d(width),
+            nn.LayerChoice({"relu": nn.ReLU(), "silu": nn.SiLU()}, label="act"),
+            nn.Conv2d(width, 2 * width, 3, stride=2, padding=1, bias=False),
+            nn.Conv2d(2 * width, 2 * width, 3, padding="same", groups=width),
+            nn.ReLU(),
+            nn.Conv2d(2 * width, width, 1),
+        )
+        self.head = nn.Linear(width, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.layers(x).mean((2, 3)))
+
+
+def assert_trained_as_alone(model: Any, target: Tensor, **changes: Any) -> None:
+    """A hundred steps and more, with batches of 16, 16 and 12."""
+    chosen_by_default: dict[str, Any] = {
+        "train": (images(44, 0)[0], target), "validation": (images(13, 1)[0], target[:13]),
+        "batch_size": 16, "epochs": 34, "validate_every": 17, "device": "cpu",
+        "metrics": ("loss",), "objectives": {"loss": "minimize"},
+    }  # fmt: skip
+    recipe = SupervisedEvaluator(**chosen_by_default | changes)
+    chosen = candidates(nas.Space.of(model, recipe))
+    exact = CgoEngine(Options(exact=True, cluster_size=MEMBERS))
+    assert_same_bits(
+        weights(exact, model, recipe, chosen), weights(GraphEngine(), model, recipe, chosen)
+    )
+
+
+def rates(low: float) -> Any:
+    return nn.ValueChoice([low, 3 * low], label="lr")
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize(
+    ("width", "outputs", "bias", "tokens"),
+    [(16, 10, True, False), (17, 3, True, False), (33, 7, False, False), (8, 5, True, True)],
+)
+def test_linear_layers(optimizer: str, width: int, outputs: int, bias: bool, tokens: bool) -> None:
+    assert_trained_as_alone(
+        Layers(width, outputs, bias, tokens), CLASSES, optimizer=optimizer,
+        optimizer_options={"lr": rates(1e-2 if optimizer == "SGD" else 1e-3),
+                           **OPTIMIZERS[optimizer]},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses(name: str) -> None:
+    options, target = LOSSES[name]
+    assert_trained_as_alone(
+        Layers(16, 3, True, False), target, loss=name.partition(",")[0], loss_options=options,
+        optimizer="SGD", optimizer_options={"lr": rates(1e-3), "momentum": 0.9},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("width", "optimizer"), [(4, "SGD"), (5, "Adam")])
+def test_convolutions(width: int, optimizer: str) -> None:
+    assert_trained_as_alone(
+        Convolutions(width), CLASSES, optimizer=optimizer,
+        optimizer_options={"lr": rates(1e-3), **OPTIMIZERS[optimizer]},
+    )  # fmt: skip
+
+
+def assert_member_by_member(
+    together: Callable[..., Tensor],
+    alone: Callable[..., Tensor],
+    operands: dict[Tensor, Callable[[Tensor, int], Tensor]],
+    result: Callable[[Tensor, int], Tensor],
+    n: int,
+) -> None:
+    """Results and gradients are equal to the bit, on any machine.
+
+    Args:
+        together, alone: functions of the operands, of all members and of one.
+        operands: what they are, and what is one member's of each and of its gradient.
+        result: what is one member's of the result.
+        n: how many members.
+    """
+    given = [operand.requires_grad_() for operand in operands]
+    made = together(*given)
+    felt = torch.randn(made.shape, generator=torch.Generator().manual_seed(9))
+    gradients = torch.autograd.grad(made, given, felt)
+    for i in range(n):
+        own = [part(x, i).detach().clone().requires_grad_() for x, part in operands.items()]
+        expected = alone(*own)
+        assert torch.equal(result(made, i), expected)
+        found = torch.autograd.grad(expected, own, result(felt, i).clone())
+        for gradient, wanted, part in zip(gradients, found, operands.values(), strict=True):
+            assert torch.equal(part(gradient, i), wanted)
+
+
+sizes = st.integers(1, 40)
+
+
+@settings(deadline=None)
+@given(n=st.integers(2, 5), batch=sizes, inputs=sizes, outputs=sizes, bias=st.booleans())
+def test_linear_member_by_member(n: int, batch: int, inputs: int, outputs: int, bias: bool) -> None:
+    shapes = [(batch, inputs), (outputs, inputs), *([(outputs,)] if bias else [])]
+    generator = torch.Generator().manual_seed(n)
+    assert_member_by_member(
+        lambda *x: member_linear(*x, apart=(True,) * 4),
+        torch.nn.functional.linear,
+        {torch.randn(n, *shape, generator=generator): lambda x, i: x[i] for shape in shapes},
+        lambda x, i: x[i],
+        n,
+    )
+
+
+@settings(deadline=None)
+@given(
+    n=st.integers(2, 5), batch=st.integers(1, 9), inputs=st.integers(1, 9),
+    outputs=st.integers(1, 9), stride=st.integers(1, 2), bias=st.booleans(),
+)  # fmt: skip
+def test_convolution_member_by_member(
+    n: int, batch: int, inputs: int, outputs: int, stride: int, bias: bool
+) -> None:
+    generator = torch.Generator().manual_seed(n)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator)
+
+    operands: dict[Tensor, Callable[[Tensor, int], Tensor]] = {
+        normal(batch, n * inputs, 6, 6): lambda x, i: x.chunk(n, 1)[i],
+        normal(n * outputs, inputs, 3, 3): lambda x, i: x.chunk(n)[i],
+        **({normal(n * outputs): lambda x, i: x.chunk(n)[i]} if bias else {}),
+    }
+    geometry = ((stride, stride), (1, 1), (1, 1))
+    assert_member_by_member(
+        lambda x, w, b=None: member_convolution(x, w, b, (*geometry, 1), n, (True, True, True)),
+        lambda x, w, b=None: torch.nn.functional.conv2d(x, w, b, *geometry),
+        operands,
+        lambda x, i: x.chunk(n, 1)[i],
+        n,
+    )
+
+
 # ---------------------------------------------------------------------- copies
 
 
-class Holding(nn.Module):
+class Holding(torch.nn.Module):
     def __init__(self, view: bool) -> None:
         super().__init__()
-        self.layer = nn.Linear(3, 2)
+        self.layer = torch.nn.Linear(3, 2)
         self.tied = self.layer
-        self.norm = nn.BatchNorm1d(2)
+        self.norm = torch.nn.BatchNorm1d(2)
         self.register_buffer("whole", torch.zeros(2))
         self.register_buffer("part", self.whole[:1] if view else torch.zeros(1))
         self.seen: list[int] = []
@@ -200,10 +392,8 @@ def test_a_duplicate_is_what_deepcopy_makes(view: bool) -> None:
     module = Holding(view)
     module.layer.weight.requires_grad_(False)
     made, expected = duplicate(module), copy.deepcopy(module)
-    for (path, one), (_, other) in zip(
-        made.state_dict(keep_vars=True).items(), expected.state_dict(keep_vars=True).items(),
-        strict=True,
-    ):  # fmt: skip
+    states = (each.state_dict(keep_vars=True) for each in (made, expected))
+    for (path, one), other in zip(next(states).items(), next(states).values(), strict=True):
         assert torch.equal(one, other), path
         assert (type(one), one.requires_grad) == (type(other), other.requires_grad), path
     assert made.tied is made.layer

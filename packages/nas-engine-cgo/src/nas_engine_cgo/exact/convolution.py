@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from nas_engine_cgo.exact.order import as_alone
+from nas_engine_cgo.exact.order import applied, as_alone
 
 __all__ = ["member_convolution"]
 
@@ -83,8 +83,7 @@ def member_convolution(
     """
     shared = x.shape[1] == weight.shape[1] * geometry[-1] and n > 1
     facts = _Facts(n, geometry, shared, None if bias is None else bias.shape[0])
-    made: Tensor = _Convolution.apply(x, weight, bias, facts, apart)  # type: ignore[no-untyped-call]
-    return made
+    return applied(_Convolution, (x, weight, bias), facts, apart)
 
 
 class _Convolution(Function):

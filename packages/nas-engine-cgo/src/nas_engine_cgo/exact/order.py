@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd import Function
 
-__all__ = ["as_alone", "in_order"]
+__all__ = ["applied", "as_alone", "in_order"]
 
 _ALIGNED = 64
 """Bytes to a multiple of which torch allocates, and by which kernels choose how they begin."""
@@ -25,6 +26,18 @@ def as_alone(part: Tensor) -> Tensor:
     if part.is_contiguous() and part.data_ptr() % _ALIGNED == 0:
         return part
     return part.clone(memory_format=torch.contiguous_format)
+
+
+def applied(function: type[Function], operands: Sequence[Tensor | None], *others: Any) -> Tensor:
+    """A function of own gradients of these operands, in the type that autocast has for products."""
+    device = next(x.device.type for x in operands if x is not None)
+    if not torch.is_autocast_enabled(device):
+        made: Tensor = function.apply(*operands, *others)  # type: ignore[no-untyped-call]
+        return made
+    dtype = torch.get_autocast_dtype(device)
+    lowered = [x if x is None or x.dtype == torch.float64 else x.to(dtype) for x in operands]
+    with torch.autocast(device, enabled=False):
+        return applied(function, lowered, *others)
 
 
 class _InOrder(Function):

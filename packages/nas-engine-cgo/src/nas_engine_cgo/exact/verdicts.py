@@ -12,6 +12,7 @@ import torch
 from nas_engine_cgo.exact.equality import Verdict
 from nas_engine_cgo.exact.machine import surroundings
 from nas_engine_cgo.members import PURE, Call, Facts, Ref
+from nas_engine_cgo.packs import Parts
 from nas_engine_cgo.remember import Memory
 
 __all__ = ["Question", "Verdicts"]
@@ -37,7 +38,7 @@ class Question:
     signature: Hashable
     n: int
     shared: tuple[bool, ...]
-    apart: tuple[bool, ...]
+    apart: Parts
 
     @property
     def key(self) -> Hashable:

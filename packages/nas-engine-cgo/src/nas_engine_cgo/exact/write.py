@@ -15,11 +15,12 @@ from nas_engine_cgo.exact.verdicts import Question, Verdicts
 from nas_engine_cgo.kinds import can_be_apart, fits
 from nas_engine_cgo.members import Program
 from nas_engine_cgo.merge import Slot, Step, signatures
+from nas_engine_cgo.packs import Parts
 from nas_engine_cgo.write import Function, write_function
 
 __all__ = ["ExactWriter"]
 
-_Apart = dict[tuple[Hashable, int], tuple[bool, ...]]
+_Apart = dict[tuple[Hashable, int], Parts]
 
 
 class ExactWriter:
@@ -74,7 +75,7 @@ class ExactWriter:
             return True
         found = (verdict.results, *verdict.gradients)
         wanted = tuple(old or not equal for old, equal in zip(before, found, strict=True))
-        if wanted == before or not can_be_apart(call, programs[member]):
+        if wanted == before or not can_be_apart(call, wanted):
             refused.add(step.signature)
         else:
             apart[key] = wanted
@@ -85,7 +86,7 @@ class ExactWriter:
         programs: Sequence[Program],
         step: Step,
         function: Function,
-        apart: tuple[bool, ...],
+        apart: Parts,
     ) -> Verdict:
         member, index = step.calls[0]
         program, call = programs[member], programs[member].calls[index]
@@ -98,7 +99,7 @@ class ExactWriter:
         return self._verdicts.of(question, find)
 
     def _merged(
-        self, apart: tuple[bool, ...], programs: Sequence[Program]
+        self, apart: Parts, programs: Sequence[Program]
     ) -> tuple[Function, Callable[..., Any]]:
         """The code of programs that make one call each."""
         (signature,) = signatures(programs[0], fits)

@@ -12,6 +12,7 @@ from nas_engine_cgo.members import Call, Program, Ref, refs_in
 
 __all__ = [
     "Condition",
+    "always",
     "attention",
     "class_loss",
     "concatenate",
@@ -27,7 +28,6 @@ __all__ = [
     "linear",
     "matmul",
     "matrix",
-    "never",
     "normalization",
     "one_input",
     "one_result",
@@ -35,8 +35,6 @@ __all__ = [
     "pieces",
     "plain",
     "reduction",
-    "several_results",
-    "sized_padding",
     "sizes",
     "spatial",
 ]
@@ -48,19 +46,14 @@ def _shape(program: Program, value: Any) -> tuple[int, ...]:
     return program.facts[value.id].shape if isinstance(value, Ref) else ()
 
 
-def never(_call: Call, _program: Program) -> bool:
-    """No call."""
-    return False
+def always(_call: Call, _program: Program) -> bool:
+    """Any call."""
+    return True
 
 
 def one_result(call: Call, _program: Program) -> bool:
     """Whether it makes one tensor."""
     return len(call.outputs) == 1
-
-
-def several_results(_call: Call, _program: Program) -> bool:
-    """Any call: it hands out what it is given."""
-    return True
 
 
 def one_input(call: Call, program: Program) -> bool:
@@ -84,12 +77,6 @@ def convolution(call: Call, program: Program) -> bool:
     given = bound(call.args, call.kwargs, input=None, weight=None)
     x, weight = given["input"], given["weight"]
     return isinstance(x, Ref) and len(_shape(program, x)) == len(_shape(program, weight))
-
-
-def sized_padding(call: Call, _program: Program) -> bool:
-    """A convolution whose padding is given in numbers."""
-    given = bound(call.args, call.kwargs, input=None, weight=None, bias=None, stride=1, padding=0)
-    return not isinstance(given["padding"], str)
 
 
 def linear(call: Call, program: Program) -> bool:

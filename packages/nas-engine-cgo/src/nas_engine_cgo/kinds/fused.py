@@ -8,7 +8,7 @@ from typing import Any
 
 from nas_engine_cgo.members import Call, Facts, Program, Ref, replaced
 from nas_engine_cgo.merge import Slot, Step
-from nas_engine_cgo.packs import Form, Layout, Packs
+from nas_engine_cgo.packs import Form, Layout, Packs, Parts
 
 __all__ = ["Fused", "Operand", "bound"]
 
@@ -65,8 +65,8 @@ class Fused:
         self.result = self.program.facts[self.call.outputs[0]]
 
     @property
-    def apart(self) -> tuple[bool, ...] | None:
-        """Whether results are computed member by member, and gradients of the operands; if any."""
+    def apart(self) -> Parts | None:
+        """What is computed member by member, if anything is."""
         return self.packs.apart.get((self._signature, self.n))
 
     # ------------------------------------------------------------------ operands

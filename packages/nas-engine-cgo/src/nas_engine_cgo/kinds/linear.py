@@ -13,6 +13,9 @@ def linear(step: Fused) -> None:
     """Write ``linear`` as ``baddbmm`` over stacked weights."""
     given = bound(step.args, step.kwargs, input=None, weight=None, bias=None)
     x: Operand = given["input"]
+    if step.packs.exact:
+        _exact(step, x, given["weight"], given["bias"])
+        return
     weight = step.tensor(given["weight"], "matrix")
     bias = None if given["bias"] is None else step.tensor(given["bias"], "bias")
     name = step.stack(x)
@@ -34,6 +37,14 @@ def linear(step: Fused) -> None:
         case _:
             product += f".unflatten(1, {name}.shape[1:-1])"
     step.results(product, "stack")
+
+
+def _exact(step: Fused, x: Operand, weight: Operand, bias: Operand | None) -> None:
+    """Write ``linear`` so that bits count."""
+    names = [step.stack(each) for each in (x, weight)]
+    names.append("None" if bias is None else step.stack(bias))
+    parts = "" if step.apart is None else f", {step.apart!r}"
+    step.results(f"member_linear({', '.join(names)}{parts})", "stack")
 
 
 def matmul(step: Fused) -> None:

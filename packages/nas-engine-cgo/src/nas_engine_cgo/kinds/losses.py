@@ -29,7 +29,7 @@ def elementwise_loss(step: Fused) -> None:
     kwargs = {**step.kwargs, "reduction": "none"}
     expanded = _expanded(step, spelled)
     call = step.packs.text.called(function, step.args, kwargs, step.spell(expanded))
-    step.results(call + _reduced(reduction, rank), "stack")
+    _losses(step, call + _reduced(reduction, rank))
 
 
 def _expanded(step: Fused, spelled: dict[int, str]) -> dict[int, str]:
@@ -62,19 +62,42 @@ def class_loss(step: Fused) -> None:
         more += f", label_smoothing={given['label_smoothing']!r}"
     losses = f"F.{step.call.name}({name}, {wanted}{more}, reduction='none')"
     if given["reduction"] == "none":
-        step.results(f"{losses}.unflatten(0, ({step.n}, -1))", "stack")
+        _losses(step, f"{losses}.unflatten(0, ({step.n}, -1))")
         return
     total = step.line(f"{losses}.reshape({step.n}, -1).sum(1)")
     if given["reduction"] == "sum":
-        step.done(total, "stack")
+        _losses(step, total)
         return
     if target.facts.dtype.is_floating_point:  # Probabilities: the mean is over the samples.
-        step.results(f"{total} / ({wanted}.numel() // {step.n * x.facts.shape[1]})", "stack")
+        _losses(step, f"{total} / ({wanted}.numel() // {step.n * x.facts.shape[1]})")
         return
     known = step.line(f"{wanted} != {given['ignore_index']}")
     if weights:
         known = step.line(f"{weights}[{wanted} * {known}] * {known}")
-    step.results(f"{total} / {known}.reshape({step.n}, -1).sum(1)", "stack")
+    _losses(step, f"{total} / {known}.reshape({step.n}, -1).sum(1)")
+
+
+def _losses(step: Fused, expression: str) -> None:
+    """Define the losses, whose values may have to be those of the calls of each member."""
+    if step.apart is None:
+        step.results(expression, "stack")
+        return
+    fused = step.line(expression)
+    step.results(f"with_values({fused}, torch.stack([{_each(step)}]))", "stack")
+
+
+def _each(step: Fused) -> str:
+    """The call of one member after the other, without a gradient."""
+    stacks = {f"x{i}": x for i, x in enumerate(step.operands) if not step.shared(x)}
+    spelled = {id(x): step.own(x) for x in step.operands if step.shared(x)}
+    spelled |= {id(x): name for name, x in stacks.items()}
+    text = step.packs.text
+    function = text.function(step.call.function)  # type: ignore[arg-type]
+    call = text.called(function, step.args, step.kwargs, step.spell(spelled))
+    parts = [f"{step.stack(x)}.detach().unbind(0)" for x in stacks.values()]
+    if len(parts) == 1:
+        return f"{call} for {', '.join(stacks)} in {parts[0]}"
+    return f"{call} for {', '.join(stacks)} in zip({', '.join(parts)})"
 
 
 def _one_by_one(step: Fused) -> None:

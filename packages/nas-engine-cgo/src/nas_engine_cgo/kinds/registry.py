@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from nas_engine_cgo.kinds import conditions, shapes
+from nas_engine_cgo.kinds import apart, conditions, shapes
 from nas_engine_cgo.kinds.convolution import convolution, transposed_convolution
 from nas_engine_cgo.kinds.elementwise import elementwise, hand_out, prelu
 from nas_engine_cgo.kinds.fused import Fused
@@ -21,6 +21,7 @@ from nas_engine_cgo.kinds.normalization import (
 from nas_engine_cgo.kinds.randomness import dropout
 from nas_engine_cgo.kinds.samplewise import attention, embedding, samplewise
 from nas_engine_cgo.members import ELEMENTWISE, Call, Program
+from nas_engine_cgo.packs import Parts
 
 __all__ = ["KINDS", "can_be_apart", "fits", "write"]
 
@@ -32,12 +33,12 @@ class Kind:
     Attributes:
         write: writes it.
         fits: when that can be.
-        apart: whether ``write`` can have this or that computed member by member.
+        apart: whether ``write`` can have parts of it computed member by member.
     """
 
     write: Callable[[Fused], None]
     fits: conditions.Condition
-    apart: conditions.Condition = conditions.never
+    apart: Callable[[Call, Parts], bool] = apart.nothing
 
 
 def fits(call: Call, program: Program) -> bool:
@@ -46,9 +47,14 @@ def fits(call: Call, program: Program) -> bool:
     return kind is not None and call.function is not None and kind.fits(call, program)
 
 
-def can_be_apart(call: Call, program: Program) -> bool:
-    """Whether parts of a fused call can be computed member by member."""
-    return KINDS[call.name].apart(call, program)
+def can_be_apart(call: Call, wanted: Parts) -> bool:
+    """Whether these parts of a fused call can be computed member by member.
+
+    Args:
+        call: that of one member.
+        wanted: whether the results are among them, and by position the gradients of the operands.
+    """
+    return KINDS[call.name].apart(call, wanted)
 
 
 def write(step: Fused) -> None:
@@ -69,15 +75,15 @@ KINDS: dict[str, Kind] = {
     **dict.fromkeys(ELEMENTWISE, Kind(elementwise, conditions.elementwise)),
     "prelu": Kind(prelu, conditions.one_result),
     **{
-        f"conv{d}d": Kind(convolution, conditions.convolution, conditions.sized_padding)
+        f"conv{d}d": Kind(convolution, conditions.convolution, apart.of_convolution)
         for d in (1, 2, 3)
     },
     **{
         f"conv_transpose{d}d": Kind(transposed_convolution, conditions.convolution)
         for d in (1, 2, 3)
     },
-    "fan_out": Kind(hand_out, conditions.several_results),
-    "linear": Kind(linear, conditions.linear),
+    "fan_out": Kind(hand_out, conditions.always),
+    "linear": Kind(linear, conditions.linear, apart.everything),
     **dict.fromkeys(
         ("matmul", "bmm", "mm", "__matmul__", "__rmatmul__"), Kind(matmul, conditions.matmul)
     ),
@@ -125,11 +131,14 @@ KINDS: dict[str, Kind] = {
     ),
     "embedding": Kind(embedding, conditions.embedding),
     "scaled_dot_product_attention": Kind(attention, conditions.attention),
-    **dict.fromkeys(("cross_entropy", "nll_loss"), Kind(class_loss, conditions.class_loss)),
+    **dict.fromkeys(
+        ("cross_entropy", "nll_loss"),
+        Kind(class_loss, conditions.class_loss, apart.results),
+    ),
     **dict.fromkeys(
         ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy",
          "binary_cross_entropy_with_logits", "soft_margin_loss", "poisson_nll_loss",
          "multilabel_soft_margin_loss"),
-        Kind(elementwise_loss, conditions.elementwise_loss),
+        Kind(elementwise_loss, conditions.elementwise_loss, apart.results),
     ),
 }  # fmt: skip

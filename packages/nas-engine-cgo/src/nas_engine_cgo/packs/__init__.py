@@ -1,6 +1,6 @@
 """Where values of several members lie in one tensor, and the text that brings them there."""
 
-from nas_engine_cgo.packs.packs import Apart, Form, Layout, Need, Packs
+from nas_engine_cgo.packs.packs import Apart, Form, Layout, Need, Packs, Parts
 from nas_engine_cgo.packs.text import Text, spelled
 
-__all__ = ["Apart", "Form", "Layout", "Need", "Packs", "Text", "spelled"]
+__all__ = ["Apart", "Form", "Layout", "Need", "Packs", "Parts", "Text", "spelled"]

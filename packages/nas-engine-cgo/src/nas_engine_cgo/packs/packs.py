@@ -16,13 +16,15 @@ from nas_engine_cgo.members import Facts, Program
 from nas_engine_cgo.merge import Arrangement, Place, Slot
 from nas_engine_cgo.packs.text import Text
 
-__all__ = ["Apart", "Form", "Layout", "Need", "Packs"]
+__all__ = ["Apart", "Form", "Layout", "Need", "Packs", "Parts"]
 
 Layout = Literal["stack", "channel"]
 Form = Literal["own", "stack", "rows", "matrix", "bias"]
-Apart: TypeAlias = Mapping[tuple[Hashable, int], tuple[bool, ...]]
-"""(signature, members) → whether results are computed member by member, and by position whether the
-gradients of operands are."""
+Parts: TypeAlias = tuple[bool, ...]
+"""Whether something is so for the results of a call, and by position for the gradients of what it
+takes."""
+Apart: TypeAlias = Mapping[tuple[Hashable, int], Parts]
+"""(signature, members) → what is computed member by member."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,9 @@ from torch import nn
 
 from nas_engine_cgo.exact.convolution import member_convolution
 from nas_engine_cgo.exact.fan_out import fan_out
+from nas_engine_cgo.exact.linear import member_linear
 from nas_engine_cgo.exact.order import in_order
+from nas_engine_cgo.exact.values import with_values
 from nas_engine_cgo.kernels import FASTER, pointwise
 from nas_engine_cgo.packs import Need
 from nas_engine_cgo.state import drawing, dropout_masks, ordered
@@ -49,8 +51,10 @@ def callable_of(function: Function, modules: Sequence[nn.Module]) -> FunctionTyp
         "fan_out": fan_out,
         "in_order": in_order,
         "member_convolution": member_convolution,
+        "member_linear": member_linear,
         "ordered": ordered,
         "pointwise": pointwise,
+        "with_values": with_values,
         "device": next((p.device for m in modules for p in m.parameters()), torch.device("cpu")),
         **FASTER,
         **function.constants,
