@@ -154,6 +154,27 @@ def test_choices_of_the_evaluator_are_resolved_and_reports_are_numbered() -> Non
     assert list(recorder.models) == [3]
 
 
+class Reports(Returns):
+    """Reports what it returns."""
+
+    def evaluate(self, model: torch.nn.Module, *, seed: int, report: Any) -> Any:
+        report(1, self.answer)
+        return 0.5
+
+
+@pytest.mark.parametrize("answer", [0.25, torch.tensor(0.25), {"score": torch.tensor(0.25)}])
+def test_a_number_that_is_reported_is_the_main_objective(answer: Any) -> None:
+    recorder = Recording()
+    candidate = Candidate(3, Architecture({}), seed=11)
+    run_candidate(candidate, lambda: torch.nn.Linear(4, 2), Reports(answer), recorder)
+    assert recorder.reports == [(3, 1, {"score": 0.25})]
+
+
+def test_what_is_no_report_fails_with_the_reason() -> None:
+    message = "report takes a number or a mapping from metric to number, not 'x' for 'score'"
+    assert message in str(run(Reports("x")).error)
+
+
 class Swallows:
     """Reports step by step, and does something with what ``report`` raises."""
 

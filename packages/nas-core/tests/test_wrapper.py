@@ -288,3 +288,35 @@ def test_a_label_for_two_things_names_both_places() -> None:
     first = inspect.currentframe().f_lineno - 4  # type: ignore[union-attr]
     assert f"{Path(__file__).name}:{first}" in str(conflict.value)
     assert f"{Path(__file__).name}:{first + 1}" in str(conflict.value)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda width: torch.nn.Linear(4, width),
+        lambda width: torch.nn.LSTM(4, width * 2),
+        lambda width: torch.nn.Parameter(torch.zeros(width)),
+    ],
+)
+def test_where_a_choice_is_not_taken_it_is_said_what_takes_it(make: Any) -> None:
+    @nas.model_wrapper
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.part = make(nn.ValueChoice([2, 3], label="width"))
+
+    with pytest.raises(TypeError) as raised:
+        Net()
+    assert "layers of nas_core.nn take choices" in raised.value.__notes__[0]
+
+
+def test_another_type_error_is_left_alone() -> None:
+    @nas.model_wrapper
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.part = nn.Linear(4)  # type: ignore[call-arg]
+
+    with pytest.raises(TypeError) as raised:
+        Net()
+    assert not hasattr(raised.value, "__notes__")

@@ -82,7 +82,7 @@ def describe(found: Space, target: str, n_samples: int, seed: int) -> dict[str, 
         "digest": found.digest,
         "size": _size(found),
         "choices": [_choice(found, choice) for choice in found.choices.values()],
-        "constraints": [constraint.name for constraint in found.constraints],
+        "constraints": [constraint.name for constraint in found.constraints if constraint.shown],
         "samples": [dict(found.sample(rng=generator)) for _ in range(n_samples)],
     }
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from nas_core import resolve
 from nas_core.errors import NasError, nearest
 from nas_core.failure import failure_text
-from nas_core.protocols import Candidate, Direction, Evaluator, Recorder, Result
+from nas_core.protocols import Candidate, Direction, Evaluator, Metrics, Recorder, Result
 from nas_core.pruned import Pruned
 
 if TYPE_CHECKING:
@@ -76,14 +76,16 @@ class _Reporting:
 
     def __init__(self, recorder: Recorder, number: int) -> None:
         self.pruned: Pruned | None = None
+        self.objectives: Mapping[str, Direction] = {}
         self._recorder = recorder
         self._number = number
 
-    def __call__(self, step: int, metrics: Mapping[str, float]) -> None:
+    def __call__(self, step: int, metrics: Metrics | float) -> None:
         if self.pruned is not None:
             raise self.pruned
+        numbers = _numbers(metrics, self.objectives, "report takes")
         try:
-            self._recorder.report(self._number, step, metrics)
+            self._recorder.report(self._number, step, numbers)
         except Pruned as raised:
             self.pruned = raised
             raise
@@ -99,6 +101,7 @@ def _evaluate(
     seed_all(candidate.seed)
     model = build()
     resolved: Evaluator = resolve(evaluator, candidate.architecture)
+    reporting.objectives = resolved.objectives
     answer = resolved.evaluate(model, seed=candidate.seed, report=reporting)
     if reporting.pruned is not None:
         raise reporting.pruned
@@ -138,11 +141,7 @@ def checked_metrics(answer: object, objectives: Mapping[str, Direction]) -> dict
         ValueError: it is neither a number nor metrics, or an objective is missing or no
             finite number.
     """
-    if not isinstance(answer, Mapping):
-        if not objectives:
-            raise MetricsError("the evaluator has no objectives: name at least one")
-        answer = {next(iter(objectives)): answer}
-    metrics = {str(name): _number(name, value) for name, value in answer.items()}
+    metrics = _numbers(answer, objectives, "the evaluator must return")
     for name in objectives:
         if name not in metrics:
             have = ", ".join(map(repr, metrics)) or "nothing"
@@ -155,11 +154,19 @@ def checked_metrics(answer: object, objectives: Mapping[str, Direction]) -> dict
     return metrics
 
 
-def _number(name: object, value: Any) -> float:
+def _numbers(answer: object, objectives: Mapping[str, Direction], wants: str) -> dict[str, float]:
+    """Metrics, or a number, which is the main objective."""
+    if not isinstance(answer, Mapping):
+        if not objectives:
+            raise MetricsError("the evaluator has no objectives: name at least one")
+        answer = {next(iter(objectives)): answer}
+    return {str(name): _number(name, value, wants) for name, value in answer.items()}
+
+
+def _number(name: object, value: Any, wants: str) -> float:
     # Scalars of numpy and torch have __float__; a string must not pass for a number.
     if not hasattr(value, "__float__") or getattr(value, "ndim", 0) != 0:
         raise MetricsError(
-            f"the evaluator must return a number or a mapping from metric to number, "
-            f"not {value!r:.200} for {name!r}"
+            f"{wants} a number or a mapping from metric to number, not {value!r:.200} for {name!r}"
         )
     return float(value)

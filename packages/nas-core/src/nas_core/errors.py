@@ -42,11 +42,14 @@ def nearest(name: str, names: Iterable[str]) -> str:
 
     >>> nearest("widht", ["width", "depth"])
     "; did you mean 'width'?"
+    >>> nearest("W", ["w", "depth"])
+    "; did you mean 'w'?"
     >>> nearest("q", ["width", "depth"])
     ''
     """
-    found = difflib.get_close_matches(name, list(names), n=1)
-    return f"; did you mean {found[0]!r}?" if found else ""
+    lower = {each.lower(): each for each in names}
+    found = difflib.get_close_matches(name.lower(), lower, n=1)
+    return f"; did you mean {lower[found[0]]!r}?" if found else ""
 
 
 class NasError(Exception):

@@ -128,7 +128,9 @@ class Expression(Arithmetic):
         return float(self._concrete("float value", "use ValueChoice.to_float, "))
 
     def __index__(self) -> int:
-        return operator.index(self._concrete("index"))
+        return operator.index(
+            self._concrete("integer value", "use Repeat for a number of layers, ")
+        )
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._concrete("items to iterate over"))

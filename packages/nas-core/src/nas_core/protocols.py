@@ -42,8 +42,10 @@ __all__ = [
 
 Metrics: TypeAlias = Mapping[str, float]
 Direction: TypeAlias = Literal["maximize", "minimize"]
-Report: TypeAlias = Callable[[int, Metrics], None]
-"""Hands over intermediate metrics: ``report(step, metrics)``; raises ``Pruned`` to end it all."""
+Report: TypeAlias = Callable[[int, Metrics | float], None]
+"""Hands over intermediate metrics, or the main objective alone: ``report(step, metrics)``.
+
+Raises ``Pruned`` to end it all."""
 
 CAPABILITIES: Mapping[str, str] = {
     "inline": "serves the choices that a model declares: LayerChoice, ValueChoice, ...",

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import functools
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -12,7 +15,7 @@ from nas_core.architecture import Value
 from nas_core.building import Building
 from nas_core.choice import Choice, Key
 from nas_core.construction import Fixed, Open, current, running, take_key
-from nas_core.errors import NasError
+from nas_core.errors import NasError, OpenChoiceError
 from nas_core.expression import concrete, expressions_in
 
 __all__ = [
@@ -32,6 +35,7 @@ M = TypeVar("M", bound=type[torch.nn.Module])
 _RECORD = "_nas_record"
 _ARGUMENTS = "_nas_arguments"
 _CREATION = "_nas_creation"
+_CHOICE = re.compile(r"\b(ValueChoice|Operation|Condition)\b")  # the classes of open values
 
 
 @dataclass
@@ -114,7 +118,7 @@ def _wrap_init(cls: type[torch.nn.Module]) -> None:
             record = Record(type(self), args, kwargs, inside.take_key(), session is not None)
             self.__dict__[_RECORD] = record
             before = len(inside.asked)
-            with running(inside):
+            with running(inside), _hinting():
                 init(self, *args, **kwargs)
             record.chosen = {label: inside.chosen[label] for label in inside.asked[before:]}
             _adopt(args, kwargs, *(module.__dict__ for module in self.modules()))
@@ -122,6 +126,21 @@ def _wrap_init(cls: type[torch.nn.Module]) -> None:
                 _name_choices(self)
 
     cls.__init__ = __init__  # type: ignore[method-assign]
+
+
+@contextmanager
+def _hinting() -> Iterator[None]:
+    """Tell of a type that was not expected, if it is that of a choice, what takes choices."""
+    try:
+        yield
+    except TypeError as error:
+        if _CHOICE.search(str(error)) and not isinstance(error, OpenChoiceError):
+            error.add_note(
+                "A choice has no value while the model is open: layers of nas_core.nn take "
+                "choices, those of torch.nn do not; a class of yours takes them with "
+                "@nas_core.basic_unit; nas_core.choose gives a value at once"
+            )
+        raise
 
 
 def _name_choices(model: torch.nn.Module) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import pickle
+from collections.abc import Callable
 from functools import partial
-from inspect import isroutine
+from inspect import Signature, isroutine, signature
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +36,37 @@ def require_usable(base_model: object, evaluator: object, strategy: object) -> N
 
     if not isinstance(base_model, torch.nn.Module):
         raise ConfigError(f"the model must be a torch.nn.Module, not {_kind(base_model)}")
-    if isinstance(evaluator, type) or not callable(getattr(evaluator, "evaluate", None)):
+    evaluate = getattr(evaluator, "evaluate", None)
+    if isinstance(evaluator, type) or not callable(evaluate):
+        wrapped = (
+            f"; FunctionEvaluator({evaluator.__name__}) is one" if isroutine(evaluator) else ""
+        )
         raise ConfigError(
             "the evaluator must have a method evaluate(model, *, seed, report), "
-            f"not be {_kind(evaluator)}"
+            f"not be {_kind(evaluator)}{wrapped}"
+        )
+    if (found := _uncallable(evaluate)) is not None:
+        raise ConfigError(
+            f"the method evaluate of {type(evaluator).__name__} must take (model, *, seed, report), "
+            f"not {found}"
         )
     if isinstance(strategy, type) or not isinstance(strategy, Strategy):
         raise StrategyError(
             f"the strategy must have the methods start, propose and tell, not be {_kind(strategy)}"
         )
+
+
+def _uncallable(evaluate: Callable[..., object]) -> Signature | None:
+    """The signature of a method that does not take what an evaluator is given."""
+    try:
+        found = signature(evaluate)
+    except (TypeError, ValueError):  # some builtins have none
+        return None
+    try:
+        found.bind(None, seed=0, report=None)
+    except TypeError:
+        return found
+    return None
 
 
 def _kind(found: object) -> str:

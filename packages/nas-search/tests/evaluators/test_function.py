@@ -73,6 +73,45 @@ def test_what_is_no_function_is_refused() -> None:
         FunctionEvaluator(3)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("function", "options", "message"),
+    [
+        (
+            lambda model, lr: 1,
+            {},
+            "(model, lr) is called with (model): missing a required argument: 'lr'",
+        ),
+        (lambda: 1, {}, "() is called with (model): too many positional arguments"),
+        (
+            lambda model, report: 1,
+            {"lrr": 1},
+            "called with (model, lrr, report): got an unexpected",
+        ),
+        (lambda model, report, seed, lr=1: 1, {}, None),
+        (lambda model, **options: 1, {"lr": 1}, None),
+        (functools.partial(lambda model, a: 1, a=1), {}, None),
+        (len, {}, None),
+        (max, {}, None),  # it has no signature
+    ],
+)
+def test_what_the_function_can_not_be_called_with_is_known_before(
+    function: Callable[..., Any], options: dict[str, Any], message: str | None
+) -> None:
+    evaluator = FunctionEvaluator(function, **options)
+    found = [str(problem) for problem in evaluator.problems(Space.of(evaluator), ("value",))]
+    assert len(found) == (message is not None)
+    assert (message or "") in "".join(found)
+
+
+def test_a_subclass_calls_its_function_as_it_likes() -> None:
+    class Twice(FunctionEvaluator):
+        def evaluate(self, model: torch.nn.Module, *, seed: int, report: Any) -> Any:
+            return self.fn(model, model)
+
+    evaluator = Twice(lambda a, b: 1)
+    assert not list(evaluator.problems(Space.of(evaluator), ("value",)))
+
+
 def test_repr_names_function_objectives_and_options() -> None:
     assert repr(FunctionEvaluator(len, {"n": "minimize"}, k=1)) == (
         "FunctionEvaluator(len, {'n': 'minimize'}, k=1)"

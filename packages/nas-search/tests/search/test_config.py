@@ -200,6 +200,12 @@ def test_nothing_given_is_said(tmp_path):
             ConfigError,
             "the evaluator must have a method evaluate(model, *, seed, report), not be an object",
         ),
+        ({"evaluator": "evaluator"}, ConfigError, "evaluator; FunctionEvaluator(evaluator) is one"),
+        (
+            {"evaluator": "type('Mine', (), {'evaluate': lambda self, model, seed: 1})()"},
+            ConfigError,
+            "the method evaluate of Mine must take (model, *, seed, report), not (model, seed)",
+        ),
         ({"strategy": "Net()"}, StrategyError, "the methods start, propose and tell, not be an"),
         ({"strategy": "GridSearch"}, StrategyError, "not be the class GridSearch itself"),
     ],

@@ -1,10 +1,11 @@
 """A user's own function as an evaluator."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
+from nas_core import Problem, Space
 from nas_core.protocols import Direction, Metrics, Report
 
 
@@ -13,7 +14,7 @@ class FunctionEvaluator:
 
     Args:
         fn: the function. It is also given ``seed`` (the trial's) and ``report`` (to hand in
-            intermediate metrics as ``report(step, metrics)``) if it has parameters of these names.
+            intermediate metrics as ``report(step, metrics)``, or the main objective alone) if it has parameters of these names.
         objectives: metric name → direction, the main one first. A plain number is the main
             objective.
         options: passed on as keywords; they may be choices.
@@ -38,8 +39,26 @@ class FunctionEvaluator:
 
     def __repr__(self) -> str:
         options = "".join(f", {name}={value!r}" for name, value in self.options.items())
-        name = getattr(self.fn, "__qualname__", self.fn)
-        return f"FunctionEvaluator({name}, {self.objectives}{options})"
+        return f"FunctionEvaluator({self._name}, {self.objectives}{options})"
+
+    @property
+    def _name(self) -> str:
+        return getattr(self.fn, "__qualname__", repr(self.fn))
+
+    def problems(self, space: Space, objectives: Sequence[str]) -> Iterator[Problem]:
+        """Why the function can't be called: what it is not given, or does not take."""
+        if type(self).evaluate is not FunctionEvaluator.evaluate:
+            return  # it may be called in another way
+        try:
+            signature = inspect.signature(self.fn)
+        except (TypeError, ValueError):  # some builtins have none
+            return
+        offered = _keywords(self.fn) & {"seed", "report"}
+        try:
+            signature.bind(None, **{**dict.fromkeys(offered), **self.options})
+        except TypeError as error:
+            given = ", ".join(["model", *sorted(offered | self.options.keys())])
+            yield Problem(f"{self._name}{signature} is called with ({given}): {error}")
 
     def evaluate(self, model: torch.nn.Module, *, seed: int, report: Report) -> Metrics | float:
         """Call the function with what its signature asks for."""
