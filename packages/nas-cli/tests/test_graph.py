@@ -144,3 +144,27 @@ def test_an_engine_that_claims_graphs_but_has_none_is_broken(
     result = nas("graph", "net.py:Net")
     assert result.exit_code == 4
     assert "it has no method draw" in result.stderr
+
+
+@pytest.mark.usefixtures("artist")
+def test_a_file_of_another_kind_is_not_written(nas: Any) -> None:
+    result = nas("graph", "net.py:Net", "--output", "a.pdf")
+    assert result.exit_code == 2
+    assert "'.pdf': give --format, or a name that ends with .txt, .py, .dot" in result.stderr
+    assert not Path("a.pdf").exists()
+    assert nas("graph", "net.py:Net", "--output", "a.pdf", "--format", "svg").exit_code == 0
+
+
+@pytest.mark.usefixtures("artist")
+def test_a_configuration_knows_what_is_the_evaluators(nas: Any) -> None:
+    with Path("net.py").open("a") as file:
+        file.write(
+            "\nfrom nas_search.evaluators import FunctionEvaluator\n"
+            "lr = nn.ValueChoice([0.1, 0.2], label='lr')\n"
+            "trained = FunctionEvaluator(lambda model, lr: lr, lr=lr)\n"
+        )
+    Path("trained.toml").write_text('model = "net.py:Net"\nevaluator = "net.py:trained"\n')
+    Path("arch.json").write_text('{"width": 5, "body": "skip", "lr": 0.2}')
+    result = nas("graph", "trained.toml", "--arch", "@arch.json")
+    assert json.loads(result.stdout)[1] == {"width": 5, "body": "skip"}
+    assert "unknown label 'lr'" in nas("graph", "net.py:Net", "--arch", "@arch.json").stderr

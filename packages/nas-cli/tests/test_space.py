@@ -95,3 +95,33 @@ def test_a_bad_target_gets_one_message(target: str, nas: Any, search: Any, folde
     assert BAD_TARGETS[target] in result.stderr
     assert "Traceback" not in result.output
     assert result.stdout == ""
+
+
+def test_a_configuration_has_the_choices_of_its_evaluator(nas: Any, folder: Path) -> None:
+    (folder / "net.py").write_text(
+        "import nas_core as nas\nimport nas_core.nn as nn\n"
+        "from nas_search.evaluators import FunctionEvaluator\n"
+        "net = nn.Linear(4, nn.ValueChoice([2, 3], label='w'))\n"
+        "lr = nn.ValueChoice([0.1, 0.2, 0.3], label='lr')\n"
+        "evaluator = FunctionEvaluator(lambda model, lr: lr, lr=lr)\n"
+    )
+    (folder / "search.toml").write_text('model = "net.py:net"\nevaluator = "net.py:evaluator"\n')
+    (folder / "model.toml").write_text('model = "net.py:net"\n')
+    (folder / "none.toml").write_text('evaluator = "net.py:evaluator"\n')
+    found = [
+        json.loads(nas("space", f"{name}.toml", "--json").stdout) for name in ("search", "model")
+    ]
+    assert [part["size"] for part in found] == [6, 2]
+    assert "none.toml names no model" in nas("space", "none.toml").stderr
+
+
+def test_a_rule_that_only_choose_makes_is_not_told(nas: Any, folder: Path) -> None:
+    (folder / "net.py").write_text(
+        "import nas_core as nas\nimport nas_core.nn as nn\n\n"
+        "@nas.model_wrapper\nclass Net(nn.Module):\n"
+        "    def __init__(self):\n        super().__init__()\n"
+        "        self.body = nn.Linear(4, nas.choose([2, 3], label='w'))\n"
+        "space = nas.Space.of(Net()).constrain(lambda arch: True, 'told')\n"
+    )
+    assert "where" not in nas("space", "net.py:Net").output
+    assert "where told" in nas("space", "net.py:space").output

@@ -3,6 +3,7 @@
 import copy
 import importlib
 import pkgutil
+import re
 
 import corpus
 import pytest
@@ -157,6 +158,8 @@ def test_inputs_that_do_not_fit_are_said_at_the_node() -> None:
     graph = annotate(convert(Branches()), torch.empty(3, 5))
     found = next(iter(find(graph, name="a")))
     assert "same reduction dim" in found.node.notes["problem"]
+    (line,) = (line for line in str(graph).splitlines() if line.lstrip().startswith("%a = "))
+    assert re.search(r"# \?, \? FLOPs, .*same reduction dim", line)
 
 
 def test_inputs_have_to_be_those_of_forward() -> None:

@@ -458,6 +458,10 @@ def test_units_may_share_what_nobody_changes() -> None:
         (Checkpoints, ["test_refusals.py:", "'checkpoint'"]),
         (LocalGradient, ["test_refusals.py:", "Local.apply", "basic_unit"]),
         (lambda: Holder(Lambda()), ["test_refusals.py:", "basic_unit"]),
+        (
+            lambda: Holder(nn.LazyLinear(2)),
+            ["a LazyLinear, which gets its sizes from its first input (in module 'child')"],
+        ),
         (lambda: Holder(OverriddenCall()), ["__call__", "'child'"]),
         (hooked, ["hook", "'child'"]),
         (hooked_loading, ["test_refusals.py:", "hook (load_state_dict_pre_hooks)", "'child'"]),

@@ -37,10 +37,11 @@ _SHAPE = re.compile(r"(?P<sizes>\d+([,x]\d+)*)?(:(?P<dtype>\w+))?")
         "nas graph net.py:Net --output net.html          # a picture for the browser",
         "nas graph net.py:Net --arch '{\"width\": 32}' --format source",
         "nas graph net.py:Net --arch @best/trial-1.json --format svg --output best.svg",
+        "nas graph search.toml --arch @best/trial-1.json",
         "nas graph bert.py:Net --input 1,128:int64 --input 1,128:bool",
     ),
 )
-@click.argument("target")
+@click.argument("target", metavar="TARGET|CONFIG.toml")
 @click.option(
     "--arch",
     "given",
@@ -81,14 +82,16 @@ def graph(
     svg and html are pictures that need nothing else to be shown. Layers that come from a choice
     are marked with its label, and coloured. A file is written whole or not at all.
 
-    TARGET is path/to/file.py:name or module:name, as for nas space.
+    TARGET is path/to/file.py:name or module:name, as for nas space; a TOML file names the model,
+    and knows which choices of an architecture are the evaluator's.
     """
+    formatter = formatter or _format_of(output)
     decisions = {} if given is None else _decisions(given)
     engine = _engine(plugins(), name)
     inputs = tuple(map(_tensor, shapes))
     model, space = _model(target)
-    architecture = _completed(space, decisions)
-    drawn = engine.draw(model, architecture, formatter or _format_of(output), inputs)
+    architecture = _completed(model, space, decisions)
+    drawn = engine.draw(model, architecture, formatter, inputs)
     if output is None:
         click.echo(drawn)
         return
@@ -96,7 +99,14 @@ def graph(
 
 
 def _format_of(output: Path | None) -> str:
-    return "text" if output is None else _SUFFIXES.get(output.suffix.lower(), "text")
+    suffix = "" if output is None else output.suffix.lower()
+    if suffix and suffix not in _SUFFIXES:
+        raise click.BadParameter(
+            f"nothing is known of {suffix!r}: give --format, or a name that ends with "
+            f"{', '.join(_SUFFIXES)}",
+            param_hint="--output",
+        )
+    return _SUFFIXES.get(suffix, "text")
 
 
 def _engine(found: Plugins, name: str | None) -> Draws:
@@ -128,15 +138,21 @@ def _model(target: str) -> tuple[torch.nn.Module, Space]:
     return part, space
 
 
-def _completed(space: Space, decisions: dict[str, Any]) -> Architecture:
-    """The architecture with these decisions, and the first option of what they leave open."""
+def _completed(model: torch.nn.Module, space: Space, decisions: dict[str, Any]) -> Architecture:
+    """The model's architecture with these decisions, and the first option of what they leave open.
+
+    What they decide of the evaluator is looked at, and left out.
+    """
+
+    from nas_core import Space
 
     def decide(choice: Choice) -> Any:
         value = decisions.get(choice.label)
         known = choice.label in decisions and choice.domain.contains(value)
         return choice.domain.find(value) if known else choice.domain.default
 
-    return space.validate({**space.trace(decide), **decisions})
+    whole = space.validate({**space.trace(decide), **decisions})
+    return Space.of(model).part_of(whole)
 
 
 def _decisions(given: str) -> dict[str, Any]:

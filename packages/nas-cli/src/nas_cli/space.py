@@ -27,11 +27,12 @@ _OPTIONS_SHOWN = 12
     examples=(
         "nas space net.py:Net                 # a class that can be called without arguments",
         "nas space mypackage.models:net       # a model, or a function that returns one",
+        "nas space search.toml                # its model, with the choices of its evaluator",
         "nas space net.py:Net --sample 3 --seed 7",
         "nas space net.py:Net --json | jq .size",
     ),
 )
-@click.argument("target")
+@click.argument("target", metavar="TARGET|CONFIG.toml")
 @click.option(
     "--sample",
     "n_samples",
@@ -46,7 +47,7 @@ def space(target: str, n_samples: int, seed: int, as_json: bool) -> None:
     """Show the model space TARGET: its choices, their conditions, its size, a sample.
 
     TARGET is path/to/file.py:name or module:name, where name is a model, a class, or a function
-    that returns a model.
+    that returns a model. Of a TOML file, as for `nas run`, it is all that a search of it explores.
     """
     with results_only(as_json):
         _, found = load_space(target)
@@ -58,11 +59,16 @@ def space(target: str, n_samples: int, seed: int, as_json: bool) -> None:
 
 
 def load_space(target: str) -> tuple[Any, Space]:
-    """What the target names, made if it is a class or a function, and its space."""
+    """What the target names, made if it is a class or a function, and its space.
+
+    That of a configuration holds the choices of its evaluator as well.
+    """
     import torch
     from nas_core import Space
     from nas_search.target import load_target, made
 
+    if target.endswith(".toml"):
+        return _configured(target)
     part = made(load_target(target, Path.cwd()))
     found = Space.of(part)
     if not found.choices and not isinstance(part, (torch.nn.Module, Space)):
@@ -72,6 +78,20 @@ def load_space(target: str) -> tuple[Any, Space]:
             param_hint="TARGET",
         )
     return part, found
+
+
+def _configured(path: str) -> tuple[Any, Space]:
+    from nas_core import Space
+    from nas_search import ExperimentConfig
+    from nas_search.target import load_target, made
+
+    config = ExperimentConfig.from_toml(path)
+    if config.model is None:
+        example = 'model = "net.py:Net"'
+        raise click.BadParameter(f"{path} names no model, as in {example}", param_hint="TARGET")
+    named = [name for name in (config.model, config.evaluator) if name is not None]
+    model, *others = [made(load_target(name, config.root)) for name in named]
+    return model, Space.of(model, *others)
 
 
 def describe(found: Space, target: str, n_samples: int, seed: int) -> dict[str, Any]:

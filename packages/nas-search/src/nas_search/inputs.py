@@ -47,8 +47,8 @@ def require_usable(base_model: object, evaluator: object, strategy: object) -> N
         )
     if (found := _uncallable(evaluate)) is not None:
         raise ConfigError(
-            f"the method evaluate of {type(evaluator).__name__} must take (model, *, seed, report), "
-            f"not {found}"
+            f"the method evaluate of {type(evaluator).__name__} must take "
+            f"(model, *, seed, report), not {found}"
         )
     if isinstance(strategy, type) or not isinstance(strategy, Strategy):
         raise StrategyError(

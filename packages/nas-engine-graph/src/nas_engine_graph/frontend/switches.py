@@ -10,6 +10,7 @@ from typing import Any
 import torch
 import torch.jit
 from torch import nn
+from torch.nn.modules.lazy import LazyModuleMixin
 
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.hooks import own_hooks
@@ -35,6 +36,9 @@ def check_machinery(module: nn.Module, path: str) -> None:
     cls: Any = type(module)
     if isinstance(module, torch.jit.ScriptModule):
         raise UnsupportedModuleError(f"a scripted module ({module.original_name})", path)
+    if isinstance(module, LazyModuleMixin):
+        construct = f"a {cls.__name__}, which gets its sizes from its first input"
+        raise UnsupportedModuleError(construct, path)
     if "forward" in vars(module) and is_layer(module):
         raise UnsupportedModuleError(f"a {cls.__name__} whose forward was replaced", path)
     if not is_layer(module) and not has_source(cls.forward):

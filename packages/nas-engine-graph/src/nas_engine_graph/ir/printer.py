@@ -222,6 +222,8 @@ def _notes(node: Node) -> str:
     words = [str(kind or "?") for value, kind in pairs if kind or value.type == "Tensor"]
     flops = node.notes.get("flops", 0)
     words += ["? FLOPs"] if flops is None else [f"{flops:,} FLOPs"] if flops else []
+    if problem := node.notes.get("problem"):
+        words.append(problem)
     return f"  # {', '.join(words)}" if words else ""
 
 

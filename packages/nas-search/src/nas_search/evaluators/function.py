@@ -14,7 +14,8 @@ class FunctionEvaluator:
 
     Args:
         fn: the function. It is also given ``seed`` (the trial's) and ``report`` (to hand in
-            intermediate metrics as ``report(step, metrics)``, or the main objective alone) if it has parameters of these names.
+            intermediate metrics, or the main objective alone, as ``report(step, metrics)``) if it
+            has parameters of these names.
         objectives: metric name → direction, the main one first. A plain number is the main
             objective.
         options: passed on as keywords; they may be choices.
