@@ -8,8 +8,9 @@ import pytest
 import torch
 from nas_core import Space
 from nas_core.protocols import CheckedEvaluator
+from nas_core.testing import CountParameters
 from nas_search import Experiment, ExperimentConfig
-from nas_search.evaluators import FunctionEvaluator, SupervisedEvaluator
+from nas_search.evaluators import SupervisedEvaluator
 from nas_search.strategies import RandomSearch
 from torch.utils.data import TensorDataset
 
@@ -181,5 +182,5 @@ def test_an_experiment_refuses_before_it_makes_a_trial(tmp_path: Any) -> None:
 
 
 def test_evaluators_need_not_have_the_method() -> None:
-    assert not isinstance(FunctionEvaluator(len), CheckedEvaluator)
+    assert not isinstance(CountParameters(), CheckedEvaluator)
     assert isinstance(SupervisedEvaluator(train=(X, Y)), CheckedEvaluator)

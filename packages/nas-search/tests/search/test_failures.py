@@ -1,5 +1,6 @@
 """One bad candidate is one failed trial, whatever it does."""
 
+import contextlib
 import errno
 import multiprocessing
 import os
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -228,7 +230,8 @@ def test_workers_start_processes_as_the_main_script_does_and_know_no_file_beside
     script.parent.mkdir()
     script.write_text(
         "import multiprocessing, os\n"
-        "from nas_search.executors import LocalExecutor\n"
+        "from nas_search.executors import LocalExecutor, local\n"
+        "local.PRELOAD[:] = ['torch']\n"  # which is faster than all
         "def answers():\n"
         "    executor = LocalExecutor(1, 1)\n"
         "    method = executor.submit(multiprocessing.get_start_method).result()\n"
@@ -244,6 +247,36 @@ def test_workers_start_processes_as_the_main_script_does_and_know_no_file_beside
     )
     default = multiprocessing.get_all_start_methods()[0]
     assert done.stdout.splitlines() == [f"{default} None", "spawn the user has set it"]
+
+
+def test_executors_of_several_threads_leave_the_environment_as_it_was(monkeypatch):
+    from nas_search.executors import LocalExecutor, local
+
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    both, entered = threading.Barrier(2, timeout=0.2), []
+
+    def wait_for_both():
+        entered.append(os.environ["PYTHONSAFEPATH"])
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait()
+
+    monkeypatch.setattr(local.forkserver, "ensure_running", wait_for_both)
+    monkeypatch.setattr(local, "ProcessPool", lambda *_, initargs, **__: Environment(initargs[1]))
+    monkeypatch.setattr(local._Process, "start", lambda self: None)
+    monkeypatch.setattr(local._Process, "join", lambda self: None)
+
+    class Environment:
+        def __init__(self, variables):
+            self.variables = variables
+
+        def schedule(self, fn, **_):
+            return self.variables
+
+    with ThreadPoolExecutor(2) as threads:
+        given = list(threads.map(lambda one: one.submit(int), [LocalExecutor(1, 1) for _ in "ab"]))
+    assert entered == ["1", "1"]
+    assert "PYTHONSAFEPATH" not in os.environ
+    assert not any("PYTHONSAFEPATH" in variables for variables in given)
 
 
 def test_a_fork_server_that_ends_at_once_is_named(tmp_path):

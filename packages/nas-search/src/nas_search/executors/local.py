@@ -25,6 +25,7 @@ from nas_search.executors.worker import initialize
 
 __all__ = ["LocalExecutor", "cores"]
 
+_starting = threading.RLock()
 SAFE_PATH = "PYTHONSAFEPATH"
 PRELOAD = ["torch", "torch._dynamo", "safetensors.torch", "nas_search.work"]
 
@@ -54,9 +55,10 @@ class LocalExecutor:
         if self._pool is None or not self._pool.active:
             self.shutdown()
             context = _context()
-            _wait_for_server(context)
-            # The fork server starts once: its own environment may be out of date.
-            first = (self.threads, dict(os.environ), _start_method())
+            with _starting:  # Threads may have an executor each.
+                _wait_for_server(context)
+                # The fork server starts once: its own environment may be out of date.
+                first = (self.threads, dict(os.environ), _start_method())
             self._pool = ProcessPool(
                 self.workers, initializer=initialize, initargs=first, context=context
             )
@@ -147,8 +149,6 @@ def _safe_path() -> Iterator[None]:
 if "forkserver" in multiprocessing.get_all_start_methods():
     from multiprocessing import forkserver, resource_tracker
     from multiprocessing.context import ForkServerContext, ForkServerProcess
-
-    _starting = threading.RLock()
 
     class _Process(ForkServerProcess):
         def start(self) -> None:
