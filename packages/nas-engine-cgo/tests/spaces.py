@@ -100,6 +100,54 @@ class Mlp(nn.Module):
         return self.layers(x)
 
 
+class Gate(nn.Module):
+    """Channels weighed by what is seen of all of them."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.narrow, self.widen = nn.Conv2d(width, 2, 1), nn.Conv2d(2, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        seen = self.widen(torch.relu(self.narrow(x.mean((2, 3), keepdim=True))))
+        return x * torch.sigmoid(seen) + 0.5 * x
+
+
+@nas.model_wrapper
+class Widths(nn.Module):
+    """Layers of all widths, with and without what has to know them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        width, more = (nn.ValueChoice([5, 6, 8], label=label) for label in ("width", "more"))
+        hidden = nn.ValueChoice([6, 7, 12], label="hidden")
+        self.stem = nn.Sequential(
+            nn.Conv2d(1, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU6(inplace=True)
+        )
+        self.each = nn.Conv2d(width, width, 3, padding=1, groups=width)
+        self.gate = nn.LayerChoice({"gate": Gate(width), "skip": nn.Identity()}, label="gate")
+        self.next = nn.Sequential(
+            nn.Dropout2d(0.2),
+            nn.Conv2d(width, more, 1, bias=False),
+            nn.BatchNorm2d(more, affine=False),
+            nn.LayerChoice({"gelu": nn.GELU(), "sigmoid": nn.Sigmoid()}, label="act"),
+            nn.MaxPool2d(2),
+            nn.ZeroPad2d(1),
+        )
+        self.head = nn.Sequential(
+            nn.Linear(36 * more, hidden),
+            nn.LayerChoice({"norm": nn.LayerNorm(hidden), "skip": nn.Identity()}, label="norm"),
+            nn.Tanh(),
+            nn.Dropout(0.1),
+        )
+        self.last = nn.Linear(hidden, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        x = self.next(self.gate(x + self.each(x)))
+        x = self.head(x.view(x.shape[0], -1))
+        return self.last(x - x / 3)
+
+
 class Block(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -205,6 +253,7 @@ SPACES = {
     "cells": Cells,
     "blocks": Blocks,
     "mlp": Mlp,
+    "widths": Widths,
     "transformer": Transformer,
     "forgetful": Forgetful,
     "counting": Counting,

@@ -151,7 +151,7 @@ def mixes(draw: Any, exact: bool) -> Mix:
         one("tensors", "tensors", "noisy", "loader"),
         shared,
         tuple(own() for _ in names),
-        Options(layout, exact, cluster_size=one(len(names), len(names), 2)),
+        Options(layout, exact, cluster_size=one(len(names), len(names), 2), widen=one(False, True)),
     )
 
 

@@ -77,7 +77,8 @@ def write_function(
             return ("input", streams[member], source.path)
         if source.kind == "constant":
             return ("constant", id(source.constant))
-        return contents.get((member, number))
+        known = contents.get((member, number))
+        return None if known is None else (known, source.padded)
 
     canonical = deduplicate(programs, content)
     marked = for_each(
@@ -129,7 +130,7 @@ class _Writer:
     def function(self, groups: Sequence[Sequence[Slot]]) -> Function:
         for index, step in enumerate(self.arrangement.steps):
             self.text.members = tuple(member for member, _ in step.calls)
-            if step.signature is not None and len(step.calls) > 1:
+            if step.signature is not None and (len(step.calls) > 1 or self._draws_less(step)):
                 self._fused(index, step)
             else:
                 self._alone(index, step)
@@ -146,6 +147,13 @@ class _Writer:
     def _position(self, slot: Slot) -> int:
         place = self.arrangement.places.get(self.canonical[slot])
         return 0 if place is None else place.position
+
+    def _draws_less(self, step: Step) -> bool:
+        """Whether random numbers are drawn for less than the values, which have zeros added."""
+        (member, number), *_ = step.calls
+        call = self.programs[member].calls[number]
+        values = (self.packs.facts((member, output)) for output in call.outputs)
+        return call.name not in PURE and any(facts.own for facts in values)
 
     def _fused(self, index: int, step: Step) -> None:
         fused = Fused(self.packs, step, index)

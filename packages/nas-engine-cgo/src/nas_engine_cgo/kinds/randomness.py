@@ -18,12 +18,19 @@ def dropout(step: Fused) -> None:
     if not given["training"] or given["p"] == 0.0:
         step.done(name, layout)
         return
-    shape, order = x.facts.shape, x.facts.order
-    if step.call.name in FEATURES:
-        shape, order = (*shape[:2], *(1,) * (x.rank - 2)), ()
+    order = () if step.call.name in FEATURES else x.facts.order
+
+    def masked(shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of the mask of one sample."""
+        return (shape[1], *(1,) * (x.rank - 2)) if step.call.name in FEATURES else shape[1:]
+
+    known = [step.packs.facts(slot) for slot in x.slots]
+    owns = [masked(facts.own or facts.shape) for facts in known]
+    shape = masked(x.facts.shape)
+    wide = f", {owns!r}" if set(owns) != {shape} else ""
     streams = ", ".join(f"r{member}" for member in step.members)
     members = f"({streams},)"
     mask = step.line(
-        f"dropout_masks({name}, {members}, {given['p']!r}, {shape[1:]!r}, {layout!r}, {order!r})"
+        f"dropout_masks({name}, {members}, {given['p']!r}, {shape!r}, {layout!r}, {order!r}{wide})"
     )
     step.results(f"{name} * {mask}", layout)

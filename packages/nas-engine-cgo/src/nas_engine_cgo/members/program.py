@@ -40,11 +40,19 @@ class Ref:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a tensor before it is computed."""
+    """What is known of a tensor before it is computed.
+
+    Attributes:
+        shape: its shape.
+        dtype: its type.
+        stride: where its elements lie.
+        own: the shape without zeros that were added, if some were.
+    """
 
     shape: tuple[int, ...]
     dtype: torch.dtype
     stride: tuple[int, ...] = field(compare=False, default=())
+    own: tuple[int, ...] | None = field(compare=False, default=None)
 
     @property
     def order(self) -> tuple[int, ...]:
@@ -66,12 +74,14 @@ class Source:
         path: the name of a parameter or buffer in the member, or the position of an input.
         constant: the tensor itself, if it is neither.
         trained: whether the parameter takes a gradient.
+        padded: the shape that it has with zeros added, if some are.
     """
 
     kind: Literal["input", "parameter", "buffer", "constant"]
     path: str | int = ""
     constant: torch.Tensor | None = field(default=None, compare=False)
     trained: bool = False
+    padded: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -36,10 +36,17 @@ class Need:
             others; ``rows`` are joined along dimension 0; ``matrix`` is a stack with the last two
             dimensions exchanged; ``bias`` a stack with a dimension between.
         slots: (member, path).
+        padded: the shape that each has with zeros added, if some are.
     """
 
     form: Form
     slots: tuple[tuple[int, str], ...]
+    padded: tuple[int, ...] | None = None
+
+    @property
+    def moved(self) -> bool:
+        """Whether it is another tensor than one of a member."""
+        return self.form != "own" or self.padded is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +103,9 @@ class Packs:
 
     def need(self, form: Form, slots: Sequence[Slot]) -> str:
         """The variable of parameters or buffers."""
-        paths = tuple((m, str(self.programs[m].sources[n].path)) for m, n in slots)
-        wanted = Need(form, paths)
+        sources = [(m, self.programs[m].sources[n]) for m, n in slots]
+        padded = next((source.padded for _, source in sources if source.padded), None)
+        wanted = Need(form, tuple((m, str(source.path)) for m, source in sources), padded)
         return self.needs.setdefault(wanted, f"p{len(self.needs)}")
 
     # ------------------------------------------------------------------ one value

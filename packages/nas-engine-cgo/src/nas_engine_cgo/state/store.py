@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from nas_engine_cgo.members.calls import named_tensors, version_of
 from nas_engine_cgo.packs import Form, Need
@@ -25,6 +26,13 @@ class Entry:
     tensor: Tensor
     form: Form
     slots: tuple[Place, ...]
+    shapes: tuple[tuple[int, ...], ...] = ()
+    padded: tuple[int, ...] | None = None
+
+    @property
+    def moved(self) -> bool:
+        """Whether it is another tensor than that of a member."""
+        return self.form != "own" or self.padded is not None
 
     def spread(self, values: Tensor) -> Tensor:
         """One number for each slot, in a shape that broadcasts over the tensor."""
@@ -39,18 +47,14 @@ class Entry:
 
     def part(self, tensor: Tensor, position: int) -> Tensor:
         """The view of a tensor like this one that is one slot's, in the shape that it has there."""
-        match self.form:
-            case "own":
-                return tensor
-            case "rows":
-                size = tensor.shape[0] // len(self.slots)
-                return tensor.narrow(0, position * size, size)
-            case "matrix":
-                return tensor[position].transpose(0, 1)
-            case "bias":
-                return tensor[position, 0]
-            case _:
-                return tensor[position]
+        part = _part(tensor, self.form, position, len(self.slots))
+        if self.padded is None:
+            return part
+        return part[tuple(slice(size) for size in self.shapes[position])]
+
+    def joined(self, parts: Sequence[Tensor]) -> Tensor:
+        """A tensor like this one of what each slot has of it."""
+        return joined(parts, self.form, self.padded)
 
 
 class Store:
@@ -79,10 +83,10 @@ class Store:
         """The tensor of a need of the training code, which is trained in it from now on."""
         if need not in self._entries:
             parts = [self._own[member][path] for member, path in need.slots]
-            late = self._closed and parts[0].requires_grad and need.form != "own"
+            late = self._closed and parts[0].requires_grad and need.moved
             if late or any(place in self._home for place in need.slots):
                 return self.gather(need)
-            entry = Entry(self._made(need), need.form, need.slots)
+            entry = self._entry(need, self._made(need))
             self._entries[need] = entry
             self._home |= {place: (entry, i) for i, place in enumerate(need.slots)}
         return self._entries[need].tensor
@@ -97,10 +101,10 @@ class Store:
 
     def settle(self, need: Need, tensor: Tensor) -> None:
         """Bring back what the code may have changed in a tensor that was only gathered."""
-        if need in self._entries or tensor.requires_grad or need.form == "own":
+        if need in self._entries or tensor.requires_grad or not need.moved:
             return
         with torch.no_grad():
-            gathered = Entry(tensor, need.form, need.slots)
+            gathered = self._entry(need, tensor)
             for position, place in enumerate(need.slots):
                 self.view(place).copy_(gathered.part(tensor, position))
 
@@ -108,7 +112,7 @@ class Store:
         """The tensor of a need, wherever its parts lie; gradients reach them."""
         if need in self._entries:
             return self._entries[need].tensor
-        return joined([self.view(place) for place in need.slots], need.form)
+        return joined([self.view(place) for place in need.slots], need.form, need.padded)
 
     def view(self, place: Place) -> Tensor:
         """A parameter or buffer of a member, where it lies now."""
@@ -128,7 +132,7 @@ class Store:
     def packed(self) -> Iterator[tuple[tuple[Place, ...], bool]]:
         """What lies in another form than its own, and whether it is trained there."""
         for entry in self._entries.values():
-            if entry.form != "own":
+            if entry.moved:
                 yield entry.slots, entry.tensor.requires_grad
 
     def write_back(self, member: int) -> None:
@@ -136,7 +140,7 @@ class Store:
         with torch.no_grad():
             for path, tensor in self._own[member].items():
                 home = self._home.get((member, path))
-                if home is not None and home[0].form != "own":
+                if home is not None and home[0].moved:
                     tensor.copy_(self.view((member, path)))
 
     @contextmanager
@@ -182,23 +186,52 @@ class Store:
                 if parameter.dim() == 4:
                     parameter.data = parameter.data.contiguous(memory_format=memory_format)
 
+    def _entry(self, need: Need, tensor: Tensor) -> Entry:
+        shapes = tuple(tuple(self._own[member][path].shape) for member, path in need.slots)
+        return Entry(tensor, need.form, need.slots, shapes, need.padded)
+
     def _made(self, need: Need) -> Tensor:
         parts = [self._own[member][path] for member, path in need.slots]
-        if need.form == "own":
+        if not need.moved:
             return parts[0]
         with torch.no_grad():
-            tensor = joined(parts, need.form).detach()
-            if tensor.dim() == 4 and need.form == "rows":
+            tensor = joined(parts, need.form, need.padded).detach()
+            if tensor.dim() == 4 and need.form in ("rows", "own"):
                 tensor = tensor.contiguous(memory_format=self._memory_format)
         return tensor.requires_grad_(parts[0].requires_grad)
 
 
-def joined(parts: Sequence[Tensor], form: Form) -> Tensor:
+def _part(tensor: Tensor, form: Form, position: int, count: int) -> Tensor:
+    match form:
+        case "own":
+            return tensor
+        case "rows":
+            size = tensor.shape[0] // count
+            return tensor.narrow(0, position * size, size)
+        case "matrix":
+            return tensor[position].transpose(0, 1)
+        case "bias":
+            return tensor[position, 0]
+        case _:
+            return tensor[position]
+
+
+def joined(parts: Sequence[Tensor], form: Form, padded: tuple[int, ...] | None = None) -> Tensor:
     """Tensors of members as one.
+
+    Args:
+        parts: the tensors.
+        form: how they lie in it.
+        padded: the shape that each gets by zeros at the ends of its dimensions; None if none does.
 
     >>> joined([torch.zeros(3, 4), torch.ones(3, 4)], "matrix").shape
     torch.Size([2, 4, 3])
+    >>> joined([torch.ones(1), torch.ones(2)], "stack", (2,))
+    tensor([[1., 0.],
+            [1., 1.]])
     """
+    if padded is not None:
+        parts = [_padded(part, padded) for part in parts]
     match form:
         case "own":
             return parts[0]
@@ -210,3 +243,8 @@ def joined(parts: Sequence[Tensor], form: Form) -> Tensor:
             return torch.stack(list(parts)).unsqueeze(1)
         case _:
             return torch.stack(list(parts))
+
+
+def _padded(tensor: Tensor, shape: Sequence[int]) -> Tensor:
+    missing = [size - own for own, size in zip(tensor.shape, shape, strict=True)]
+    return pad(tensor, [each for size in reversed(missing) for each in (0, size)])

@@ -7,6 +7,7 @@ import random
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import repeat
 from typing import Any
 
 import torch
@@ -98,6 +99,7 @@ def dropout_masks(
     shape: tuple[int, ...],
     layout: str,
     order: tuple[int, ...],
+    owns: Sequence[tuple[int, ...]] = (),
 ) -> Tensor:
     """What each member's input is multiplied by, packed as the inputs are.
 
@@ -109,6 +111,7 @@ def dropout_masks(
         layout: that of ``x``, ``stack`` or ``channel``.
         order: the dimensions of a member's own input from the outermost in memory: torch draws
             the numbers in that order.
+        owns: for each member the shape of its own mask, if zeros are added to the inputs of some.
 
     >>> x = torch.ones(2, 3, 4)  # two members, three samples
     >>> streams = [Stream(Generator().manual_seed(seed)) for seed in (1, 2)]
@@ -123,10 +126,25 @@ def dropout_masks(
     masks = x.new_empty((len(streams), *turned))
     if order:
         masks = masks.permute(0, *(1 + order.index(d) for d in range(len(order))))
-    for mask, stream in zip(masks.unbind(0), streams, strict=True):
-        mask.bernoulli_(1 - p, generator=stream.generator)
+    for mask, stream, own in zip(masks.unbind(0), streams, owns or repeat(shape), strict=False):
+        _draw(mask, 1 - p, stream, own, order)
     masks.div_(1 - p)
     return masks if layout == "stack" else masks.transpose(0, 1).flatten(1, 2)
+
+
+def _draw(
+    mask: Tensor, kept: float, stream: Stream, own: tuple[int, ...], order: tuple[int, ...]
+) -> None:
+    """Fill a mask; where it is larger than the member's own, nothing is drawn."""
+    if mask.shape[1:] == own:
+        mask.bernoulli_(kept, generator=stream.generator)
+        return
+    sizes = (mask.shape[0], *own)
+    drawn = mask.new_empty([sizes[d] for d in order] if order else sizes)
+    drawn.bernoulli_(kept, generator=stream.generator)
+    if order:
+        drawn = drawn.permute([order.index(d) for d in range(len(order))])
+    mask.zero_()[tuple(map(slice, sizes))] = drawn
 
 
 def ordered(x: Tensor, order: tuple[int, ...]) -> Tensor:

@@ -25,7 +25,7 @@ from nas_engine_cgo.train.available import available
 from nas_engine_cgo.train.clusters import refilled
 from nas_engine_cgo.train.features import Features, can_extend, extended
 from nas_engine_cgo.train.graphed import Outcome, Passes, recorder
-from nas_engine_cgo.train.members import Member, Tutor, tutors_of
+from nas_engine_cgo.train.members import Member, Tutor, can_be_wide, tutors_of
 from nas_engine_cgo.train.merged import Merged
 from nas_engine_cgo.train.optimizer import StackedOptimizer
 from nas_engine_cgo.train.scaling import Scales
@@ -60,6 +60,8 @@ class Options:
         cuda_graph: whether steps are launched as a CUDA graph, where there is CUDA.
         twins: members that are the same model in other names are trained ``"each"``, or
             ``"once"`` for all.
+        widen: whether zeros are added to layers that differ in width, so that they are one; None to
+            find out.
     """
 
     layout: Literal["contiguous", "channels_last"] = "contiguous"
@@ -68,6 +70,7 @@ class Options:
     memory: int | None = None
     cuda_graph: bool = True
     twins: Literal["each", "once"] = "each"
+    widen: bool | None = None
 
     @property
     def memory_format(self) -> torch.memory_format:
@@ -329,6 +332,7 @@ class Loop:
             self.prepared.features,
             self.options.memory_format,
             self.prepared.verdicts if self.options.exact else None,
+            bool(self.options.widen) and can_be_wide(self.members) and not self.options.exact,
         )
         streams = [member.stream for member in self.members]
         record = recorder(self.device, streams) if self.options.cuda_graph else None

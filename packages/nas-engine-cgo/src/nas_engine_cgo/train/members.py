@@ -18,7 +18,7 @@ from nas_engine_cgo.state import Stream
 from nas_engine_cgo.train.optimizer import flags_of, numbers_of
 from nas_engine_cgo.train.updates import UPDATES
 
-__all__ = ["Member", "Tutor", "cohort_key", "comparable", "tutors_of", "why_alone"]
+__all__ = ["Member", "Tutor", "can_be_wide", "cohort_key", "comparable", "tutors_of", "why_alone"]
 
 Recipe = SupervisedEvaluator
 
@@ -101,6 +101,14 @@ def why_alone(member: Member) -> str | None:
     if any(id(p) not in known for p in member.module.parameters() if p.requires_grad):
         return "the optimiser is given only some of the parameters"
     return None
+
+
+def can_be_wide(members: Sequence[Member]) -> bool:
+    """Whether their optimisers leave weights of zero without a gradient where they are.
+
+    Adam and the like divide by nothing but ``eps`` there.
+    """
+    return all(member.recipe.optimizer_options.get("eps") != 0 for member in members)
 
 
 def cohort_key(member: Member) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import traceback
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -23,7 +24,6 @@ from nas_engine_cgo.members import (
     UntraceableError,
     frozen_programs,
 )
-from nas_engine_cgo.packs import Need
 from nas_engine_cgo.state import Place, Store, drawing
 from nas_engine_cgo.train.compiled import Compiled, callable_of
 from nas_engine_cgo.train.features import Features, find_features
@@ -31,6 +31,7 @@ from nas_engine_cgo.train.frozen import content_of, frozen_paths
 from nas_engine_cgo.train.graphed import Outcome
 from nas_engine_cgo.train.members import Member
 from nas_engine_cgo.train.tracing import kind_of, program_of
+from nas_engine_cgo.widen import widened
 from nas_engine_cgo.write import Function, write_function
 
 __all__ = ["Merged", "RefusedError"]
@@ -48,6 +49,7 @@ class Merged:
         features: what programs read from the data instead of computing it.
         memory_format: of convolutions' weights.
         verdicts: what is equal to the bit, if each member is to get the bits that it gets alone.
+        widen: whether zeros are added to layers that differ in width.
     """
 
     def __init__(
@@ -59,7 +61,9 @@ class Merged:
         features: Features | None = None,
         memory_format: torch.memory_format = torch.contiguous_format,
         verdicts: Verdicts | None = None,
+        widen: bool = False,
     ) -> None:
+        self._widen = widen
         self._exact = None if verdicts is None else ExactWriter(_compiled, verdicts)
         self.store = Store([member.module for member in members], memory_format)
         self.clusters = tuple(tuple(cluster) for cluster in clusters)
@@ -279,6 +283,8 @@ class Merged:
         if not programs:
             return None, single
         members = tuple(programs)
+        if self._widen:
+            programs = dict(zip(members, widened(list(programs.values())), strict=True))
         # Code for one size of the batch does for another, unless a number in it depends on that.
         key: Any = (training, members, frozen_programs(list(programs.values())))
         if self._exact is not None:  # Kernels differ by size.
@@ -362,7 +368,7 @@ class Merged:
         else:
             function = self._exact.write(programs, feeds, contents)
         needs = tuple(
-            Need(need.form, tuple((members[m], path) for m, path in need.slots))
+            replace(need, slots=tuple((members[m], path) for m, path in need.slots))
             for need in function.needs
         )
         made = Compiled(function, training, members, needs, callable_of(function, modules))

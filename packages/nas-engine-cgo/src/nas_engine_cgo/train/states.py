@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nas_engine_cgo.state import Entry, Place, joined
+from nas_engine_cgo.state import Entry, Place
 from nas_engine_cgo.train.updates import Each, State
 
 __all__ = ["Left", "joined_states", "laid_out", "part_of"]
@@ -70,8 +70,12 @@ def joined_states(entry: Entry, states: Mapping[Place, State]) -> State:
     made: State = {}
     for name, one in {name: value for part in parts for name, value in part.items()}.items():
         if isinstance(one, Tensor):
-            values = [part.get(name, torch.zeros_like(one)) for part in parts]
-            made[name] = laid_out(joined(values, entry.form), entry.tensor)
+            shapes = entry.shapes or (one.shape,) * len(parts)
+            values = [
+                part.get(name, one.new_zeros(shape))
+                for part, shape in zip(parts, shapes, strict=True)
+            ]
+            made[name] = laid_out(entry.joined(values), entry.tensor)
         else:
             made[name] = _counted([part.get(name, 0) for part in parts], entry)
     return made
