@@ -109,6 +109,67 @@ def test_timing_takes_a_small_part_of_the_training(
     assert len(choice.clusters[0]) == (timed or [8])[-1]
 
 
+@pytest.mark.parametrize(
+    ("asked", "wide", "timed", "chosen"),
+    [
+        (None, 0.5, [(1, 0), (4, 0), (4, 1), (8, 1), (2, 1)], True),
+        (None, 2.0, [(1, 0), (4, 0), (4, 1), (8, 0), (2, 0)], False),
+        (True, 2.0, [(1, 0), (4, 1), (8, 1), (2, 1)], True),
+        (False, 0.5, [(1, 0), (4, 0), (8, 0), (2, 0)], False),
+    ],
+)
+def test_layers_that_differ_in_width_are_timed_widened_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+    asked: bool | None,
+    wide: float,
+    timed: list[tuple[int, bool]],
+    chosen: bool,
+) -> None:
+    probed = []
+
+    def of(_probe: object, setting: Any) -> float:
+        probed.append((setting.size, setting.widen))
+        return {1: 1.0, 2: 0.6, 4: 0.5, 8: 0.7}[setting.size] * (wide if setting.widen else 1.0)
+
+    monkeypatch.setattr(CHOOSING._Probe, "_seconds", of)
+    monkeypatch.setattr(CHOOSING, "cache_bytes", lambda: 4 * 8 * 8 * 4)
+    memory = Memory()
+    made = members([mlp(width) for width in (8, 6) * 4], epochs=100)
+    choice = choose(made, Options(widen=asked), memory)
+    assert probed == timed
+    assert choice.options.widen is (chosen and len(choice.clusters) < 8)
+    again = choose(made, Options(widen=asked), memory)
+    assert (again.options.widen, again.clusters) == (choice.options.widen, choice.clusters)
+    assert probed == timed
+
+
+def test_members_of_one_width_are_not_timed_widened(monkeypatch: pytest.MonkeyPatch) -> None:
+    probed = []
+
+    def of(_probe: object, setting: Any) -> float:
+        probed.append(setting.widen)
+        return 1.0 / setting.size
+
+    monkeypatch.setattr(CHOOSING._Probe, "_seconds", of)
+    choose(members([mlp(8) for _ in range(4)], epochs=100), Options(), Memory())
+    assert probed
+    assert not any(probed)
+
+
+def test_memory_is_that_of_widened_members() -> None:
+    """Each has a wide layer, but not the same: widened, both are wide in all."""
+
+    def net(first: int, second: int) -> nn.Module:
+        return nn.Sequential(nn.Linear(6, first), nn.Linear(first, second), nn.Linear(second, 3))
+
+    made = members([net(64, 32), net(32, 64)])
+    room = 100_000
+    together = choose(made, Options(memory=room, widen=False), Memory())
+    assert [len(cluster) for cluster in together.clusters] == [2]
+    apart = choose(made, Options(memory=room, widen=True), Memory())
+    assert [len(cluster) for cluster in apart.clusters] == [1, 1]
+
+
 def test_what_can_not_be_merged_suggests_to_merge_nothing() -> None:
     class Recurrent(nn.Module):
         def __init__(self) -> None:
@@ -162,7 +223,10 @@ def test_a_damaged_memory_is_no_memory(tmp_path: Path, content: str) -> None:
     assert Memory(path).recall("a") == [4, "contiguous"]
 
 
-@pytest.mark.parametrize("kept", [3, "contiguous", [4], ["4", "contiguous"], [4, "other"]])
+@pytest.mark.parametrize(
+    "kept",
+    [3, "contiguous", [4], [4, "contiguous"], ["4", "contiguous", True], [4, "other", False]],
+)
 def test_a_setting_that_makes_no_sense_is_not_taken(kept: Any) -> None:
     class Odd(Memory):
         def recall(self, key: str) -> Any:

@@ -17,6 +17,7 @@ from nas_engine_cgo.widen import widened
 from nas_search.evaluators import SupervisedEvaluator
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.functional import pad
 
 WIDTHS = (8, 6, 5)
 
@@ -64,9 +65,9 @@ CASES: dict[str, tuple[Callable[[int], nn.Module], tuple[int, ...], bool]] = {
     "pool": (pooled(lambda x: functional.avg_pool2d(x, 2)), (2, 6, 6), True),
     "max": (pooled(lambda x: functional.max_pool2d(x, 3, 1, 1)), (2, 6, 6), True),
     "interpolated": (pooled(lambda x: functional.interpolate(x, scale_factor=2)), (2, 6, 6), True),
-    "border": (pooled(lambda x: functional.pad(x, (1, 0, 2, 1))), (2, 6, 6), True),
-    "border of ones": (pooled(lambda x: functional.pad(x, (1, 1), value=1.0)), (2, 6, 6), False),
-    "mirrored": (pooled(lambda x: functional.pad(x, (1, 1), mode="reflect")), (2, 6, 6), True),
+    "border": (pooled(lambda x: pad(x, (1, 0, 2, 1))), (2, 6, 6), True),
+    "border of ones": (pooled(lambda x: pad(x, (1, 1), value=1.0)), (2, 6, 6), False),
+    "mirrored": (pooled(lambda x: pad(x, (1, 1, 1, 1), mode="reflect")), (2, 6, 6), True),
     "flat": (lambda w: images(w, torch.relu, 36 * w), (2, 6, 6), True),
     "view": (lambda w: images(w, lambda x: x.view(len(x), -1), 36 * w), (2, 6, 6), True),
     "reshaped": (lambda w: images(w, lambda x: x.reshape(-1, 36 * w), 36 * w), (2, 6, 6), True),
@@ -164,6 +165,17 @@ def test_random_numbers_are_those_of_the_own_width() -> None:
     # The only one of its kind: its dropout is fused with no other.
     builds[1] = lambda: Through(nn.Linear(4, 6), nn.Dropout(0.3), nn.Linear(6, 3))
     alone.assert_as_alone(builds, recipe((4,)), options=Options(cluster_size=3, widen=True))
+
+
+def test_where_dropout_is_not_fused_zeros_are_cut_off_before() -> None:
+    """As on a GPU: it would draw for the zeros, too."""
+    found = widened(
+        programs(lambda w: linear(w, lambda x: functional.dropout(x, 0.5)), (4,)),
+        lambda call, _program: call.name != "dropout",
+    )
+    for program in found:
+        (call,) = (call for call in program.calls if call.name == "dropout")
+        assert all(program.facts[number].own is None for number in call.inputs)
 
 
 def test_nothing_is_widened_where_an_optimiser_would_divide_by_zero() -> None:

@@ -1,4 +1,4 @@
-"""When merging pays: how many members share a cluster, and in which layout.
+"""When merging pays: how many members share a cluster, in which layout, and of which widths.
 
 Three steps, each with less to say than the one before: the memory there is bounds the size of a
 cluster; the cache suggests one; as far as a small part of the training's time allows, steps of
@@ -9,6 +9,7 @@ batch like it.
 from __future__ import annotations
 
 import math
+import operator
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,6 +28,8 @@ from nas_engine_cgo.train import Loop, Member, MemberError, Options, Prepared
 from nas_engine_cgo.train.available import available
 from nas_engine_cgo.train.clusters import clusters_of
 from nas_engine_cgo.train.graphed import EAGER
+from nas_engine_cgo.train.members import can_be_wide
+from nas_engine_cgo.widen import widened
 
 __all__ = ["Choice", "choose"]
 
@@ -48,7 +51,7 @@ class Choice:
 
     Attributes:
         clusters: those that are merged with each other.
-        options: with the layout that was chosen.
+        options: with what was chosen.
         why: what decided, in words.
         prepared: what was found out on the way.
     """
@@ -61,10 +64,18 @@ class Choice:
 
 @dataclass(frozen=True)
 class _Setting:
-    """A size of clusters, and a layout by name."""
+    """A size of clusters, a layout by name, and whether layers that differ in width are widened."""
 
     size: int
     layout: Layout
+    widen: bool = False
+
+    def __str__(self) -> str:
+        return f"clusters of {self.size}, {self.layout}{', widened' if self.widen else ''}"
+
+
+_ALONE = _Setting(1, "contiguous")
+"""Members one by one."""
 
 
 def choose(members: Sequence[Member], options: Options, memory: Memory) -> Choice:
@@ -74,18 +85,18 @@ def choose(members: Sequence[Member], options: Options, memory: Memory) -> Choic
     setting, why = probe.guess(most)
     if options.cluster_size is not None:
         size = max(1, min(most, options.cluster_size))
-        setting, why = _Setting(size, setting.layout), "as asked for"
+        setting, why = replace(setting, size=size), "as asked for"
     elif (known := _recalled(memory.recall(probe.key))) is not None:
         setting = replace(known, size=max(1, min(known.size, most)))
         why = "it was fastest for such a batch before"
     elif (trials := probe.trials(most, setting)).tried:
         setting, speed = trials.best()
         why = f"it was fastest of what was timed, {speed:.1f} times one by one"
-        memory.keep({probe.key: (setting.size, setting.layout)})
+        memory.keep({probe.key: (setting.size, setting.layout, setting.widen)})
     return Choice(
         clusters_of(probe.order, setting.size),
-        replace(options, layout=setting.layout),
-        f"clusters of {setting.size}, {setting.layout}: {why}",
+        replace(options, layout=setting.layout, widen=setting.widen),
+        f"{setting}: {why}",
         probe.prepared,
     )
 
@@ -93,8 +104,8 @@ def choose(members: Sequence[Member], options: Options, memory: Memory) -> Choic
 def _recalled(found: Any) -> _Setting | None:
     """A setting that was kept, unless the file was changed by somebody else."""
     match found:
-        case [int(size), ("contiguous" | "channels_last") as layout]:
-            return _Setting(size, layout)
+        case [int(size), ("contiguous" | "channels_last") as layout, bool(widen)]:
+            return _Setting(size, layout, widen)
         case _:
             return None
 
@@ -116,20 +127,20 @@ class _Trials:
     tried: dict[_Setting, float] = field(default_factory=dict)
     _spent: float = 0.0
 
-    def run(self, size: int, layout: Layout = "contiguous") -> bool:
+    def run(self, setting: _Setting) -> bool:
         """Time a setting; whether that was done, and it is not slower than others."""
-        setting = _Setting(size, layout)
-        if self.tried and self._spent > self.steps * min(self.tried.values()):
-            return False
-        started = self.clock()
-        self.tried[setting] = self.time(setting)
-        self._spent += self.clock() - started
+        if setting not in self.tried:
+            if self.tried and self._spent > self.steps * min(self.tried.values()):
+                return False
+            started = self.clock()
+            self.tried[setting] = self.time(setting)
+            self._spent += self.clock() - started
         return self.tried[setting] <= _OUTGROWN * min(self.tried.values())
 
     def best(self) -> tuple[_Setting, float]:
         """The fastest, and how much faster it is than members one by one."""
         best = min(self.tried, key=lambda setting: self.tried[setting])
-        return best, self.tried[_Setting(1, "contiguous")] / self.tried[best]
+        return best, self.tried[_ALONE] / self.tried[best]
 
 
 class _Probe:
@@ -146,10 +157,14 @@ class _Probe:
         self._traced = loop.merged.traced(self._batches)
         self.prepared = loop.prepared
         self.order = similar(self._traced)
+        self._programs = [program for program in self._traced if program]
+        may = options.widen is not False and not options.exact and can_be_wide(members)
+        self._wide = widened(self._programs) if may else self._programs
+        self._differ = any(map(operator.is_not, self._wide, self._programs))
 
     def most(self) -> int:
         """How many members have room in memory at once."""
-        needed = max((training_memory(p) for p in self._traced if p), default=1)
+        needed = max(map(training_memory, self._wide), default=1)
         room = self._options.memory or available(self._batches[0][0].device) // 2
         return max(1, min(len(self._members), room // max(1, needed)))
 
@@ -161,11 +176,11 @@ class _Probe:
         largest, alone = self._largest
         size = 1 if alone else max(1, min(most, cache_bytes() // max(1, largest)))
         why = "most of the work can't be merged" if alone else f"the cache has room for {size}"
-        return _Setting(size, self._options.layout), why
+        return _Setting(size, self._options.layout, self._differ and bool(self._options.widen)), why
 
     @cached_property
     def _largest(self) -> tuple[int, bool]:
-        return max((largest_activation(p) for p in self._traced if p), default=(0, False))
+        return max(map(largest_activation, self._programs), default=(0, False))
 
     def _affordable(self, guess: _Setting) -> float:
         """How many steps of one member may be taken to time settings."""
@@ -180,31 +195,39 @@ class _Probe:
     @cached_property
     def key(self) -> str:
         """What batches of members have in common that behave alike."""
-        programs = [p for p in self._traced if p]
+        programs = self._programs
         work = sum(training_memory(p) for p in programs) // max(1, len(programs))
         largest, _ = self._largest
         calls = sum(len(p.calls) for p in programs) // max(1, len(programs))
         names = sorted({call.name for p in programs for call in p.calls if "conv" in call.name})
         sizes = [value.bit_length() for value in (work, largest, calls, len(self._members))]
         device = self._batches[0][0].device.type
-        exact = self._options.exact  # Other code, and in no other layout.
-        return repr((torch.__version__, device, torch.get_num_threads(), exact, names, sizes))
+        threads = torch.get_num_threads()
+        # Other code, and in no other layout.
+        ways = (self._options.exact, self._differ, self._options.widen)
+        return repr((torch.__version__, device, threads, ways, names, sizes))
 
     def trials(self, most: int, guess: _Setting) -> _Trials:
         """Time one by one, what the cache suggests, and larger clusters while they are faster."""
         trials = _Trials(self._seconds, self._clock(), self._affordable(guess))
-        first = min(most, max(2, guess.size))
-        if most == 1 or trials.steps < _TIMED * (1 + first):
+        first = _Setting(min(most, max(2, guess.size)), "contiguous", guess.widen)
+        if most == 1 or trials.steps < _TIMED * (1 + first.size):
             return trials
-        trials.run(1)
-        sizes = sorted({first, min(most, 2 * first), most})
-        all(map(trials.run, sizes))  # Till one is slower: it has outgrown the cache.
-        if first // 2 > 1 and trials.best()[0].size <= first:
-            trials.run(first // 2)
+        trials.run(_ALONE)
+        trials.run(first)
+        if self._differ and self._options.widen is None:
+            wide = replace(first, widen=True)
+            trials.run(wide)
+            first = min(first, wide, key=lambda setting: trials.tried.get(setting, math.inf))
+        sizes = sorted({first.size, min(most, 2 * first.size), most})
+        # Till one is slower: it has outgrown the cache.
+        all(trials.run(replace(first, size=size)) for size in sizes)
+        if first.size // 2 > 1 and trials.best()[0].size <= first.size:
+            trials.run(replace(first, size=first.size // 2))
         if self._has_images() and not self._options.exact:
             best, _ = trials.best()
             for size in sorted({best.size, max(1, best.size // 2)}, reverse=True):
-                trials.run(size, "channels_last")
+                trials.run(replace(best, size=size, layout="channels_last"))
         return trials
 
     def _clock(self) -> Callable[[], float]:
@@ -216,14 +239,14 @@ class _Probe:
         return time.thread_time if alone else time.perf_counter
 
     def _has_images(self) -> bool:
-        calls = (call for program in self._traced if program for call in program.calls)
+        calls = (call for program in self._programs for call in program.calls)
         return any(call.name in ("conv2d", "conv_transpose2d") for call in calls)
 
     def _seconds(self, setting: _Setting) -> float:
         """Seconds of a step for each member, timed on copies of one cluster."""
         (chosen, *_) = clusters_of(self.order, setting.size)
         copies = [_copied(self._members[i]) for i in chosen]
-        options = replace(self._options, layout=setting.layout)
+        options = replace(self._options, layout=setting.layout, widen=setting.widen)
         loop = Loop(copies, [range(len(copies))], options, self.prepared)
         batches = self._batches if len(self._batches) == 1 else [self._batches[i] for i in chosen]
         try:

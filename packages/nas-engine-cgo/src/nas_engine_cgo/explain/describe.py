@@ -70,7 +70,16 @@ class Cluster:
         )
         numbers = tuple(self.numbers[member] for member, _ in slots)
         name = call.name if call.module is None else f"module {call.module}"
-        return Row(name, numbers, f"{given} -> {made}")
+        filled = [str(n) for n, slot in zip(numbers, slots, strict=True) if self._has_zeros(slot)]
+        zeros = f", with zeros for {', '.join(filled)}" if filled else ""
+        return Row(name, numbers, f"{given} -> {made}{zeros}")
+
+    def _has_zeros(self, slot: Slot) -> bool:
+        """Whether zeros are added to something that the call takes or makes."""
+        assert self.function is not None
+        program = self.function.programs[slot[0]]
+        call = program.calls[slot[1]]
+        return any(program.facts[n].own is not None for n in (*call.inputs, *call.outputs))
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,17 +135,17 @@ def _cohort(members: Sequence[Member], options: Options, memory: Memory) -> Coho
         choice = choose(members, options, memory)
         loop = Loop(members, choice.clusters, choice.options, choice.prepared)
         batches = next(loop.batches())
-        programs = loop.merged.traced(batches)
         clusters = []
         for cluster in loop.merged.clusters:
             compiled, single = loop.merged.code(cluster, batches, training=True)
             merged = () if compiled is None else compiled.members
+            programs = () if compiled is None else compiled.function.programs
             clusters.append(
                 Cluster(
                     tuple(members[m].candidate.number for m in merged),
                     None if compiled is None else compiled.function,
                     {members[m].candidate.number: loop.merged.alone[m] for m in single},
-                    sum(training_memory(p) for m in merged if (p := programs[m])),
+                    sum(map(training_memory, programs)),
                 )
             )
         twins = find_twins(members, options, choice.prepared)

@@ -284,7 +284,8 @@ class Merged:
             return None, single
         members = tuple(programs)
         if self._widen:
-            programs = dict(zip(members, widened(list(programs.values())), strict=True))
+            wide = widened(list(programs.values()), self._fits)
+            programs = dict(zip(members, wide, strict=True))
         # Code for one size of the batch does for another, unless a number in it depends on that.
         key: Any = (training, members, frozen_programs(list(programs.values())))
         if self._exact is not None:  # Kernels differ by size.

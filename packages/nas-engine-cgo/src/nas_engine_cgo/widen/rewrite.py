@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 
+from nas_engine_cgo.kinds import fits
 from nas_engine_cgo.members import Call, Facts, Program, Ref, for_each, replaced
 from nas_engine_cgo.widen.rules import RULES, Given, Wide, Widened
 from nas_engine_cgo.widen.widths import Widths, widths_of
 
 __all__ = ["widened"]
 
+Fits: TypeAlias = Callable[[Call, Program], bool]
 
-def widened(programs: Sequence[Program]) -> list[Program]:
+
+def widened(programs: Sequence[Program], fits: Fits = fits) -> list[Program]:
     """Programs whose layers have the width of the widest at the same place, if it is near.
 
     Values that are wide have the shape that they have on their way, and what is the member's of it
     in their ``own`` shape; parameters and buffers are told which shape they are ``padded`` to. What
     can't be computed with zeros is computed without: they are cut off before.
+
+    Args:
+        programs: the members'.
+        fits: whether a call of a program can be fused.
 
     >>> from torch import nn, zeros
     >>> from nas_engine_cgo.members import trace
@@ -34,14 +41,14 @@ def widened(programs: Sequence[Program]) -> list[Program]:
     widths = widths_of(programs)
     if not widths:
         return list(programs)
-    return for_each(programs, lambda program: _Widening(program, widths).program())
+    return for_each(programs, lambda program: _Widening(program, widths, fits).program())
 
 
 class _Widening:
     """The way through the calls of one program."""
 
-    def __init__(self, program: Program, widths: Widths) -> None:
-        self._program, self._widths = program, widths
+    def __init__(self, program: Program, widths: Widths, fits: Fits) -> None:
+        self._program, self._widths, self._fits = program, widths, fits
         self._uses = program.uses()
         self._facts = dict(program.facts)
         self._sources = dict(program.sources)
@@ -71,7 +78,8 @@ class _Widening:
             return None
         if not any(n in self._wide for n in call.inputs) and rule not in _BEGINNING:
             return None
-        return rule(Given(call, self._program, self._wide, self._widths, self._uses))
+        fits = self._fits(call, self._program)
+        return rule(Given(call, self._program, fits, self._wide, self._widths, self._uses))
 
     def _note(self, call: Call, found: Widened) -> None:
         for number, shape in found.sources.items():
@@ -79,9 +87,9 @@ class _Widening:
             self._sources[number] = replace(self._sources[number], padded=shape)
         if (wide := found.result) is not None:
             (number,) = call.outputs
-            shape = list(self._facts[number].shape)
-            shape[wide.dim] = wide.width
-            self._facts[number] = _widened_facts(self._facts[number], tuple(shape))
+            own = self._facts[number].shape
+            shape = (*own[: wide.dim], wide.width, *own[wide.dim + 1 :])
+            self._facts[number] = _widened_facts(self._facts[number], shape)
             self._wide[number] = wide
 
     def _without_zeros(self, call: Call) -> Call:

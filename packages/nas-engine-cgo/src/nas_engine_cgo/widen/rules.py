@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import torch
 
-from nas_engine_cgo.kinds import arguments, bound, fits
+from nas_engine_cgo.kinds import arguments, bound
 from nas_engine_cgo.members import Call, Program, Ref
 from nas_engine_cgo.widen.widths import CONVOLUTIONS, Widths
 
@@ -50,6 +50,7 @@ class Given:
     Attributes:
         call: as it was.
         program: that it belongs to.
+        fits: whether it can be fused with others.
         wide: the values that are wide.
         widths: of layers.
         uses: how many calls read each value.
@@ -57,6 +58,7 @@ class Given:
 
     call: Call
     program: Program
+    fits: bool
     wide: Mapping[int, Wide]
     widths: Widths
     uses: Mapping[int, int]
@@ -162,8 +164,8 @@ def _alike(given: Given) -> Widened | None:
 
 
 def _dropped(given: Given) -> Widened | None:
-    """Dropout, each member's of what is its own."""
-    return _alike(given) if fits(given.call, given.program) else None
+    """Dropout, each member's of what is its own: only fused code can tell."""
+    return _alike(given) if given.fits else None
 
 
 def _added(given: Given) -> Widened | None:
