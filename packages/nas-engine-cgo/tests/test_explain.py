@@ -111,6 +111,14 @@ def scaled(outputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return (outputs - scaled_target).square().mean()
 
 
+def test_the_text_says_for_whom_zeros_are_added() -> None:
+    engine = CgoEngine(Options(cluster_size=4, widen=True))
+    text = engine.explain(Net(), candidates(*reversed(ARCHITECTURES)), recipe(), "text")
+    assert "clusters of 4, contiguous, widened: as asked for" in text
+    said = re.findall(r"linear +4 of them: 10-13 +8x6, (.*)", text)
+    assert said == ["8x6, 8 -> 8x8, with zeros for 12, 13"]
+
+
 def test_what_is_computed_once_is_listed() -> None:
     evaluator = recipe(loss=scaled)
     engine = CgoEngine().configured(cluster_size=4)

@@ -70,8 +70,8 @@ class Cluster:
         )
         numbers = tuple(self.numbers[member] for member, _ in slots)
         name = call.name if call.module is None else f"module {call.module}"
-        filled = [str(n) for n, slot in zip(numbers, slots, strict=True) if self._has_zeros(slot)]
-        zeros = f", with zeros for {', '.join(filled)}" if filled else ""
+        filled = sorted(self.numbers[slot[0]] for slot in slots if self._has_zeros(slot))
+        zeros = f", with zeros for {', '.join(map(str, filled))}" if filled else ""
         return Row(name, numbers, f"{given} -> {made}{zeros}")
 
     def _has_zeros(self, slot: Slot) -> bool:
