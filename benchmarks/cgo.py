@@ -74,6 +74,8 @@ class Contest:
         }
         if self.name in ("heads8", "heads32"):
             found["by hand, tuned, features cached"] = self._cached
+        if self.workload.widths:
+            found["cgo, not widened"] = partial(self._engine, "cgo", widen=False)
         return found
 
     def _default(self) -> object:
@@ -96,9 +98,10 @@ class Contest:
         ]
         return [future.result() for future in futures]
 
-    def _engine(self, engine: str) -> object:
+    def _engine(self, engine: str, **options: Any) -> object:
+        planned = () if options else self.planned.get(engine, ())
         with threads(self.threads):
-            for job in self.planned.get(engine) or self._jobs(engine):
+            for job in planned or self._jobs(engine, **options):
                 check(sum(result.failed for result in job.run(Recording())))
         return None
 
@@ -112,10 +115,14 @@ class Contest:
         halves = chosen[: len(chosen) // 2], chosen[len(chosen) // 2 :]
         return [cloudpickle.dumps(job) for half in halves for job in self._jobs("cgo", half)]
 
-    def _jobs(self, engine: str, chosen: Sequence[nas.Candidate] = ()) -> Sequence[nas.Job]:
+    def _jobs(
+        self, engine: str, chosen: Sequence[nas.Candidate] = (), **options: Any
+    ) -> Sequence[nas.Job]:
         made = self.workload.space()
         recipe = self.workload.recipe(self.steps)
-        return nas.engine(engine).plan(made, chosen or self.workload.candidates(), recipe)
+        return nas.engine(engine, **options).plan(
+            made, chosen or self.workload.candidates(), recipe
+        )
 
     def _faster_in_channels_last(self) -> bool:
         if len(self.workload.shape) != 3:

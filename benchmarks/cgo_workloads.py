@@ -193,6 +193,7 @@ class Workload:
         noise: what is added to each input whenever it is read.
         whole: whether planning is part of what is timed.
         never_below: whether it stands for what merging can't make faster.
+        widths: whether its layers differ in width.
     """
 
     title: str
@@ -204,6 +205,7 @@ class Workload:
     noise: float = 0.0
     whole: bool = False
     never_below: bool = False
+    widths: bool = False
 
     def data(self, size: int) -> tuple[torch.Tensor, torch.Tensor]:
         """So many samples whose class is to be seen in them."""
@@ -241,12 +243,24 @@ def noisy_batches(workload: Workload, generator: torch.Generator) -> Batches:
     return workload.training(generator)
 
 
+def mlps() -> torch.nn.Module:
+    """MLPs of several widths."""
+    return Mlp(nn.ValueChoice([16, 24, 32, 48, 64], label="width"))  # type: ignore[arg-type]
+
+
+def cnns() -> torch.nn.Module:
+    """Convolutional nets of several widths."""
+    return Cnn(nn.ValueChoice([4, 6, 8], label="channels"))  # type: ignore[arg-type]
+
+
 OPTIMIZER: dict[str, Any] = {"lr": 0.02, "momentum": 0.9}
 
 WORKLOADS: Mapping[str, Workload] = {
     "mlp64": Workload("32 MLPs of width 64", partial(Mlp, 64), 32, (64,), 32, 120),
     "mlp16": Workload("128 MLPs of width 16", partial(Mlp, 16), 128, (64,), 32, 120),
     "cnn8": Workload("32 CNNs of 8 channels, 8x8", partial(Cnn, 8), 32, (3, 8, 8), 16, 96),
+    "mlps": Workload("8 MLPs of widths 16 to 64", mlps, 8, (64,), 32, 240, widths=True),
+    "cnns": Workload("8 CNNs of 4 to 8 channels, 8x8", cnns, 8, (3, 8, 8), 16, 192, widths=True),
     "nb201-8": Workload(
         "16 of NAS-Bench-201, 8x8, end to end",
         partial(NasBench201, 8), 16, (3, 8, 8), 16, 128, whole=True,
