@@ -100,6 +100,10 @@ def measure(model, report):
     return {{"size": size, "half": size / 2}}
 
 evaluator = FunctionEvaluator(measure, objectives={{"size": "minimize"}})
+
+from nas_search.executors import local
+# Only optimisers need it: without it workers start sooner.
+local.PRELOAD[:] = [name for name in local.PRELOAD if name != "torch._dynamo"]
 """
 
 

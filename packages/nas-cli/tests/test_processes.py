@@ -126,6 +126,20 @@ def test_stopped_while_the_workers_start_it_says_only_how_to_go_on(
     assert messages.endswith(" trials have ended and are kept. To go on:\n  nas resume sizes\n")
 
 
+def test_stopped_while_numpy_is_imported_it_stops(shell: Any, search: Any, folder: Path) -> None:
+    search()
+    (folder / "early").mkdir()
+    (folder / "early" / "numpy.py").write_text(
+        "from pathlib import Path\n"
+        "again = Path('again')\n"
+        "error = ImportError if again.exists() else KeyboardInterrupt\n"
+        "again.touch()\n"
+        "raise error\n"
+    )
+    stopped = shell("space", "net.py:Net", PYTHONPATH=str(folder / "early"))
+    assert (stopped.returncode, stopped.stderr) == (130, "Interrupted.\n")
+
+
 def test_sigterm_stops_it_as_cleanly(search: Any, running: Any) -> None:
     search(seconds=0.5, max_trials=20)
     command = running("run", "search.toml")

@@ -63,13 +63,14 @@ def load_space(target: str) -> tuple[Any, Space]:
 
     That of a configuration holds the choices of its evaluator as well.
     """
-    import torch
-    from nas_core import Space
     from nas_search.target import load_target, made
 
     if target.endswith(".toml"):
         return _configured(target)
     part = made(load_target(target, Path.cwd()))
+    import torch  # what is loaded has it already
+    from nas_core import Space
+
     found = Space.of(part)
     if not found.choices and not isinstance(part, (torch.nn.Module, Space)):
         raise click.BadParameter(
@@ -81,7 +82,6 @@ def load_space(target: str) -> tuple[Any, Space]:
 
 
 def _configured(path: str) -> tuple[Any, Space]:
-    from nas_core import Space
     from nas_search import ExperimentConfig
     from nas_search.target import load_target, made
 
@@ -91,6 +91,8 @@ def _configured(path: str) -> tuple[Any, Space]:
         raise click.BadParameter(f"{path} names no model, as in {example}", param_hint="TARGET")
     named = [name for name in (config.model, config.evaluator) if name is not None]
     model, *others = [made(load_target(name, config.root)) for name in named]
+    from nas_core import Space
+
     return model, Space.of(model, *others)
 
 

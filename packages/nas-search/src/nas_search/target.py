@@ -46,6 +46,8 @@ def load_target(target: str, folder: str | Path = ".") -> Any:
         raise TargetError(
             f"target {target!r} is neither 'module:attribute' nor 'path/to/file.py:attribute'"
         )
+    import numpy  # noqa: F401  # Torch would do it where a Ctrl-C meanwhile is lost.
+
     folder = Path(folder).absolute()
     if where.endswith(".py"):
         found: Any = _file(target, folder / where)

@@ -88,13 +88,13 @@ def check_dangers(one):
     assert errors.keys() == {2, 3, 4}
     assert "ValueError: two" in errors[2]
     assert "the worker process died: SIGKILL" in errors[3]
-    assert "stopped after the time limit of 9 s" in errors[4]
+    assert "stopped after the time limit of 5 s" in errors[4]
     assert [t.metrics["value"] for t in one.trials if t.metrics] == [1.0, 5.0]
     assert (one.folder / "logs" / "0.log").read_text() == "width 1\n"
 
 
 def test_a_trial_on_a_cluster_fails_as_a_local_one_does(experiment, cluster, dangerous):
-    one = experiment(dangerous, GridSearch(), max_trials=5, trial_concurrency=2, trial_time_limit=9)
+    one = experiment(dangerous, GridSearch(), max_trials=5, trial_concurrency=2, trial_time_limit=5)
     one._executor = Kept(cluster)
     check_dangers(one)
 
@@ -181,7 +181,7 @@ def test_a_cluster_is_asked_only_for_what_it_has(cluster):
 
 @pytest.mark.parametrize("pool", ["threads", "processes"])
 def test_anybodys_executor(experiment, dangerous, pool):
-    one = experiment(dangerous, GridSearch(), max_trials=5, trial_concurrency=2, trial_time_limit=9)
+    one = experiment(dangerous, GridSearch(), max_trials=5, trial_concurrency=2, trial_time_limit=5)
     one._executor = (
         ThreadPoolExecutor(2)
         if pool == "threads"

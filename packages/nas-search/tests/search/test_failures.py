@@ -302,6 +302,26 @@ def test_a_fork_server_that_ends_at_once_is_named(tmp_path):
     assert "as it is imported" in done.stderr
 
 
+def test_a_fork_server_that_is_waited_for_at_ctrl_c_ends_as_well(tmp_path):
+    begun, script = tmp_path / "begun", tmp_path / "main.py"
+    (tmp_path / "long.py").write_text(
+        f"import time\nopen({str(begun)!r}, 'w').close()\ntime.sleep(1200)\n"
+    )
+    script.write_text(
+        "from nas_search.executors import local\n"
+        "local.PRELOAD[:] = ['long']\n"
+        "local.LocalExecutor(1, 1).submit(len, '')\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    main = subprocess.Popen([sys.executable, script], env=environment, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 600
+    while not begun.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    main.send_signal(signal.SIGINT)
+    _, said = main.communicate(timeout=600)  # until nobody has its streams any more
+    assert said.endswith(b"KeyboardInterrupt\n")
+
+
 def test_a_disk_that_is_full_from_the_start_is_named(experiment, monkeypatch):
     def full(path, text):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -104,24 +104,30 @@ def _wait_for_server(context: BaseContext) -> None:
     """Start the fork server and wait until it has torch, so that Ctrl-C meanwhile is quiet.
 
     A terminal sends it to the server, too, which would print where in its imports it was; workers
-    that the server starts after the interruption would print that their queues are gone.
+    that the server starts after the interruption would print that their queues are gone. The
+    server would go on importing as well, with the standard streams open, for which a pipe waits.
 
     Raises:
         WorkersError: the server has ended.
     """
     if context.get_start_method() != "forkserver":
         return
-    with _safe_path():
-        resource_tracker.ensure_running()  # it starts with the server else, and unblocks the signal
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            forkserver.ensure_running()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    first = context.Process(target=os.getpid)  # type: ignore[attr-defined]
+    earlier = _server()
     try:
+        with _safe_path():
+            resource_tracker.ensure_running()  # else it starts with the server: unblocks the signal
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
+                forkserver.ensure_running()
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        first = context.Process(target=os.getpid)  # type: ignore[attr-defined]
         first.start()
         first.join()
+    except KeyboardInterrupt:
+        if _server() != earlier:  # else others use it
+            os.kill(_server(), signal.SIGKILL)
+        raise
     except (EOFError, ConnectionError) as error:
         raise WorkersError(
             "no worker process can be started: the process that starts them has ended\n"
@@ -149,6 +155,11 @@ def _safe_path() -> Iterator[None]:
 if "forkserver" in multiprocessing.get_all_start_methods():
     from multiprocessing import forkserver, resource_tracker
     from multiprocessing.context import ForkServerContext, ForkServerProcess
+
+    def _server() -> int:
+        """The process number of the fork server that was started last, 0 if none was."""
+        started: Any = forkserver._forkserver  # noqa: SLF001
+        return int(started._forkserver_pid or 0)  # noqa: SLF001  # there is no public name
 
     class _Process(ForkServerProcess):
         def start(self) -> None:

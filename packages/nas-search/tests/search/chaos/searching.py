@@ -11,6 +11,7 @@ import nas_core as nas
 import nas_core.nn as nn
 from nas_search import Experiment, ExperimentConfig
 from nas_search.evaluators import FunctionEvaluator
+from nas_search.executors import local
 from nas_search.store import backend
 from nas_search.strategies import RegularizedEvolution
 
@@ -56,6 +57,9 @@ def main(
 
 
 if __name__ == "__main__":
+    local.PRELOAD.remove(
+        "torch._dynamo"
+    )  # only optimisers need it: without it workers start sooner
     if len(sys.argv) > 5:
         backend.GRACE = float(sys.argv.pop())
     main(*sys.argv[1:])
