@@ -332,6 +332,21 @@ class Doubles(nn.Module):
         return x * self.weight
 
 
+class AsksForClass(nn.Module):
+    """Which TorchScript answers with no."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(ScaleOfOnes(), nn.ReLU())
+
+    def forward(self, x):
+        for layer in self.layers:
+            found = layer
+            if isinstance(found, ScaleOfOnes):
+                x = x + 1
+        return x
+
+
 def hooked_unit() -> nn.Module:
     made = Holder(Unit(2))
     made.child.register_forward_hook(lambda module, args, output: output * 2)
@@ -464,6 +479,7 @@ def test_units_may_share_what_nobody_changes() -> None:
         ),
         (lambda: Holder(OverriddenCall()), ["__call__", "'child'"]),
         (hooked, ["hook", "'child'"]),
+        (AsksForClass, ["test_refusals.py:", "`isinstance(found, ScaleOfOnes)`"]),
         (hooked_loading, ["test_refusals.py:", "hook (load_state_dict_pre_hooks)", "'child'"]),
         (hooked_after_loading, ["hook (load_state_dict_post_hooks)", "'child'"]),
         (without_file, ["test_refusals.py:", "'Typed' is not in a file", "'child'"]),

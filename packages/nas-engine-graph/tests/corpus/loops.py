@@ -192,3 +192,51 @@ class ContainersTogether(nn.Module):
         if "a" in self.named:
             x = self.named["a"](x)
         return self.layers[-1](x), len(self.layers), len(self.named), n
+
+
+@case(x(4), 6)
+@case(x(4), 0)
+class LeavesRanges(nn.Module):
+    """Loops over ranges with bounds, left or gone on with early."""
+
+    def forward(self, x, n: int):
+        total = x
+        for i in range(1, n):
+            if i == 2:
+                continue
+            if i > 4:
+                break
+            total = total + i * x
+        for j in range(n, 0, -1):
+            if total.sum() > 100:
+                break
+            total = total * 1.1 + j
+        for k in range(-1, 2):
+            total = total - k
+        return total
+
+
+@case(x(4), 6)
+class ReturnsFromRange(nn.Module):
+    def forward(self, x, n: int):
+        for i in range(2, 7, 2):
+            for j in range(i, n):
+                if j % 2 == 0:
+                    continue
+                x = x + i * j
+            if x.sum() > 50:
+                return x
+        return x * 2
+
+
+@case(x(4))
+class ListsOfElements(nn.Module):
+    def forward(self, x):
+        signs: List[int] = x.sign().long().tolist()
+        rows: List[List[float]] = x[None].tolist()
+        positive = 0
+        for sign in signs:
+            if sign < 0:
+                continue
+            positive += sign
+        return x * positive, signs, rows

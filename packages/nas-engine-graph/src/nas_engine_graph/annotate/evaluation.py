@@ -88,6 +88,9 @@ _BUILTINS: dict[str, Callable[..., Any]] = {
 def _builtin(name: str) -> Callable[..., Any]:
     if name in _BUILTINS:
         return _BUILTINS[name]
+    if name.startswith(("finfo.", "iinfo.")):
+        limits, _, attribute = name.partition(".")
+        return lambda dtype: getattr(getattr(torch, limits)(dtype), attribute)
     if name.startswith("attribute."):
         return operator.attrgetter(name.removeprefix("attribute."))
     if name.startswith("method."):

@@ -110,7 +110,13 @@ class Expressions:
         if name in INFIX and len(tight) == 2:
             return f"{tight[0]} {INFIX[name]} {tight[1]}", False
         if name in BUILTINS:
-            whole = name in ("getitem", "list_of", "dict_of", "range_length", "truncdiv")
+            whole = "info." in name or name in (
+                "getitem",
+                "list_of",
+                "dict_of",
+                "range_length",
+                "truncdiv",
+            )
             return BUILTINS[name].format(*tight), whole
         if name == "warn":
             self.imports.modules.add("warnings")
@@ -123,6 +129,9 @@ class Expressions:
             return _FORMS[name](tight[0] if tight else "", items), True
         if name.startswith("attribute."):
             return f"{tight[0]}.{name.removeprefix('attribute.')}", True
+        if name == "method.tolist":
+            kind = annotation(node.outputs[0].type, self.imports)
+            return f"torch.jit.annotate({kind}, {tight[0]}.tolist())", True
         if name.startswith("method."):
             rest = [*items[1:], *(f"{key}={self.text(o)}" for key, o in node.keywords)]
             return f"{tight[0]}.{name.removeprefix('method.')}({', '.join(rest)})", True

@@ -33,7 +33,10 @@ BUILTINS = {
     "contains": "{1} in {0}", "neg": "-{0}", "not": "not {0}", "list_of": "list({0})",
     "dict_of": "dict({0})", "range_length": "len(range({0}, {1}, {2}))",
     "derive_index": "{1} + {0} * {2}", "truncdiv": "int({0} / {1})", "unpack": "{0}",
-    "rangelist": "list(range({0}))",
+    "rangelist": "list(range({0}))", "finfo.max": "torch.finfo({0}).max",
+    "finfo.min": "torch.finfo({0}).min", "finfo.eps": "torch.finfo({0}).eps",
+    "finfo.tiny": "torch.finfo({0}).tiny", "iinfo.max": "torch.iinfo({0}).max",
+    "iinfo.min": "torch.iinfo({0}).min",
 }  # fmt: skip
 _METHOD_ONLY = frozenset(
     {"to", "view", "expand", "expand_as", "contiguous", "size", "dim", "item", "type_as", "repeat",

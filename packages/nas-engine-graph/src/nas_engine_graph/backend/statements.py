@@ -154,6 +154,8 @@ class Writer(Expressions):
     def _branch(self, node: Node) -> list[str]:
         condition = self.text(node.inputs[0])
         outputs = [value.name for value in node.outputs]
+        if (chosen := self._chosen(node)) is not None:
+            return [f"{self.names[outputs[0]]} = {chosen}"]
         arms = []
         for block in node.blocks:
             with self._scope():
@@ -166,6 +168,15 @@ class Writer(Expressions):
             return [f"if not ({condition}):", *_indented(other)]
         found = [f"if {condition}:", *_indented(then)]
         return found + (["else:", *_indented(other)] if other else [])
+
+    def _chosen(self, node: Node) -> str | None:
+        """A branch that only chooses one of two numbers, of which one is an integer."""
+        match [(block.nodes, block.results) for block in node.blocks]:
+            case [((), (Const(value=first),)), ((), (Const(value=second),))]:
+                if {type(first), type(second)} == {int, float}:
+                    condition, (one, other) = node.inputs[0], (b.results[0] for b in node.blocks)
+                    return f"{self.text(one)} if {self.text(condition)} else {self.text(other)}"
+        return None
 
     def _with(self, node: Node, target: str) -> list[str]:
         (block,) = node.blocks
@@ -189,8 +200,9 @@ class Writer(Expressions):
             if steady
             else ([go, *variables], [start, *carried], [proceed, *following])
         )
+        leaves_last = not steady and start == Const(True) and trips != Const(None)
         # A variable of a loop is read by the next trip even if nothing else reads it.
-        found = self._moves(targets, first)
+        found = self._moves(targets[leaves_last:], first[leaves_last:])
         counted, name, derived = self._range(trips, block)
         with self._scope():
             body = self.block(block, derived)
@@ -202,7 +214,9 @@ class Writer(Expressions):
                 found.append(f"{name} = 0")
                 body.append(f"{name} += 1")
             return [*found, head, *_indented(body)]
-        if not steady:
+        if leaves_last:
+            body = [*body, f"if not {self.names[go]}:", f"{_INDENT}break"]
+        elif not steady:
             body = [f"if not {self.names[go]}:", f"{_INDENT}break", *body]
         return [*found, f"for {name} in {counted}:", *_indented(body)]
 

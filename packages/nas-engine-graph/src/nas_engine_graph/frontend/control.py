@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import builtins
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from nas_engine_graph.frontend.places import unsupported
 from nas_engine_graph.frontend.translate import Translator
-from nas_engine_graph.ir import Builtin, Const, If, Loop, Operand, Raise, Ref, Value
+from nas_engine_graph.ir import (
+    Block,
+    Builtin,
+    Const,
+    If,
+    Loop,
+    Node,
+    Operand,
+    Raise,
+    Ref,
+    Value,
+    walk,
+)
 
 __all__ = ["branch", "loop", "raise_exception"]
 
@@ -73,7 +86,88 @@ def loop(t: Translator, node: Any) -> None:
     results = [t.resolve(proceed, lambda: None, node)]
     for output, value in zip(node.outputs(), following, strict=True):
         results.append(t.resolve(value, lambda o=output: t.kinds.of(o), node))  # type: ignore[misc]
-    t.emit(node, Loop(), [trips, start, *carried], blocks=(replace(body, results=tuple(results)),))
+    inputs, body = [trips, start, *carried], replace(body, results=tuple(results))
+    outputs = [t.bind(value) for value in node.outputs()]
+    if (at := _counter(t, inputs, body)) is not None:
+        inputs, body = _counted(t, inputs, body, at)
+        del outputs[at]
+    order = _order(body)
+    inputs = [*inputs[:2], *(inputs[2 + i] for i in order)]
+    body = replace(
+        body,
+        parameters=(body.parameters[0], *(body.parameters[1 + i] for i in order)),
+        results=(body.results[0], *(body.results[1 + i] for i in order)),
+    )
+    t.emit(node, Loop(), inputs, blocks=(body,), outputs=tuple(outputs[i] for i in order))
+
+
+def _order(body: Block) -> list[int]:
+    """What a loop carries, in the order in which its body comes to it; TorchScript has others."""
+    places: dict[str, tuple[int, int]] = {}
+    for at, node in enumerate(walk(body)):
+        for operand in node.operands:
+            if isinstance(operand, Ref):
+                places.setdefault(operand.name, (at, 0))
+        for number, value in enumerate(node.outputs, 1):
+            places.setdefault(value.name, (at, number))
+
+    def place(index: int) -> tuple[int, int]:
+        made = body.results[1 + index]
+        names = (body.parameters[1 + index].name, made.name if isinstance(made, Ref) else "")
+        return min(places.get(name, (len(places), 0)) for name in names)
+
+    return sorted(range(len(body.results) - 1), key=place)
+
+
+def _counter(t: Translator, inputs: Sequence[Operand], body: Block) -> int | None:
+    """Which of the values that a loop carries is the number of its trips, if it counts them itself.
+
+    TorchScript makes such loops of those over ranges in which there is a ``break`` or ``continue``.
+    """
+    made: dict[Operand, Node] = {Ref(v.name): node for node in body.nodes for v in node.outputs}
+    match inputs[0], made.get(body.results[0]):
+        case Const(None), Node(Builtin("and"), (less, _)):
+            pass
+        case _:
+            return None
+    match made.get(less):
+        case Node(Builtin("lt"), (number, trips)) if number in body.results[1:]:
+            at = body.results.index(number) - 1
+        case _:
+            return None
+    if inputs[2 + at] != Const(0) or not _begins(t, trips, inputs[1]):
+        return None
+    match made.get(number):
+        case Node(Builtin("add"), (Ref(counted), Const(1))):
+            return at if counted == body.parameters[1 + at].name else None
+    return None
+
+
+def _begins(t: Translator, trips: Operand, start: Operand) -> bool:
+    """Whether a loop has a first trip where there are trips at all: ``trips > 0`` is folded."""
+    if isinstance(trips, Const):
+        return start == Const(True)
+    match t.nodes()[-1:]:
+        case [Node(Builtin("gt"), (asked, Const(0)), outputs=(begun,))]:
+            return (asked, Ref(begun.name)) == (trips, start)
+    return False
+
+
+def _counted(
+    t: Translator, inputs: Sequence[Operand], body: Block, at: int
+) -> tuple[list[Operand], Block]:
+    """A loop over a number of trips instead of one that counts them itself."""
+    made: dict[Operand, Node] = {Ref(v.name): node for node in body.nodes for v in node.outputs}
+    both, following = made[body.results[0]], made[body.results[1 + at]]
+    less = made[both.inputs[0]]
+    if isinstance(inputs[1], Ref):
+        t.nodes().pop()  # What asked whether there is a first trip.
+    carried, parameters, results = list(inputs[2:]), list(body.parameters), list(body.results)
+    del carried[at], results[1 + at]
+    parameters[0] = parameters.pop(1 + at)
+    results[0] = both.inputs[1]
+    nodes = tuple(node for node in body.nodes if node not in (both, less, following))
+    return [less.inputs[1], Const(True), *carried], Block(tuple(parameters), nodes, tuple(results))
 
 
 def raise_exception(t: Translator, node: Any) -> None:

@@ -19,6 +19,7 @@ from torch.jit.frontend import FrontendError
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.isolation import Progress, isolated
 from nas_engine_graph.frontend.layers import is_layer
+from nas_engine_graph.frontend.learning import Learnt, lesson_of
 from nas_engine_graph.frontend.members import assemble
 from nas_engine_graph.frontend.parametrizations import has_parametrization
 from nas_engine_graph.frontend.places import FRAME, located
@@ -117,13 +118,27 @@ def translated(module: nn.Module, units: AbstractSet[int] = frozenset()) -> Worl
     if type(module).forward is nn.Module.forward:
         raise UnsupportedModuleError(f"{type(module).__name__} has no method forward")
     check(module, whole)
-    with isolated() as progress:
+    learnt: tuple[Learnt, ...] = ()
+    while True:
+        try:
+            return _attempted(module, opaque, whole, learnt)
+        except UnsupportedModuleError as error:
+            lesson = lesson_of(error.__cause__)
+            if lesson is None or lesson in learnt:
+                raise
+            learnt += (lesson,)
+
+
+def _attempted(module: nn.Module, opaque: Any, whole: Any, learnt: tuple[Learnt, ...]) -> World:
+    with isolated(learnt) as progress:
         try:
             scripted, hidden = _script(module, opaque, progress), opaque
         except UnsupportedModuleError as first:
+            if lesson_of(first.__cause__) not in (None, *learnt):
+                raise
             # A module may call a layer's other methods: then TorchScript has to see the layers.
             try:
-                with isolated() as again:
+                with isolated(learnt) as again:
                     return _translated(module, _script(module, whole, again), whole, whole)
             except UnsupportedModuleError:
                 raise first from first.__cause__

@@ -15,6 +15,7 @@ from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.coded import SIGNS, code
 from nas_engine_graph.frontend.encode import is_valued, plain_value
 from nas_engine_graph.frontend.hiding import called, hidden, hide_flags, is_flag
+from nas_engine_graph.frontend.idioms import rewrite_idioms
 from nas_engine_graph.frontend.logic import as_branches, distributed, valued
 from nas_engine_graph.frontend.methods import spreads
 from nas_engine_graph.frontend.modules import module_at
@@ -23,7 +24,7 @@ from nas_engine_graph.frontend.sizes import beside_tuples, given_as_tuples, only
 from nas_engine_graph.frontend.sources import parsed
 from nas_engine_graph.frontend.supers import Add, with_super_methods
 from nas_engine_graph.frontend.targets import unclear_loops, with_own_targets
-from nas_engine_graph.frontend.unrolled import unroll
+from nas_engine_graph.frontend.unrolled import classes_of, unroll
 from nas_engine_graph.frontend.variables import Variables, name_of, value_of, variables_of
 
 __all__ = ["eagerly"]
@@ -94,6 +95,11 @@ class _Eager(ast.NodeTransformer):
         for index in given_as_tuples(node, self.variables.around, self.owner):
             node.args[index] = hidden(node.args[index].args[0], SIGNS["size"])  # type: ignore[attr-defined]
         match node:
+            case ast.Call(ast.Name("isinstance"), [_, kinds]) if classes_of(
+                kinds, self.variables.around
+            ):
+                # TorchScript takes no module for one of a class of the user's.
+                raise self.refusal(f"`{ast.unparse(node)}` of what may be several modules", node)
             case ast.Call(ast.Name(name)) if (
                 hasattr(builtins, name) and name not in self.variables.own
             ):
@@ -276,11 +282,12 @@ def eagerly(function: Any, owner: Any, parsed: Any, add: Add) -> Any:
     # TorchScript can read arguments that are only taken by keyword, and their defaults.
     definition.args.kw_defaults = [None] * len(definition.args.kwonlyargs)
     place = Place(parsed.filename or "", parsed.file_lineno)
+    rewrite_idioms(definition, function, owner, add)
     variables = variables_of(function, parsed.ast)
     if isinstance(owner, nn.Module):
         with_super_methods(parsed.ast, function, owner, add)
         with_own_targets(parsed.ast, owner)
-        unroll(parsed.ast, owner)
+        unroll(parsed.ast, owner, variables.around)
     anything = _returns_anything(function, definition)
     reading = _Eager(variables, owner, parsed.ast, place)
     if isinstance(owner, nn.Module):

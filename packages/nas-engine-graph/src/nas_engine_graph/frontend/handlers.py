@@ -222,6 +222,11 @@ def _tuple_slice(t: Translator, node: Any) -> None:
     t.emit(node, Builtin("slice"), [t.operand(node, 0), *bounds], hint="items")
 
 
+def _tolist(t: Translator, node: Any) -> None:
+    """``x.tolist()``, whose depth and type TorchScript takes from an annotation."""
+    t.emit(node, Builtin("method.tolist"), [t.operand(node, 0)], hint="items")
+
+
 def _print(t: Translator, node: Any) -> None:
     t.emit(node, Builtin("print"), t.operands(node))
 
@@ -284,6 +289,7 @@ HANDLERS: dict[str, Callable[[Translator, Any], None]] = {
     "aten::_unwrap_optional": _same,
     "prim::Uninitialized": _uninitialized,
     "prim::isinstance": _isinstance,
+    "prim::tolist": _tolist,
     "prim::Print": _print,
     "prim::CreateObject": _create,
     "prim::Enter": _enter,

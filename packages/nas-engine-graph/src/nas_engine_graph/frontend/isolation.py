@@ -12,7 +12,7 @@ import inspect
 import threading
 import warnings
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FunctionType, MethodType
@@ -27,7 +27,9 @@ from nas_core.errors import Place
 
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.eager import eagerly
+from nas_engine_graph.frontend.learning import Learnt, declare
 from nas_engine_graph.frontend.methods import literals, unrolls
+from nas_engine_graph.frontend.modules import class_of
 from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.sources import NOT_IN_A_FILE
 from nas_engine_graph.frontend.supers import renamed
@@ -65,6 +67,7 @@ class Progress:
         owners: for each of TorchScript's types of modules, by identity, the type and a module.
         owner: the module whose properties are being read.
         added: classes, and names of methods that they have only while they are read.
+        learnt: types of variables that TorchScript has asked for.
     """
 
     name: str = ""
@@ -72,6 +75,7 @@ class Progress:
     owners: dict[int, tuple[Any, Any]] = field(default_factory=dict)
     owner: Any = None
     added: list[tuple[type, str]] = field(default_factory=list)
+    learnt: tuple[Learnt, ...] = ()
 
     def add(self, cls: type, name: str, function: FunctionType) -> str:
         """Let a class have one more method; the name that it got, which no other has."""
@@ -98,8 +102,12 @@ def _written_in(owner: Any) -> Iterator[Any]:
     if isinstance(owner, torch.nn.Module):
         yield from (repr(vars(owner).get(name)) for name in literals(type(owner)))
         if unrolls(type(owner)):
-            yield from (name for name, _ in owner.named_modules())
+            yield from ((name, class_of(inner)) for name, inner in owner.named_modules())
         yield from _sizes(owner)
+        constants = getattr(owner, "__constants__", ())
+        for name, value in vars(owner).items():
+            if type(value) is float or (type(value) is str and name in constants):
+                yield name, value if type(value) is str else float
 
 
 def _eager_reading(parse: Callable[[Any], Any], progress: Progress) -> Callable[[Any], Any]:
@@ -117,10 +125,20 @@ def _eager_reading(parse: Callable[[Any], Any], progress: Progress) -> Callable[
                 raise UnsupportedModuleError(text, place=progress.place) from error
             if not is_of_torch(function):
                 progress.read.append(parsed)
+            if not is_of_torch(function):
+                declare(parsed.ast, parsed.file_lineno, _within(parsed, progress.learnt))
             known[key] = eagerly(function, owner, parsed, progress.add)
         return known[key]
 
     return parse_eagerly
+
+
+def _within(parsed: Any, learnt: Iterable[Learnt]) -> Iterator[Learnt]:
+    """What is learnt of the variables of a function."""
+    last = parsed.file_lineno + parsed.source.count("\n")
+    for lesson in learnt:
+        if lesson.file == parsed.filename and parsed.file_lineno <= lesson.line <= last:
+            yield lesson
 
 
 def _noting_owners(make: Callable[..., Any], progress: Progress) -> Callable[..., Any]:
@@ -182,9 +200,9 @@ def _overloads(find: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
 
 
 @contextmanager
-def isolated() -> Iterator[Progress]:
+def isolated(learnt: tuple[Learnt, ...] = ()) -> Iterator[Progress]:
     """Compile inside with empty caches, reading sources eagerly; afterwards all is as before."""
-    progress = Progress()
+    progress = Progress(learnt=learnt)
     with _LOCK, warnings.catch_warnings():
         # What TorchScript says, itself or from a visitor of `ast`; what the user's code says is for
         # the user.

@@ -66,8 +66,8 @@ def _method(tree: ast.AST) -> _Method:
     attributes = [node for node in nodes if isinstance(node, ast.Attribute)]
     powers = (node for node in nodes if isinstance(node, ast.BinOp | ast.AugAssign))
     literal = [node for node in powers if isinstance(node.op, ast.Pow)]
-    bounds = [node for node in nodes if isinstance(node, ast.Slice)]
-    iterated = [n.iter for n in nodes if isinstance(n, ast.For | ast.comprehension)]
+    bounds = [node for node in nodes if isinstance(node, ast.Slice) or _counts(node)]
+    loops = [node for node in nodes if isinstance(node, ast.For | ast.comprehension)]
     return _Method(
         frozenset(node.attr for node in attributes if isinstance(node.ctx, ast.Store)),
         frozenset(node.attr for node in attributes),
@@ -77,10 +77,25 @@ def _method(tree: ast.AST) -> _Method:
             for inner in ast.walk(node)
             if isinstance(inner, ast.Attribute)
         ),
-        bool(bounds) or not all(isinstance(i, ast.Name | ast.Attribute) for i in iterated),
+        bool(bounds) or not all(map(_is_plain, loops)),
         any(isinstance(node, ast.Starred) for node in nodes),
         any(map(_inherits, nodes)),
     )
+
+
+def _counts(node: ast.AST) -> bool:
+    """Whether numbers choose modules: of a range, or computed for an index."""
+    match node:
+        case ast.Call(ast.Name("range" | "isinstance")):
+            return True
+        case ast.Subscript(ast.Attribute(), ast.BinOp() | ast.Call()):
+            return True
+    return False
+
+
+def _is_plain(loop: ast.For | ast.comprehension) -> bool:
+    """Whether a loop is over what a variable or attribute is, with one variable."""
+    return isinstance(loop.iter, ast.Name | ast.Attribute) and isinstance(loop.target, ast.Name)
 
 
 def _inherits(node: ast.AST) -> bool:

@@ -12,11 +12,12 @@ from torch import nn
 from nas_engine_graph.frontend.hiding import item
 from nas_engine_graph.frontend.names import is_of_torch
 
-__all__ = ["Items", "is_misread", "items_of", "module_at"]
+__all__ = ["Items", "class_of", "counted", "is_misread", "items_of", "module_at", "number_of"]
 
 _LISTS: tuple[type[nn.Module], ...] = (nn.ModuleList, nn.Sequential)
 _ARITHMETIC: dict[type[ast.operator], Callable[[int, int], int]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,
+    ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod,
 }  # fmt: skip
 
 
@@ -39,6 +40,9 @@ def module_at(node: ast.expr, owner: nn.Module) -> nn.Module | None:
     match node:
         case ast.Name("self"):
             return owner
+        case ast.Call(ast.Name("getattr"), [value, ast.Constant(str() as name)], []):
+            parent = module_at(value, owner)
+            return None if parent is None else parent._modules.get(name)
         case ast.Attribute(value, name) if (parent := module_at(value, owner)) is not None:
             return parent._modules.get(name)
         case ast.Subscript(value, ast.Constant(key)):
@@ -49,6 +53,12 @@ def module_at(node: ast.expr, owner: nn.Module) -> nn.Module | None:
             if isinstance(key, int) and -len(names) <= key < len(names) and parent is not None:
                 return parent._modules[names[key]]
     return None
+
+
+def class_of(module: nn.Module) -> type:
+    """The class of a module, or of the one that it stands for."""
+    found: type = getattr(type(module), "stands_for", type(module))
+    return found
 
 
 def items_of(node: ast.expr, owner: nn.Module) -> Items | None:
@@ -162,6 +172,29 @@ def _zip(arguments: list[ast.expr], owner: nn.Module) -> Items | None:
 _FUNCTIONS = {"list": _list, "reversed": _reversed, "enumerate": _enumerate, "zip": _zip}
 
 
+def _divides(sign: ast.operator) -> bool:
+    return isinstance(sign, ast.FloorDiv | ast.Mod)
+
+
+def number_of(node: ast.expr, owner: nn.Module) -> int | None:
+    """The integer that an expression always is; None if it may be none, or another one later."""
+    try:
+        return _number(node, owner)
+    except LookupError:
+        return None
+
+
+def counted(node: ast.expr, owner: nn.Module) -> range | None:
+    """The numbers of a ``range`` of which the bounds are constant."""
+    match node:
+        case ast.Call(ast.Name("range"), [_, *_] as bounds, []) if len(bounds) <= 3:
+            numbers = [number_of(bound, owner) for bound in bounds]
+            known = [number for number in numbers if number is not None]
+            if len(known) == len(bounds) and known[2:] != [0]:
+                return range(*known)
+    return None
+
+
 def _bounds(node: ast.Slice, owner: nn.Module) -> slice | None:
     try:
         return slice(*(_number(bound, owner) for bound in (node.lower, node.upper, node.step)))
@@ -184,7 +217,7 @@ def _number(node: ast.expr | None, owner: nn.Module) -> int | None:
             return -number
         case ast.BinOp(left, sign, right) if (act := _ARITHMETIC.get(type(sign))) is not None:
             first, second = _number(left, owner), _number(right, owner)
-            if first is not None and second is not None:
+            if first is not None and second is not None and (second or not _divides(sign)):
                 return act(first, second)
         case ast.Call(ast.Name("len"), [value], []) if found := items_of(value, owner):
             return len(found.items)

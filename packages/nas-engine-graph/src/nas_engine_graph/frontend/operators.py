@@ -19,6 +19,7 @@ from nas_engine_graph.frontend.sequences import (
     hidden,
     is_float,
     is_implied,
+    is_limit,
     is_listed,
     is_tuple,
     is_type,
@@ -71,6 +72,7 @@ _FOLDED: dict[str, Callable[..., Any]] = {
     "abs": abs, "min": min, "max": max, "round": round, "str": str, "getitem": python.getitem,
     "len": len, "contains": python.contains, "rshift": python.rshift,
     "lshift": lambda value, count: value << min(count, 64),
+    "range_length": lambda start, stop, step: len(range(start, stop, step)) if step else None,
 }  # fmt: skip
 # What Python does to numbers, and to tensors in place.
 _AUGMENTED = {
@@ -207,6 +209,8 @@ def _is_of_eager(t: Translator, node: Any) -> bool:
     """Appends what ``eager`` has written in another way; False for any other node."""
     if (source := hidden(node)) is not None:
         _shown(t, node, source)
+    elif is_limit(node):
+        t.alias(node, t.operand(node, 0))
     elif is_float(node):
         _float(t, node)
     elif is_listed(node):
@@ -221,7 +225,17 @@ def _is_of_eager(t: Translator, node: Any) -> bool:
 def _shown(t: Translator, node: Any, source: Any) -> None:
     """The item of a list that only hides it; of a size that TorchScript took for a tuple."""
     item = t.operand(source, 0)
-    if code_of(node) != "size" or (isinstance(item, Const) and not isinstance(item.value, tuple)):
+    code = code_of(node) or ""
+    if code.startswith(("finfo.", "iinfo.")):
+        made = t.value(code.partition(".")[2], "float" if code.startswith("f") else "int")
+        t.append(node, Builtin(code), [item], made)
+        t.alias(node, Ref(made.name))
+        return
+    if code == "integer" and isinstance(item, Const):
+        t.inexact = True
+        t.alias(node, Const(int(item.value)))  # type: ignore[arg-type]
+        return
+    if code != "size" or (isinstance(item, Const) and not isinstance(item.value, tuple)):
         t.alias(node, item)
         return
     t.inexact |= not node.output().type().annotation_str.startswith("List")
@@ -239,6 +253,10 @@ def _known(
         return operands[0]  # Eager code passes the value itself where TorchScript converts it.
     if schema.name in _QUESTIONS:
         return Const(_QUESTIONS[schema.name])
+    if isinstance(operation, Builtin) and operation.name in ("is", "is_not"):
+        kinds = [value.type().annotation_str for value in node.inputs()]
+        if Const(None) in operands and sorted(kinds) == ["NoneType", "Tensor"]:
+            return Const(operation.name == "is_not")  # What may be None is declared so.
     if isinstance(operation, Call) and operation.target.startswith("math."):
         return _folded(getattr(math, operation.target.removeprefix("math.")), operands)
     return None

@@ -16,6 +16,7 @@ __all__ = [
     "hides",
     "is_float",
     "is_implied",
+    "is_limit",
     "is_listed",
     "is_tuple",
     "is_type",
@@ -174,6 +175,14 @@ def is_float(node: Any) -> bool:
         and hidden(list(node.inputs())[1].node()) is not None
         and augmented(node) is None
     )
+
+
+def is_limit(node: Any) -> bool:
+    """Whether ``eager`` says with the node that the limits of a dtype are floats."""
+    if node.kind() != "aten::Float":
+        return False
+    source = source_of(node)
+    return hidden(source) is not None and (code_of(source) or "").startswith("finfo.")
 
 
 def is_listed(node: Any) -> bool:

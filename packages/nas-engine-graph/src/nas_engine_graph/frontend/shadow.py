@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import linecache
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, get_type_hints
 
@@ -37,8 +37,24 @@ def _constants(module: nn.Module, written: frozenset[str]) -> list[str]:
         for name, value in vars(module).items()
         if type(value) in _FLAGS and not name.startswith("_") and name != "training"
     ]
+    flags += [name for name in _of_class(type(module)) if name not in vars(module)]
     flags += [name for name in literals(type(module)) if type(vars(module).get(name)) is int]
     return [*declared, *(f for f in flags if f not in written and f not in declared)]
+
+
+def _of_class(cls: type) -> Iterator[str]:
+    """The attributes of a class that are constants: TorchScript only finds those of instances."""
+    for base in cls.__mro__:
+        if issubclass(base, nn.Module) and not is_of_torch(base):
+            for name in vars(base):
+                if not name.startswith("__") and _is_constant(getattr(cls, name)):
+                    yield name
+
+
+def _is_constant(value: Any) -> bool:
+    if type(value) is tuple:
+        return all(map(_is_constant, value))
+    return type(value) in (bool, int, float, str)
 
 
 def _annotations(cls: type) -> Mapping[str, Any]:
@@ -112,7 +128,12 @@ def _stand_in_class(cls: type[nn.Module], pair: bool) -> type[nn.Module]:
     file = f"<stand-in {next(_COUNTER)}>"
     linecache.cache[file] = (len(source), None, source.splitlines(True), file)
     exec(compile(source, file, "exec", dont_inherit=True), scope)
-    members = {"forward": scope["forward"], "whole": scope["whole"], "__module__": _STAND_INS}
+    members: dict[str, Any] = {
+        "forward": scope["forward"],
+        "whole": scope["whole"],
+        "__module__": _STAND_INS,
+    }
+    members["stands_for"] = cls
     return type(cls.__name__, (nn.Module,), members)
 
 
@@ -143,6 +164,9 @@ def has_simple_signature(module: nn.Module) -> bool:
     if any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters):
         return False
     hints = _hints(forward)
-    return hints.get("return", Tensor) in _RESULTS and all(
-        hints.get(p.name, Tensor) in _SIMPLE for p in parameters
+    undeclared = any(p.default is None and p.name not in hints for p in parameters)
+    return (
+        not undeclared
+        and hints.get("return", Tensor) in _RESULTS
+        and all(hints.get(p.name, Tensor) in _SIMPLE for p in parameters)
     )

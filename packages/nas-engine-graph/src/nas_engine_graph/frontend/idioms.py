@@ -1,0 +1,207 @@
+"""Ordinary Python that TorchScript does not read, written as what it reads."""
+
+from __future__ import annotations
+
+import ast
+import types
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from nas_engine_graph.frontend.coded import SIGNS, code
+from nas_engine_graph.frontend.hiding import hidden
+from nas_engine_graph.frontend.modules import module_at
+from nas_engine_graph.frontend.supers import Add
+from nas_engine_graph.frontend.variables import value_of, variables_of
+
+__all__ = ["rewrite_idioms"]
+
+_SIZED = frozenset(
+    {"empty", "expand", "new_empty", "new_ones", "new_zeros", "ones", "permute", "rand", "randn",
+     "repeat", "reshape", "tile", "view", "zeros"}
+)  # fmt: skip
+
+
+def rewrite_idioms(tree: ast.AST, function: Any, owner: Any, add: Add) -> None:
+    """Rewrites the source of a function of ``owner`` in place; ``add`` takes private methods."""
+    around = variables_of(function, tree).around
+    _Idioms(tree, function, owner, add, around).visit(tree)
+
+
+class _Idioms(ast.NodeTransformer):
+    def __init__(
+        self, tree: ast.AST, function: Any, owner: Any, add: Add, around: Mapping[str, Any]
+    ) -> None:
+        self.owner, self.add, self.around = owner, add, around
+        self.assigned = _assigned(tree)
+        names: list[str] = ["", *getattr(function, "__qualname__", "").split(".")]
+        home = names[-2]
+        self.home = home.strip("<>").lstrip("_") if home != "<locals>" else ""
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        """``self.__private`` has the name of its class before it; limits of a dtype are hidden."""
+        self.generic_visit(node)
+        match node:
+            case ast.Attribute(
+                ast.Call(ast.Attribute(ast.Name(home), "finfo" | "iinfo" as limits), [kind], []),
+                name,
+            ) if f"{limits}.{name}" in SIGNS and self.around.get(home) is torch:
+                fixed = value_of(kind, self.around)
+                if isinstance(fixed, torch.dtype):
+                    found = getattr(getattr(torch, limits)(fixed), name)
+                    return ast.copy_location(ast.Constant(found), node)
+                made = hidden(kind, SIGNS[f"{limits}.{name}"])
+                if limits == "iinfo":
+                    return made
+                converts = ast.copy_location(ast.Name("float", ast.Load()), node)
+                return ast.copy_location(ast.Call(converts, [made], []), node)
+        if node.attr.startswith("__") and not node.attr.endswith("__") and self.home:
+            name = f"_{self.home}{node.attr}"
+            method = getattr(type(self.owner), name, None)
+            if isinstance(method, types.FunctionType):
+                # To TorchScript a method has the name that it was written with.
+                name = self.add(type(self.owner), name.strip("_").replace("__", "_"), method)
+            node.attr = name
+        return node
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        match node:
+            case ast.Call(ast.Attribute(tensor, "bool"), [], []) if not self.is_module(tensor):
+                # Of all such methods TorchScript lacks this one.
+                kind = ast.copy_location(ast.Constant(code(torch.bool)), node)
+                assert isinstance(node.func, ast.Attribute)
+                node.func.attr, node.args = "to", [kind]
+            case ast.Call(ast.Attribute(home, "norm"), [], words) if not self.is_module(home):
+                names = {word.arg for word in words}
+                if "dim" in names and "p" not in names:
+                    two = ast.copy_location(ast.Constant(2), node)
+                    words.append(ast.copy_location(ast.keyword("p", two), node))
+            case ast.Call(ast.Attribute(home, name)) if name in _SIZED and self.is_of_torch(home):
+                node.args = self.one_size(node.args)
+        return node
+
+    def is_of_torch(self, node: ast.expr) -> bool:
+        """Whether an expression is torch itself, or may be a tensor."""
+        value = value_of(node, self.around)
+        others = isinstance(value, types.ModuleType | type) and value is not torch
+        return not others and not self.is_module(node)
+
+    def one_size(self, arguments: list[ast.expr]) -> list[ast.expr]:
+        """``*x.shape[:-1], 3`` as one list, where all that is spread are sizes of tensors."""
+        spread = [a.value for a in arguments if isinstance(a, ast.Starred)]
+        if not spread or not all(map(self.is_size, spread)):
+            return arguments
+        parts: list[ast.expr] = []
+        for argument in arguments:
+            if isinstance(argument, ast.Starred):
+                name = ast.copy_location(ast.Name("list", ast.Load()), argument)
+                parts.append(ast.Call(name, [argument.value], []))
+            elif parts and isinstance(parts[-1], ast.List):
+                parts[-1].elts.append(argument)
+            else:
+                parts.append(ast.List([argument], ast.Load()))
+            ast.copy_location(parts[-1], arguments[0])
+        whole = parts[0]
+        for part in parts[1:]:
+            whole = ast.copy_location(ast.BinOp(whole, ast.Add(), part), arguments[0])
+        return [whole]
+
+    def is_size(self, node: ast.expr) -> bool:
+        """Whether an expression certainly is the size of a tensor, or a part of it."""
+        match node:
+            case ast.Subscript(value, ast.Slice()):
+                return self.is_size(value)
+            case ast.Attribute(value, "shape") | ast.Call(ast.Attribute(value, "size"), [], []):
+                return not isinstance(value, ast.Name) or value.id != "self"
+            case ast.Name(name):
+                return name in self.assigned and all(map(self.is_size, self.assigned[name]))
+        return False
+
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
+        """A text that an attribute always is chooses the branch, as a flag does."""
+        self.generic_visit(node)
+        match node:
+            case ast.Compare(left, [ast.Eq() | ast.NotEq() as sign], [right]):
+                first, second = self.text(left), self.text(right)
+                if first is None or second is None:
+                    return node
+                same = (first == second) == isinstance(sign, ast.Eq)
+                return ast.copy_location(ast.Constant(same), node)
+            case ast.Compare(left, [ast.In() | ast.NotIn() as sign], [right]):
+                first, among = self.text(left), self.texts(right)
+                if first is None or among is None:
+                    return node
+                found = (first in among) == isinstance(sign, ast.In)
+                return ast.copy_location(ast.Constant(found), node)
+        return node
+
+    def visit_IfExp(self, node: ast.IfExp) -> ast.AST:
+        """``self.rate if self.training else 0``: one is a float, and the other written as one."""
+        self.generic_visit(node)
+        if self.is_float(node.body):
+            node.orelse = _as_float(node.orelse)
+        elif self.is_float(node.orelse):
+            node.body = _as_float(node.body)
+        return node
+
+    def is_module(self, node: ast.expr) -> bool:
+        return isinstance(self.owner, nn.Module) and module_at(node, self.owner) is not None
+
+    def text(self, node: ast.expr) -> str | None:
+        """The text that an expression always is."""
+        match node:
+            case ast.Constant(str() as text):
+                return text
+            case ast.Attribute(ast.Name("self"), name):
+                value = getattr(self.owner, name, None)
+                constant = name in getattr(self.owner, "__constants__", ())
+                return value if constant and type(value) is str else None
+        return None
+
+    def texts(self, node: ast.expr) -> list[str] | None:
+        """The texts that a tuple or list always holds."""
+        found: list[str | None] = [None]
+        match node:
+            case ast.Tuple(items) | ast.List(items):
+                found = [self.text(item) for item in items]
+            case ast.Attribute(ast.Name("self"), name):
+                value = getattr(self.owner, name, None)
+                if type(value) is tuple and name in getattr(self.owner, "__constants__", ()):
+                    found = [text if type(text) is str else None for text in value]
+        known = [text for text in found if text is not None]
+        return known if len(known) == len(found) else None
+
+    def is_float(self, node: ast.expr) -> bool:
+        match node:
+            case ast.Constant(value):
+                return type(value) is float
+            case ast.Attribute(ast.Name("self"), name):
+                return type(getattr(self.owner, name, None)) is float
+        return False
+
+
+def _assigned(tree: ast.AST) -> dict[str, list[ast.expr]]:
+    """What the variables are that are set by plain assignments alone."""
+    found: dict[str, list[ast.expr]] = {}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Assign([ast.Name(name)], value):
+                found.setdefault(name, []).append(value)
+    stored = [n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and _is_store(n)]
+    return {name: values for name, values in found.items() if stored.count(name) == len(values)}
+
+
+def _is_store(node: ast.Name) -> bool:
+    return isinstance(node.ctx, ast.Store)
+
+
+def _as_float(node: ast.expr) -> ast.expr:
+    """An integer that stands where TorchScript wants a float; it is one again in the graph."""
+    match node:
+        case ast.Constant(int() as number) if not isinstance(number, bool):
+            made = ast.copy_location(ast.Constant(float(number)), node)
+            return hidden(made, SIGNS["integer"])
+    return node

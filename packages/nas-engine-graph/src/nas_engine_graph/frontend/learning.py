@@ -1,0 +1,96 @@
+"""Types that TorchScript asks for, learnt from what it says.
+
+After ``mask = None`` it takes the variable for None alone, and after ``sizes = []`` for a list of
+tensors. Where they are something else it refuses them, and says what: then they are declared.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from nas_engine_graph.frontend.places import FRAME
+
+__all__ = ["Learnt", "declare", "lesson_of"]
+
+_BOTH = re.compile(
+    r"Variable '(\w+)' previously had type ([\w\[\], ]+?) but is now being assigned to a value of "
+    r"type ([\w\[\], ]+?)\s*:"
+)
+_ITEM = re.compile(
+    r"Could not match type ([\w\[\], ]+?) to t in argument 'el': "
+    r"Type variable 't' previously matched to type Tensor"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """The type of a variable.
+
+    Attributes:
+        file: where the function is.
+        line: where TorchScript has found the type to be another one.
+        name: of the variable; empty for that of which ``append`` is called there.
+        kind: its type, in words of TorchScript.
+    """
+
+    file: str
+    line: int
+    name: str
+    kind: str
+
+
+def lesson_of(error: BaseException | None) -> Learnt | None:
+    """What TorchScript wanted to be told, if this is why it refused."""
+    text = str(error)
+    where = FRAME.search(text)
+    if where is None:
+        return None
+    if (said := _ITEM.search(text)) is not None:
+        return Learnt(where[1], int(where[2]), "", f"List[{said[1]}]")
+    if (said := _BOTH.search(text)) is not None and "NoneType" in (said[2], said[3]):
+        kind = said[2] if said[3] == "NoneType" else said[3]
+        kind = kind if kind.startswith("Optional[") else f"Optional[{kind}]"
+        return Learnt(where[1], int(where[2]), said[1], kind)
+    return None
+
+
+def declare(tree: ast.AST, first: int, learnt: Iterable[Learnt]) -> None:
+    """Declare variables where they are assigned first, in place.
+
+    Args:
+        tree: a function.
+        first: the line of its file that is its first.
+        learnt: what is known of its variables.
+    """
+    for lesson in learnt:
+        name = lesson.name or _filled(tree, lesson.line - first + 1)
+        _Declared(name, lesson.kind).visit(tree)
+
+
+def _filled(tree: ast.AST, line: int) -> str:
+    """The variable of which ``append`` is called in a line."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(ast.Attribute(ast.Name(name), "append")) if node.lineno == line:
+                return name
+    return ""
+
+
+class _Declared(ast.NodeTransformer):
+    def __init__(self, name: str, kind: str) -> None:
+        self.name, self.kind, self.done = name, kind, False
+
+    def visit_Assign(self, node: ast.Assign) -> ast.AST:
+        match node:
+            case ast.Assign([ast.Name(name) as target], value) if (
+                name == self.name and not self.done
+            ):
+                self.done = True
+                kind = ast.parse(self.kind, mode="eval").body
+                for inner in ast.walk(kind):
+                    ast.copy_location(inner, node)
+                return ast.copy_location(ast.AnnAssign(target, kind, value, simple=1), node)
+        return node
