@@ -112,8 +112,8 @@ def test_timing_takes_a_small_part_of_the_training(
 @pytest.mark.parametrize(
     ("asked", "wide", "timed", "chosen"),
     [
-        (None, 0.5, [(1, 0), (4, 0), (4, 1), (8, 1), (2, 1)], True),
-        (None, 2.0, [(1, 0), (4, 0), (4, 1), (8, 0), (2, 0)], False),
+        (None, 0.5, [(1, 0), (4, 1), (4, 0), (8, 1), (2, 1)], True),
+        (None, 2.0, [(1, 0), (4, 1), (4, 0), (8, 0), (2, 0)], False),
         (True, 2.0, [(1, 0), (4, 1), (8, 1), (2, 1)], True),
         (False, 0.5, [(1, 0), (4, 0), (8, 0), (2, 0)], False),
     ],
@@ -141,6 +141,15 @@ def test_layers_that_differ_in_width_are_timed_widened_as_well(
     again = choose(made, Options(widen=asked), memory)
     assert (again.options.widen, again.clusters) == (choice.options.widen, choice.clusters)
     assert probed == timed
+
+
+@pytest.mark.parametrize(("batch", "widens"), [(8, True), (2048, False)])
+def test_without_timing_zeros_are_added_where_calls_cost_more(batch: int, widens: bool) -> None:
+    x, y = torch.zeros(batch, 6), torch.arange(batch) % 3
+    nets = [mlp(width) for width in (512, 384, 256)]
+    choice = choose(members(nets, train=(x, y), batch_size=batch), Options(), Memory())
+    assert "cache" in choice.why
+    assert choice.options.widen is widens
 
 
 def test_members_of_one_width_are_not_timed_widened(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ import torch
 from nas_engine_cgo.cost.cache import cache_bytes
 from nas_engine_cgo.cost.clusters import similar
 from nas_engine_cgo.cost.memory import largest_activation, training_memory
+from nas_engine_cgo.cost.widening import seems_to_pay
 from nas_engine_cgo.exact import Verdicts
 from nas_engine_cgo.members import duplicate
 from nas_engine_cgo.remember import Memory
@@ -176,7 +177,12 @@ class _Probe:
         largest, alone = self._largest
         size = 1 if alone else max(1, min(most, cache_bytes() // max(1, largest)))
         why = "most of the work can't be merged" if alone else f"the cache has room for {size}"
-        return _Setting(size, self._options.layout, self._differ and bool(self._options.widen)), why
+        return _Setting(size, self._options.layout, self._widens()), why
+
+    def _widens(self) -> bool:
+        if not self._differ or self._options.widen is not None:
+            return self._differ and bool(self._options.widen)
+        return seems_to_pay(self._programs, self._wide)
 
     @cached_property
     def _largest(self) -> tuple[int, bool]:
@@ -216,9 +222,9 @@ class _Probe:
         trials.run(_ALONE)
         trials.run(first)
         if self._differ and self._options.widen is None:
-            wide = replace(first, widen=True)
-            trials.run(wide)
-            first = min(first, wide, key=lambda setting: trials.tried.get(setting, math.inf))
+            other = replace(first, widen=not first.widen)
+            trials.run(other)
+            first = min(first, other, key=lambda setting: trials.tried.get(setting, math.inf))
         sizes = sorted({first.size, min(most, 2 * first.size), most})
         # Till one is slower: it has outgrown the cache.
         all(trials.run(replace(first, size=size)) for size in sizes)

@@ -6,5 +6,6 @@ what it computes alone.
 """
 
 from nas_engine_cgo.widen.rewrite import widened
+from nas_engine_cgo.widen.widths import weight_of
 
-__all__ = ["widened"]
+__all__ = ["weight_of", "widened"]
