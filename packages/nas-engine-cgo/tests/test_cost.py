@@ -134,7 +134,7 @@ def test_layers_that_differ_in_width_are_timed_widened_as_well(
     monkeypatch.setattr(CHOOSING._Probe, "_seconds", of)
     monkeypatch.setattr(CHOOSING, "cache_bytes", lambda: 4 * 8 * 8 * 4)
     memory = Memory()
-    made = members([mlp(width) for width in (8, 6) * 4], epochs=100)
+    made = members([mlp(width) for width in (8, 7, 6, 5) * 2], epochs=100)
     choice = choose(made, Options(widen=asked), memory)
     assert probed == timed
     assert choice.options.widen is (chosen and len(choice.clusters) < 8)

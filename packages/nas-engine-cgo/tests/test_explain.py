@@ -78,9 +78,9 @@ def candidates(*architectures: dict[str, Any], evaluator: Any = None) -> list[Ca
 
 
 def test_every_call_of_every_candidate_is_accounted_for_once() -> None:
-    engine = CgoEngine().configured(cluster_size=4)
+    engine = CgoEngine().configured(cluster_size=4, widen=False)
     jobs = engine._graph.plan(Net(), candidates(), recipe())
-    described = describe(jobs, Options(cluster_size=4), Memory())
+    described = describe(jobs, Options(cluster_size=4, widen=False), Memory())
     ((cluster,),) = (cohort.clusters for cohort in described.cohorts)
     assert sorted(cluster.numbers) == [10, 11, 12, 13]
     assert not described.alone
@@ -121,7 +121,7 @@ def test_the_text_says_for_whom_zeros_are_added() -> None:
 
 def test_what_is_computed_once_is_listed() -> None:
     evaluator = recipe(loss=scaled)
-    engine = CgoEngine().configured(cluster_size=4)
+    engine = CgoEngine().configured(cluster_size=4, widen=False)
     text = engine.explain(Net(), candidates(evaluator=evaluator), evaluator, "text")
     assert re.search(r"computed once for several\n +1 +one_hot +4 of them: 10-13", text)
     assert "computed once for several" in text.split("cluster 1")[0]
@@ -129,7 +129,7 @@ def test_what_is_computed_once_is_listed() -> None:
 
 def test_the_picture_has_what_flows_from_step_to_step() -> None:
     evaluator = recipe(loss=scaled)
-    engine = CgoEngine().configured(cluster_size=4)
+    engine = CgoEngine().configured(cluster_size=4, widen=False)
     svg = engine.explain(Net(), candidates(evaluator=evaluator), evaluator, "svg")
     text = svg.replace("&#45;", "-").replace("&gt;", ">")
     nodes = {}
@@ -150,7 +150,7 @@ def test_without_what_draws_there_is_a_page_without_a_picture(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "wasmtime", None)
-    engine = CgoEngine().configured(cluster_size=4)
+    engine = CgoEngine().configured(cluster_size=4, widen=False)
     with pytest.raises(UnsupportedFormatError, match=r"pip install 'nas-engine-graph\[draw\]'"):
         engine.explain(Net(), candidates(), recipe(), "svg")
     assert "<svg" not in engine.explain(Net(), candidates(), recipe(), "html")
@@ -184,7 +184,8 @@ def test_an_evaluator_that_cannot_be_merged_is_said_once(caplog: pytest.LogCaptu
 
 
 def test_the_source_is_the_code_that_runs() -> None:
-    source = CgoEngine().configured(cluster_size=4).explain(Net(), candidates(), recipe(), "source")
+    engine = CgoEngine().configured(cluster_size=4, widen=False)
+    source = engine.explain(Net(), candidates(), recipe(), "source")
     names: dict[str, Any] = {}
     exec(compile(source, "merged.py", "exec"), names)
     (needs,) = re.findall(r"# Cluster 1: .*?\n((?:# p.*\n)*)", source)

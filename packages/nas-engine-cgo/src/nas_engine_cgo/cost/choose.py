@@ -9,7 +9,6 @@ batch like it.
 from __future__ import annotations
 
 import math
-import operator
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -30,7 +29,7 @@ from nas_engine_cgo.train.available import available
 from nas_engine_cgo.train.clusters import clusters_of
 from nas_engine_cgo.train.graphed import EAGER
 from nas_engine_cgo.train.members import can_be_wide
-from nas_engine_cgo.widen import widened
+from nas_engine_cgo.widen import widened, widths_of
 
 __all__ = ["Choice", "choose"]
 
@@ -94,8 +93,10 @@ def choose(members: Sequence[Member], options: Options, memory: Memory) -> Choic
         setting, speed = trials.best()
         why = f"it was fastest of what was timed, {speed:.1f} times one by one"
         memory.keep({probe.key: (setting.size, setting.layout, setting.widen)})
+    clusters = clusters_of(probe.order, setting.size)
+    setting = replace(setting, widen=setting.widen and any(map(probe.differ, clusters)))
     return Choice(
-        clusters_of(probe.order, setting.size),
+        clusters,
         replace(options, layout=setting.layout, widen=setting.widen),
         f"{setting}: {why}",
         probe.prepared,
@@ -130,12 +131,11 @@ class _Trials:
 
     def run(self, setting: _Setting) -> bool:
         """Time a setting; whether that was done, and it is not slower than others."""
-        if setting not in self.tried:
-            if self.tried and self._spent > self.steps * min(self.tried.values()):
-                return False
-            started = self.clock()
-            self.tried[setting] = self.time(setting)
-            self._spent += self.clock() - started
+        if self.tried and self._spent > self.steps * min(self.tried.values()):
+            return False
+        started = self.clock()
+        self.tried[setting] = self.time(setting)
+        self._spent += self.clock() - started
         return self.tried[setting] <= _OUTGROWN * min(self.tried.values())
 
     def best(self) -> tuple[_Setting, float]:
@@ -160,8 +160,8 @@ class _Probe:
         self.order = similar(self._traced)
         self._programs = [program for program in self._traced if program]
         may = options.widen is not False and not options.exact and can_be_wide(members)
-        self._wide = widened(self._programs) if may else self._programs
-        self._differ = any(map(operator.is_not, self._wide, self._programs))
+        self._differ = may and self.differ(range(len(members)))
+        self._wide = widened(self._programs) if self._differ else self._programs
 
     def most(self) -> int:
         """How many members have room in memory at once."""
@@ -178,6 +178,10 @@ class _Probe:
         size = 1 if alone else max(1, min(most, cache_bytes() // max(1, largest)))
         why = "most of the work can't be merged" if alone else f"the cache has room for {size}"
         return _Setting(size, self._options.layout, self._widens()), why
+
+    def differ(self, cluster: Sequence[int]) -> bool:
+        """Whether members have layers that differ in width."""
+        return bool(widths_of(program for i in cluster if (program := self._traced[i])))
 
     def _widens(self) -> bool:
         if not self._differ or self._options.widen is not None:
@@ -220,14 +224,7 @@ class _Probe:
         if most == 1 or trials.steps < _TIMED * (1 + first.size):
             return trials
         trials.run(_ALONE)
-        trials.run(first)
-        if self._differ and self._options.widen is None:
-            other = replace(first, widen=not first.widen)
-            trials.run(other)
-            first = min(first, other, key=lambda setting: trials.tried.get(setting, math.inf))
-        sizes = sorted({first.size, min(most, 2 * first.size), most})
-        # Till one is slower: it has outgrown the cache.
-        all(trials.run(replace(first, size=size)) for size in sizes)
+        first = self._larger(trials, first, most)
         if first.size // 2 > 1 and trials.best()[0].size <= first.size:
             trials.run(replace(first, size=first.size // 2))
         if self._has_images() and not self._options.exact:
@@ -235,6 +232,24 @@ class _Probe:
             for size in sorted({best.size, max(1, best.size // 2)}, reverse=True):
                 trials.run(replace(best, size=size, layout="channels_last"))
         return trials
+
+    def _larger(self, trials: _Trials, setting: _Setting, most: int) -> _Setting:
+        """Time a setting and larger ones, till they have outgrown the cache; whether it is wide.
+
+        The first cluster whose members differ in width is timed both ways.
+        """
+        undecided = self._options.widen is None
+        for size in sorted({setting.size, min(most, 2 * setting.size), most}):
+            ways = [replace(setting, size=size)]
+            if undecided and self.differ(clusters_of(self.order, size)[0]):
+                ways.append(replace(ways[0], widen=not setting.widen))
+                undecided = False
+            faster = [trials.run(way) for way in ways]
+            best = min(ways, key=lambda way: trials.tried.get(way, math.inf))
+            setting = replace(setting, widen=best.widen)
+            if not any(faster):
+                break
+        return setting
 
     def _clock(self) -> Callable[[], float]:
         """One that other work on the machine does not move, where one thread does all."""

@@ -6,6 +6,6 @@ what it computes alone.
 """
 
 from nas_engine_cgo.widen.rewrite import widened
-from nas_engine_cgo.widen.widths import weight_of
+from nas_engine_cgo.widen.widths import weight_of, widths_of
 
-__all__ = ["weight_of", "widened"]
+__all__ = ["weight_of", "widened", "widths_of"]
