@@ -96,7 +96,7 @@ def test_the_candidates_of_a_job_are_trained_as_one(executor: str, tmp_path: Pat
     config = ExperimentConfig(
         directory=str(tmp_path / "experiments"),
         execution_engine="cgo",
-        engine_options={"cluster_size": 4},
+        engine_options={"cluster_size": 4, "widen": False},
         executor=executor,
         trial_concurrency=2,
         max_trials=8,
