@@ -66,15 +66,22 @@ def test_a_long_training_is_timed_and_the_answer_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "timed", "size"),
+    ("seconds", "exact", "timed", "size"),
     [
-        ({1: 1.0, 4: 2.0, 8: 3.0}, [1, 8, 4], 1),  # slower already: larger ones would be more so
-        ({1: 1.0, 8: 0.25, 16: 0.2}, [1, 8, 16], 16),
-        ({1: 1.0, 4: 0.5, 8: 0.7, 16: 0.9}, [1, 8, 16, 4], 4),
+        # slower already: larger ones would be more so
+        ({1: 1.0, 4: 2.0, 8: 3.0}, False, [1, 8, 4], 1),
+        ({1: 1.0, 8: 0.25, 16: 0.2}, False, [1, 8, 16], 16),
+        ({1: 1.0, 4: 0.5, 8: 0.7, 16: 0.9}, False, [1, 8, 16, 4], 4),
+        # slower for what is computed for each, which more members may repay
+        ({1: 1.0, 8: 1.2, 16: 0.6}, True, [1, 8, 16], 16),
     ],
 )
 def test_larger_clusters_are_timed_as_long_as_they_are_faster(
-    monkeypatch: pytest.MonkeyPatch, seconds: dict[int, float], timed: list[int], size: int
+    monkeypatch: pytest.MonkeyPatch,
+    seconds: dict[int, float],
+    exact: bool,
+    timed: list[int],
+    size: int,
 ) -> None:
     probed, activation = [], 8 * 8 * 4  # of 8 rows and 8 columns
 
@@ -84,7 +91,8 @@ def test_larger_clusters_are_timed_as_long_as_they_are_faster(
 
     monkeypatch.setattr(CHOOSING._Probe, "_seconds", of)
     monkeypatch.setattr(CHOOSING, "cache_bytes", lambda: 8 * activation)
-    choice = choose(members([mlp(8) for _ in range(16)], epochs=100), Options(), Memory())
+    made = members([mlp(8) for _ in range(16)], epochs=100)
+    choice = choose(made, Options(exact=exact), Memory())
     assert probed == timed
     assert {len(cluster) for cluster in choice.clusters} == {size}
 

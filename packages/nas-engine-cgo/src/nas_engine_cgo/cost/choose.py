@@ -247,7 +247,8 @@ class _Probe:
             faster = [trials.run(way) for way in ways]
             best = min(ways, key=lambda way: trials.tried.get(way, math.inf))
             setting = replace(setting, widen=best.widen)
-            if not any(faster):
+            # With exact a slower one may have had too few members to repay what is computed for each.
+            if not any(faster) and not self._options.exact:
                 break
         return setting
 

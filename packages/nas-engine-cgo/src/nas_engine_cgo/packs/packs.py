@@ -152,12 +152,13 @@ class Packs:
         position = 0
         while position < len(slots):
             count, part = self._part(slots[position:], layout)
-            parts.append(self._in_order(part))
+            parts.append(part)
             position += count
         if len(parts) == 1:
-            return parts[0]
+            return f"in_order({parts[0]})" if self.exact else parts[0]
         dimension = 0 if layout == "stack" else 1
-        return self.text.before(f"torch.cat(({', '.join(parts)}), {dimension})")[0]
+        function = "cat_in_order" if self.exact else "torch.cat"
+        return self.text.before(f"{function}(({', '.join(parts)}), {dimension})")[0]
 
     def _repeated(self, slots: tuple[Slot, ...], layout: Layout) -> str:
         name, count = self.own(slots[0]), len(slots)
@@ -199,10 +200,6 @@ class Packs:
         own = self.own(slots[0])
         return 1, own if layout == "channel" else f"{own}[None]"
 
-    def _in_order(self, name: str) -> str:
-        """Where bits count: the value and its gradient in the order in memory that it has alone."""
-        return f"in_order({name})" if self.exact else name
-
     def _cut(self, place: Place) -> tuple[_Piece, ...]:
         key = place.step, place.output
         if key not in self._pieces:
@@ -227,9 +224,9 @@ class Packs:
         width = self.facts((member, number)).shape[1] if layout == "channel" else 1
         scaled = ", ".join(str(size * width) for size in sizes)
         dimension = 0 if layout == "stack" else 1
-        names = self.text.before(f"{name}.split(({scaled}), {dimension})", len(sizes))
-        if self.exact:
-            names = [self.text.before(self._in_order(each))[0] for each in names]
+        # Where bits count: in the order in memory that pieces and their gradients have alone.
+        begun = f"cut_in_order({name}, " if self.exact else f"{name}.split("
+        names = self.text.before(f"{begun}({scaled}), {dimension})", len(sizes))
         return [
             _Piece(start, start + size, each, layout if size > 1 or layout == "stack" else None)
             for start, size, each in zip(bounds, sizes, names, strict=False)
