@@ -247,7 +247,7 @@ class _Probe:
             faster = [trials.run(way) for way in ways]
             best = min(ways, key=lambda way: trials.tried.get(way, math.inf))
             setting = replace(setting, widen=best.widen)
-            # With exact a slower one may have had too few members to repay what is computed for each.
+            # With exact a slower one may have too few members to repay what each costs by itself.
             if not any(faster) and not self._options.exact:
                 break
         return setting
