@@ -55,12 +55,16 @@ def search(config: ExperimentConfig, proposals: Proposals, running: Running) -> 
             architecture = proposals.next()
             if architecture is None:
                 running.wait_for_all()
-                return f"{proposals.end}, after {number} trials"
+                return f"{proposals.end}, after {_trials(number)}"
             running.start(Candidate(number, architecture, seed_of(config.seed, number)))
         running.wait_for_all()
     except TimeIsUp:
-        return f"the time is up: {config.max_seconds:g} s, with {running.finished} trials"
+        return f"the time is up: {config.max_seconds:g} s, with {_trials(running.finished)}"
     return f"all {config.max_trials} trials are done"
+
+
+def _trials(count: int) -> str:
+    return "1 trial" if count == 1 else f"{count} trials"
 
 
 def seed_of(seed: int, number: int) -> int:
