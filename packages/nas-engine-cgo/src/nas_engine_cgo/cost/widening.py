@@ -34,7 +34,7 @@ def seems_to_pay(programs: Sequence[Program], wide: Sequence[Program]) -> bool:
     ...     nets = [nn.Sequential(nn.Linear(8, width), nn.Linear(width, 2)) for width in widths]
     ...     given = [trace(net, lambda net, x: net(x), [zeros(batch, 8)]) for net in nets]
     ...     return seems_to_pay(given, widened(given))
-    >>> pay(32, 24, 32), pay(8192, 24, 32)
+    >>> pay(32, 24, 32), pay(65536, 24, 32)
     (True, False)
     """
     saved = len(_different(programs)) - len(_different(wide))
