@@ -183,6 +183,20 @@ def test_where_dropout_is_not_fused_zeros_are_cut_off_before() -> None:
         assert all(program.facts[number].own is None for number in call.inputs)
 
 
+@pytest.mark.parametrize(("eps", "padded"), [(1e-5, 8), (0.0, None)])
+def test_zeros_are_cut_off_before_a_normalisation_that_would_divide_by_zero(
+    eps: float, padded: int | None
+) -> None:
+    def net(width: int) -> nn.Module:
+        return Through(nn.Linear(4, width), nn.BatchNorm1d(width, eps=eps), nn.Linear(width, 3))
+
+    for program in widened(programs(net, (4,))[:2])[1:]:
+        (found,) = (s.padded for s in program.sources.values() if s.path == "between.bias")
+        assert found == (padded and (padded,))
+    builds = [lambda w=width: net(w) for width in WIDTHS]
+    alone.assert_as_alone(builds, recipe((4,)), options=Options(cluster_size=3, widen=True))
+
+
 def test_nothing_is_widened_where_an_optimiser_would_divide_by_zero() -> None:
     evaluator = recipe((4,), optimizer="Adam", optimizer_options={"lr": 1e-3, "eps": 0.0})
     builds = [lambda w=width: linear(w, torch.tanh) for width in WIDTHS]

@@ -148,9 +148,13 @@ def _batch_norm(given: Given) -> Widened | None:
     if found is None or found[1].dim != 1:
         return None
     tensors = ("running_mean", "running_var", "weight", "bias")
-    named = bound(given.call.args, given.call.kwargs, input=None, **dict.fromkeys(tensors))
+    named = bound(
+        given.call.args, given.call.kwargs, input=None, **dict.fromkeys(tensors),
+        training=False, momentum=0.1, eps=1e-5,
+    )  # fmt: skip
     held = [named[name] for name in tensors if named[name] is not None]
-    if not given.are_own(iter(held)):
+    # What is zero everywhere has no variance to divide by.
+    if not given.are_own(iter(held)) or named["eps"] <= 0:
         return None
     return Widened(given.call, found[1], {ref.id: (found[1].width,) for ref in held})
 
