@@ -19,7 +19,7 @@ CLASSES = 10
 class Mlp(nn.Module):
     """Two hidden layers."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: Any) -> None:
         super().__init__()
         self.layers = nn.Sequential(
             *(nn.Linear(64, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU()),
@@ -40,7 +40,7 @@ def block(inputs: int, outputs: int, stride: int = 1) -> list[torch.nn.Module]:
 class Cnn(nn.Module):
     """Five convolutions of widths c, c, 2c, 2c, 4c, and a linear head."""
 
-    def __init__(self, c: int) -> None:
+    def __init__(self, c: Any) -> None:
         super().__init__()
         self.features = nn.Sequential(
             *(*block(3, c), *block(c, c), *block(c, 2 * c, 2)),
@@ -245,12 +245,12 @@ def noisy_batches(workload: Workload, generator: torch.Generator) -> Batches:
 
 def mlps() -> torch.nn.Module:
     """MLPs of several widths."""
-    return Mlp(nn.ValueChoice([16, 24, 32, 48, 64], label="width"))  # type: ignore[arg-type]
+    return Mlp(nn.ValueChoice([16, 24, 32, 48, 64], label="width"))
 
 
 def cnns() -> torch.nn.Module:
     """Convolutional nets of several widths."""
-    return Cnn(nn.ValueChoice([4, 6, 8], label="channels"))  # type: ignore[arg-type]
+    return Cnn(nn.ValueChoice([4, 6, 8], label="channels"))
 
 
 OPTIMIZER: dict[str, Any] = {"lr": 0.02, "momentum": 0.9}

@@ -160,8 +160,8 @@ class _Probe:
         self.order = similar(self._traced)
         self._programs = [program for program in self._traced if program]
         may = options.widen is not False and not options.exact and can_be_wide(members)
-        self._differ = may and self.differ(range(len(members)))
-        self._wide = widened(self._programs) if self._differ else self._programs
+        self._wide = widened(self._programs) if may else self._programs
+        self._differ = self._wide != self._programs
 
     def most(self) -> int:
         """How many members have room in memory at once."""

@@ -121,11 +121,7 @@ def dropout_masks(
     True
     """
     batch = x.shape[1] if layout == "stack" else x.shape[0]
-    sizes = (batch, *shape)
-    turned = [sizes[d] for d in order] if order else list(sizes)
-    masks = x.new_empty((len(streams), *turned))
-    if order:
-        masks = masks.permute(0, *(1 + order.index(d) for d in range(len(order))))
+    masks = _empty(x, (len(streams), batch, *shape), (0, *(1 + d for d in order)) if order else ())
     for mask, stream, own in zip(masks.unbind(0), streams, owns or repeat(shape), strict=False):
         _draw(mask, 1 - p, stream, own, order)
     masks.div_(1 - p)
@@ -140,11 +136,16 @@ def _draw(
         mask.bernoulli_(kept, generator=stream.generator)
         return
     sizes = (mask.shape[0], *own)
-    drawn = mask.new_empty([sizes[d] for d in order] if order else sizes)
-    drawn.bernoulli_(kept, generator=stream.generator)
-    if order:
-        drawn = drawn.permute([order.index(d) for d in range(len(order))])
+    drawn = _empty(mask, sizes, order).bernoulli_(kept, generator=stream.generator)
     mask.zero_()[tuple(map(slice, sizes))] = drawn
+
+
+def _empty(like: Tensor, sizes: tuple[int, ...], order: tuple[int, ...]) -> Tensor:
+    """A tensor whose dimensions lie in memory in this order, the outermost first."""
+    if not order:
+        return like.new_empty(sizes)
+    turned = like.new_empty([sizes[d] for d in order])
+    return turned.permute([order.index(d) for d in range(len(order))])
 
 
 def ordered(x: Tensor, order: tuple[int, ...]) -> Tensor:

@@ -6,7 +6,7 @@ A rule gives the call as it is then, or None: it needs its inputs as they were.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -75,16 +75,23 @@ class Given:
             return None
         return x, self.wide[x.id]
 
-    def are_own(self, values: Iterator[Any]) -> bool:
-        """Whether these are parameters or buffers that no other call reads."""
-        sources = self.program.sources
-        return all(
-            isinstance(value, Ref)
-            and value.id in sources
-            and sources[value.id].kind in ("parameter", "buffer")
-            and self.uses[value.id] == 1
-            for value in values
-        )
+    def padded(self, *shapes: tuple[Any, tuple[int, ...]]) -> dict[int, tuple[int, ...]] | None:
+        """Those of these values, by number, that get another shape; some may be left out as None.
+
+        None if one is no parameter or buffer, or another call reads it as well.
+        """
+        found = {}
+        for value, shape in shapes:
+            if value is None:
+                continue
+            source = self.program.sources.get(value.id) if isinstance(value, Ref) else None
+            if source is None or source.kind not in ("parameter", "buffer"):
+                return None
+            if self.uses[value.id] != 1:
+                return None
+            if self.shape(value) != shape:
+                found[value.id] = shape
+        return found
 
 
 Rule: TypeAlias = Callable[[Given], Widened | None]
@@ -99,22 +106,16 @@ def _linear(given: Given) -> Widened | None:
 def _layer(given: Given, named: Mapping[str, Any], dim: int) -> Widened | None:
     """A layer whose weights join all that lies along a dimension of its input."""
     x, weight, bias = named["input"], named["weight"], named["bias"]
-    held = [weight] if bias is None else [weight, bias]
-    wide = given.wide.get(x.id)
-    if not given.are_own(iter(held)) or (wide is not None and wide.dim != dim) or dim < 1:
+    wide, source = given.wide.get(x.id), given.program.sources.get(weight.id)
+    if source is None or (wide is not None and wide.dim != dim) or dim < 1:
         return None
     own, inputs, *window = given.shape(weight)
-    width = given.widths.get((str(given.program.sources[weight.id].path), own), own)
+    width = given.widths.get((str(source.path), own), own)
     taken = inputs if wide is None else wide.width
-    sources = {weight.id: (width, taken, *window)}
-    if bias is not None:
-        sources[bias.id] = (width,)
-    result = None if width == own else Wide(dim, own, width)
-    return Widened(given.call, result, _changed(given, sources))
-
-
-def _changed(given: Given, sources: Mapping[int, tuple[int, ...]]) -> dict[int, tuple[int, ...]]:
-    return {n: shape for n, shape in sources.items() if given.program.facts[n].shape != shape}
+    sources = given.padded((weight, (width, taken, *window)), (bias, (width,)))
+    if sources is None:
+        return None
+    return Widened(given.call, None if width == own else Wide(dim, own, width), sources)
 
 
 def _convolution(given: Given) -> Widened | None:
@@ -125,15 +126,12 @@ def _convolution(given: Given) -> Widened | None:
     if named["groups"] == 1:
         return _layer(given, named, 1)
     found = given.wide_input()
-    held = [weight] if bias is None else [weight, bias]
-    if found is None or found[1].dim != 1 or not given.are_own(iter(held)):
+    if found is None or found[1].dim != 1:
         return None
     wide, (outputs, _, *window) = found[1], given.shape(weight)
-    if not outputs == named["groups"] == wide.own:
+    sources = given.padded((weight, (wide.width, 1, *window)), (bias, (wide.width,)))
+    if sources is None or not outputs == named["groups"] == wide.own:
         return None  # Only of each channel by itself the others know nothing.
-    sources = {weight.id: (wide.width, 1, *window)}
-    if bias is not None:
-        sources[bias.id] = (wide.width,)
     args = list(given.call.args)
     kwargs = dict(given.call.kwargs)
     if len(args) == len(named):
@@ -152,11 +150,11 @@ def _batch_norm(given: Given) -> Widened | None:
         given.call.args, given.call.kwargs, input=None, **dict.fromkeys(tensors),
         training=False, momentum=0.1, eps=1e-5,
     )  # fmt: skip
-    held = [named[name] for name in tensors if named[name] is not None]
+    sources = given.padded(*((named[name], (found[1].width,)) for name in tensors))
     # What is zero everywhere has no variance to divide by.
-    if not given.are_own(iter(held)) or named["eps"] <= 0:
+    if sources is None or named["eps"] <= 0:
         return None
-    return Widened(given.call, found[1], {ref.id: (found[1].width,) for ref in held})
+    return Widened(given.call, found[1], sources)
 
 
 def _alike(given: Given) -> Widened | None:

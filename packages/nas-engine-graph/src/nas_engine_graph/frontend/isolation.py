@@ -125,7 +125,6 @@ def _eager_reading(parse: Callable[[Any], Any], progress: Progress) -> Callable[
                 raise UnsupportedModuleError(text, place=progress.place) from error
             if not is_of_torch(function):
                 progress.read.append(parsed)
-            if not is_of_torch(function):
                 declare(parsed.ast, parsed.file_lineno, _within(parsed, progress.learnt))
             known[key] = eagerly(function, owner, parsed, progress.add)
         return known[key]
