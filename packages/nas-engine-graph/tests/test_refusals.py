@@ -107,12 +107,10 @@ class HidesBuiltin(nn.Module):
         return round(x)
 
 
-class ChoosesTypeByCall(nn.Module):
-    def check(self, x) -> bool:
-        return x.shape[0] > 2
-
+class AsksForType(nn.Module):
     def forward(self, x):
-        return self.check(x) and x.sum() > 0
+        factor = len(x) * 2 if len(x) > 2 else 0.5
+        return x if isinstance(factor, float) else x + 1
 
 
 class JoinsUnclear(nn.Module):
@@ -497,7 +495,7 @@ def test_units_may_share_what_nobody_changes() -> None:
         (lambda: Holder(torch.jit.script(ScaleOfOnes())), ["scripted module", "'child'"]),
         (TrainFreezes, ["train"]),
         (HidesBuiltin, ["test_refusals.py:", "'round'"]),
-        (ChoosesTypeByCall, ["test_refusals.py:", "has type Tensor", "has type bool"]),
+        (AsksForType, ["test_refusals.py:", "has type int", "has type float"]),
         (JoinsUnclear, ["test_refusals.py:", "a list or a tuple"]),
         (KeepsView, ["test_refusals.py:", "list(...)"]),
         (Overlaps, ["'windows'", "overlap"]),

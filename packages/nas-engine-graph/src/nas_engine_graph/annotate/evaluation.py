@@ -78,6 +78,7 @@ _BUILTINS: dict[str, Callable[..., Any]] = {
     "is": operator.is_, "is_not": operator.is_not, "percent": operator.mod,
     "list": lambda *items: list(items), "tuple": lambda *items: items, "dict": _dict,
     "list_of": list, "dict_of": dict, "unpack": lambda items: items, "slice": _slice,
+    "typed": lambda value: value,
     "range_length": lambda *bounds: len(range(*bounds)), "derive_index": _derive,
     "rangelist": lambda *bounds: list(range(*bounds)), "truncdiv": lambda a, b: int(a / b),
     "format": lambda text, *items: text.format(*items), "print": lambda *_: None,

@@ -260,7 +260,7 @@ class Run:
 
     def _branch(self, frame: _Frame, node: Node) -> tuple[Any, ...]:
         condition = self._value(frame, node.inputs[0])
-        if condition is not UNKNOWN and not isinstance(condition, Tensor):
+        if _is_known(condition):
             return self._block(frame, node.blocks[0 if condition else 1])
         found: list[tuple[Any, ...]] = []
         costs: list[int] = []
@@ -284,7 +284,7 @@ class Run:
         trips, go, *carried = [self._value(frame, operand) for operand in node.inputs]
         names = [value.name for value in block.parameters]
         trip = 0
-        while go is not UNKNOWN and trips is not UNKNOWN and trip < _TRIPS:
+        while _is_known(go) and _is_known(trips) and trip < _TRIPS:
             if not go or trip == trips:
                 return tuple(carried)
             frame.values.update(zip(names, [trip, *carried], strict=True))
@@ -307,3 +307,8 @@ class Run:
             if all(a is b for a, b in zip(carried, joined, strict=True)):
                 return tuple(joined)
             carried = joined
+
+
+def _is_known(value: Any) -> bool:
+    """Whether a value can be asked for its truth or number: a tensor has no elements here."""
+    return value is not UNKNOWN and not isinstance(value, Tensor)

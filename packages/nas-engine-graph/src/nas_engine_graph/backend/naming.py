@@ -12,7 +12,8 @@ import keyword
 import re
 from collections.abc import Callable, Iterable, Mapping
 
-from nas_engine_graph.ir import Block, Function, Loop, Node, Operand, Ref
+from nas_engine_graph.backend.spelling import AUGMENTED
+from nas_engine_graph.ir import Block, Builtin, Function, Loop, Node, Operand, Ref
 
 __all__ = ["RESERVED", "Names", "proceed_name"]
 
@@ -121,7 +122,11 @@ class Names:
                 live = self._branches(node, live)
             else:
                 outputs = [value.name for value in node.outputs]
-                self._define(outputs, live - set(outputs))
+                around = live - set(outputs)
+                if isinstance(node.operation, Builtin) and node.operation.name in AUGMENTED:
+                    around |= self._refs(node.inputs[1:])  # They are read after it is set.
+                    self._move(outputs, node.inputs)
+                self._define(outputs, around)
                 live = (live - set(outputs)) | self._refs(node.operands)
         return live
 
@@ -159,7 +164,7 @@ class Names:
         return (after | around | self._refs(node.inputs)) - variables - {index}
 
     def _move(self, targets: Iterable[str], sources: Iterable[Operand]) -> None:
-        for target, source in zip(targets, sources, strict=True):
+        for target, source in zip(targets, sources, strict=False):
             if isinstance(source, Ref) and self._uses(source) == {source.name}:
                 self._moves.append((target, source.name))
 

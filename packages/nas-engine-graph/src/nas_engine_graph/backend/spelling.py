@@ -9,7 +9,7 @@ import torch
 
 from nas_engine_graph.backend.literal import Imports
 
-__all__ = ["BUILTINS", "INFIX", "operator"]
+__all__ = ["AUGMENTED", "BUILTINS", "INFIX", "operator"]
 
 # Operators of tensors that Python has a sign for; the eager module used the same sign.
 _SIGNS = {
@@ -21,19 +21,27 @@ _SIGNS = {
     "__lshift__.Scalar": "<<", "__lshift__.Tensor": "<<", "__rshift__.Scalar": ">>",
     "__rshift__.Tensor": ">>",
     "__and__.Tensor": "&", "__or__.Tensor": "|", "__xor__.Tensor": "^", "__and__.Scalar": "&",
-    "__or__.Scalar": "|", "__xor__.Scalar": "^",
+    "__or__.Scalar": "|", "__xor__.Scalar": "^", "pow.Scalar": "**", "floor_divide.default": "//",
+    "floor_divide.Scalar": "//", "remainder.Scalar": "%", "remainder.Tensor": "%",
+    "rsub.Scalar": "-",
 }  # fmt: skip
 INFIX = {
     "add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "pow": "**",
     "eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "and": "&", "or": "|",
     "xor": "^", "lshift": "<<", "rshift": ">>", "is": "is", "is_not": "is not", "percent": "%",
 }  # fmt: skip
+AUGMENTED = {
+    "iadd": "+=", "isub": "-=", "imul": "*=", "itruediv": "/=", "ifloordiv": "//=", "imod": "%=",
+    "ipow": "**=", "imatmul": "@=", "iand": "&=", "ior": "|=", "ixor": "^=", "ilshift": "<<=",
+    "irshift": ">>=",
+}  # fmt: skip
+"""What sets the variable to its left anew where that is no list."""
 BUILTINS = {
     "getitem": "{0}[{1}]", "setitem": "{0}[{1}] = {2}", "delitem": "del {0}[{1}]",
     "contains": "{1} in {0}", "neg": "-{0}", "not": "not {0}", "list_of": "list({0})",
     "dict_of": "dict({0})", "range_length": "len(range({0}, {1}, {2}))",
     "derive_index": "{1} + {0} * {2}", "truncdiv": "int({0} / {1})", "unpack": "{0}",
-    "rangelist": "list(range({0}))", "finfo.max": "torch.finfo({0}).max",
+    "rangelist": "list(range({0}))", "typed": "{0}", "finfo.max": "torch.finfo({0}).max",
     "finfo.min": "torch.finfo({0}).min", "finfo.eps": "torch.finfo({0}).eps",
     "finfo.tiny": "torch.finfo({0}).tiny", "iinfo.max": "torch.iinfo({0}).max",
     "iinfo.min": "torch.iinfo({0}).min",
@@ -60,6 +68,8 @@ def _home(target: str) -> str:
         return "ops"
     if f"{name}.{overload}" in _SIGNS:
         return "sign"
+    if target == "aten.neg.default":
+        return "negative"
     for group in ("linalg", "fft", "special"):
         if name.startswith(f"{group}_") and hasattr(getattr(torch, group), name[len(group) + 1 :]):
             return group
@@ -95,9 +105,12 @@ def operator(
     namespace, name, overload = target.split(".")
     home = _home(target)
     if home == "sign" and len(positional) == 2 and not keywords:
+        positional = positional[::-1] if name == "rsub" else positional
         return f"{positional[0]} {_SIGNS[f'{name}.{overload}']} {positional[1]}", False
     if home == "sign":
         home = "torch" if hasattr(torch, name) else "ops"
+    if home == "negative":
+        return f"-{positional[0]}", False
     words = [f"{key}={value}" for key, value in keywords]
     if home == "method" and positional:
         return f"{positional[0]}.{name}({', '.join([*positional[1:], *words])})", True

@@ -10,6 +10,7 @@ from nas_engine_graph.backend.expressions import Expressions
 from nas_engine_graph.backend.literal import annotation, literal
 from nas_engine_graph.backend.naming import proceed_name
 from nas_engine_graph.backend.paths import member_path
+from nas_engine_graph.backend.spelling import AUGMENTED
 from nas_engine_graph.ir import (
     Block,
     Builtin,
@@ -28,6 +29,8 @@ from nas_engine_graph.ir.effects import walk
 __all__ = ["Writer"]
 
 _INDENT = "    "
+_NARROW = ("bool", "int", "float", "str", "Tensor")
+_WIDE = _NARROW[1:]
 
 
 class Writer(Expressions):
@@ -83,12 +86,15 @@ class Writer(Expressions):
         return isinstance(node.operation, If) and len(names) == 1 and names == results and mixed
 
     @contextmanager
-    def _scope(self) -> Iterator[None]:
+    def _scope(self, beside: set[str] | None = None) -> Iterator[None]:
+        """A block; ``beside`` collects what several define, of which none sees the others."""
         self._scopes += (set(),)
         yield
         *around, inner = self._scopes
         self._scopes = tuple(around)
-        if around:  # TorchScript defines what all arms define.
+        if beside is not None:
+            beside |= inner
+        elif around:  # TorchScript defines what all arms define.
             around[-1] |= inner
 
     def _declared(self, name: str, kind: str, text: str) -> str:
@@ -122,20 +128,35 @@ class Writer(Expressions):
                 return self._assignment(node)
 
     def _assignment(self, node: Node) -> list[str]:
+        if (
+            isinstance(node.operation, Builtin)
+            and node.operation.name in AUGMENTED
+            and node.outputs
+        ):
+            return self._augmented(node, AUGMENTED[node.operation.name])
         text, _ = self.expression(node)
         targets = [self.names[v.name] if v.name in self.names.used else "_" for v in node.outputs]
-        self._scopes[-1].update(() if _is_empty(node) else targets)
+        self._scopes[-1].update(() if _is_untyped(node) else targets)
         if not targets or set(targets) == {"_"}:
             return [text]
-        if _is_empty(node):
+        if _is_untyped(node):
             return [self._declared(targets[0], node.outputs[0].type, text)]
         if node.operation == Builtin("unpack") and len(targets) == 1:
             return [f"({targets[0]},) = {text}"]
         return [f"{', '.join(targets)} = {text}"]
 
+    def _augmented(self, node: Node, sign: str) -> list[str]:
+        """An assignment that sets the variable of a number anew, and changes a tensor in place."""
+        name = node.outputs[0].name
+        target = self.names[name] if name in self.names.used else "_"
+        value, other = map(self.text, node.inputs)
+        self._scopes[-1].add(target)
+        first = [] if value == target else [f"{target} = {value}"]
+        return [*first, f"{target} {sign} {other}"]
+
     def _moves(self, targets: Sequence[str], sources: Sequence[Operand]) -> list[str]:
         """All assignments at once: none sees the effect of another."""
-        pairs: list[tuple[str, str]] = []
+        pairs: list[tuple[str, str, str]] = []
         constants: list[str] = []
         for target, source in zip(targets, sources, strict=True):
             if not self.names.is_read(target):
@@ -144,23 +165,37 @@ class Writer(Expressions):
             if source == Const(None) and self.kinds.get(target, "").startswith("Optional"):
                 constants.append(self._declared(name, self.kinds[target], "None"))
             elif name != text:
-                pairs.append((name, text))
-        if not pairs:
-            return constants
-        left, right = zip(*pairs, strict=True)
+                pairs.append((name, text, self._other_type(target, source)))
+        match pairs:
+            case []:
+                return constants
+            case [(name, text, kind)] if kind:
+                return [self._declared(name, kind, text), *constants]
+        right = [f"torch.jit.annotate({kind}, {text})" if kind else text for _, text, kind in pairs]
+        left = [name for name, *_ in pairs]
         self._scopes[-1].update(left)
         return [f"{', '.join(left)} = {', '.join(right)}", *constants]
+
+    def _other_type(self, target: str, source: Operand) -> str:
+        """The type of a variable, if what it is set to is of a narrower one; empty otherwise."""
+        wide = self.kinds.get(target, "")
+        if isinstance(source, Const):
+            narrow = type(source.value).__name__
+        else:
+            narrow = self.kinds.get(source.name, wide)
+        return wide if wide != narrow and wide in _WIDE and narrow in _NARROW else ""
 
     def _branch(self, node: Node) -> list[str]:
         condition = self.text(node.inputs[0])
         outputs = [value.name for value in node.outputs]
         if (chosen := self._chosen(node)) is not None:
             return [f"{self.names[outputs[0]]} = {chosen}"]
-        arms = []
+        arms, defined = [], set[str]()
         for block in node.blocks:
-            with self._scope():
+            with self._scope(defined):
                 lines = self.block(block)
                 arms.append(lines if _ends(block) else lines + self._moves(outputs, block.results))
+        self._scopes[-1].update(defined)
         then, other = arms
         if not then and not other:
             return []
@@ -252,9 +287,10 @@ def _indented(lines: Iterable[str]) -> list[str]:
     return [f"{_INDENT}{line}" for line in lines]
 
 
-def _is_empty(node: Node) -> bool:
-    """Whether the node makes an empty list or dict, whose type only an annotation tells."""
-    return node.operation in (Builtin("list"), Builtin("dict")) and not node.inputs
+def _is_untyped(node: Node) -> bool:
+    """Whether only an annotation tells the type: of what is empty, or may be of another."""
+    empty = node.operation in (Builtin("list"), Builtin("dict")) and not node.inputs
+    return empty or node.operation == Builtin("typed")
 
 
 def _ends(block: Block) -> bool:

@@ -10,11 +10,12 @@ from typing import Any
 from torch import nn
 
 from nas_engine_graph.frontend.encode import NotEncodableError, encode, symbol_of
+from nas_engine_graph.frontend.mixed import CASTS, as_number
 from nas_engine_graph.frontend.names import class_name, public_method, torch_name
 from nas_engine_graph.frontend.places import unsupported
 from nas_engine_graph.frontend.translate import Context, FunctionName, ModulePath, Translator
 from nas_engine_graph.importable import resolve
-from nas_engine_graph.ir import Call, Const, Invoke, Local, Operand, Symbol, key
+from nas_engine_graph.ir import Builtin, Call, Const, Invoke, Local, Operand, Symbol, key
 
 __all__ = ["context_target", "function", "method", "named_tuple", "python"]
 
@@ -111,6 +112,12 @@ def function(t: Translator, node: Any) -> None:
     assert isinstance(name, FunctionName)
     python = t.world.python.get(name.name)
     inputs = t.operands(node, 1)
+    if python in CASTS:
+        _cast(t, node, inputs[0])
+        return
+    if python is as_number:
+        t.emit(node, Builtin("int"), inputs, hint="int")
+        return
     if python is not None and (public := torch_name(python)) is not None:
         called = resolve(public)
         positional, keywords = _short(called, inputs)
@@ -121,6 +128,15 @@ def function(t: Translator, node: Any) -> None:
     local = free_function(t, name.name, python)
     positional, keywords = _short(python, inputs, own=True)
     t.emit(node, Local(local), positional, keywords, hint=local)
+
+
+def _cast(t: Translator, node: Any, operand: Operand) -> None:
+    """What TorchScript takes for a value of another type; a tensor that may be none is marked."""
+    if node.output().type().annotation_str == "Tensor" != t.type_of(operand):
+        t.emit(node, Builtin("typed"), [operand], hint="value")
+        t.loosen(node.output())
+    else:
+        t.alias(node, operand)
 
 
 def free_function(t: Translator, name: str, python: Callable[..., Any] | None) -> str:

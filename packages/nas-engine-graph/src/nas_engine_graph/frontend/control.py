@@ -68,6 +68,8 @@ def branch(t: Translator, node: Any) -> None:
         return
     outputs = tuple(t.bind(output, "value") for _, output in differing)
     t.emit(node, If(), [condition], blocks=blocks, outputs=outputs)
+    for index, output in differing:
+        t.loosen(output, *(result[index] for result in results))
 
 
 def loop(t: Translator, node: Any) -> None:
@@ -81,6 +83,8 @@ def loop(t: Translator, node: Any) -> None:
             t.meaning[output.unique()] = first
         return
     parameters = tuple(t.bind(value, "index") for value in block.inputs())
+    for value, first in zip(list(block.inputs())[1:], carried, strict=True):
+        t.loosen(value, first)
     body = t.block(block, parameters)
     proceed, *following = block.outputs()
     results = [t.resolve(proceed, lambda: None, node)]
@@ -88,6 +92,8 @@ def loop(t: Translator, node: Any) -> None:
         results.append(t.resolve(value, lambda o=output: t.kinds.of(o), node))  # type: ignore[misc]
     inputs, body = [trips, start, *carried], replace(body, results=tuple(results))
     outputs = [t.bind(value) for value in node.outputs()]
+    for value, first, last in zip(node.outputs(), carried, results[1:], strict=True):
+        t.loosen(value, first, last)
     if (at := _counter(t, inputs, body)) is not None:
         inputs, body = _counted(t, inputs, body, at)
         del outputs[at]

@@ -19,8 +19,9 @@ from torch.jit.frontend import FrontendError
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.isolation import Progress, isolated
 from nas_engine_graph.frontend.layers import is_layer
-from nas_engine_graph.frontend.learning import Learnt, lesson_of
+from nas_engine_graph.frontend.learning import Lesson, lesson_of
 from nas_engine_graph.frontend.members import assemble
+from nas_engine_graph.frontend.mixed import left_alone
 from nas_engine_graph.frontend.parametrizations import has_parametrization
 from nas_engine_graph.frontend.places import FRAME, located
 from nas_engine_graph.frontend.shadow import has_simple_signature, is_stand_in, shadow
@@ -118,18 +119,21 @@ def translated(module: nn.Module, units: AbstractSet[int] = frozenset()) -> Worl
     if type(module).forward is nn.Module.forward:
         raise UnsupportedModuleError(f"{type(module).__name__} has no method forward")
     check(module, whole)
-    learnt: tuple[Learnt, ...] = ()
+    learnt: tuple[Lesson, ...] = ()
     while True:
         try:
             return _attempted(module, opaque, whole, learnt)
         except UnsupportedModuleError as error:
             lesson = lesson_of(error.__cause__)
-            if lesson is None or lesson in learnt:
+            if lesson is not None and lesson not in learnt:
+                learnt += (lesson,)
+            elif learnt and (left := left_alone(learnt[-1])) is not None:
+                learnt = (*learnt[:-1], left)
+            else:
                 raise
-            learnt += (lesson,)
 
 
-def _attempted(module: nn.Module, opaque: Any, whole: Any, learnt: tuple[Learnt, ...]) -> World:
+def _attempted(module: nn.Module, opaque: Any, whole: Any, learnt: tuple[Lesson, ...]) -> World:
     with isolated(learnt) as progress:
         try:
             scripted, hidden = _script(module, opaque, progress), opaque
@@ -139,14 +143,18 @@ def _attempted(module: nn.Module, opaque: Any, whole: Any, learnt: tuple[Learnt,
             # A module may call a layer's other methods: then TorchScript has to see the layers.
             try:
                 with isolated(learnt) as again:
-                    return _translated(module, _script(module, whole, again), whole, whole)
-            except UnsupportedModuleError:
+                    return _translated(module, _script(module, whole, again), whole, whole, learnt)
+            except UnsupportedModuleError as second:
+                if lesson_of(second.__cause__) not in (None, *learnt):
+                    raise
                 raise first from first.__cause__
-        return _translated(module, scripted, hidden, whole)
+        return _translated(module, scripted, hidden, whole, learnt)
 
 
-def _translated(module: nn.Module, scripted: Any, hidden: Any, whole: Any) -> World:
-    world = World(module, scripted, hidden, whole)
+def _translated(
+    module: nn.Module, scripted: Any, hidden: Any, whole: Any, learnt: tuple[Lesson, ...]
+) -> World:
+    world = World(module, scripted, hidden, whole, learnt)
     world.want((), "forward")
     while world.wanted:
         path, method = world.wanted.pop()

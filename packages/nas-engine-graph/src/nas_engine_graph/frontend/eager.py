@@ -16,10 +16,11 @@ from nas_engine_graph.frontend.coded import SIGNS, code
 from nas_engine_graph.frontend.encode import is_valued, plain_value
 from nas_engine_graph.frontend.hiding import called, hidden, hide_flags, is_flag
 from nas_engine_graph.frontend.idioms import rewrite_idioms
-from nas_engine_graph.frontend.logic import as_branches, distributed, valued
+from nas_engine_graph.frontend.logic import as_branches, distributed, only_bools, valued
 from nas_engine_graph.frontend.methods import spreads
 from nas_engine_graph.frontend.modules import module_at
 from nas_engine_graph.frontend.names import is_of_torch
+from nas_engine_graph.frontend.signatures import gives_number, taken_for_numbers
 from nas_engine_graph.frontend.sizes import beside_tuples, given_as_tuples, only_returns, sizes
 from nas_engine_graph.frontend.sources import parsed
 from nas_engine_graph.frontend.supers import Add, with_super_methods
@@ -50,6 +51,8 @@ class _Eager(ast.NodeTransformer):
         self.valued = valued(tree)
         self.sizes = sizes(tree, owner) if isinstance(owner, nn.Module) else set()
         self.tuples = beside_tuples(tree)
+        self.not_flags = variables.own - only_bools(tree)
+        self.is_number = gives_number(tree)
         # Lists can't be written out as arguments.
         self.lists = only_returns(tree, self.sizes) and not spreads(type(owner))
 
@@ -62,6 +65,8 @@ class _Eager(ast.NodeTransformer):
                     return [self.visit(s) for s in _body(method, arguments, node)]
         is_size = id(node.value) in self.sizes
         self.generic_visit(node)
+        if self.is_number and node.value is not None:
+            node.value = self.flag(node.value)
         if is_size and node.value is not None and self.lists:
             node.value = self.returned(node.value)
         return node
@@ -113,10 +118,21 @@ class _Eager(ast.NodeTransformer):
                 text = ast.copy_location(ast.Name("str", ast.Load()), node)
                 node.func, node.args = text, [hidden(tensor, SIGNS["type"])]
                 return node
-        hide_flags(node, self.variables, self.owner)
+        self.hide_bools(node)
         if name_of(node.func) in _QUESTIONS and not node.args and not node.keywords:
             return ast.copy_location(ast.Constant(value=False), node)
         return node
+
+    def hide_bools(self, node: ast.Call) -> None:
+        """Hides the bools of which TorchScript makes numbers, among the arguments of a call."""
+        hide_flags(node, self.variables, self.owner)
+        match node:
+            case ast.Call(ast.Attribute(_, "annotate"), [kind, value]) if name_of(kind) != "bool":
+                node.args[1] = self.unfolded(value)
+        numbers = {id(v) for v in taken_for_numbers(node, self.variables.around, self.owner)}
+        node.args = [self.flag(v) if id(v) in numbers else v for v in node.args]
+        for word in node.keywords:
+            word.value = self.flag(word.value) if id(word.value) in numbers else word.value
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
         self.generic_visit(node)
@@ -192,6 +208,34 @@ class _Eager(ast.NodeTransformer):
 
     def flag(self, node: ast.expr) -> ast.expr:
         return hidden(node) if self.is_flag(node) else node
+
+    def visit_Assign(self, node: ast.Assign) -> ast.AST:
+        self.generic_visit(node)
+        for target in node.targets:
+            match target, node.value:
+                case ast.Tuple(targets), ast.Tuple(items) as values if len(targets) == len(items):
+                    given = zip(targets, items, strict=True)
+                    values.elts = [self.unfolded(v) if self.may_be(t) else v for t, v in given]
+                case _ if self.may_be(target):
+                    node.value = self.unfolded(node.value)
+        return node
+
+    def may_be(self, target: ast.expr) -> bool:
+        """Whether a variable may be something else than a bool."""
+        return name_of(target) in self.not_flags
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        self.generic_visit(node)
+        if name_of(node.annotation) != "bool" and node.value is not None:
+            node.value = self.unfolded(node.value)
+        return node
+
+    def unfolded(self, node: ast.expr) -> ast.expr:
+        """A bool of which TorchScript would make a number."""
+        match node:
+            case ast.Constant(bool()):
+                return hidden(node)
+        return node
 
     def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST:
         self.generic_visit(node)

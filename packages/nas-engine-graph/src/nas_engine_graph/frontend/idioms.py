@@ -12,6 +12,7 @@ from torch import nn
 
 from nas_engine_graph.frontend.coded import SIGNS, code
 from nas_engine_graph.frontend.hiding import hidden
+from nas_engine_graph.frontend.mixed import asks_types, cast
 from nas_engine_graph.frontend.modules import module_at
 from nas_engine_graph.frontend.supers import Add
 from nas_engine_graph.frontend.variables import value_of, variables_of
@@ -36,6 +37,7 @@ class _Idioms(ast.NodeTransformer):
     ) -> None:
         self.owner, self.add, self.around = owner, add, around
         self.assigned = _assigned(tree)
+        self.asks = asks_types(tree)
         names: list[str] = ["", *getattr(function, "__qualname__", "").split(".")]
         home = names[-2]
         self.home = home.strip("<>").lstrip("_") if home != "<locals>" else ""
@@ -139,12 +141,12 @@ class _Idioms(ast.NodeTransformer):
         return node
 
     def visit_IfExp(self, node: ast.IfExp) -> ast.AST:
-        """``self.rate if self.training else 0``: one is a float, and the other written as one."""
+        """``self.rate if self.training else 0``: one is a float, and the other taken for one."""
         self.generic_visit(node)
-        if self.is_float(node.body):
-            node.orelse = _as_float(node.orelse)
-        elif self.is_float(node.orelse):
-            node.body = _as_float(node.body)
+        if self.is_float(node.body) and self.is_integer(node.orelse):
+            node.orelse = cast(node.orelse, "float")
+        elif self.is_float(node.orelse) and self.is_integer(node.body):
+            node.body = cast(node.body, "float")
         return node
 
     def is_module(self, node: ast.expr) -> bool:
@@ -174,6 +176,10 @@ class _Idioms(ast.NodeTransformer):
         known = [text for text in found if text is not None]
         return known if len(known) == len(found) else None
 
+    def is_integer(self, node: ast.expr) -> bool:
+        """Whether an expression is an integer, which may be taken for a float."""
+        return isinstance(node, ast.Constant) and type(node.value) is int and not self.asks
+
     def is_float(self, node: ast.expr) -> bool:
         match node:
             case ast.Constant(value):
@@ -196,12 +202,3 @@ def _assigned(tree: ast.AST) -> dict[str, list[ast.expr]]:
 
 def _is_store(node: ast.Name) -> bool:
     return isinstance(node.ctx, ast.Store)
-
-
-def _as_float(node: ast.expr) -> ast.expr:
-    """An integer that stands where TorchScript wants a float; it is one again in the graph."""
-    match node:
-        case ast.Constant(int() as number) if not isinstance(number, bool):
-            made = ast.copy_location(ast.Constant(float(number)), node)
-            return hidden(made, SIGNS["integer"])
-    return node

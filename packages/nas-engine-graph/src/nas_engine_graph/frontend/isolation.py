@@ -27,8 +27,9 @@ from nas_core.errors import Place
 
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.eager import eagerly
-from nas_engine_graph.frontend.learning import Learnt, declare
+from nas_engine_graph.frontend.learning import Learnt, Lesson, declare
 from nas_engine_graph.frontend.methods import literals, unrolls
+from nas_engine_graph.frontend.mixed import WRITTEN, Mixed, widen
 from nas_engine_graph.frontend.modules import class_of
 from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.sources import NOT_IN_A_FILE
@@ -54,7 +55,7 @@ def _ordinary(modifier: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 def _unwrapping(closure: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Names mean what they mean where the function is written, not where its decorator is."""
-    return lambda function: closure(inspect.unwrap(function))
+    return lambda function: {**closure(inspect.unwrap(function)), **WRITTEN}
 
 
 @dataclass
@@ -75,7 +76,7 @@ class Progress:
     owners: dict[int, tuple[Any, Any]] = field(default_factory=dict)
     owner: Any = None
     added: list[tuple[type, str]] = field(default_factory=list)
-    learnt: tuple[Learnt, ...] = ()
+    learnt: tuple[Lesson, ...] = ()
 
     def add(self, cls: type, name: str, function: FunctionType) -> str:
         """Let a class have one more method; the name that it got, which no other has."""
@@ -123,16 +124,25 @@ def _eager_reading(parse: Callable[[Any], Any], progress: Progress) -> Callable[
             except OSError as error:
                 text = f"the source of {function.__qualname__!r} {NOT_IN_A_FILE}"
                 raise UnsupportedModuleError(text, place=progress.place) from error
+            lessons = () if is_of_torch(function) else tuple(_within(parsed, progress.learnt))
             if not is_of_torch(function):
                 progress.read.append(parsed)
-                declare(parsed.ast, parsed.file_lineno, _within(parsed, progress.learnt))
-            known[key] = eagerly(function, owner, parsed, progress.add)
+            declared = [lesson for lesson in lessons if isinstance(lesson, Learnt)]
+            declare(parsed.ast, parsed.file_lineno, declared)
+            made = known[key] = eagerly(function, owner, parsed, progress.add)
+            mixed = [lesson for lesson in lessons if isinstance(lesson, Mixed)]
+            widen(made.ast, parsed.file_lineno, _indent(parsed), mixed)
         return known[key]
 
     return parse_eagerly
 
 
-def _within(parsed: Any, learnt: Iterable[Learnt]) -> Iterator[Learnt]:
+def _indent(parsed: Any) -> int:
+    """By how much the source of a function is indented."""
+    return len(parsed.source) - len(parsed.source.lstrip(" "))
+
+
+def _within(parsed: Any, learnt: Iterable[Lesson]) -> Iterator[Lesson]:
     """What is learnt of the variables of a function."""
     last = parsed.file_lineno + parsed.source.count("\n")
     for lesson in learnt:
@@ -199,7 +209,7 @@ def _overloads(find: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
 
 
 @contextmanager
-def isolated(learnt: tuple[Learnt, ...] = ()) -> Iterator[Progress]:
+def isolated(learnt: tuple[Lesson, ...] = ()) -> Iterator[Progress]:
     """Compile inside with empty caches, reading sources eagerly; afterwards all is as before."""
     progress = Progress(learnt=learnt)
     with _LOCK, warnings.catch_warnings():

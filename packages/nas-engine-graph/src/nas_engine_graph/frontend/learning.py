@@ -10,10 +10,12 @@ import ast
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeAlias
 
+from nas_engine_graph.frontend.mixed import Mixed, mixed_of
 from nas_engine_graph.frontend.places import FRAME
 
-__all__ = ["Learnt", "declare", "lesson_of"]
+__all__ = ["Learnt", "Lesson", "UnknownTypeError", "declare", "lesson_of"]
 
 _BOTH = re.compile(
     r"Variable '(\w+)' previously had type ([\w\[\], ]+?) but is now being assigned to a value of "
@@ -42,8 +44,21 @@ class Learnt:
     kind: str
 
 
-def lesson_of(error: BaseException | None) -> Learnt | None:
+Lesson: TypeAlias = Learnt | Mixed
+
+
+class UnknownTypeError(Exception):
+    """What the translation wants to be told."""
+
+    def __init__(self, lesson: Mixed) -> None:
+        self.lesson = lesson
+        super().__init__(lesson)
+
+
+def lesson_of(error: BaseException | None) -> Lesson | None:
     """What TorchScript wanted to be told, if this is why it refused."""
+    if isinstance(error, UnknownTypeError):
+        return error.lesson
     text = str(error)
     where = FRAME.search(text)
     if where is None:
@@ -54,7 +69,7 @@ def lesson_of(error: BaseException | None) -> Learnt | None:
         kind = said[2] if said[3] == "NoneType" else said[3]
         kind = kind if kind.startswith("Optional[") else f"Optional[{kind}]"
         return Learnt(where[1], int(where[2]), said[1], kind)
-    return None
+    return mixed_of(text)
 
 
 def declare(tree: ast.AST, first: int, learnt: Iterable[Learnt]) -> None:

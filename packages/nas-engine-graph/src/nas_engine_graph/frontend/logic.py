@@ -10,7 +10,7 @@ from typing import TypeGuard
 from nas_engine_graph.frontend.coded import SIGNS
 from nas_engine_graph.frontend.hiding import item
 
-__all__ = ["as_branches", "distributed", "valued"]
+__all__ = ["as_branches", "distributed", "only_bools", "valued"]
 
 _PURE = frozenset(
     {"bool", "dim", "hasattr", "int", "isinstance", "len", "ndimension", "numel", "size", "float"}
@@ -127,6 +127,21 @@ def _is_bool(node: ast.expr) -> bool:
             return True
         case _:
             return False
+
+
+def only_bools(tree: ast.AST) -> set[str]:
+    """The variables that are only set to what certainly is a bool."""
+    stored = [n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and _is_store(n)]
+    found = []
+    for node in ast.walk(tree):
+        match node:
+            case ast.Assign([ast.Name(name)], value) if _is_bool(value):
+                found.append(name)
+    return {name for name in found if found.count(name) == stored.count(name)}
+
+
+def _is_store(node: ast.Name) -> bool:
+    return isinstance(node.ctx, ast.Store)
 
 
 def _is_repeatable(node: ast.expr) -> bool:

@@ -7,7 +7,7 @@ import re
 from itertools import pairwise
 from typing import Any
 
-__all__ = ["marked", "marked_text"]
+__all__ = ["first_mark", "marked", "marked_text"]
 
 _CLOSING = {"(": ",)", "[": "]", "{": "}"}
 _OPENING = {")": "(", "]": "[", "}": "{"}
@@ -33,6 +33,12 @@ def _completed(text: str) -> str:
         elif character in ")]}":
             before = _OPENING[character] + before
     return before + text + after
+
+
+def first_mark(text: str) -> int:
+    """The column at which begins what TorchScript marks in what it says."""
+    found = filter(None, map(_MARK.match, text.splitlines()))
+    return next((mark.start(1) for mark in found), 0)
 
 
 def marked_text(node: Any) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 from torch import nn
 
 from nas_engine_graph.frontend.modules import module_at
+from nas_engine_graph.frontend.signatures import declared_of
 
 __all__ = ["beside_tuples", "given_as_tuples", "only_returns", "sizes"]
 
@@ -24,11 +24,8 @@ def sizes(tree: ast.AST, owner: nn.Module) -> set[int]:
 def given_as_tuples(node: ast.Call, around: Mapping[str, Any], owner: Any) -> Iterator[int]:
     """Which arguments of a call are written as ``torch.Size(...)``, where a tuple is declared."""
     at = [i for i, argument in enumerate(node.args) if _is_new_size(argument)]
-    called = _called(node.func, around, owner) if at else None
-    if inspect.isfunction(called):
-        declared = list(inspect.signature(called).parameters.values())
-        declared = declared if isinstance(node.func, ast.Name) else declared[1:]
-        yield from (i for i in at if "uple[" in "".join(str(p) for p in declared[i : i + 1]))
+    declared = declared_of(node, around, owner) if at else []
+    yield from (i for i in at if "uple[" in "".join(map(str, declared[i : i + 1])))
 
 
 def beside_tuples(tree: ast.AST) -> set[int]:
@@ -57,18 +54,6 @@ def _is_new_size(node: ast.expr) -> bool:
         case ast.Call(function, [_], []):
             return ast.unparse(function) == "torch.Size"
     return False
-
-
-def _called(node: ast.expr, around: Mapping[str, Any], owner: Any) -> Any:
-    """The function, or the unbound method, that an expression is."""
-    match node:
-        case ast.Name(name):
-            return around.get(name)
-        case _ if isinstance(owner, nn.Module) and (module := module_at(node, owner)) is not None:
-            return type(module).forward
-        case ast.Attribute(value, name) if isinstance(owner, nn.Module):
-            return getattr(type(module_at(value, owner)), name, None)
-    return None
 
 
 def only_returns(tree: ast.AST, found: set[int]) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from nas_engine_graph.frontend.decorators import contexts
 from nas_engine_graph.frontend.encode import NotEncodableError, encode
 from nas_engine_graph.frontend.kinds import Kinds, decode
+from nas_engine_graph.frontend.mixed import may_differ
 from nas_engine_graph.frontend.names import annotated, public_method
 from nas_engine_graph.frontend.places import place_of, unsupported
 from nas_engine_graph.frontend.unused import without_unused
@@ -79,6 +80,8 @@ class Translator:
         self.types: dict[str, str] = {}
         self.negated: dict[str, Operand] = {}
         self.packed: dict[int, Operand] = {}
+        self.loose: set[str] = set()
+        self.divisors: dict[int, Operand] = {}
         self.free: dict[str, Function] = {}
         self.inexact = False  # Whether TorchScript has other types for numbers than Python.
         self._names: dict[str, int] = {}
@@ -165,6 +168,16 @@ class Translator:
             return self.types[operand.name]
         return type(operand.value).__name__
 
+    def loosen(self, value: Any, *sources: Operand) -> None:
+        """Notes that a tensor may be a number, if one of the sources may or none is given."""
+        made = self.meaning[value.unique()]
+        if isinstance(made, Ref) and (not sources or any(map(self.is_loose, sources))):
+            self.loose.add(made.name)
+
+    def is_loose(self, operand: Operand) -> bool:
+        """Whether it may be a number where TorchScript has a tensor."""
+        return isinstance(operand, Ref) and operand.name in self.loose
+
     # ------------------------------------------------------------------ nodes
 
     def emit(
@@ -209,9 +222,7 @@ class Translator:
 
     def alias(self, node: Any, operand: Operand) -> None:
         """The output of the node is this operand: no node is needed."""
-        kind = node.output().type().annotation_str
-        if isinstance(operand, Const) and kind == "float" and not isinstance(operand.value, float):
-            self.inexact = True
+        self.inexact |= may_differ(node.output().type().annotation_str, self.type_of(operand))
         self.meaning[node.output().unique()] = operand
 
     def block(self, block: Any, parameters: tuple[Value, ...] = ()) -> Block:
@@ -242,6 +253,7 @@ class Translator:
             if isinstance(found, Ref) and found.name in self.types:
                 made = Value(self.fresh(found.name), self.types[found.name])
                 self.types[made.name] = made.type
+                self.loose |= {made.name} if self.is_loose(found) else set()
                 results.append(found)
                 outputs.append(made)
                 renamed[found.name] = Ref(made.name)

@@ -11,10 +11,12 @@ from nas_engine_graph.ir.value import Ref
 __all__ = ["is_pure", "references", "walk"]
 
 _MUTATING = frozenset(
-    {"setitem", "assign", "delitem", "iadd", "imul", "print", "warn", "method.append",
-     "method.extend", "method.insert", "method.pop", "method.popitem", "method.remove",
-     "method.reverse", "method.clear", "method.sort", "method.update", "method.setdefault",
-     "method.backward", "method.requires_grad_", "method.detach_", "method.random_"}
+    {"setitem", "assign", "delitem", "iadd", "isub", "imul", "itruediv", "ifloordiv", "imod",
+     "ipow", "imatmul", "iand", "ior", "ixor", "ilshift", "irshift", "print", "warn",
+     "method.append", "method.extend", "method.insert", "method.pop", "method.popitem",
+     "method.remove", "method.reverse", "method.clear", "method.sort", "method.update",
+     "method.setdefault", "method.backward", "method.requires_grad_", "method.detach_",
+     "method.random_"}
 )  # fmt: skip
 _RANDOM = frozenset(
     {"rand", "randn", "randint", "randperm", "rand_like", "randn_like", "randint_like", "normal",

@@ -1,0 +1,242 @@
+"""Values that are of one type or of another: TorchScript has one type for each.
+
+It is told that they are of the widest, as in ``scale * 2 if wide else 0``; the graph has what they
+are.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from nas_core.errors import Place
+from torch import Tensor
+
+from nas_engine_graph.errors import UnsupportedModuleError
+from nas_engine_graph.frontend.marked import first_mark, marked_text
+from nas_engine_graph.frontend.places import FRAME
+
+__all__ = [
+    "CASTS",
+    "WRITTEN",
+    "Mixed",
+    "as_number",
+    "cast",
+    "left_alone",
+    "may_differ",
+    "mixed_in",
+    "mixed_of",
+    "widen",
+]
+
+_KIND = "(bool|int|float|str|Tensor)"
+_RANKS = ("bool", "int", "float", "str", "Tensor")
+_VARIABLE = (
+    re.compile(
+        rf"Variable '(\w+)' previously had type {_KIND} but is now being assigned to a value of "
+        rf"type {_KIND}\s*:"
+    ),
+    re.compile(
+        rf"Variable '(\w+)' is annotated with type {_KIND} but is being assigned to a value of "
+        rf"type {_KIND}\s*:"
+    ),
+    re.compile(
+        rf"Type mismatch: (\w+) is set to type {_KIND} in the true branch and type {_KIND} in the "
+        r"false branch\s*:"
+    ),
+)
+_EXPRESSION = (
+    re.compile(
+        rf"if-expression's ()true branch has type {_KIND} but false branch has type {_KIND}\s*:"
+    ),
+    re.compile(rf"expected an expression of ()type {_KIND} but found {_KIND}\s*:"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mixed:
+    """A variable or expression that is of several types.
+
+    Attributes:
+        file: where the function is.
+        line: where TorchScript has found it.
+        column: likewise, in the line of the file.
+        name: of the variable; empty for an expression that begins there.
+        kind: the widest of its types; empty if it is left as it is.
+        wanted: whether TorchScript wants to know it: it takes tensors for numbers, too.
+    """
+
+    file: str
+    line: int
+    column: int
+    name: str
+    kind: str
+    wanted: bool = True
+
+
+def as_int(value: Any) -> int:
+    """A value as what it is; an integer to TorchScript."""
+    assert isinstance(value, int)
+    return value
+
+
+def as_float(value: Any) -> float:
+    """A value as what it is; a float to TorchScript."""
+    assert isinstance(value, float)
+    return value
+
+
+def as_str(value: Any) -> str:
+    """A value as what it is; a text to TorchScript."""
+    assert isinstance(value, str)
+    return value
+
+
+def as_tensor(value: Any) -> Tensor:
+    """A value as what it is; a tensor to TorchScript."""
+    assert isinstance(value, Tensor)
+    return value
+
+
+def as_number(value: Any) -> int:
+    """``int(value)``, which TorchScript leaves out where it takes the value for an integer."""
+    assert isinstance(value, int)
+    return value
+
+
+_BY_KIND: dict[str, Callable[[Any], Any]] = {
+    "int": as_int, "float": as_float, "str": as_str, "Tensor": as_tensor,
+}  # fmt: skip
+CASTS = frozenset(_BY_KIND.values())
+_PREFIX = "nas_engine_graph_"
+WRITTEN = {f"{_PREFIX}{f.__name__}": f for f in (*_BY_KIND.values(), as_number)}
+"""The functions that ``widen`` calls, by names that no function of the user's has."""
+
+
+def cast(value: ast.expr, kind: str) -> ast.expr:
+    """An expression that TorchScript takes for one of this type."""
+    if isinstance(value, ast.Constant) and type(value.value).__name__ == kind:
+        return value
+    return _call(_BY_KIND[kind], value)
+
+
+def _call(function: Callable[..., Any], first: ast.expr, *more: ast.expr) -> ast.expr:
+    name = ast.copy_location(ast.Name(f"{_PREFIX}{function.__name__}", ast.Load()), first)
+    return ast.copy_location(ast.Call(name, [first, *more], []), first)
+
+
+def may_differ(kind: str, other: str) -> bool:
+    """Whether values of the second type may stand where TorchScript is told the first."""
+    return kind != other and kind in _BY_KIND and other in _RANKS
+
+
+def mixed_of(text: str) -> Mixed | None:
+    """What is of several types, if this is why TorchScript refuses."""
+    for pattern in (*_VARIABLE, *_EXPRESSION):
+        where = FRAME.search(text)
+        if where is not None and (said := pattern.search(text)) is not None:
+            annotated = said[2] if "annotated" in said[0] or "expected" in said[0] else None
+            kind = annotated or max(said[2], said[3], key=_RANKS.index)
+            return Mixed(where[1], int(where[2]), first_mark(text), said[1], kind)
+    return None
+
+
+def mixed_in(node: Any, kind: str, learnt: Collection[Any]) -> Mixed | None:
+    """The variable that is of another type where TorchScript makes a number of it, and keeps that.
+
+    Args:
+        node: where it makes one.
+        kind: the widest type.
+        learnt: what is known already.
+    """
+    kept = any(use.user.kind() == "prim::Return" for use in node.output().uses())
+    where, name = FRAME.search(node.sourceRange()), marked_text(node)
+    if not kept or where is None or not name.isidentifier():
+        return None
+    found = Mixed(where[1], int(where[2]), 0, name, kind, wanted=False)
+    return None if found in learnt or replace(found, kind="") in learnt else found
+
+
+def left_alone(lesson: object) -> Mixed | None:
+    """A lesson that TorchScript does not need, as one that changes nothing."""
+    if isinstance(lesson, Mixed) and lesson.kind and not lesson.wanted:
+        return replace(lesson, kind="")
+    return None
+
+
+def widen(tree: ast.AST, first: int, indent: int, found: Iterable[Mixed]) -> None:
+    """Write what TorchScript takes for the widest type where values are of several, in place.
+
+    Args:
+        tree: a function.
+        first: the line of its file that is its first.
+        indent: by how much it is indented there.
+        found: what in it is of several types.
+
+    Raises:
+        UnsupportedModuleError: TorchScript would change a tensor otherwise than Python.
+    """
+    for mixed in found:
+        if not mixed.kind and _augments(tree, mixed.name):
+            text = f"an assignment such as `+=` to {mixed.name!r}, which is a number or a tensor"
+            raise UnsupportedModuleError(text, place=Place(mixed.file, mixed.line))
+        if mixed.kind and not asks_types(tree):
+            _Widened(mixed, mixed.line - first + 1, mixed.column - indent).visit(tree)
+
+
+def asks_types(tree: ast.AST) -> bool:
+    """Whether a function asks for types, which TorchScript answers from those that it knows."""
+    return any(isinstance(n, ast.Name) and n.id == "isinstance" for n in ast.walk(tree))
+
+
+def _augments(tree: ast.AST, name: str) -> bool:
+    targets = (n.target for n in ast.walk(tree) if isinstance(n, ast.AugAssign))
+    return any(isinstance(target, ast.Name) and target.id == name for target in targets)
+
+
+class _Widened(ast.NodeTransformer):
+    def __init__(self, mixed: Mixed, line: int, column: int) -> None:
+        self.name, self.kind, self.place = mixed.name, mixed.kind, (line, column)
+
+    def visit_IfExp(self, node: ast.IfExp) -> ast.AST:
+        self.generic_visit(node)
+        if self.is_there(node):
+            node.body, node.orelse = cast(node.body, self.kind), cast(node.orelse, self.kind)
+        return node
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        match node:
+            case ast.Call(ast.Attribute(_, "annotate"), [kind, value]) if self.is_there(kind):
+                node.args[1] = cast(value, self.kind)
+            case ast.Call(ast.Name("int"), [value]) if self.kind == "int":
+                return _call(as_number, value)
+        return node
+
+    def is_there(self, node: ast.expr) -> bool:
+        return not self.name and (node.lineno, node.col_offset) == self.place
+
+    def visit_Assign(self, node: ast.Assign) -> ast.AST:
+        self.generic_visit(node)
+        for target in node.targets:
+            match target, node.value:
+                case ast.Name(name), value if name == self.name:
+                    node.value = cast(value, self.kind)
+                case ast.Tuple(targets), ast.Tuple(items) as value if len(targets) == len(items):
+                    value.elts = list(self.items(targets, items))
+        return node
+
+    def items(self, targets: list[ast.expr], items: list[ast.expr]) -> Iterator[ast.expr]:
+        for target, item in zip(targets, items, strict=True):
+            mine = isinstance(target, ast.Name) and target.id == self.name
+            yield cast(item, self.kind) if mine else item
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        self.generic_visit(node)
+        match node:
+            case ast.AnnAssign(ast.Name(name), _, ast.expr() as value) if name == self.name:
+                node.value = cast(value, self.kind)
+        return node
