@@ -125,3 +125,13 @@ class EmptiedInside(nn.Module):
             if i == 1:
                 found = torch.jit.annotate(List[int], [])  # noqa: UP006
         return found, kept
+
+
+@case(x(4, 2, 8))
+class AttendsToItself(nn.MultiheadAttention):
+    def __init__(self):
+        super().__init__(8, 2)
+
+    def forward(self, x):
+        y, _ = super().forward(x, x, x, need_weights=False)
+        return x + y

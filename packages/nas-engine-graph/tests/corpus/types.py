@@ -195,6 +195,23 @@ class EnumsOfTextsAndNumbers(nn.Module):
         return y * self.level if self.level > 1 else y, self.level + 1
 
 
+@case(x(2, 3), Reduction.SUM)
+@case(x(2, 3), Reduction.MEAN)
+class AmongEnums(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.reduction = Reduction.SUM
+
+    def forward(self, x, given: Reduction):
+        if self.reduction in ("sum", "none") and self.reduction not in ["mean"]:
+            x = x + 1
+        if self.reduction in (Reduction.MEAN, Reduction.SUM):
+            x = x * 3
+        if given in [Reduction.MEAN]:
+            x = x * 2
+        return x if given not in (Reduction.SUM, Reduction.MEAN) else -x
+
+
 @case(x(2, 3))
 class Ordered(nn.Module):
     def __init__(self):

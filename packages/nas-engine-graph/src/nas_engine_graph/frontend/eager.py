@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import builtins
+import copy
+import enum
 from typing import Any
 
 import torch
@@ -13,7 +15,7 @@ from torch import nn
 
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.coded import SIGNS, code
-from nas_engine_graph.frontend.encode import is_valued, plain_value
+from nas_engine_graph.frontend.encode import is_read_plain, is_valued, plain_value
 from nas_engine_graph.frontend.hiding import called, hidden, hide_flags, is_flag
 from nas_engine_graph.frontend.idioms import rewrite_idioms
 from nas_engine_graph.frontend.logic import as_branches, distributed, only_bools, valued
@@ -175,6 +177,15 @@ class _Eager(ast.NodeTransformer):
         return hidden(as_list, SIGNS["size"])
 
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
+        match node:
+            case ast.Compare(
+                left, [ast.In() | ast.NotIn() as sign], [ast.Tuple() | ast.List() as many]
+            ):
+                if isinstance(left, ast.Name | ast.Attribute) and any(
+                    map(self.is_member, many.elts)
+                ):
+                    made: ast.AST = self.visit(_one_by_one(left, sign, many.elts))
+                    return made
         if any(map(self.is_read_plain, (node.left, *node.comparators))):
             node.left = self.plain(node.left)
             node.comparators = list(map(self.plain, node.comparators))
@@ -187,13 +198,14 @@ class _Eager(ast.NodeTransformer):
                     node.left, node.comparators[0] = self.flag(left), self.flag(right)
         return node
 
+    def is_member(self, node: ast.expr) -> bool:
+        return isinstance(value_of(node, self.variables.around), enum.Enum)
+
     def is_read_plain(self, node: ast.expr) -> bool:
         """Whether this is a member of an enum that TorchScript takes for a text or number."""
         match node:
             case ast.Attribute(ast.Name("self"), name):
-                kinds = (vars(base).get("__annotations__", {}) for base in type(self.owner).__mro__)
-                declared = any(name in annotations for annotations in kinds)
-                return is_valued(getattr(self.owner, name, None)) and not declared
+                return is_read_plain(self.owner, name)
         return False
 
     def plain(self, node: ast.expr) -> ast.expr:
@@ -277,6 +289,17 @@ class _Eager(ast.NodeTransformer):
 def _coded(value: Any, node: ast.expr) -> ast.expr:
     found = code(value) if isinstance(getattr(node, "ctx", None), ast.Load) else None
     return node if found is None else ast.copy_location(ast.Constant(value=found), node)
+
+
+def _one_by_one(left: ast.expr, sign: ast.cmpop, items: list[ast.expr]) -> ast.expr:
+    """``kind in (Kind.A, Kind.B)`` as comparisons: TorchScript has no such question of enums."""
+    is_in = isinstance(sign, ast.In)
+    one: ast.cmpop = ast.Eq() if is_in else ast.NotEq()
+    found: list[ast.expr] = [
+        ast.copy_location(ast.Compare(copy.deepcopy(left), [one], [item]), left) for item in items
+    ]
+    both: ast.boolop = ast.Or() if is_in else ast.And()
+    return found[0] if len(found) == 1 else ast.copy_location(ast.BoolOp(both, found), left)
 
 
 def _is_unused(function: Any) -> bool:

@@ -32,6 +32,7 @@ __all__ = [
     "dtype_name",
     "encode",
     "initial",
+    "is_read_plain",
     "is_valued",
     "plain_value",
     "stored",
@@ -124,6 +125,13 @@ def symbol_of(obj: Any) -> Symbol:
 def is_valued(value: Any) -> bool:
     """Whether this is a member of an enum that is a text or number, too."""
     return isinstance(value, enum.Enum) and isinstance(value, int | str)
+
+
+def is_read_plain(owner: object, name: str) -> bool:
+    """Whether an attribute is such a member, which TorchScript takes for its text or number."""
+    kinds = (vars(base).get("__annotations__", {}) for base in type(owner).__mro__)
+    declared = any(name in annotations for annotations in kinds)
+    return is_valued(getattr(owner, name, None)) and not declared
 
 
 def plain_value(value: int | str) -> int | str:

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from nas_engine_graph.frontend.coded import SIGNS, code
+from nas_engine_graph.frontend.encode import is_valued, plain_value
 from nas_engine_graph.frontend.hiding import hidden
 from nas_engine_graph.frontend.mixed import asks_types, cast
 from nas_engine_graph.frontend.modules import module_at
@@ -160,7 +161,9 @@ class _Idioms(ast.NodeTransformer):
             case ast.Attribute(ast.Name("self"), name):
                 value = getattr(self.owner, name, None)
                 constant = name in getattr(self.owner, "__constants__", ())
-                return value if constant and type(value) is str else None
+                if not constant or not isinstance(value, str):
+                    return None
+                return str(plain_value(value)) if is_valued(value) else value
         return None
 
     def texts(self, node: ast.expr) -> list[str] | None:

@@ -196,8 +196,14 @@ def operator(t: Translator, node: Any) -> None:
         return
     operation = Operator(schema.target) if schema.dispatched else _spelling(schema)
     constant = all(isinstance(operand, Const) for operand in operands)
-    if isinstance(operation, Operator) or (
-        constant and isinstance(operation, Builtin) and operation.name in _FOLDED.keys() - _KEEPING
+    if (
+        isinstance(operation, Operator)
+        or operation == Builtin("contains")
+        or (
+            constant
+            and isinstance(operation, Builtin)
+            and operation.name in _FOLDED.keys() - _KEEPING
+        )
     ):
         operands = tuple(map(_plain, operands))
     if (known := _known(node, schema, operands, operation)) is not None:

@@ -16,6 +16,7 @@ from typing import Any, get_type_hints
 import torch
 from torch import Tensor, nn
 
+from nas_engine_graph.frontend.encode import is_read_plain
 from nas_engine_graph.frontend.methods import assigned, literals
 from nas_engine_graph.frontend.names import is_of_torch
 
@@ -35,7 +36,9 @@ def _constants(module: nn.Module, written: frozenset[str]) -> list[str]:
     flags = [
         name
         for name, value in vars(module).items()
-        if type(value) in _FLAGS and not name.startswith("_") and name != "training"
+        if (type(value) in _FLAGS or is_read_plain(module, name))
+        and not name.startswith("_")
+        and name != "training"
     ]
     flags += [name for name in _of_class(type(module)) if name not in vars(module)]
     flags += [name for name in literals(type(module)) if type(vars(module).get(name)) is int]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from nas_engine_graph.ir import Block, Builtin, If, Loop, Node, Operand, Ref, With
+from nas_engine_graph.ir import Block, Builtin, If, Loop, Node, Operand, Operator, Ref, With, walk
 
 __all__ = ["without_unused"]
 
@@ -13,12 +13,31 @@ _FACTS = frozenset(
     {"is", "is_not", "isinstance", "attribute.device", "attribute.dtype", "attribute.layout",
      "attribute.ndim", "attribute.requires_grad"}
 )  # fmt: skip
+_ASKING = frozenset({"aten.is_floating_point.default", "aten.is_complex.default"})
 Passing = tuple[tuple[str, ...], tuple[Operand, ...]]
 """If one of these names is used, so are these operands."""
 
 
 def without_unused(body: Block) -> Block:
     """The body without values that are only handed on, from trip to trip at most."""
+    made = _handing_on_less(body)
+    idle = {id(node) for node in walk(made) if _is_idle(node)}
+    return without_unused(_without(made, idle)) if idle else made
+
+
+def _is_idle(node: Node) -> bool:
+    """Whether this is a branch of which nothing is left."""
+    empty = not node.outputs and not any(block.nodes for block in node.blocks)
+    return isinstance(node.operation, If) and empty
+
+
+def _without(block: Block, idle: set[int]) -> Block:
+    nodes = (node for node in block.nodes if id(node) not in idle)
+    kept = (replace(n, blocks=tuple(_without(b, idle) for b in n.blocks)) for n in nodes)
+    return replace(block, nodes=tuple(kept))
+
+
+def _handing_on_less(body: Block) -> Block:
     used = _names(body.results)
     passing: list[Passing] = []
     for operands, passed in _uses(body):
@@ -71,6 +90,8 @@ def _is_fact(node: Node) -> bool:
     match node.operation:
         case Builtin(name):
             return name in _FACTS or name.startswith("attribute.is_")
+        case Operator(target):
+            return target in _ASKING
     return False
 
 
