@@ -1,5 +1,5 @@
 import math
-from typing import List
+from typing import List, Optional  # noqa: UP035 - What TorchScript reads.
 
 import torch
 import torch.nn.functional as F
@@ -106,3 +106,33 @@ class LoopVariableAfterwards(nn.Module):
             n = len([x, x])
             n = max(n - 1, 0)
         return x * n, n
+
+
+@case(x(2, 3))
+class NothingLeft(nn.Module):
+    """Questions of which the answers do not matter."""
+
+    def __init__(self):
+        super().__init__()
+        self.drop = nn.Dropout(0.0)
+        self.size = 3
+        self.weight = nn.Parameter(torch.randn(3))
+
+    def forward(self, x, mask: Optional[Tensor] = None):  # noqa: UP007, UP045
+        text = f"{x.shape} and {self.size}"
+        floating = mask is not None and torch.is_floating_point(mask)
+        assert self.size == 3, text
+        if floating:
+            pass
+        rate = self.drop.p if self.training else 0.0
+        weight = self.weight
+        return F.dropout(x, rate), weight is None
+
+
+@case(x(2, 9), [3, 4])
+class SubtractsAnItem(nn.Module):
+    def forward(self, x, sizes: List[int]):  # noqa: UP006
+        width = x.shape[-1]
+        item = sizes[0]
+        found = width - [3][0], width - [4, 2][0], width - sizes[0], (width - item) / 2.0
+        return found, float(width - sizes[1]), int(round((width - item) / 2.0))

@@ -173,3 +173,53 @@ class Versioned(nn.Module):
 
     def forward(self, x):
         return self.layers(x)
+
+
+@case(x(2, 3))
+class Resizes(nn.Module):
+    """Makes what is loaded fit, or itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1, 3))
+        self.register_buffer("table", torch.zeros(2), persistent=False)
+
+    def _load_from_state_dict(self, state_dict, prefix, *args):
+        key = prefix + "weight"
+        if key in state_dict and state_dict[key].shape != self.weight.shape:
+            found = state_dict[key][None]
+            state_dict[key] = nn.functional.interpolate(found, size=self.weight.shape[-1])[0]
+        if prefix + "table" in state_dict:
+            if state_dict[prefix + "table"].size() != self.table.size():
+                self.register_buffer("table", torch.zeros_like(state_dict[prefix + "table"]))
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def forward(self, x):
+        return x * self.weight + self.table.sum()
+
+
+@case(x(4, 3))
+class FreezesStages(nn.Module):
+    """As backbones of detectors do."""
+
+    def __init__(self, frozen=1):
+        super().__init__()
+        self.frozen = frozen
+        self.stages = nn.ModuleList([nn.BatchNorm1d(3) for _ in range(3)])
+        self.freeze()
+
+    def freeze(self):
+        for stage in self.stages[: self.frozen]:
+            stage.eval()
+            for parameter in stage.parameters():
+                parameter.requires_grad = False
+
+    def train(self, mode=True):
+        super().train(mode)
+        self.freeze()
+        return self
+
+    def forward(self, x):
+        for stage in self.stages:
+            x = stage(x)
+        return x

@@ -18,7 +18,7 @@ _KINDS = (torch.dtype, torch.layout, torch.memory_format)
 _OBJECTS = sorted({v for v in vars(torch).values() if isinstance(v, _KINDS)}, key=repr)
 _FIRST_SIGN = _BASE + 0x1000
 _SIGNS = (
-    "%", "**", "//", "|", "&", "^", "<<", ">>", "let", "size", "type", "finfo.max",
+    "%", "**", "//", "|", "&", "^", "<<", ">>", "let", "size", "type", "float", "finfo.max",
     "finfo.min", "finfo.eps", "finfo.tiny", "iinfo.max", "iinfo.min",
 )  # fmt: skip
 _CODES = {value: _BASE + index for index, value in enumerate(_OBJECTS)}

@@ -14,9 +14,10 @@ from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.sources import parsed
 from nas_engine_graph.frontend.variables import variables_of
 
-__all__ = ["Scope", "harm", "scope_of"]
+__all__ = ["SHOWN", "Scope", "harm", "scope_of"]
 
-_SHOWN = frozenset({"training", "requires_grad"})
+SHOWN = frozenset({"training", "requires_grad"})
+"""The attributes that a trial shows."""
 _CALLED = frozenset(
     {"train", "eval", "requires_grad_", "apply", "modules", "children", "named_modules",
      "named_children", "parameters", "named_parameters", "buffers", "get_submodule", "get",
@@ -80,7 +81,7 @@ class _Search:
     def found(self, tree: ast.AST, scope: Scope) -> Iterator[ast.AST]:
         for node in ast.walk(tree):
             match node:
-                case ast.Attribute(_, name, ast.Store() | ast.Del()) if name not in _SHOWN:
+                case ast.Attribute(_, name, ast.Store() | ast.Del()) if name not in SHOWN:
                     yield node
                 case ast.Subscript(value, _, ast.Store() | ast.Del()):
                     if _root(value) not in scope.free:

@@ -10,6 +10,7 @@ import ast
 import types
 from typing import Any
 
+from nas_engine_graph.frontend.coded import SIGNS
 from nas_engine_graph.frontend.schema import takes_number
 from nas_engine_graph.frontend.variables import Variables, name_of
 
@@ -46,7 +47,7 @@ def called(node: ast.Call, name: str) -> ast.expr:
             node.args[0] = hidden(value)
         case "float", [_]:
             # What it takes for a float already may be an integer, as ``2 ** 3`` is.
-            zero = hidden(ast.copy_location(ast.Constant(value=0), node))
+            zero = hidden(ast.copy_location(ast.Constant(value=0), node), SIGNS["float"])
             return ast.copy_location(ast.BinOp(node, ast.Sub(), zero), node)
     return node
 

@@ -156,6 +156,8 @@ class _Reading:
         if (resets := self._resets(statement)) is not None:
             return resets
         written = self.written[depth]
+        if written.is_for_others(statement):
+            return ()
         for node in ast.walk(statement):
             leaves = isinstance(node, ast.Return | ast.Raise)
             if leaves or (isinstance(node, ast.Name) and node.id in written.kept and _stored(node)):
@@ -205,6 +207,8 @@ class _Reading:
         """
         written = self.written[depth]
         scope = scope_of(self.cls, written.function, written.tree, frozenset({written.owner}))
+        if written.given:  # Whether it changes weights that are loaded is tried out.
+            scope = replace(scope, free=scope.free | {written.given})
         for statement in statements:
             if (found := harm(statement, scope)) is not None:
                 self._beyond(found, depth)
@@ -225,6 +229,7 @@ class _Written:
         names = [a.arg for a in (*arguments.posonlyargs, *arguments.args)]
         self.owner, *self.names = names or [""]
         self.kept = {"self"} if method in LOADING else {"self", *self.names}
+        self.given = self.names[0] if method in LOADING and self.names else ""
         self.stores = any(map(_stores, ast.walk(self.tree)))
         self.asks_version = method in LOADING and any(map(_is_version, ast.walk(self.tree)))
 
@@ -232,6 +237,26 @@ class _Written:
         code = getattr(self.function, "__code__", None)
         line = getattr(node, "lineno", 1)
         return Place(getattr(code, "co_filename", ""), self.first + line - 1)
+
+    def is_for_others(self, statement: ast.stmt) -> bool:
+        """Whether a statement only does something to weights of other shapes than the module has.
+
+        Generated code refuses these.
+        """
+        match statement:
+            case ast.If(ast.BoolOp(ast.And(), tests), _, []):
+                return any(map(self._asks_shapes, tests))
+            case ast.If(test, _, []):
+                inside = statement.body
+                return self._asks_shapes(test) or all(map(self.is_for_others, inside))
+        return False
+
+    def _asks_shapes(self, test: ast.expr) -> bool:
+        match test:
+            case ast.Compare(left, [ast.NotEq()], [right]) if self.given:
+                owners = {_shaped(left), _shaped(right)}
+                return owners == {self.given, self.owner}
+        return False
 
     def asked(self, test: ast.expr) -> bool | None:
         """The mode for which a condition holds, if it asks for nothing else."""
@@ -300,6 +325,16 @@ def _stores(node: ast.AST) -> bool:
         case ast.Call(ast.Attribute(_, "clear"), [], []):
             return True
     return False
+
+
+def _shaped(node: ast.expr) -> str | None:
+    """The variable that an expression begins with which gives the shape of a tensor."""
+    match node:
+        case ast.Attribute(value, "shape") | ast.Call(ast.Attribute(value, "size"), [], []):
+            while isinstance(value, ast.Attribute | ast.Subscript):
+                value = value.value
+            return value.id if isinstance(value, ast.Name) else None
+    return None
 
 
 def _is_version(node: ast.AST) -> bool:

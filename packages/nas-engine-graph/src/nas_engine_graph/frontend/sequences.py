@@ -169,12 +169,10 @@ def is_implied(node: Any) -> bool:
 
 def is_float(node: Any) -> bool:
     """Whether the node is what ``eager`` makes of a call of ``float``: minus a hidden zero."""
-    return (
-        node.kind() == "aten::sub"
-        and node.inputsSize() == 2
-        and hidden(list(node.inputs())[1].node()) is not None
-        and augmented(node) is None
-    )
+    if node.kind() != "aten::sub" or node.inputsSize() != 2:
+        return False
+    zero = list(node.inputs())[1].node()
+    return hidden(zero) is not None and code_of(zero) == "float"
 
 
 def is_limit(node: Any) -> bool:

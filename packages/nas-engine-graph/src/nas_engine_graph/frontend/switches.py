@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
 
 from nas_engine_graph.errors import UnsupportedModuleError
+from nas_engine_graph.frontend.harmless import SHOWN
 from nas_engine_graph.frontend.hooks import own_hooks
 from nas_engine_graph.frontend.layers import is_layer
 from nas_engine_graph.frontend.methods import assigned
@@ -107,7 +108,7 @@ def pinned(module: nn.Module, path: str) -> tuple[tuple[str, ...], ...]:
         if override.more is None or override.method in LOADING:
             continue
         why = "" if override.method == "train" else ", and does more than set attributes"
-        if read := sorted(override.more & written):
+        if read := sorted(override.more & written - SHOWN):
             why = f", and reads {read[0]!r}, which changes"
         try:
             if why:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -51,6 +52,7 @@ def loads_what_it_saves(module: nn.Module) -> bool:
                     if tensor is not None and id(tensor) not in clones:
                         clones[id(tensor)] = _cloned(tensor)
                     tensors[name] = clones.get(id(tensor))
+    _draw(tensor for tensor in clones.values() if tensor is not None)
     before, saved = attributes_of(twin), copy.deepcopy(twin.state_dict())
     try:
         twin.load_state_dict(copy.deepcopy(saved))  # An override may change it in place.
@@ -60,6 +62,15 @@ def loads_what_it_saves(module: nn.Module) -> bool:
     after = twin.state_dict()
     same = list(after) == list(saved) and all(_same(saved[name], after[name]) for name in saved)
     return same and attributes_of(twin) == before
+
+
+@torch.no_grad()
+def _draw(tensors: Iterable[Tensor]) -> None:
+    """Other weights: of zeros it does not show what is done to them."""
+    generator = torch.Generator().manual_seed(0)
+    for tensor in tensors:
+        if tensor.is_floating_point() and not tensor.is_meta:
+            tensor.copy_(torch.rand(tensor.shape, generator=generator))
 
 
 def _cloned(tensor: Tensor) -> Tensor:

@@ -5,13 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from nas_engine_graph.ir import Block, Builtin, If, Loop, Node, Operand, Operator, Ref, With, walk
+from nas_engine_graph.ir import (
+    Block,
+    Builtin,
+    If,
+    Loop,
+    Node,
+    Operand,
+    Operator,
+    Read,
+    Ref,
+    With,
+    walk,
+)
 
 __all__ = ["without_unused"]
 
 _FACTS = frozenset(
     {"is", "is_not", "isinstance", "attribute.device", "attribute.dtype", "attribute.layout",
-     "attribute.ndim", "attribute.requires_grad"}
+     "attribute.ndim", "attribute.requires_grad", "format",
+     "method.size"}
 )  # fmt: skip
 _ASKING = frozenset({"aten.is_floating_point.default", "aten.is_complex.default"})
 Passing = tuple[tuple[str, ...], tuple[Operand, ...]]
@@ -70,6 +83,8 @@ def _uses(block: Block) -> Iterator[tuple[tuple[Operand, ...], list[Passing]]]:
                 )
                 fixed = (*node.inputs[:2], results[0][0])
                 yield fixed, [((name, inside), operands) for name, inside, operands in carried]
+            case _ if _is_fact(node):
+                yield (), [((name,), node.operands) for name in outputs]
             case _:
                 yield node.operands, []
         for inner in node.blocks:
@@ -92,6 +107,8 @@ def _is_fact(node: Node) -> bool:
             return name in _FACTS or name.startswith("attribute.is_")
         case Operator(target):
             return target in _ASKING
+        case Read():
+            return True
     return False
 
 
