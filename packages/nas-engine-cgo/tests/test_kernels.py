@@ -9,7 +9,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nas_engine_cgo.kernels import avg_pool2d, conv2d, max_pool2d, pointwise
+from nas_engine_cgo.kernels import (
+    avg_pool2d,
+    batch_norm,
+    conv2d,
+    in_layout,
+    max_pool2d,
+    pointwise,
+)
 from torch import Tensor
 from torch.nn import functional as torch_own
 
@@ -178,3 +185,42 @@ def test_pixels_of_other_dimensions(dimensions: int) -> None:
         lambda x, w: own(x, w, None, stride, groups=2),
         x, weight,
     )  # fmt: skip
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_normalisation(data: st.DataObject) -> None:
+    """Of few and of many channels, so that a detour is taken or not; statistics included."""
+    size = data.draw(st.sampled_from(((1, 1), (1, 2), (2, 2), (3, 2))))
+    count = data.draw(st.sampled_from((2, 3000)))
+    x = images(count, size, 6, data.draw(formats))
+    affine, training = data.draw(st.booleans()), data.draw(st.booleans())
+    generator = torch.Generator().manual_seed(7)
+    scale, shift = (
+        torch.randn(count, generator=generator).requires_grad_() if affine else None
+        for _ in range(2)
+    )
+    learnt = [each for each in (x, scale, shift) if each is not None]
+    kept: list[list[Tensor]] = []
+
+    def called(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        def call(*_: Tensor) -> Tensor:
+            statistics = [torch.zeros(count), torch.ones(count)]
+            kept.append(statistics)
+            return function(x, *statistics, scale, shift, training, 0.2, 1e-3)
+
+        return call
+
+    assert_equal(called(batch_norm), called(torch_own.batch_norm), *learnt)
+    torch.testing.assert_close(*kept)
+
+
+def test_gradients_come_back_in_the_order_of_the_values() -> None:
+    x = images(3, (4, 5), 8, torch.channels_last)
+    y = x * 2
+    orders: list[bool] = []
+    y.register_hook(lambda felt: orders.append(felt.is_contiguous()))
+    (found,) = torch.autograd.grad(in_layout(y).mean((2, 3)).sum(), x)
+    assert orders == [False]
+    (expected,) = torch.autograd.grad((x * 2).mean((2, 3)).sum(), x)
+    assert torch.equal(found, expected)

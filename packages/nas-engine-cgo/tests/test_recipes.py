@@ -227,6 +227,9 @@ class Weighted(nn.Module):
 REGRESSION = lambda: mlp(out=2)  # noqa: E731
 LOSSES: dict[str, tuple[Any, dict[str, Any], Build, Tensor, Tensor]] = {
     "cross_entropy": ("cross_entropy", {}, mlp, X, Y),
+    "many classes": (
+        "cross_entropy", {"label_smoothing": 0.1}, lambda: mlp(out=20), X, Y * 7 % 20,
+    ),
     "sum": ("cross_entropy", {"reduction": "sum"}, mlp, X, Y),
     "smoothing": ("cross_entropy", {"label_smoothing": 0.2}, mlp, X, Y),
     "class weights": ("cross_entropy", {"weight": WEIGHTS}, mlp, X, Y),

@@ -16,6 +16,7 @@ from nas_core.protocols import Candidate
 from nas_engine_graph.engine import GraphJob
 from nas_search.evaluators import SupervisedEvaluator
 from nas_search.evaluators.training import check_numbers, check_objectives, pick_device
+from nas_search.memory import kept_memory
 from platformdirs import user_cache_path
 
 from nas_engine_cgo.cost import Memory, choose
@@ -30,6 +31,7 @@ from nas_engine_cgo.train import (
     train_together,
     why_alone,
 )
+from nas_engine_cgo.uncollected import uncollected
 
 __all__ = ["CACHE", "MergedJob", "assembled", "threads_of", "why_one_by_one"]
 
@@ -64,7 +66,8 @@ class MergedJob:
             yield from jobs[number].run(once)
         for members in cohorts:
             numbers = [member.candidate.number for member in members]
-            yield from self._together(members, [jobs[number] for number in numbers], once)
+            with kept_memory():
+                yield from self._together(members, [jobs[number] for number in numbers], once)
 
     def _together(
         self, members: Sequence[Member], jobs: Sequence[GraphJob], recorder: _Once
@@ -118,6 +121,7 @@ def _divided(jobs: Sequence[GraphJob], suspects: set[int]) -> list[list[GraphJob
     return [part for part in (sound, culprits[:half], culprits[half:]) if part]
 
 
+@uncollected()
 def assembled(
     jobs: Sequence[GraphJob], options: Options
 ) -> tuple[list[list[Member]], dict[int, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from nas_engine_cgo.kinds import Fused, write
@@ -90,7 +91,9 @@ def write_function(
     steps = schedule(programs, marked, canonical, exact)
     groups = _output_groups(programs, steps, canonical)
     arrangement = arrange(programs, steps, canonical, groups)
-    writer = _Writer(programs, arrangement, canonical, streams, apart or {}, exact)
+    writer = _Writer(
+        programs, arrangement, canonical, streams, apart or {}, exact, list(chain(*groups))
+    )
     return writer.function(groups)
 
 
@@ -120,12 +123,15 @@ class _Writer:
         streams: Sequence[int],
         apart: Apart,
         exact: bool,
+        returned: Sequence[Slot],
     ) -> None:
         self.programs, self.arrangement, self.canonical = programs, arrangement, canonical
         self.text = Text(tuple(streams), exact)
         self.modules: list[tuple[int, str]] = []
         uses = for_each(programs, Program.uses)
-        self.packs = Packs(programs, arrangement, canonical, self.text, uses, apart, exact)
+        self.packs = Packs(
+            programs, arrangement, canonical, self.text, uses, returned, apart, exact
+        )
 
     def function(self, groups: Sequence[Sequence[Slot]]) -> Function:
         for index, step in enumerate(self.arrangement.steps):

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from importlib.metadata import version
 from typing import Any, Literal, TypeAlias
 
 import torch
@@ -29,11 +30,12 @@ from nas_engine_cgo.train.available import available
 from nas_engine_cgo.train.clusters import clusters_of
 from nas_engine_cgo.train.graphed import EAGER
 from nas_engine_cgo.train.members import can_be_wide
+from nas_engine_cgo.uncollected import uncollected
 from nas_engine_cgo.widen import widened, widths_of
 
 __all__ = ["Choice", "choose"]
 
-_PROBED, _PROBED_LARGE = 1 / 16, 1 / 64
+_PROBED, _PROBED_LARGE = 1 / 8, 1 / 64
 """The part of all steps of all members that may be taken to time settings, and the same for members
 of which the cache has room for one: they have little to gain."""
 _OUTGROWN = 1.05
@@ -138,6 +140,10 @@ class _Trials:
         self._spent += self.clock() - started
         return self.tried[setting] <= _OUTGROWN * min(self.tried.values())
 
+    def faster(self, one: _Setting, other: _Setting) -> _Setting:
+        """The one of two that took less time, as far as they were timed."""
+        return min((one, other), key=lambda each: self.tried.get(each, math.inf))
+
     def best(self) -> tuple[_Setting, float]:
         """The fastest, and how much faster it is than members one by one."""
         best = min(self.tried, key=lambda setting: self.tried[setting])
@@ -155,6 +161,7 @@ class _Probe:
             # Each says for itself that it has no data.
             raise MemberError([member.candidate.number for member in members])
         self._batches = batches
+        self._copied: dict[int, Member] = {}
         self._traced = loop.merged.traced(self._batches)
         self.prepared = loop.prepared
         self.order = similar(self._traced)
@@ -215,7 +222,8 @@ class _Probe:
         threads = torch.get_num_threads()
         # Other code, and in no other layout.
         ways = (self._options.exact, self._differ, self._options.widen)
-        return repr((torch.__version__, device, threads, ways, names, sizes))
+        versions = torch.__version__, version("nas-engine-cgo")
+        return repr((*versions, device, threads, ways, names, sizes))
 
     def trials(self, most: int, guess: _Setting) -> _Trials:
         """Time one by one, what the cache suggests, and larger clusters while they are faster."""
@@ -224,31 +232,34 @@ class _Probe:
         if most == 1 or trials.steps < _TIMED * (1 + first.size):
             return trials
         trials.run(_ALONE)
-        first = self._larger(trials, first, most)
+        last = self._larger(trials, first, most)
         if first.size // 2 > 1 and trials.best()[0].size <= first.size:
-            trials.run(replace(first, size=first.size // 2))
-        if self._has_images() and not self._options.exact:
-            best, _ = trials.best()
-            for size in sorted({best.size, max(1, best.size // 2)}, reverse=True):
-                trials.run(replace(best, size=size, layout="channels_last"))
+            trials.run(replace(last, size=first.size // 2))
         return trials
 
     def _larger(self, trials: _Trials, setting: _Setting, most: int) -> _Setting:
-        """Time a setting and larger ones, till they have outgrown the cache; whether it is wide.
+        """Time a setting and larger ones, till they have outgrown the cache; gives the last.
 
-        The first cluster whose members differ in width is timed both ways.
+        The first is timed in both layouts, and the first whose members differ in width is timed
+        both ways: larger ones follow what was faster there.
         """
+        changes: list[dict[str, Any]] = []
+        if self._has_images() and not self._options.exact:
+            changes.append({"layout": "channels_last"})
         undecided = self._options.widen is None
         for size in sorted({setting.size, min(most, 2 * setting.size), most}):
-            ways = [replace(setting, size=size)]
+            setting = replace(setting, size=size)
             if undecided and self.differ(clusters_of(self.order, size)[0]):
-                ways.append(replace(ways[0], widen=not setting.widen))
+                changes.append({"widen": not setting.widen})
                 undecided = False
-            faster = [trials.run(way) for way in ways]
-            best = min(ways, key=lambda way: trials.tried.get(way, math.inf))
-            setting = replace(setting, widen=best.widen)
+            faster = trials.run(setting)
+            for change in changes:
+                other = replace(setting, **change)
+                if trials.run(other):
+                    faster, setting = True, trials.faster(setting, other)
+            changes = []
             # With exact a slower one may have too few members to repay what each costs by itself.
-            if not any(faster) and not self._options.exact:
+            if not faster and not self._options.exact:
                 break
         return setting
 
@@ -264,10 +275,11 @@ class _Probe:
         calls = (call for program in self._programs for call in program.calls)
         return any(call.name in ("conv2d", "conv_transpose2d") for call in calls)
 
+    @uncollected()
     def _seconds(self, setting: _Setting) -> float:
         """Seconds of a step for each member, timed on copies of one cluster."""
         (chosen, *_) = clusters_of(self.order, setting.size)
-        copies = [_copied(self._members[i]) for i in chosen]
+        copies = self._copies(chosen)
         options = replace(self._options, layout=setting.layout, widen=setting.widen)
         loop = Loop(copies, [range(len(copies))], options, self.prepared)
         batches = self._batches if len(self._batches) == 1 else [self._batches[i] for i in chosen]
@@ -278,6 +290,18 @@ class _Probe:
             if is_out_of_memory(error.__cause__) and len(copies) > 1:
                 return math.inf
             raise
+        finally:
+            for position in range(len(copies)):
+                loop.merged.store.restore_layout(position)
+
+    def _copies(self, chosen: Sequence[int]) -> list[Member]:
+        """Members that timing may train as it likes: the same ones for all settings."""
+        for i in chosen:
+            if i not in self._copied:
+                member = self._members[i]
+                module, stream = duplicate(member.module), member.stream.copied()
+                self._copied[i] = Member(member.candidate, module, member.recipe, stream)
+        return [self._copied[i] for i in chosen]
 
 
 def _timed(step: Callable[[], object], clock: Callable[[], float], untimed: int) -> float:
@@ -307,8 +331,3 @@ def is_out_of_memory(error: BaseException | None) -> bool:
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
         isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
     )
-
-
-def _copied(member: Member) -> Member:
-    module, stream = duplicate(member.module), member.stream.copied()
-    return Member(member.candidate, module, member.recipe, stream)

@@ -87,6 +87,8 @@ def _results(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 def _of_inputs(grad: Tensor, weight: Tensor, apart: bool) -> Tensor:
     if not apart:
         return torch.bmm(grad, weight)
+    if grad.shape[1] == weight.shape[2] == 1:  # The other way round, for an input in one column.
+        return torch.stack([torch.mm(w.t(), g.t()) for g, w in _pairs(grad, weight)])
     return torch.stack([torch.mm(g, w) for g, w in _pairs(grad, weight)])
 
 

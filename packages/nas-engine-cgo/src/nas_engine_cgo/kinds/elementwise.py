@@ -7,6 +7,18 @@ from nas_engine_cgo.packs import Layout
 
 __all__ = ["elementwise", "hand_out", "prelu"]
 
+_IN_PLACE = {
+    "relu": "torch.relu_",
+    "sigmoid": "torch.sigmoid_",
+    "tanh": "torch.tanh_",
+    "add": "torch.Tensor.add_",
+    "__add__": "torch.Tensor.add_",
+}
+"""Functions whose gradient is computed from the result, if from anything."""
+
+_NEW = frozenset({"batch_norm", "group_norm", "add", "__add__", "sub", "__sub__"})
+"""Their results are tensors of their own, which their gradients don't read."""
+
 
 def elementwise(step: Fused) -> None:
     """Write a call that computes one element from one of each operand, with broadcasting."""
@@ -21,7 +33,39 @@ def elementwise(step: Fused) -> None:
     assert step.call.function is not None
     function = text.function(step.call.function)
     call = text.called(function, step.args, step.kwargs, step.spell(spelled))
+    if in_place := _in_place(step, layout):
+        call = f"{in_place}({', '.join(spelled[id(x)] for x in step.operands)})"
     step.results(call, layout)
+
+
+def _in_place(step: Fused, layout: Layout) -> str | None:
+    """What puts the result where the first operand is, if nobody will miss that.
+
+    A step of memory that fills the cache writes less, and reads less again.
+    """
+    function = _IN_PLACE.get(step.call.name)
+    first, *others = step.operands
+    if function is None or step.call.writes or len(others) != (function == "torch.Tensor.add_"):
+        return None
+    if others and (len(step.args) != 2 or step.kwargs or others[0].facts != first.facts):
+        return None
+    alike = first.facts.shape == step.result.shape and first.facts.dtype == step.result.dtype
+    free = step.is_last_reader(first, layout) and _is_new(step, first)
+    return function if alike and free else None
+
+
+def _is_new(step: Fused, x: Operand) -> bool:
+    """Whether a call has made the value as a tensor of its own that its gradient does not read."""
+    if (maker := step.maker(x)) is None or maker.grad != step.call.grad:
+        return False
+    match maker.name:
+        case "linear":  # Of more dimensions it is a view of a product.
+            return x.rank == 2 and not step.packs.exact
+        case "conv1d" | "conv2d" | "conv3d":  # With windows of one pixel, too.
+            weight = bound(maker.args, maker.kwargs, input=None, weight=None)["weight"]
+            return set(step.program.facts[weight.id].shape[2:]) != {1}
+        case name:
+            return name in _NEW
 
 
 def hand_out(step: Fused) -> None:

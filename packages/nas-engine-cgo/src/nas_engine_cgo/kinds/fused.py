@@ -96,6 +96,19 @@ class Fused:
             return self.packs.text.line(f"{self.stack(operand)}.transpose(0, 1).flatten(1, 2)")
         return self.packs.pack(operand.slots, "channel")
 
+    def seen_whole(self, operand: Operand) -> str:
+        """The same for what looks at all pixels of a channel, where gradients lose their layout."""
+        name = self.channel(operand)
+        return name if self.packs.exact else f"in_layout({name})"
+
+    def is_last_reader(self, operand: Operand, layout: Layout) -> bool:
+        """Whether nobody else reads the values, which are all of a pack in this layout."""
+        return self.packs.is_read_once(operand.slots, layout)
+
+    def maker(self, operand: Operand) -> Call | None:
+        """The call, of the first member, that made the value; None for a source."""
+        return self.packs.maker(operand.slots[0])
+
     def tensor(self, operand: Operand, form: Form) -> str:
         """Values, parameters or buffers in one tensor of this form."""
         if self._is_leaf(operand):

@@ -8,6 +8,9 @@ from nas_engine_cgo.kinds.fused import Fused, Operand, bound
 
 __all__ = ["class_loss", "elementwise_loss"]
 
+_FEW = 16
+"""So many numbers a processor computes at once."""
+
 
 def _reduced(reduction: str, rank: int) -> str:
     """What makes a value for each member of its elements; they lie in a stack of this rank."""
@@ -53,14 +56,16 @@ def class_loss(step: Fused) -> None:
     if weight is not None and not step.shared(weight):
         _one_by_one(step)
         return
-    name = step.line(f"{step.stack(x)}.flatten(0, 1)")
-    wanted = step.line(f"{step.stack(target)}.flatten(0, 1)")
+    name, wanted = (f"{step.stack(each)}.flatten(0, 1)" for each in (x, target))
+    if turned := _has_few_classes(step, x, target):
+        name, wanted = f"{name}.t()[None]", f"{wanted}[None]"
+    name, wanted = step.line(name), step.line(wanted)
     weights = "" if weight is None else step.own(weight)
     more = f", ignore_index={given['ignore_index']}"
     more += f", weight={weights}" if weights else ""
     if step.call.name == "cross_entropy":
         more += f", label_smoothing={given['label_smoothing']!r}"
-    losses = f"F.{step.call.name}({name}, {wanted}{more}, reduction='none')"
+    losses = f"F.{step.call.name}({name}, {wanted}{more}, reduction='none'){'[0]' * turned}"
     if given["reduction"] == "none":
         _losses(step, f"{losses}.unflatten(0, ({step.n}, -1))")
         return
@@ -75,6 +80,16 @@ def class_loss(step: Fused) -> None:
     if weights:
         known = step.line(f"{weights}[{wanted} * {known}] * {known}")
     _losses(step, f"{total} / {known}.reshape({step.n}, -1).sum(1)")
+
+
+def _has_few_classes(step: Fused, x: Operand, target: Operand) -> bool:
+    """Whether softmax is slow, since torch takes the few classes of each sample by themselves.
+
+    With the samples beside each other in memory they are computed many at once.
+    """
+    vectors = x.rank == 2 and target.rank == 1
+    few = step.call.name == "cross_entropy" and x.facts.shape[-1] < _FEW
+    return vectors and few and not step.packs.exact
 
 
 def _losses(step: Fused, expression: str) -> None:

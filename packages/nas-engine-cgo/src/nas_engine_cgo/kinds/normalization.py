@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+from torch.nn import functional
+
 from nas_engine_cgo.kinds.fused import Fused, Operand, bound
 
 __all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "rms_norm"]
@@ -13,15 +18,15 @@ def _rows(step: Fused, operand: Operand | None) -> str:
 
 def batch_norm(step: Fused) -> None:
     """Write ``batch_norm``: the statistics are by channel, and so by member."""
-    _by_channel(step, "F.batch_norm", training=False)
+    _by_channel(step, functional.batch_norm, training=False)
 
 
 def instance_norm(step: Fused) -> None:
     """Write ``instance_norm``."""
-    _by_channel(step, "F.instance_norm", use_input_stats=True)
+    _by_channel(step, functional.instance_norm, use_input_stats=True)
 
 
-def _by_channel(step: Fused, function: str, **flag: bool) -> None:
+def _by_channel(step: Fused, function: Callable[..., Any], **flag: bool) -> None:
     """Write a normalisation with statistics by channel; the flag is the argument after them."""
     tensors = ("running_mean", "running_var", "weight", "bias")
     given = bound(
@@ -30,7 +35,8 @@ def _by_channel(step: Fused, function: str, **flag: bool) -> None:
     rows = [_rows(step, given[name]) for name in tensors]
     rest = [repr(given[name]) for name in (*flag, "momentum", "eps")]
     x = step.channel(given["input"])
-    step.results(f"{function}({', '.join([x, *rows, *rest])})", "channel")
+    name = step.packs.text.function(function)
+    step.results(f"{name}({', '.join([x, *rows, *rest])})", "channel")
 
 
 def group_norm(step: Fused) -> None:

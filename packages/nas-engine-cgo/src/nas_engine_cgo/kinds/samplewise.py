@@ -13,7 +13,7 @@ def samplewise(step: Fused) -> None:
     text = step.packs.text
     function = text.function(step.call.function)  # type: ignore[arg-type]
     if step.layout(x) == "channel":
-        name = step.channel(x)
+        name = step.seen_whole(x) if "adaptive" in step.call.name else step.channel(x)
         call = text.called(function, step.args, step.kwargs, step.spell({id(x): name}))
         step.results(call, "channel")
         return

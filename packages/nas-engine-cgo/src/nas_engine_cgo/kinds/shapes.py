@@ -55,7 +55,7 @@ def reduce(step: Fused) -> None:
         else:
             step.results(call(flat, 1), "stack")
     elif step.layout(x) == "channel" and _beyond_channels(dimension, x.rank):
-        step.results(call(step.channel(x), dimension), "channel")
+        step.results(call(step.seen_whole(x), dimension), "channel")
     else:
         step.results(call(step.stack(x), _moved(dimension, x.rank)), "stack")
 
@@ -71,7 +71,7 @@ def flatten(step: Fused) -> None:
     x: Operand = given["input"]
     start, end = given["start_dim"] % max(x.rank, 1), given["end_dim"] % max(x.rank, 1)
     if step.layout(x) == "channel" and start >= 1:
-        step.results(f"{step.channel(x)}.flatten({start}, {end})", "channel")
+        step.results(f"{step.seen_whole(x)}.flatten({start}, {end})", "channel")
     else:
         step.results(f"{step.stack(x)}.flatten({start + 1}, {end + 1})", "stack")
 

@@ -7,12 +7,14 @@ others: ``(n, batch, features)``. *channel* puts the members side by side in dim
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from functools import cached_property
+from itertools import chain, pairwise
 from typing import Literal, TypeAlias
 
-from nas_engine_cgo.members import Facts, Program
+from nas_engine_cgo.members import Call, Facts, Program
 from nas_engine_cgo.merge import Arrangement, Place, Slot
 from nas_engine_cgo.packs.text import Text
 
@@ -68,6 +70,7 @@ class Packs:
     canonical: Mapping[Slot, Slot]
     text: Text
     uses: Sequence[Mapping[int, int]]
+    returned: Sequence[Slot] = ()
     apart: Apart = field(default_factory=dict)
     exact: bool = False
     needs: dict[Need, str] = field(default_factory=dict)
@@ -100,6 +103,37 @@ class Packs:
     def single(self, slot: Slot) -> bool:
         """Whether only one call of the member reads the value."""
         return self.uses[slot[0]][slot[1]] == 1
+
+    @cached_property
+    def _reads(self) -> Counter[Slot]:
+        """How often each value is read by calls that are made, or returned."""
+        return Counter(
+            self.canonical[slot]
+            for slot in chain(
+                self.returned,
+                (
+                    (member, number)
+                    for step in self.arrangement.steps
+                    for member, call in step.calls
+                    for number in self.programs[member].calls[call].inputs
+                ),
+            )
+        )
+
+    def is_read_once(self, slots: Sequence[Slot], layout: Layout) -> bool:
+        """Whether these are all values of a pack in this layout, each read by one call only."""
+        given = tuple(self.canonical[slot] for slot in slots)
+        home = self._whole(given)
+        whole = home is not None and home[1] == layout
+        return whole and all(self._reads[slot] == 1 for slot in given)
+
+    def maker(self, slot: Slot) -> Call | None:
+        """The call that made a value; None for a source."""
+        slot = self.canonical[slot]
+        if (place := self.arrangement.places.get(slot)) is None:
+            return None
+        member, call = self.arrangement.steps[place.step].calls[place.position]
+        return self.programs[member].calls[call]
 
     def need(self, form: Form, slots: Sequence[Slot]) -> str:
         """The variable of parameters or buffers."""

@@ -238,7 +238,7 @@ def joined(parts: Sequence[Tensor], form: Form, padded: tuple[int, ...] | None =
         case "rows":
             return torch.cat(list(parts))
         case "matrix":
-            return torch.stack(list(parts)).transpose(1, 2)
+            return torch.stack([part.t() for part in parts])
         case "bias":
             return torch.stack(list(parts)).unsqueeze(1)
         case _:

@@ -18,7 +18,7 @@ from nas_engine_cgo.exact.fan_out import fan_out
 from nas_engine_cgo.exact.linear import member_linear
 from nas_engine_cgo.exact.order import cat_in_order, cut_in_order, in_order
 from nas_engine_cgo.exact.values import with_values
-from nas_engine_cgo.kernels import FASTER, pointwise
+from nas_engine_cgo.kernels import FASTER, in_layout, pointwise
 from nas_engine_cgo.packs import Need
 from nas_engine_cgo.state import drawing, dropout_masks, ordered
 from nas_engine_cgo.write import Function
@@ -51,6 +51,7 @@ def callable_of(function: Function, modules: Sequence[nn.Module]) -> FunctionTyp
         "fan_out": fan_out,
         "cat_in_order": cat_in_order,
         "cut_in_order": cut_in_order,
+        "in_layout": in_layout,
         "in_order": in_order,
         "member_convolution": member_convolution,
         "member_linear": member_linear,

@@ -31,6 +31,7 @@ from nas_engine_cgo.train.frozen import content_of, frozen_paths
 from nas_engine_cgo.train.graphed import Outcome
 from nas_engine_cgo.train.members import Member
 from nas_engine_cgo.train.tracing import kind_of, program_of
+from nas_engine_cgo.uncollected import uncollected
 from nas_engine_cgo.widen import widened
 from nas_engine_cgo.write import Function, write_function
 
@@ -102,6 +103,7 @@ class Merged:
         """What ``outputs`` gives, by the members' own modules: without code to be made first."""
         return [(self._single(member, batches, training=False), (member,)) for member in cluster]
 
+    @uncollected()
     def traced(
         self, batches: Sequence[Sequence[Tensor]], training: bool = True
     ) -> list[Program | None]:
@@ -267,6 +269,7 @@ class Merged:
         found: tuple[Compiled | None, tuple[int, ...]] = self._shapes[key]
         return found
 
+    @uncollected()
     def _plan(
         self, cluster: tuple[int, ...], batches: Sequence[Sequence[Tensor]], training: bool
     ) -> tuple[Compiled | None, tuple[int, ...]]:

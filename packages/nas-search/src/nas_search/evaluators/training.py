@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from nas_search.evaluators.data import Batch, Feed
 from nas_search.evaluators.parts import MODEL_METRICS, READY_METRICS, LossFunction, Scheduler
+from nas_search.memory import kept_memory
 from nas_search.metrics import flops, parameters
 
 if TYPE_CHECKING:
@@ -281,10 +282,13 @@ def check_objectives(
 def _surroundings(
     model: torch.nn.Module, device: torch.device, seed: int, threads: int | None
 ) -> Iterator[None]:
-    """Seed the global generator, set the threads; put back both, and the mode of every module."""
+    """Seed the global generator, set the threads; put back both, and the mode of every module.
+
+    Memory is kept meanwhile.
+    """
     modes = [(module, module.training) for module in model.modules()]
     outer_threads = torch.get_num_threads()
-    with torch.random.fork_rng(devices=[device.index] if device.type == "cuda" else []):
+    with kept_memory(), torch.random.fork_rng([device.index] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         try:
             if threads is not None:

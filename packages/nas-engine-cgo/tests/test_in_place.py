@@ -1,0 +1,77 @@
+"""Results are put where an operand was, but only where nobody misses that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from alone import assert_steps_as_alone
+from torch import Tensor, nn
+
+
+class Net(nn.Module):
+    """Two normalised convolutions, and what is done with them."""
+
+    def __init__(self, ending: Callable[[Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(2, 3, 3, padding=1)
+        self.pixels = nn.Conv2d(2, 3, 1)
+        self.norm, self.other = nn.BatchNorm2d(3), nn.BatchNorm2d(3)
+        self.head = nn.Linear(3, 4)
+        self.ending = ending
+
+    def forward(self, x: Tensor) -> Tensor:
+        made = self.ending(self.norm(self.conv(x)), self.other(self.pixels(x)))
+        return self.head(made.mean((2, 3))).relu().sum(1)
+
+
+def without_gradient(a: Tensor, b: Tensor) -> Tensor:
+    with torch.no_grad():
+        gate = a.relu()
+    return a * 0 + gate * b
+
+
+ENDINGS: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], list[str]]] = {
+    "once": (lambda a, b: a.relu() * b.sigmoid(), ["relu_", "sigmoid_"]),
+    "torch.add": (lambda a, b: torch.add(a, b).tanh(), ["add_", "tanh_"]),
+    "operator": (lambda a, b: a + b, ["add_"]),
+    "with itself": (lambda a, b: a + a + b, ["add_"]),
+    "with a number": (lambda a, b: a + 1 + b, ["add_"]),
+    "with a factor": (lambda a, b: torch.add(a, b, alpha=2).relu(), ["relu_"]),
+    "broadcast": (lambda a, b: a.mean((2, 3), keepdim=True) + b, []),
+    "read again": (lambda a, b: a.relu() + a * b.tanh(), ["tanh_"]),
+    "read by its gradient": (lambda a, b: (a.relu() + b).sigmoid(), ["relu_", "sigmoid_"]),
+    "a view": (lambda a, b: a.transpose(2, 3).relu() + b * a, []),
+    "of a number": (lambda a, b: a.exp().relu() + b, []),
+    "without a gradient": (without_gradient, []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ENDINGS)
+def test_changes_what_nobody_else_reads(name: str) -> None:
+    ending, expected = ENDINGS[name]
+    generator = torch.Generator().manual_seed(0)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        modules = [Net(ending).double() for _ in range(3)]
+    batches = [torch.randn(size, 2, 4, 4, generator=generator).double() for size in (5, 3)]
+    merged = assert_steps_as_alone(modules, *([batch] for batch in batches))
+    (function,) = merged.functions()
+    lines = [line for line in function.source.splitlines() if "_(v" in line]
+    assert [line.partition("_(v")[0].rpartition(".")[2] + "_" for line in lines] == [
+        *expected, "relu_",
+    ]  # fmt: skip
+
+
+def test_convolutions_of_pixels_are_views() -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        modules = [
+            nn.Sequential(nn.Conv2d(2, 3, size), nn.ReLU(), nn.Flatten()).double()
+            for size in (1, 1, 3, 3)
+        ]
+    x = torch.randn(5, 2, 4, 4, dtype=torch.float64)
+    merged = assert_steps_as_alone(modules, [x])
+    (function,) = merged.functions()
+    assert function.source.count("torch.relu_") == 1
