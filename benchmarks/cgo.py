@@ -188,8 +188,6 @@ def time_planning(name: str, quick: bool) -> None:
 
 def planning_seconds(workload: Workload, count: int) -> list[float]:
     """Time the sources of so many candidates, and the merged code of them in parts and in one."""
-    from nas_engine_cgo.cost import Memory
-    from nas_engine_cgo.explain import describe
     from nas_engine_cgo.train import Options
 
     chosen = workload.candidates(count)
@@ -198,9 +196,23 @@ def planning_seconds(workload: Workload, count: int) -> list[float]:
     seconds = [time.process_time() - started]
     for size in (CLUSTER, count):
         started = time.process_time()
-        describe(jobs, Options(cluster_size=size, memory=1 << 40), Memory())  # type: ignore[arg-type]
+        plan(jobs, Options(cluster_size=size, memory=1 << 40))
         seconds.append(time.process_time() - started)
     return seconds
+
+
+def plan(jobs: Sequence[Any], options: Any) -> None:
+    """Do what a job does before its first step."""
+    from nas_engine_cgo.cost import Memory, choose
+    from nas_engine_cgo.job import assembled
+    from nas_engine_cgo.train import Loop
+
+    for members in assembled(jobs, options)[0]:
+        choice = choose(members, options, Memory())
+        loop = Loop(members, choice.clusters, choice.options, choice.prepared)
+        batches = next(loop.batches())
+        for cluster in loop.merged.clusters:
+            loop.merged.code(cluster, batches, training=True)
 
 
 def main() -> None:
