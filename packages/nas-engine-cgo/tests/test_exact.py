@@ -300,6 +300,26 @@ def test_convolutions(width: int, optimizer: str) -> None:
     )  # fmt: skip
 
 
+def test_of_a_loss_only_the_sums_are_member_by_member(monkeypatch: pytest.MonkeyPatch) -> None:
+    sources: list[str] = []
+    write = nas_engine_cgo.exact.write.write_function
+
+    def noted(*args: Any, **kwargs: Any) -> Any:
+        function = write(*args, **kwargs)
+        sources.append(function.source)
+        return function
+
+    monkeypatch.setattr(nas_engine_cgo.exact.write, "write_function", noted)
+    assert_trained_as_alone(
+        Layers(16, 3, True, False), CLASSES, loss_options={"weight": torch.tensor([0.3, 1.0, 2.0])},
+        epochs=1, validate_every=1,
+    )  # fmt: skip
+    whole = [source for source in sources if "member_linear" in source and "log_softmax" in source]
+    assert whole
+    assert all("cross_entropy" not in source for source in sources)
+    assert all(source.count("F.log_softmax(") == 1 for source in whole)
+
+
 def assert_member_by_member(
     together: Callable[..., Tensor],
     alone: Callable[..., Tensor],

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from nas_engine_cgo.exact import ExactWriter, Verdicts
 from nas_engine_cgo.exact.fan_out import with_fans
+from nas_engine_cgo.exact.losses import with_logarithms
 from nas_engine_cgo.exact.verify import Subject, differing
 from nas_engine_cgo.kinds import fits
 from nas_engine_cgo.members import (
@@ -357,7 +358,9 @@ class Merged:
         kind = (kind_of(self._members[member], training), training, shapes)
         if kind not in self._programs:
             program = program_of(self._members[member], batch, training, self._seen)
-            self._programs[kind] = program if self._exact is None else with_fans(program)
+            if self._exact is not None:
+                program = with_fans(with_logarithms(program))
+            self._programs[kind] = program
         return self._programs[kind]
 
     def _written(
