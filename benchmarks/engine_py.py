@@ -1,9 +1,11 @@
 """The pure-Python engine against the plain constructor of the same model, written by hand.
 
-Prints two ratios for networks of three sizes: building the model, and one training step of it.
+Prints three ratios for networks of three sizes: building the model of one architecture again and
+again, building those of two in turn (each is checked anew), and one training step.
 """
 
 import argparse
+import itertools
 
 import nas_core as nas
 import nas_core.nn as nn
@@ -73,10 +75,8 @@ class PlainNet(torch.nn.Module):
 def compare_sizes(name: str, width: int, depth: int, rounds: int) -> None:
     """Print the ratios for a network of this size."""
     kernels = [3, 5] * (depth // 2)
-    decisions = {f"block{i}.kernel": kernel for i, kernel in enumerate(kernels)}
-    decisions |= {f"block{i}.second": "conv" for i in range(depth)}
     base = OpenNet((width, 2 * width))
-    architecture = nas.Space.of(base).validate({"width": width, "depth": depth, **decisions})
+    architecture, other = (_architecture(base, width, x) for x in (kernels, kernels[::-1]))
     engine = nas.engine("py")
     built, plain = made_alike(
         lambda: engine.build(base, architecture), lambda: PlainNet(width, kernels)
@@ -85,10 +85,21 @@ def compare_sizes(name: str, width: int, depth: int, rounds: int) -> None:
     building = compare(
         lambda: engine.build(base, architecture), lambda: PlainNet(width, kernels), rounds
     )
+    ours, theirs = itertools.cycle([architecture, other]), itertools.cycle([kernels, kernels[::-1]])
+    changing = compare(
+        lambda: engine.build(base, next(ours)), lambda: PlainNet(width, next(theirs)), rounds
+    )
     training = compare_steps(built, plain, rounds)
     print(f"{name}: {size:,} parameters; {1000 * building.theirs:.2f} ms by hand to build")
-    print(f"  build          engine / by hand  {building}")
-    print(f"  training step  engine / by hand  {training}")
+    print(f"  build           engine / by hand  {building}")
+    print(f"  build, in turn  engine / by hand  {changing}")
+    print(f"  training step   engine / by hand  {training}")
+
+
+def _architecture(base: OpenNet, width: int, kernels: list[int]) -> nas.Architecture:
+    decisions = {f"block{i}.kernel": kernel for i, kernel in enumerate(kernels)}
+    decisions |= {f"block{i}.second": "conv" for i in range(len(kernels))}
+    return nas.Space.of(base).validate({"width": width, "depth": len(kernels), **decisions})
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import nas_core as nas
 import nas_core.nn as nn
 import pytest
 import torch
-from nas_core.errors import OpenChoiceError, UnsupportedSpaceError
+from nas_core.errors import InvalidArchitectureError, OpenChoiceError, UnsupportedSpaceError
 from nas_core.model import Recipe
 
 plain = torch.nn
@@ -180,3 +180,39 @@ def test_a_choice_made_elsewhere_without_a_label_is_not_guessed() -> None:
     stranger = Recipe(Net, (), {}, {})
     with pytest.raises(OpenChoiceError, match="give it a label"):
         stranger.build({"w": 1})
+
+
+@nas.model_wrapper
+class Joined(plain.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(2, nn.ValueChoice([1, 2], label="w"))
+        self.join = nn.InputChoice(3, n_chosen=2, label="join")
+
+
+def test_an_architecture_is_checked_once_and_a_dict_each_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, checked = Joined(), []
+    validate = nas.Space.validate
+
+    def counted(self: nas.Space, architecture: Any) -> nas.Architecture:
+        checked.append(architecture)
+        return validate(self, architecture)
+
+    monkeypatch.setattr(nas.Space, "validate", counted)
+    arch = nas.Architecture({"w": 2, "join": [0, 2]})
+    built = [nas.build(model, arch) for _ in range(3)]
+    assert checked == [arch]
+    assert len({id(made.layer.weight) for made in built}) == 3
+    built[0].join.indices.append(1)
+    assert nas.build(model, arch).join.indices == built[1].join.indices == [0, 2]
+
+    values = dict(arch)
+    assert nas.build(model, values).layer.out_features == 2
+    values["w"] = 1
+    assert nas.build(model, values).layer.out_features == 1
+    values["w"] = 3
+    with pytest.raises(InvalidArchitectureError):
+        nas.build(model, values)
+    assert nas.build(model, arch).layer.out_features == 2

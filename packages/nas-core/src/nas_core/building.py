@@ -9,23 +9,25 @@ model is the one that is written by hand.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any, TypeAlias
 
 import torch
+from torch.nn import Module
 
 from nas_core.architecture import Value
 from nas_core.choice import Key
 from nas_core.construction import Fixed, running
 from nas_core.deferred import empty_class, fill, is_empty
-from nas_core.expression import OPEN, concrete, evaluate
-from nas_core.structure import ATOMS
-from nas_core.value import ValueChoice
+from nas_core.expression import concrete
 
 __all__ = ["Building", "tree"]
 
 _Call: TypeAlias = tuple[Callable[..., None], tuple[Any, ...], dict[str, Any]]
 """An ``__init__`` and its arguments."""
+
+_TORCHS = frozenset(x for x in vars(torch.nn).values() if isinstance(x, type))
+"""The classes of most of torch's own modules."""
 
 
 class Building(Fixed):
@@ -38,115 +40,99 @@ class Building(Fixed):
             that nothing touches, in order to find out.
 
     Attributes:
+        made: the layers and units, empty ones included, with their creations, by id.
         left: the creations that were left empty.
+        disturbed: the state of the random generator before a layer drew that is not used.
     """
 
     def __init__(
         self,
         values: Mapping[str, Value],
         labels: Mapping[Key, str],
-        unused: Collection[Key] | None,
+        unused: Container[Key] | None,
     ) -> None:
         super().__init__(values, labels)
+        self.unused = _Everything() if unused is None else unused
+        self.made: dict[int, tuple[Key, Module]] = {}
         self.left: set[Key] = set()
-        self._unused = unused
-        self._made: dict[int, tuple[Key, torch.nn.Module]] = {}
+        self.disturbed: torch.Tensor | None = None
         self._empty: dict[int, _Call] = {}
         self._dropped: set[int] = set()
-        self._before_unused: torch.Tensor | None = None
 
-    def layer(
-        self, kind: type[torch.nn.Module], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> torch.nn.Module:
-        """Make a layer of torch, or leave it empty; the keyword arguments become its own."""
-        key = (*self._scope, self._next)
-        self._next += 1
-        if self._unused is None or key in self._unused:
-            # Lists as they are now, whatever happens to them before the layer is initialised.
-            args = tuple([list(x) if type(x) is list else x for x in args]) if args else ()
-            layer = kind.__new__(empty_class(kind))
-            self._leave(layer, key, (kind.__init__, args, kwargs))
-            return layer
-        if self._before_unused is not None:
-            self._rewind()
-        # Plain loops: between torch's constructors each further function, even one in C, takes
-        # several times as long as in a loop of its own.
-        values = []
-        for x in args:
-            if type(x) is ValueChoice and x.fixed is not OPEN:
-                values.append(x.fixed)
-            else:
-                values.append(x if type(x) in ATOMS else evaluate(x, self.value))
-        for name, x in kwargs.items():
-            if type(x) not in ATOMS:
-                kwargs[name] = evaluate(x, self.value)
-        layer = kind(*values, **kwargs)
-        self._made[id(layer)] = key, layer
+    def leave(self, layer: Module, key: Key, call: _Call) -> Module:
+        """Let an empty object be initialised by this call when something touches it."""
+        object.__setattr__(layer, "_touched", self._touched)
+        self.left.add(key)
+        self.made[id(layer)] = key, layer
+        self._empty[id(layer)] = call
         return layer
 
-    def initialise(self, unit: torch.nn.Module, key: Key, call: _Call) -> None:
+    def initialise(self, unit: Module, key: Key, call: _Call) -> None:
         """Initialise a module of the user's by this call, or leave it empty."""
-        if self._unused is None or key in self._unused:
+        if key in self.unused:
             object.__setattr__(unit, "__class__", empty_class(type(unit)))
-            self._leave(unit, key, call)
+            self.leave(unit, key, call)
             return
-        self._rewind()
-        self._made[id(unit)] = key, unit
+        self.rewind()
+        self.made[id(unit)] = key, unit
         initialise, args, kwargs = call
         initialise(unit, *args, **kwargs)
 
-    def _leave(self, layer: torch.nn.Module, key: Key, call: _Call) -> None:
-        object.__getattribute__(layer, "__dict__")["_touched"] = self._touched
-        self.left.add(key)
-        self._made[id(layer)] = key, layer
-        self._empty[id(layer)] = call
-
-    def _touched(self, layer: torch.nn.Module) -> None:
-        if self._before_unused is None:
-            self._before_unused = torch.get_rng_state()
+    def _touched(self, layer: Module) -> None:
+        if self.disturbed is None:
+            self.disturbed = torch.get_rng_state()
         initialise, args, kwargs = self._empty.pop(id(layer))
         fill(layer)
         with running(self):
             initialise(layer, *concrete(args), **concrete(kwargs))
 
-    def _rewind(self) -> None:
+    def rewind(self) -> None:
         """Take back what a layer drew that is not used, though its own constructor touched it."""
-        if self._before_unused is not None:
-            torch.set_rng_state(self._before_unused)
-            self._before_unused = None
+        if self.disturbed is not None:
+            torch.set_rng_state(self.disturbed)
+            self.disturbed = None
 
     def drop(self, module: object) -> None:
         """A choice does not use this module, nor what is in it."""
-        if not isinstance(module, torch.nn.Module):
+        if not isinstance(module, Module):
             return
-        if self._before_unused is not None:
-            self._rewind()
-        if id(module) in self._made:
-            self._dropped.add(id(module))
-        if (call := self._empty.get(id(module))) is not None:
-            _, args, kwargs = call
-            for part in _modules_in((*args, *kwargs.values())) if args or kwargs else ():
-                self.drop(part)
+        if self.disturbed is not None:
+            self.rewind()
+        number = id(module)
+        if number in self.made:
+            self._dropped.add(number)
+        if number in self._empty:
+            _, args, kwargs = self._empty[number]
+            if args or kwargs:
+                for part in _modules_in((*args, *kwargs.values())):
+                    self.drop(part)
             return
         for child in module._modules.values():
             if child is not None:
                 self.drop(child)
 
-    def unused(self, modules: Mapping[int, torch.nn.Module]) -> set[Key]:
+    def dropped(self, used: Container[int]) -> set[Key]:
         """The creations that a choice dropped and that are not among the model's modules, by id.
 
         Ends the session: it keeps no layers any more.
         """
-        unused = {self._made[x][0] for x in self._dropped if x not in modules}
+        dropped = {self.made[x][0] for x in self._dropped if x not in used}
         # Empty layers know their session: they would keep all others until cycles are collected.
-        self._made.clear()
-        return unused
+        self.made.clear()
+        return dropped
 
 
-def _modules_in(parts: Iterable[Any]) -> list[torch.nn.Module]:
-    found: list[torch.nn.Module] = []
+class _Everything:
+    """Every creation."""
+
+    def __contains__(self, key: object) -> bool:
+        return True
+
+
+def _modules_in(parts: Iterable[Any]) -> list[Module]:
+    found: list[Module] = []
     for part in parts:
-        if isinstance(part, torch.nn.Module):
+        if isinstance(part, Module):
             found.append(part)
         elif isinstance(part, (list, tuple)):
             found += _modules_in(part)
@@ -155,15 +141,24 @@ def _modules_in(parts: Iterable[Any]) -> list[torch.nn.Module]:
     return found
 
 
-def tree(model: torch.nn.Module) -> dict[int, torch.nn.Module]:
-    """The modules of a model by their id, without touching empty ones."""
-    found = {id(model): model}
+def tree(model: Module) -> tuple[dict[int, Module], list[Module]]:
+    """The modules of a model by their id, and those that are not torch's own.
+
+    Empty modules are among both; they are not touched.
+    """
+    found, own = {id(model): model}, []
     pending = [model]
     for module in pending:  # It grows meanwhile.
-        # Most classes are plain ones: no need to ask.
-        if type(type(module)) is type or not is_empty(module):
-            for child in module._modules.values():
+        kind = type(module)
+        # Not those with a metaclass: the classes of nas_core.nn equal those of torch.
+        if type(kind) is not type or kind not in _TORCHS:
+            if not kind.__module__.startswith("torch.nn."):
+                own.append(module)
+            if type(kind) is not type and is_empty(module):
+                continue
+        if children := module._modules:
+            for child in children.values():
                 if child is not None and id(child) not in found:
                     found[id(child)] = child
                     pending.append(child)
-    return found
+    return found, own

@@ -25,25 +25,30 @@ SESSION: ContextVar[Session | None] = ContextVar("nas_core_session", default=Non
 
 
 class Session:
-    """Numbers what is created while one constructor runs."""
+    """Numbers what is created while one constructor runs.
+
+    Attributes:
+        scope: what the keys begin with.
+        next: what the next one ends with.
+    """
 
     def __init__(self) -> None:
-        self._scope: Key = ()
-        self._next = 0
+        self.scope: Key = ()
+        self.next = 0
 
     def take_key(self) -> Key:
-        key = (*self._scope, self._next)
-        self._next += 1
+        key = (*self.scope, self.next)
+        self.next += 1
         return key
 
     def within(self, scope: Key, make: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Number from zero while this is called: what it creates shifts nothing outside."""
-        outer = self._scope, self._next
-        self._scope, self._next = scope, 0
+        outer = self.scope, self.next
+        self.scope, self.next = scope, 0
         try:
             return make(*args, **kwargs)
         finally:
-            self._scope, self._next = outer
+            self.scope, self.next = outer
 
 
 class Open(Session):
@@ -91,10 +96,11 @@ class Fixed(Session):
 
     def next_value(self, label: str | None, default: Value) -> tuple[str, Value]:
         """The label and the value of the choice that is being created, with or without a label."""
-        key = (*self._scope, self._next)
-        self._next += 1
-        name = label or self._labels.get(key, "")
-        return name, self.values.get(name, default)
+        if label:
+            self.next += 1
+        else:
+            label = self._labels.get(self.take_key(), "")
+        return label, self.values.get(label, default)
 
     def drop(self, module: Any) -> None:
         """A choice does not use this module."""

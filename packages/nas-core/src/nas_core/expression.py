@@ -251,7 +251,7 @@ def _map(obj: Any, change: Callable[[Expression], Any], attributes: bool = False
 def evaluate(obj: Any, decide: Decide) -> Any:
     """The structure with its expressions evaluated under these decisions."""
     if isinstance(obj, Expression):
-        return obj.value_with(decide)
+        return obj.value_with(decide) if obj.fixed is OPEN else obj.fixed
     return _map(obj, lambda expression: expression.value_with(decide))
 
 

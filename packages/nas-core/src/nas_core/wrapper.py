@@ -109,7 +109,7 @@ def _wrap_init(cls: type[torch.nn.Module]) -> None:
         if _RECORD in self.__dict__:  # The __init__ of a subclass recorded already.
             init(self, *args, **kwargs)
         elif isinstance(session, Fixed):
-            session.take_key()
+            session.next += 1
             self.__dict__[_RECORD] = None
             init(self, *args, **kwargs)
             del self.__dict__[_RECORD]

@@ -6,7 +6,7 @@ import functools
 import inspect
 import random
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,6 +50,23 @@ _TORCH_OWN = frozenset(torch.nn.Module().__dict__)
 
 
 @dataclass(frozen=True)
+class Plan:
+    """What is known of a model before it is built.
+
+    Attributes:
+        architecture: what it is a plan of, as it was given.
+        values: the same as a dict.
+        labels: creation key → label of the choices without a label of their own.
+        unused: the creations that it will not use, as far as is known.
+    """
+
+    architecture: Mapping[str, Value]
+    values: dict[str, Value]
+    labels: Mapping[Key, str]
+    unused: Container[Key]
+
+
+@dataclass(frozen=True)
 class Recipe:
     """A model class and the arguments of its constructor, choices included.
 
@@ -76,42 +93,51 @@ class Recipe:
         Raises:
             Exception: whatever the constructor raises.
         """
-        values = dict(values.items())  # Without items(), each label would be asked for.
-        labels, uses = self._traced(values) if self.labels is None else (self.labels, self.uses)
-        expected = uses.unused(values)
-        session = Building(values, labels, expected)
+        return self.carry_out(self.plan(values))
+
+    def plan(self, values: Mapping[str, Value]) -> Plan:
+        """What is known of an architecture before its model is built."""
+        plain = dict(values.items())  # Without items(), each label would be asked for.
+        labels, uses = self._traced(plain) if self.labels is None else (self.labels, self.uses)
+        return Plan(values, plain, labels, uses.unused(plain))
+
+    def carry_out(self, plan: Plan) -> torch.nn.Module:
+        """The model of a plan."""
+        session = Building(plan.values, plan.labels, plan.unused)
         rewind = _random_states()
         try:
-            modules = self._construct(session)
-            unused = session.unused(modules)
-            right = unused == session.left
+            model = self._construct(session)
+            modules, own = tree(model)
+            dropped: Container[Key] = session.dropped(modules)
+            right = dropped == session.left
         except Exception:  # noqa: BLE001  It runs again, to raise from the user's line.
             rewind()
-            unused, right = self._rehearsed(values, labels) or expected, False
+            dropped, right = self._rehearsed(plan), False
         if not right:
             rewind()
-            modules = self._construct(Building(values, labels, unused))
-        for module in modules.values():
-            if not type(module).__module__.startswith("torch.nn."):
+            model = self._construct(Building(plan.values, plan.labels, dropped))
+            _, own = tree(model)
+        for module in own:
+            if type(type(module)) is not type:
                 _check_closed(module, self.cls)
-                if not module.__dict__.keys() <= _TORCH_OWN:
-                    _bind_attributes(module, values)
-        return next(iter(modules.values()))
+            if not _TORCH_OWN.issuperset(module.__dict__):
+                _bind_attributes(module, plan.values)
+        return model
 
-    def _rehearsed(self, values: dict[str, Value], labels: Mapping[Key, str]) -> set[Key]:
-        """What is not used, without making what raises; nothing if the constructor itself does."""
-        session = Building(values, labels, unused=None)
+    def _rehearsed(self, plan: Plan) -> Container[Key]:
+        """What is not used, without making what raises; as planned if that can't be told."""
+        session = Building(plan.values, plan.labels, unused=None)
         try:
-            return session.unused(self._construct(session))
+            return session.dropped(tree(self._construct(session))[0]) or plan.unused
         except Exception:  # noqa: BLE001  As above.
-            return set()
+            return plan.unused
 
-    def _construct(self, session: Building) -> dict[int, torch.nn.Module]:
+    def _construct(self, session: Building) -> torch.nn.Module:
         args, kwargs = self.args, self.kwargs
         if self._varying:
             args, kwargs = fresh_arguments(args, kwargs, session.values)
         with running(session):
-            return tree(self.cls(*args, **kwargs))
+            return self.cls(*args, **kwargs)
 
     @functools.cached_property
     def _varying(self) -> bool:
@@ -175,10 +201,31 @@ def recipe(model: torch.nn.Module) -> Recipe:
     Raises:
         UnsupportedSpaceError: its class is not decorated, or an argument is an open module.
     """
-    return _made(model)[0]
+    return _made(model).recipe
 
 
-def _made(model: torch.nn.Module) -> tuple[Recipe, Space]:
+@dataclass
+class _Made:
+    """What is made of a model once.
+
+    Attributes:
+        last: the plan of the architecture that was built last: it may well be built again.
+    """
+
+    recipe: Recipe
+    space: Space
+    last: Plan | None = None
+
+    def plan(self, architecture: Mapping[str, Value]) -> Plan:
+        """The plan of an architecture, if that is a point of the space."""
+        last = self.last
+        if last is None or last.architecture is not architecture:
+            # An Architecture that is valid comes back as it is; anything else may change later.
+            last = self.last = self.recipe.plan(self.space.validate(architecture))
+        return last
+
+
+def _made(model: torch.nn.Module) -> _Made:
     """The recipe and the space of a model as its constructor left it."""
     refuse_needs(model)
     record = record_of(model)
@@ -194,8 +241,9 @@ def _made(model: torch.nn.Module) -> tuple[Recipe, Space]:
                 raise UnsupportedSpaceError([Problem(message, certain=True)])
         traced = None if record.chosen else trace_model(model)
         parts = (None,) if traced is None else (traced.labels, traced.uses)
-        record.made = Recipe(record.cls, record.args, record.kwargs, *parts), scan(model)
-    made: tuple[Recipe, Space] = record.made
+        made_by = Recipe(record.cls, record.args, record.kwargs, *parts)
+        record.made = _Made(made_by, scan(model))
+    made: _Made = record.made
     return made
 
 
@@ -221,5 +269,5 @@ def build(model: torch.nn.Module | Recipe, architecture: Mapping[str, Value]) ->
     """
     if isinstance(model, Recipe):
         return model.build(architecture)
-    made, space = _made(model)
-    return made.build(space.validate(architecture))
+    made = _made(model)
+    return made.recipe.carry_out(made.plan(architecture))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 import torch
+from torch.nn import Module
 
 from nas_core.architecture import Value, canonical
 from nas_core.choice import Choice, OneOf, Subset, caller
@@ -48,8 +49,10 @@ class _ChoiceType(type):
         if not isinstance(session, Fixed):
             return super().__call__(*args, **kwargs)
         # The frequent ones without a detour over the open choice.
-        if (chosen := _CHOSEN.get(cls)) is not None:
-            return chosen(session, *args, **kwargs)
+        if cls is LayerChoice:
+            return _chosen_layer(session, *args, **kwargs)
+        if cls is Repeat:
+            return _chosen_chain(session, *args, **kwargs)
         return super().__call__(*args, **kwargs).chosen(session)
 
 
@@ -351,13 +354,13 @@ def _blocks(
 ) -> Iterator[torch.nn.Module]:
     key, session = take_key(), current()
     for i in range(count):
-        if isinstance(block, torch.nn.Module):
+        if isinstance(block, Module):
             made = block if i == 0 else copy.deepcopy(block)
         elif session is None or key is None:
             made = block(i)
         else:
             made = session.within((*key, i), block, i)
-        if not isinstance(made, torch.nn.Module):
+        if not isinstance(made, Module):
             raise ChoiceError(f"block {i} of a Repeat must be a torch.nn.Module, not {made!r}")
         yield made
     if count == 0 and isinstance(session, Fixed):
@@ -380,9 +383,3 @@ def _chosen_chain(
         count = depth
     chain = torch.nn.Sequential(*_blocks(block, count))
     return labelled(chain, name) if name else chain
-
-
-_CHOSEN: Mapping[type, Callable[..., torch.nn.Module]] = {
-    LayerChoice: _chosen_layer,
-    Repeat: _chosen_chain,
-}

@@ -12,8 +12,12 @@ from typing import Any
 import torch
 
 from nas_core.building import Building
-from nas_core.construction import SESSION
-from nas_core.expression import concrete, expressions_in
+from nas_core.choice import Key
+from nas_core.construction import SESSION, take_key
+from nas_core.deferred import empty_class
+from nas_core.expression import OPEN, concrete, evaluate, expressions_in
+from nas_core.structure import ATOMS
+from nas_core.value import ValueChoice
 from nas_core.wrapper import remember_arguments, remember_creation
 
 __all__ = ["is_open_layer", "layer_class"]
@@ -42,11 +46,34 @@ class _LayerType(type):
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         session, plain = SESSION.get(), cls._nas_plain
+        if type(session) is not Building or plain is None:
+            return cls._nas_open(args, kwargs)
+        # As little as can be: this runs between torch's constructors, for each layer.
+        key = (*session.scope, session.next)
+        session.next += 1
+        if key in session.unused:
+            return _left_empty(session, key, plain, args, kwargs)
+        if session.disturbed is not None:
+            session.rewind()
+        values = []
+        for x in args:
+            if type(x) is ValueChoice and x.fixed is not OPEN:
+                values.append(x.fixed)
+            else:
+                values.append(x if type(x) in ATOMS else evaluate(x, session.value))
+        for name, x in kwargs.items():
+            if type(x) not in ATOMS:
+                kwargs[name] = evaluate(x, session.value)
+        layer = plain(*values, **kwargs)
+        session.made[id(layer)] = key, layer
+        return layer
+
+    def _nas_open(cls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Make a layer where no candidate is built, or one of a class of the user's."""
+        plain = cls._nas_plain
         if plain is None:
             return super().__call__(*args, **kwargs)
-        if isinstance(session, Building):
-            return session.layer(plain, args, kwargs)
-        key = None if session is None else session.take_key()
+        key = take_key()
         is_open = any(True for _ in expressions_in((args, kwargs)))
         layer = super().__call__(*args, **kwargs) if is_open else plain(*args, **kwargs)
         remember_creation(layer, key)
@@ -74,6 +101,19 @@ class _LayerType(type):
 def is_open_layer(module: torch.nn.Module) -> bool:
     """Whether it is a layer that was given open choices, outside of a constructor."""
     return getattr(type(module), "_nas_plain", None) is not None
+
+
+def _left_empty(
+    session: Building,
+    key: Key,
+    kind: type[torch.nn.Module],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> torch.nn.Module:
+    """An empty layer, to be initialised with these arguments if something touches it."""
+    # Lists as they are now, whatever happens to them before the layer is initialised.
+    args = tuple([list(x) if type(x) is list else x for x in args]) if args else ()
+    return session.leave(kind.__new__(empty_class(kind)), key, (kind.__init__, args, kwargs))
 
 
 def layer_class(plain: type[torch.nn.Module]) -> type:
