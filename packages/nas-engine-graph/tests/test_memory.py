@@ -10,6 +10,7 @@ from typing import Any
 
 import lookers
 import nas_core as nas
+import nas_core.nn as nn
 import pytest
 import torch
 from nas_core.model import recipe
@@ -63,6 +64,30 @@ def test_references(reference: Reference) -> None:
 def test_cells(kind: type[torch.nn.Module]) -> None:
     memory = assert_same_as_conversion(kind())
     assert memory.compiled < ARCHITECTURES
+
+
+@nas.model_wrapper
+class Recurrent(nn.Module):
+    """Layers whose forward has overloads, each with a state that is left out or not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        width = nn.ValueChoice([2, 3, 4], label="width")
+        self.first = nn.LayerChoice(
+            {"lstm": nn.LSTM(5, width, batch_first=True), "gru": nn.GRU(5, width, 2)}, label="kind"
+        )
+        self.second = nn.LSTM(width, width)
+        self.head = nn.Linear(width, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        made, _ = self.first(x)
+        again, state = self.second(made)
+        last, _ = self.second(again, state)
+        return self.head(last)
+
+
+def test_layers_with_overloads() -> None:
+    assert_same_as_conversion(Recurrent())
 
 
 def test_digits() -> None:

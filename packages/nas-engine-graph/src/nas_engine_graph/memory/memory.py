@@ -238,11 +238,16 @@ def _seen(world: World) -> Iterator[Path]:
 
 
 def _schema(scripted: Any) -> Schema:
-    schema = scripted._get_method("forward").schema
+    """That of its forward; of one with overloads, as recurrent layers have, of all of them."""
+    names = sorted(n for n in scripted._method_names() if n.partition("__")[0] == "forward")
+    schemas = [scripted._get_method(name).schema for name in names]
     arguments = [
-        (a.name, str(a.type), a.has_default_value() or a.kwarg_only) for a in schema.arguments[1:]
+        (a.name, str(a.type), a.has_default_value() or a.kwarg_only)
+        for schema in schemas
+        for a in schema.arguments[1:]
     ]
-    return Schema(tuple(arguments), ", ".join(str(r.type) for r in schema.returns))
+    returns = [str(r.type) for schema in schemas for r in schema.returns]
+    return Schema(tuple(arguments), ", ".join(returns))
 
 
 def _around(root: nn.Module, structure: Structure) -> Key:
