@@ -227,6 +227,24 @@ class Ordered(nn.Module):
         return x, self.table, self.changes, self.inner
 
 
+@case(x(2, 3))
+class NewOrdered(nn.Module):
+    """As models of torchvision that find segments return."""
+
+    def named(self, x) -> Dict[str, Tensor]:
+        found = collections.OrderedDict()
+        for i in range(2):
+            found[str(i)] = x * i
+        return found
+
+    def forward(self, x):
+        pairs = collections.OrderedDict([("a", x), ("b", x * 2)])
+        more = {"c": x}
+        other = collections.OrderedDict(more)
+        other["d"] = x + 1
+        return self.named(x), pairs, other, other.copy(), dict(other)
+
+
 @case(x(2, 3), flag=True)
 class OneOrAnother(nn.Module):
     """What is of several types has no variable in generated code."""

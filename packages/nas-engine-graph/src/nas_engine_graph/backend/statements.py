@@ -14,6 +14,7 @@ from nas_engine_graph.backend.spelling import AUGMENTED
 from nas_engine_graph.ir import (
     Block,
     Builtin,
+    Call,
     Const,
     If,
     Loop,
@@ -29,6 +30,7 @@ from nas_engine_graph.ir.effects import walk
 __all__ = ["Writer"]
 
 _INDENT = "    "
+_EMPTY = (Builtin("list"), Builtin("dict"), Call("collections.OrderedDict"))
 _NARROW = ("bool", "int", "float", "str", "Tensor")
 _WIDE = _NARROW[1:]
 
@@ -289,7 +291,7 @@ def _indented(lines: Iterable[str]) -> list[str]:
 
 def _is_untyped(node: Node) -> bool:
     """Whether only an annotation tells the type: of what is empty, or may be of another."""
-    empty = node.operation in (Builtin("list"), Builtin("dict")) and not node.inputs
+    empty = not node.inputs and node.operation in _EMPTY
     return empty or node.operation == Builtin("typed")
 
 

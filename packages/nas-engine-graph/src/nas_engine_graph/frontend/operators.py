@@ -23,6 +23,7 @@ from nas_engine_graph.frontend.sequences import (
     is_implied,
     is_limit,
     is_listed,
+    is_ordered,
     is_tuple,
     is_type,
     is_view,
@@ -360,6 +361,9 @@ def _builtin(t: Translator, node: Any, name: str, schema: Schema, operands: list
         return
     if is_view(node):
         _view(t, node, name, operands)
+        return
+    if name == "dict_of" and is_ordered(node):
+        t.emit(node, Call("collections.OrderedDict"), operands, hint="items")
         return
     if name.startswith("method."):
         positional, keywords = arguments(schema, operands)

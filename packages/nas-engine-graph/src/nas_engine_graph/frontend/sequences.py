@@ -18,6 +18,7 @@ __all__ = [
     "is_implied",
     "is_limit",
     "is_listed",
+    "is_ordered",
     "is_tuple",
     "is_type",
     "is_view",
@@ -190,6 +191,11 @@ def is_listed(node: Any) -> bool:
     makers = [use.user for use in node.output().uses() if use.user.kind() == "prim::ListConstruct"]
     shown = [use.user for maker in makers for use in maker.output().uses()]
     return any(hidden(user) is not None and code_of(user) == "size" for user in shown)
+
+
+def is_ordered(node: Any) -> bool:
+    """Whether a new dict is an ``OrderedDict``: of calls of ``dict`` all is marked."""
+    return "(" not in marked_text(node)
 
 
 def is_type(node: Any) -> bool:
