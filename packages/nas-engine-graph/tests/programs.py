@@ -1,4 +1,4 @@
-"""Random small programs: straight lines, views, in-place writes, containers, branches, loops."""
+"""Random small programs: straight lines, values of several types, views, in-place writes, containers, branches, loops."""
 
 from __future__ import annotations
 
@@ -22,8 +22,13 @@ _LISTS = ("items.append({a})", "items[0] = {a}", "{a} = items[-1] + {c}", "items
           "other = items\nother.append({b})", "{a} = items.pop() * {c}\nitems.append({a})",
           "self.total += n", "self.seen.add_({a}.detach().sum())")  # fmt: skip
 _SCALARS = ("n += 1", "n = n * 2 % 7", "n = max(n - 1, 0)", "n = len(items)", "n = {a}.size(0) + n")
+_MIXED = ("m = 0", "m = 0.5", "m = n * {c}", "m = {a}.sum()", "m += {a}.detach().mean()", "m = m * 2",
+          "{b} = {a} * m", "m = n > 1 and {c}", "m = n or {c}", "m = {c} if n > 2 else n", "m -= 1",
+          "q = m\nm *= 2\n{a} = {a} + q", "m = n if {a}.sum() > 0 else {c}", "m = 1 - m", "m = True",
+          "n += int(m > 1)")  # fmt: skip
 _CONDITIONS = ("{a}.sum() > 0", "n > 2", "self.training", "n % 2 == 0 and {a}.mean() < {c}", "not self.flag",
                "len(items) > 2 or n == 1", "{a}.size(0) == 3", "self.flag")  # fmt: skip
+_FORMS = {"write": _IN_PLACE, "list": _LISTS, "scalar": _SCALARS, "mixed": _MIXED}
 _NAMES = ("a", "b", "c_")
 
 
@@ -35,7 +40,7 @@ def _indent(text: str) -> str:
 def _statement(draw: Any, depth: int, loop: bool) -> str:
     names = {"a": draw(st.sampled_from(_NAMES)), "b": draw(st.sampled_from(_NAMES)),
              "c": draw(st.sampled_from(("1", "2.5", "-1", "0.5")))}  # fmt: skip
-    kinds = ["unary", "binary", "write", "list", "scalar"] + (
+    kinds = ["unary", "binary", "write", "list", "scalar", "mixed"] + (
         ["if", "for", "while"] if depth else []
     )
     kinds += ["break", "continue"] if loop else []
@@ -44,8 +49,8 @@ def _statement(draw: Any, depth: int, loop: bool) -> str:
     if kind in ("unary", "binary"):
         form = draw(st.sampled_from(_UNARY if kind == "unary" else _BINARY))
         return f"{target} = {form.format(**names)}"
-    if kind in ("write", "list", "scalar"):
-        forms = {"write": _IN_PLACE, "list": _LISTS, "scalar": _SCALARS}[kind]
+    if kind in _FORMS:
+        forms = _FORMS[kind]
         return draw(st.sampled_from(forms)).format(**names)
     if kind in ("break", "continue"):
         return f"if {draw(st.sampled_from(_CONDITIONS)).format(**names)}:\n    {kind}"
@@ -74,7 +79,9 @@ def programs(draw: Any) -> str:
     """The source of a module class ``Program``."""
     body = "\n".join(draw(st.lists(_statement(2, False), min_size=2, max_size=8)))
     flag = draw(st.booleans())
-    early = draw(st.sampled_from(("", "if n > 20:\n    return a, b, c_, items, n, self.total\n")))
+    early = draw(
+        st.sampled_from(("", "if n > 20:\n    return a, b, c_, items, n, self.total, m\n"))
+    )
     return f"""
 def helper(x):
     y = x.clone()
@@ -100,10 +107,11 @@ class Program(nn.Module):
         n = x.size(1) - 1
         a, b, c_ = x * 1, y * 1, x + y
         items = [a, b]
+        m = 0
 {_indent(_indent(body))}
 {_indent(_indent(early))}
         x.add_(1)
-        return a, b, c_, items, n, self.total
+        return a, b, c_, items, n, self.total, m
 """
 
 

@@ -144,6 +144,23 @@ class Losses(nn.Module):
 
 @case(x(2, 3), 2)
 @case(x(2, 3), 0)
+class NumbersInLoops(nn.Module):
+    """What a round begins with may be a number where the first does not, and is in what comes of it."""
+
+    def forward(self, x, n: int):
+        first, last = 0, x.sum()
+        first = 1 - first
+        for _ in range(n):
+            first -= 1
+            first = x.sum()
+            last += 1
+            last = 0
+        last += 1
+        return first, last
+
+
+@case(x(2, 3), 2)
+@case(x(2, 3), 0)
 class Signs(nn.Module):
     def forward(self, x, n: int):
         k = 0.5

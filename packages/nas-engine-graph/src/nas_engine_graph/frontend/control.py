@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from nas_engine_graph.frontend.kinds import walk_scripted
 from nas_engine_graph.frontend.places import unsupported
 from nas_engine_graph.frontend.translate import Translator
 from nas_engine_graph.ir import (
@@ -83,7 +84,10 @@ def loop(t: Translator, node: Any) -> None:
             t.meaning[output.unique()] = first
         return
     parameters = tuple(t.bind(value, "index") for value in block.inputs())
+    loosens = any(t.is_cast(inner) for inner in walk_scripted(block))
     for value, first in zip(list(block.inputs())[1:], carried, strict=True):
+        if loosens and value.type().annotation_str == "Tensor":
+            t.loosen(value)
         t.loosen(value, first)
     body = t.block(block, parameters)
     proceed, *following = block.outputs()

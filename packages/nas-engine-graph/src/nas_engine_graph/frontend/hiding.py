@@ -57,6 +57,8 @@ def is_flag(node: ast.expr, variables: Variables, owner: Any) -> bool:
     match node:
         case ast.Constant(value):
             return type(value) is bool
+        case ast.Compare() | ast.UnaryOp(ast.Not()):
+            return True
         case ast.Name(name):
             return name in variables.flags
         case ast.Attribute(ast.Name("self"), name):

@@ -8,7 +8,7 @@ from typing import Any
 from nas_engine_graph.frontend.schema import schema_of
 from nas_engine_graph.ir import Dtype, Layout, MemoryFormat
 
-__all__ = ["Kinds", "decode"]
+__all__ = ["Kinds", "decode", "walk_scripted"]
 
 _DTYPES = {
     0: "uint8", 1: "int8", 2: "int16", 3: "int32", 4: "int64", 5: "float16", 6: "float32",
@@ -29,11 +29,12 @@ def decode(value: int, kind: str) -> Dtype | Layout | MemoryFormat:
     return Layout(_LAYOUTS[value]) if kind == "layout" else MemoryFormat(_FORMATS[value])
 
 
-def _walk(block: Any) -> Iterator[Any]:
+def walk_scripted(block: Any) -> Iterator[Any]:
+    """All nodes of a block of TorchScript, and of the blocks inside it."""
     for node in block.nodes():
         yield node
         for inner in node.blocks():
-            yield from _walk(inner)
+            yield from walk_scripted(inner)
 
 
 class Kinds:
@@ -44,7 +45,7 @@ class Kinds:
         self._kind: dict[int, str] = {}
         self._callee = callee
         self._graph = graph
-        for node in _walk(graph):
+        for node in walk_scripted(graph):
             self._visit(node)
 
     def of(self, value: Any) -> str | None:

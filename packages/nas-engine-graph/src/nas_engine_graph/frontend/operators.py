@@ -10,8 +10,7 @@ from typing import Any
 import torch
 
 from nas_engine_graph.frontend.encode import is_valued, plain_value
-from nas_engine_graph.frontend.learning import UnknownTypeError
-from nas_engine_graph.frontend.mixed import mixed_in
+from nas_engine_graph.frontend.loose import IMPLICIT, hand_on, learn, loosely
 from nas_engine_graph.frontend.packed import emit_packed, is_packed
 from nas_engine_graph.frontend.places import unsupported
 from nas_engine_graph.frontend.schema import Schema, schema_of
@@ -64,7 +63,6 @@ _NAMES = {
     "__round_to_zero_floordiv": "truncdiv",
     "slice": "slice", "add_": "iadd", "mul_": "imul", "warn": "warn",
 }  # fmt: skip
-_IMPLICIT = frozenset({"IntImplicit", "FloatImplicit", "ScalarImplicit", "ComplexImplicit"})
 _QUESTIONS = {"has_torch_function": False, "is_scripting": True, "is_tracing": False}
 _FOLDED: dict[str, Callable[..., Any]] = {
     "add": python.add, "sub": python.sub, "mul": python.mul, "truediv": python.truediv,
@@ -83,7 +81,6 @@ _AUGMENTED = {
     "|": ("or", "bitwise_or_"), "&": ("and", "bitwise_and_"), "^": ("xor", "bitwise_xor_"),
     "<<": ("lshift", "__ilshift__"), ">>": ("rshift", "__irshift__"),
 }  # fmt: skip
-_LOOSELY = {"add_": "iadd", "sub_": "isub", "mul_": "imul", "div_": "itruediv"}
 _KEEPING = frozenset({"is", "is_not", "str"})  # These tell a member of an enum from its value.
 _INEXACT = frozenset({"pow", "round", "min", "max"})
 _NUMBERS = frozenset({"int", "float", "number", "bool", "complex"})
@@ -184,17 +181,16 @@ def operator(t: Translator, node: Any) -> None:
         raise unsupported(node, f"TorchScript's {node.kind()}", t.owner or ())
     if _is_of_eager(t, node):
         return
-    _learn(t, node, schema)
+    learn(t, node, schema)
     operands = t.operands(node)
     if (sign := augmented(node)) is not None:
         _augmented(t, node, sign, schema, operands)
-        return
-    if (
-        schema.dispatched
-        and any(map(t.is_loose, operands[:1]))
-        and _is_loosely(t, node, schema, operands)
-    ):
-        return
+    elif not loosely(t, node, schema, operands):
+        _plainly(t, node, schema, operands)
+        hand_on(t, node, schema, operands)
+
+
+def _plainly(t: Translator, node: Any, schema: Schema, operands: Sequence[Operand]) -> None:
     operation = Operator(schema.target) if schema.dispatched else _spelling(schema)
     constant = all(isinstance(operand, Const) for operand in operands)
     if (
@@ -220,39 +216,6 @@ def operator(t: Translator, node: Any) -> None:
         emit_packed(t, node, operation, positional, keywords)
         return
     t.emit(node, operation, positional, keywords, hint=_hint(schema))
-
-
-def _learn(t: Translator, node: Any, schema: Schema) -> None:
-    """Refuses, for once, a variable that is a number to TorchScript, and not to Python."""
-    if schema.name not in _IMPLICIT and not is_implied(node):
-        return
-    kind = "Tensor" if schema.name in _IMPLICIT else node.output().type().annotation_str
-    if (mixed := mixed_in(node, kind, t.world.learnt)) is not None:
-        text = f"{mixed.name!r}, which is a number or not"
-        raise unsupported(node, text, t.owner or ()) from UnknownTypeError(mixed)
-
-
-def _is_loosely(t: Translator, node: Any, schema: Schema, operands: Sequence[Operand]) -> bool:
-    """Appends what Python does to a number or tensor; False for what is the same for both."""
-    if schema.name == "reciprocal" and (product := _quotient(node)) is not None:
-        t.divisors[product] = operands[0]
-        t.alias(node, operands[0])
-        return True
-    name = _LOOSELY.get(schema.name)
-    if (divisor := t.divisors.get(node.output().unique())) is not None:
-        name, operands = "truediv", (operands[1], divisor)
-    if name is None:
-        return False
-    t.emit(node, Builtin(name), operands[:2], hint=name)
-    t.loosen(node.output())
-    return True
-
-
-def _quotient(node: Any) -> int | None:
-    """The product that TorchScript has made of a division by what the node takes."""
-    (*_, last) = (use.user for use in node.output().uses())
-    made = "<string>" in node.sourceRange() and last.kind() == "aten::mul"
-    return last.output().unique() if made else None
 
 
 def _is_of_eager(t: Translator, node: Any) -> bool:
@@ -295,7 +258,7 @@ def _known(
     node: Any, schema: Schema, operands: Sequence[Operand], operation: Operation | None
 ) -> Operand | None:
     """What an operator gives that only TorchScript needs or asks, or that is constant."""
-    if schema.name in _IMPLICIT or is_implied(node):
+    if schema.name in IMPLICIT or is_implied(node):
         return operands[0]  # Eager code passes the value itself where TorchScript converts it.
     if schema.name in _QUESTIONS:
         return Const(_QUESTIONS[schema.name])

@@ -9,7 +9,7 @@ import torch.jit._state as state
 from torch import nn
 
 from nas_engine_graph.frontend.isolation import python_functions
-from nas_engine_graph.frontend.kinds import Kinds, _walk
+from nas_engine_graph.frontend.kinds import Kinds, walk_scripted
 from nas_engine_graph.frontend.layers import is_layer, recover
 from nas_engine_graph.frontend.learning import Lesson
 from nas_engine_graph.frontend.overrides import resets_of
@@ -130,7 +130,9 @@ class World(Tree):
         for scripted in self._by_type().values():
             for method in scripted._method_names():
                 graph = scripted._get_method(method).graph
-                yield from (n.s("name") for n in _walk(graph) if n.kind() == "prim::SetAttr")
+                yield from (
+                    n.s("name") for n in walk_scripted(graph) if n.kind() == "prim::SetAttr"
+                )
 
     def kinds(self, key: str, graph: Any) -> Kinds:
         if key not in self._kinds:
