@@ -136,3 +136,23 @@ class SubtractsAnItem(nn.Module):
         item = sizes[0]
         found = width - [3][0], width - [4, 2][0], width - sizes[0], (width - item) / 2.0
         return found, float(width - sizes[1]), int(round((width - item) / 2.0))
+
+
+@case(x(2, 3))
+class DrawsForNothing(nn.Module):
+    """What is drawn moves the generator on, whether it is used or not."""
+
+    def __init__(self):
+        super().__init__()
+        self.drop = nn.Dropout()
+
+    def forward(self, x):
+        unused = torch.rand(2)
+        torch.randperm(3)
+        self.drop(x)
+        x.sigmoid().bernoulli()
+        F.dropout(x, 0.5)
+        if self.training:
+            unused = torch.randn_like(x)
+        unused = x + torch.rand(2, 1)
+        return unused, torch.normal(x, 1.0)

@@ -15,11 +15,13 @@ from torch import nn
 
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.coded import SIGNS, code
+from nas_engine_graph.frontend.drawing import draws
 from nas_engine_graph.frontend.encode import is_read_plain, is_valued, plain_value
 from nas_engine_graph.frontend.hiding import called, hidden, hide_flags, is_flag
 from nas_engine_graph.frontend.idioms import rewrite_idioms
 from nas_engine_graph.frontend.logic import as_branches, distributed, only_bools, valued
 from nas_engine_graph.frontend.methods import spreads
+from nas_engine_graph.frontend.mixed import drawn
 from nas_engine_graph.frontend.modules import module_at
 from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.signatures import gives_number, taken_for_numbers
@@ -44,7 +46,8 @@ _QUESTIONS = frozenset({"is_scripting", "is_tracing"})
 class _Eager(ast.NodeTransformer):
     """Reads a function as the Python interpreter would: nothing is being scripted.
 
-    Numbers and texts that are global variables become constants, which TorchScript would refuse.
+    Numbers, texts and tuples of them that are global variables become constants, which TorchScript
+    would refuse.
     """
 
     def __init__(self, variables: Variables, owner: Any, tree: ast.AST, place: Place) -> None:
@@ -75,8 +78,11 @@ class _Eager(ast.NodeTransformer):
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
         value = self.variables.around.get(node.id)
-        if isinstance(node.ctx, ast.Load) and type(value) in (bool, int, float, str):
+        if isinstance(node.ctx, ast.Load) and _is_plain(value):
             return ast.copy_location(ast.Constant(value=value), node)
+        if isinstance(node.ctx, ast.Load) and type(value) is tuple and all(map(_is_plain, value)):
+            items = [ast.copy_location(ast.Constant(value=item), node) for item in value]
+            return ast.copy_location(ast.Tuple(list(items), ast.Load()), node)
         return _coded(value, node)
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
@@ -121,6 +127,8 @@ class _Eager(ast.NodeTransformer):
                 node.func, node.args = text, [hidden(tensor, SIGNS["type"])]
                 return node
         self.hide_bools(node)
+        if draws(node, self.variables.around):
+            return drawn(node)  # TorchScript drops what is drawn and not used.
         if name_of(node.func) in _QUESTIONS and not node.args and not node.keywords:
             return ast.copy_location(ast.Constant(value=False), node)
         return node
@@ -284,6 +292,10 @@ class _Eager(ast.NodeTransformer):
                 constant = name in getattr(self.owner, "__constants__", ())
                 return value if type(value) is int and constant else None
         return None
+
+
+def _is_plain(value: Any) -> bool:
+    return type(value) in (bool, int, float, str)
 
 
 def _coded(value: Any, node: ast.expr) -> ast.expr:

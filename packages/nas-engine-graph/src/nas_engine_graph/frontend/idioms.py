@@ -77,6 +77,9 @@ class _Idioms(ast.NodeTransformer):
                 kind = ast.copy_location(ast.Constant(code(torch.bool)), node)
                 assert isinstance(node.func, ast.Attribute)
                 node.func.attr, node.args = "to", [kind]
+            case ast.Call(ast.Name("reversed"), [ast.Call(ast.Name("range"), bounds, [])], []):
+                if len(bounds) < 3 and not self.around.keys() & {"reversed", "range"}:
+                    return _from_the_end(node, *bounds)
             case ast.Call(ast.Attribute(home, "norm"), [], words) if not self.is_module(home):
                 names = {word.arg for word in words}
                 if "dim" in names and "p" not in names:
@@ -190,6 +193,21 @@ class _Idioms(ast.NodeTransformer):
             case ast.Attribute(ast.Name("self"), name):
                 return type(getattr(self.owner, name, None)) is float
         return False
+
+
+def _from_the_end(node: ast.Call, *bounds: ast.expr) -> ast.expr:
+    """``range(n - 1, -1, -1)`` for ``reversed(range(n))``."""
+    one, zero = ast.Constant(1), ast.Constant(0)
+    first, end = (bounds[0], bounds[1]) if len(bounds) > 1 else (zero, bounds[0])
+    given = [
+        ast.BinOp(end, ast.Sub(), one),
+        ast.BinOp(first, ast.Sub(), one),
+        ast.UnaryOp(ast.USub(), one),
+    ]
+    made = ast.Call(ast.Name("range", ast.Load()), given, [])
+    for inner in ast.walk(made):
+        ast.copy_location(inner, node)
+    return made
 
 
 def _assigned(tree: ast.AST) -> dict[str, list[ast.expr]]:

@@ -20,17 +20,9 @@ from nas_engine_graph.frontend.marked import first_mark, marked_text
 from nas_engine_graph.frontend.places import FRAME
 
 __all__ = [
-    "CASTS",
-    "WRITTEN",
-    "Mixed",
-    "as_number",
-    "cast",
-    "left_alone",
-    "may_differ",
-    "mixed_in",
-    "mixed_of",
-    "widen",
-]
+    "CASTS", "WRITTEN", "Mixed", "as_number", "as_tensor", "asks_types", "cast", "drawn",
+    "left_alone", "may_differ", "mixed_in", "mixed_of", "widen",
+]  # fmt: skip
 
 _KIND = "(bool|int|float|str|Tensor)"
 _RANKS = ("bool", "int", "float", "str", "Tensor")
@@ -101,6 +93,12 @@ def as_tensor(value: Any) -> Tensor:
     return value
 
 
+def as_drawn(value: Any) -> Tensor:
+    """A tensor as what it is; to TorchScript one that has to be made, whether it is used or not."""
+    assert isinstance(value, Tensor)
+    return value
+
+
 def as_number(value: Any) -> int:
     """``int(value)``, which TorchScript leaves out where it takes the value for an integer."""
     assert isinstance(value, int)
@@ -110,9 +108,9 @@ def as_number(value: Any) -> int:
 _BY_KIND: dict[str, Callable[[Any], Any]] = {
     "int": as_int, "float": as_float, "str": as_str, "Tensor": as_tensor,
 }  # fmt: skip
-CASTS = frozenset(_BY_KIND.values())
+CASTS = frozenset({as_drawn, *_BY_KIND.values()})
 _PREFIX = "nas_engine_graph_"
-WRITTEN = {f"{_PREFIX}{f.__name__}": f for f in (*_BY_KIND.values(), as_number)}
+WRITTEN = {f"{_PREFIX}{f.__name__}": f for f in (*CASTS, as_number)}
 """The functions that ``widen`` calls, by names that no function of the user's has."""
 
 
@@ -126,6 +124,11 @@ def cast(value: ast.expr, kind: str) -> ast.expr:
 def _call(function: Callable[..., Any], first: ast.expr, *more: ast.expr) -> ast.expr:
     name = ast.copy_location(ast.Name(f"{_PREFIX}{function.__name__}", ast.Load()), first)
     return ast.copy_location(ast.Call(name, [first, *more], []), first)
+
+
+def drawn(value: ast.expr) -> ast.expr:
+    """An expression that TorchScript computes, whether its result is used or not."""
+    return _call(as_drawn, value)
 
 
 def may_differ(kind: str, other: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from nas_engine_graph.frontend.decorators import contexts
 from nas_engine_graph.frontend.encode import NotEncodableError, encode
 from nas_engine_graph.frontend.kinds import Kinds, decode
-from nas_engine_graph.frontend.mixed import CASTS, may_differ
+from nas_engine_graph.frontend.mixed import as_tensor, may_differ
 from nas_engine_graph.frontend.names import annotated, public_method
 from nas_engine_graph.frontend.places import place_of, unsupported
 from nas_engine_graph.frontend.unused import without_unused
@@ -175,10 +175,10 @@ class Translator:
             self.loose.add(made.name)
 
     def is_cast(self, node: Any) -> bool:
-        """Whether a node of TorchScript takes a value for one of another type."""
+        """Whether a node of TorchScript takes a value for a tensor."""
         if node.kind() != "prim::CallFunction":
             return False
-        return self.world.python.get(next(iter(node.inputs())).type().annotation_str) in CASTS
+        return self.world.python.get(next(iter(node.inputs())).type().annotation_str) is as_tensor
 
     def is_loose(self, operand: Operand) -> bool:
         """Whether it may be a number where TorchScript has a tensor."""
