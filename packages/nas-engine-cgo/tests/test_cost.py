@@ -117,6 +117,47 @@ def test_timing_takes_a_small_part_of_the_training(
     assert len(choice.clusters[0]) == (timed or [8])[-1]
 
 
+def test_both_layouts_of_images_are_timed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    probed = []
+
+    def of(_probe: object, setting: Any) -> float:
+        probed.append((setting.size, setting.layout == "channels_last"))
+        return (0.5 if setting.layout == "channels_last" else 0.8) ** (setting.size > 1)
+
+    monkeypatch.setattr(CHOOSING._Probe, "_seconds", of)
+    monkeypatch.setattr(CHOOSING, "cache_bytes", lambda: 4 * 8 * 3 * 8 * 8 * 4)
+    x, y = torch.randn(32, 2, 8, 8), torch.arange(32) % 3
+    nets: list[nn.Module] = [
+        nn.Sequential(nn.Conv2d(2, 3, 3, padding=1), nn.ReLU(), nn.Flatten()) for _ in range(8)
+    ]
+    choice = choose(members(nets, train=(x, y), epochs=100), Options(), Memory())
+    assert probed == [(1, False), (4, False), (4, True), (8, True), (2, True)]
+    assert choice.options.layout == "channels_last"
+
+
+def test_members_that_take_longer_are_compared_with_themselves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first is done in a moment: merged with others, a step takes longer for each of them."""
+    steps = []
+
+    def of(_probe: object, chosen: Any, setting: Any, _times: int) -> float:
+        steps.append(tuple(chosen))
+        return sum(map(float, chosen)) / len(chosen) * (0.8 if setting.size > 1 else 1.0)
+
+    monkeypatch.setattr(CHOOSING._Probe, "_step", of)
+    monkeypatch.setattr(CHOOSING, "cache_bytes", lambda: 2 * 8 * 4 * 4)
+
+    def deep(depth: int) -> nn.Module:
+        return nn.Sequential(*(nn.Linear(6, 6) for _ in range(depth)))
+
+    made = members([deep(depth) for depth in range(1, 9)], epochs=1000)
+    choice = choose(made, Options(), Memory())
+    assert max(map(len, choice.clusters)) > 1
+    assert len(steps) == len(set(steps))
+    assert "1.2 times" in choice.why
+
+
 @pytest.mark.parametrize(
     ("asked", "wide", "timed", "chosen"),
     [

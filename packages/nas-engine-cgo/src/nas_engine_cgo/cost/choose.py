@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from importlib.metadata import version
+from statistics import fmean
 from typing import Any, Literal, TypeAlias
 
 import torch
@@ -41,6 +42,8 @@ of which the cache has room for one: they have little to gain."""
 _OUTGROWN = 1.05
 _TIMED = 4
 """Steps that a setting is timed by, with a first one that is not."""
+_SOME = 4
+"""So many members of a cluster are timed one by one."""
 _LONG = 0.05
 """Seconds after which a setting is known well enough."""
 
@@ -162,6 +165,8 @@ class _Probe:
             raise MemberError([member.candidate.number for member in members])
         self._batches = batches
         self._copied: dict[int, Member] = {}
+        self._alone: dict[int, float] = {}
+        self._first: Sequence[int] = ()
         self._traced = loop.merged.traced(self._batches)
         self.prepared = loop.prepared
         self.order = similar(self._traced)
@@ -231,6 +236,7 @@ class _Probe:
         first = _Setting(min(most, max(2, guess.size)), "contiguous", guess.widen)
         if most == 1 or trials.steps < _TIMED * (1 + first.size):
             return trials
+        (self._first, *_) = clusters_of(self.order, first.size)
         trials.run(_ALONE)
         last = self._larger(trials, first, most)
         if first.size // 2 > 1 and trials.best()[0].size <= first.size:
@@ -277,15 +283,38 @@ class _Probe:
 
     @uncollected()
     def _seconds(self, setting: _Setting) -> float:
-        """Seconds of a step for each member, timed on copies of one cluster."""
+        """Seconds of a step for each member, timed on copies of one cluster.
+
+        Members may differ in what they take: so it is compared with what those of the cluster take
+        one by one, and given for members that take as much as those of the first cluster.
+        """
         (chosen, *_) = clusters_of(self.order, setting.size)
+        if setting.size > 1:
+            return self._step(chosen, setting, _TIMED - 1) * self._usual / self._one_by_one(chosen)
+        return self._usual
+
+    @cached_property
+    def _usual(self) -> float:
+        return self._one_by_one(self._first)
+
+    def _one_by_one(self, chosen: Sequence[int]) -> float:
+        """Seconds of a step of these, on average over some of them; alike ones are timed once."""
+        kinds = {id(self._traced[i]): i for i in chosen[:: math.ceil(len(chosen) / _SOME)]}
+        for kind, i in kinds.items():
+            if kind not in self._alone:
+                self._alone[kind] = self._step([i], _ALONE, max(1, (_TIMED - 1) // len(kinds)))
+        return fmean(self._alone[kind] for kind in kinds)
+
+    def _step(self, chosen: Sequence[int], setting: _Setting, times: int) -> float:
+        """Seconds of a step of one cluster for each member, the least of so many."""
         copies = self._copies(chosen)
         options = replace(self._options, layout=setting.layout, widen=setting.widen)
         loop = Loop(copies, [range(len(copies))], options, self.prepared)
         batches = self._batches if len(self._batches) == 1 else [self._batches[i] for i in chosen]
         try:
             untimed = 1 + EAGER if loop.device.type == "cuda" else 1  # Till there is a graph.
-            return _timed(partial(loop.step, batches), self._clock(), untimed) / len(copies)
+            step = partial(loop.step, batches)
+            return _timed(step, self._clock(), untimed, times) / len(copies)
         except MemberError as error:
             if is_out_of_memory(error.__cause__) and len(copies) > 1:
                 return math.inf
@@ -304,16 +333,18 @@ class _Probe:
         return [self._copied[i] for i in chosen]
 
 
-def _timed(step: Callable[[], object], clock: Callable[[], float], untimed: int) -> float:
+def _timed(
+    step: Callable[[], object], clock: Callable[[], float], untimed: int, most: int
+) -> float:
     """The least seconds of a few steps after some others; of one, if that takes long."""
     for _ in range(untimed):
         step()
     times: list[float] = []
-    while len(times) < _TIMED - 1 and sum(times) < _LONG:
+    while len(times) < most and sum(times) < _LONG:
         started = clock()
         step()
         times.append(clock() - started)
-    return min(times)
+    return max(min(times), 1e-9)  # Some clocks stand still for so long.
 
 
 def _after_kernels(device: torch.device) -> float:
