@@ -240,3 +240,17 @@ class ListsOfElements(nn.Module):
                 continue
             positive += sign
         return x * positive, signs, rows
+
+
+@case(x(3, 3))
+class CarriesNumbersAndTensors(nn.Module):
+    """Sums are written at the end of the loop, wherever they were."""
+
+    def forward(self, x):
+        n, k, m = x.size(1), 2, 3
+        for i in range(3):
+            n = n + i
+            x = x.sin()
+            k, m = m, k
+            m = m * n
+        return x, n, k, m

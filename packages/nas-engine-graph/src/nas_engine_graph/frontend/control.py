@@ -21,7 +21,6 @@ from nas_engine_graph.ir import (
     Raise,
     Ref,
     Value,
-    walk,
 )
 
 __all__ = ["branch", "loop", "raise_exception"]
@@ -101,32 +100,7 @@ def loop(t: Translator, node: Any) -> None:
     if (at := _counter(t, inputs, body)) is not None:
         inputs, body = _counted(t, inputs, body, at)
         del outputs[at]
-    order = _order(body)
-    inputs = [*inputs[:2], *(inputs[2 + i] for i in order)]
-    body = replace(
-        body,
-        parameters=(body.parameters[0], *(body.parameters[1 + i] for i in order)),
-        results=(body.results[0], *(body.results[1 + i] for i in order)),
-    )
-    t.emit(node, Loop(), inputs, blocks=(body,), outputs=tuple(outputs[i] for i in order))
-
-
-def _order(body: Block) -> list[int]:
-    """What a loop carries, in the order in which its body comes to it; TorchScript has others."""
-    places: dict[str, tuple[int, int]] = {}
-    for at, node in enumerate(walk(body)):
-        for operand in node.operands:
-            if isinstance(operand, Ref):
-                places.setdefault(operand.name, (at, 0))
-        for number, value in enumerate(node.outputs, 1):
-            places.setdefault(value.name, (at, number))
-
-    def place(index: int) -> tuple[int, int]:
-        made = body.results[1 + index]
-        names = (body.parameters[1 + index].name, made.name if isinstance(made, Ref) else "")
-        return min(places.get(name, (len(places), 0)) for name in names)
-
-    return sorted(range(len(body.results) - 1), key=place)
+    t.emit(node, Loop(), inputs, blocks=(body,), outputs=tuple(outputs))
 
 
 def _counter(t: Translator, inputs: Sequence[Operand], body: Block) -> int | None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from nas_engine_graph.frontend.carried import in_order
 from nas_engine_graph.frontend.decorators import contexts
 from nas_engine_graph.frontend.encode import NotEncodableError, encode
 from nas_engine_graph.frontend.kinds import Kinds, decode
@@ -307,13 +308,14 @@ class Translator:
         for target in contexts(python, ".".join(self.owner or ())):
             body = self.within(target, body)
         returns = annotated(self.declared, self.homes)
-        return Function(
+        made = Function(
             name,
             without_unused(body),
             "" if self.inexact and _NUMBER.search(returns) else returns,
             _defaults(python, parameters),
             free,
         )
+        return in_order(made)
 
 
 def _defaults(python: Callable[..., Any] | None, parameters: tuple[Value, ...]) -> tuple[Any, ...]:
