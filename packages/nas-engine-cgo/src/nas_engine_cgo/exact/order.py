@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-__all__ = ["applied", "as_alone", "cat_in_order", "cut_in_order", "in_order"]
+__all__ = ["applied", "as_alone", "cat_in_order", "in_order"]
 
 _ALIGNED = 64
 """Bytes to a multiple of which torch allocates, and by which kernels choose how they begin."""
@@ -18,16 +18,6 @@ _ALIGNED = 64
 def in_order(x: Tensor) -> Tensor:
     """The tensor, and in the backward pass its gradient, contiguous."""
     made: Tensor = _InOrder.apply(x)  # type: ignore[no-untyped-call]
-    return made
-
-
-def cut_in_order(x: Tensor, sizes: Sequence[int], dimension: int) -> tuple[Tensor, ...]:
-    """The pieces of a tensor, contiguous as are their gradients.
-
-    >>> [piece.is_contiguous() for piece in cut_in_order(torch.zeros(2, 5), (2, 3), 1)]
-    [True, True]
-    """
-    made: tuple[Tensor, ...] = _Cut.apply(x, sizes, dimension)  # type: ignore[no-untyped-call]
     return made
 
 
@@ -64,17 +54,6 @@ class _InOrder(Function):
     @staticmethod
     def backward(_ctx: Any, *grads: Tensor) -> Tensor:
         return grads[0].contiguous()
-
-
-class _Cut(Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, sizes: Sequence[int], dimension: int) -> tuple[Tensor, ...]:
-        ctx.dimension = dimension
-        return tuple(piece.contiguous() for piece in torch.split(x, list(sizes), dimension))
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        return torch.cat(grads, ctx.dimension), None, None
 
 
 class _Cat(Function):

@@ -34,7 +34,7 @@ import torch.nn.functional as F
 from nas_engine_cgo.exact.convolution import member_convolution
 from nas_engine_cgo.exact.fan_out import fan_out
 from nas_engine_cgo.exact.linear import member_linear
-from nas_engine_cgo.exact.order import cat_in_order, cut_in_order, in_order
+from nas_engine_cgo.exact.order import cat_in_order, in_order
 from nas_engine_cgo.exact.values import with_values
 from nas_engine_cgo.kernels import avg_pool2d, conv2d, max_pool2d, pointwise
 from nas_engine_cgo.state import drawing, dropout_masks, ordered

@@ -76,6 +76,7 @@ class Packs:
     needs: dict[Need, str] = field(default_factory=dict)
     _home: dict[tuple[int, int], tuple[str, Layout | None]] = field(default_factory=dict)
     _pieces: dict[tuple[int, int], tuple[_Piece, ...]] = field(default_factory=dict)
+    _ordered: dict[str, str] = field(default_factory=dict)
     _made: dict[tuple[tuple[Slot, ...], Layout], str] = field(default_factory=dict)
 
     # ------------------------------------------------------------------ values of steps
@@ -146,13 +147,24 @@ class Packs:
 
     def own(self, slot: Slot) -> str:
         """The variable or expression of one value by itself."""
+        name, cut = self._one(slot)
+        if not cut or not self.exact:
+            return name
+        if name not in self._ordered:  # In the order in memory that it has alone.
+            self._ordered[name] = self.text.before(f"in_order({name})")[0]
+        return self._ordered[name]
+
+    def _one(self, slot: Slot) -> tuple[str, bool]:
+        """One value as it lies, and whether it is cut from others."""
         slot = self.canonical[slot]
         place = self.arrangement.places.get(slot)
         if place is None:
-            return self._source(slot)
-        for piece in self._cut(place):
+            return self._source(slot), False
+        pieces = self._cut(place)
+        for piece in pieces:
             if piece.start <= place.position < piece.stop:
-                return piece.name if piece.layout != "stack" else f"{piece.name}[0]"
+                name = piece.name if piece.layout != "stack" else f"{piece.name}[0]"
+                return name, len(pieces) > 1
         raise AssertionError("a reader without a cut")
 
     def _source(self, slot: Slot) -> str:
@@ -183,15 +195,17 @@ class Packs:
             name, given = home
             return name if given == layout else self._converted(name, len(slots), layout)
         parts: list[str] = []
-        position = 0
+        position, seen = 0, False
         while position < len(slots):
-            count, part = self._part(slots[position:], layout)
+            count, part, cut = self._part(slots[position:], layout)
             parts.append(part)
             position += count
+            seen |= not cut
         if len(parts) == 1:
             return f"in_order({parts[0]})" if self.exact else parts[0]
         dimension = 0 if layout == "stack" else 1
-        function = "cat_in_order" if self.exact else "torch.cat"
+        # What is cut and put together again is seen by nobody between.
+        function = "cat_in_order" if self.exact and seen else "torch.cat"
         return self.text.before(f"{function}(({', '.join(parts)}), {dimension})")[0]
 
     def _repeated(self, slots: tuple[Slot, ...], layout: Layout) -> str:
@@ -217,8 +231,12 @@ class Packs:
             return self.text.before(f"{name}.unflatten(1, ({count}, -1)).transpose(0, 1)")[0]
         return self.text.before(f"{name}.transpose(0, 1).flatten(1, 2)")[0]
 
-    def _part(self, slots: tuple[Slot, ...], layout: Layout) -> tuple[int, str]:
-        """The longest piece that begins the values, as a part of a pack; and how many it holds."""
+    def _part(self, slots: tuple[Slot, ...], layout: Layout) -> tuple[int, str, bool]:
+        """The longest piece that begins the values, as a part of a pack.
+
+        Returns:
+            How many it holds, its expression, and whether it is cut from others.
+        """
         place = self.arrangement.places.get(slots[0])
         pieces = () if place is None else self._cut(place)
         for piece in pieces:
@@ -230,9 +248,9 @@ class Packs:
                 name = piece.name
                 if piece.layout != layout:
                     name = self._converted(name, count, layout)
-                return count, name
-        own = self.own(slots[0])
-        return 1, own if layout == "channel" else f"{own}[None]"
+                return count, name, len(pieces) > 1
+        own, cut = self._one(slots[0])
+        return 1, own if layout == "channel" else f"{own}[None]", cut
 
     def _cut(self, place: Place) -> tuple[_Piece, ...]:
         key = place.step, place.output
@@ -258,9 +276,7 @@ class Packs:
         width = self.facts((member, number)).shape[1] if layout == "channel" else 1
         scaled = ", ".join(str(size * width) for size in sizes)
         dimension = 0 if layout == "stack" else 1
-        # Where bits count: in the order in memory that pieces and their gradients have alone.
-        begun = f"cut_in_order({name}, " if self.exact else f"{name}.split("
-        names = self.text.before(f"{begun}({scaled}), {dimension})", len(sizes))
+        names = self.text.before(f"{name}.split(({scaled}), {dimension})", len(sizes))
         return [
             _Piece(start, start + size, each, layout if size > 1 or layout == "stack" else None)
             for start, size, each in zip(bounds, sizes, names, strict=False)

@@ -16,7 +16,7 @@ from torch import nn
 from nas_engine_cgo.exact.convolution import member_convolution
 from nas_engine_cgo.exact.fan_out import fan_out
 from nas_engine_cgo.exact.linear import member_linear
-from nas_engine_cgo.exact.order import cat_in_order, cut_in_order, in_order
+from nas_engine_cgo.exact.order import cat_in_order, in_order
 from nas_engine_cgo.exact.values import with_values
 from nas_engine_cgo.kernels import FASTER, in_layout, pointwise
 from nas_engine_cgo.packs import Need
@@ -50,7 +50,6 @@ def callable_of(function: Function, modules: Sequence[nn.Module]) -> FunctionTyp
         "dropout_masks": dropout_masks,
         "fan_out": fan_out,
         "cat_in_order": cat_in_order,
-        "cut_in_order": cut_in_order,
         "in_layout": in_layout,
         "in_order": in_order,
         "member_convolution": member_convolution,
