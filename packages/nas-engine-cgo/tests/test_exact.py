@@ -300,6 +300,20 @@ def test_convolutions(width: int, optimizer: str) -> None:
     )  # fmt: skip
 
 
+def test_in_lower_precision_each_is_trained_by_itself() -> None:
+    """Rounding hides what differs: steps that were tried out would differ later."""
+    recipe = SupervisedEvaluator(
+        train=images(16, 0), validation=images(8, 1), precision="bfloat16", device="cpu", steps=2
+    )
+    model = Layers(16, 3, True, False)
+    recorder = Recording()
+    engine = CgoEngine(Options(exact=True))
+    for job in engine.plan(model, candidates(nas.Space.of(model)), recipe):
+        assert all(result.error is None for result in job.run(recorder))
+    assert len(recorder.notes) == MEMBERS
+    assert all("bits can't be kept in bfloat16" in note for note in recorder.notes)
+
+
 def test_of_a_loss_only_the_sums_are_member_by_member(monkeypatch: pytest.MonkeyPatch) -> None:
     sources: list[str] = []
     write = nas_engine_cgo.exact.write.write_function

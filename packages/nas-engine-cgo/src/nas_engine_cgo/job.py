@@ -132,14 +132,26 @@ def assembled(
         member = _member(job)
         if isinstance(member, str):
             alone[job.candidates[0].number] = member
-        elif options.exact and member.stream.generator.device.type != "cpu":
-            alone[member.candidate.number] = "bits can be kept on CPU only"
+        elif options.exact and (reason := _inexact(member)):
+            alone[member.candidate.number] = reason
         else:
             cohorts[cohort_key(member)].append(member)
     for members in cohorts.values():
         if len(members) == 1:
             alone[members[0].candidate.number] = "no other is trained in the same way"
     return [members for members in cohorts.values() if len(members) > 1], alone
+
+
+def _inexact(member: Member) -> str | None:
+    """Why the bits of a member can't be kept, if so.
+
+    What is rounded to few bits is equal to the bit most of the time and differs later.
+    """
+    if member.stream.generator.device.type != "cpu":
+        return "bits can be kept on CPU only"
+    if member.recipe.precision != "float32":
+        return f"bits can't be kept in {member.recipe.precision}"
+    return None
 
 
 def _member(job: GraphJob) -> Member | str:
