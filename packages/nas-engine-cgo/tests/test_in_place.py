@@ -75,3 +75,26 @@ def test_convolutions_of_pixels_are_views() -> None:
     merged = assert_steps_as_alone(modules, [x])
     (function,) = merged.functions()
     assert function.source.count("torch.relu_") == 1
+
+
+class Counting(nn.Module):
+    """Reads what it has added to a buffer, which is no value of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(4, 3)
+        self.register_buffer("seen", torch.linspace(-2, 2, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        made = self.head(x)
+        self.seen.add_(made.detach().mean(0))
+        return (made * self.seen.relu()).sum(1)
+
+
+def test_buffers_stay_what_they_are() -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        modules = [Counting().double() for _ in range(3)]
+    generator = torch.Generator().manual_seed(0)
+    batches = [torch.randn(5, 4, generator=generator).double() for _ in range(3)]
+    assert_steps_as_alone(modules, *([batch] for batch in batches))

@@ -16,7 +16,7 @@ _IN_PLACE = {
 }
 """Functions whose gradient is computed from the result, if from anything."""
 
-_NEW = frozenset({"batch_norm", "group_norm", "add", "__add__", "sub", "__sub__"})
+_NEW = frozenset({"group_norm", "add", "__add__", "sub", "__sub__"})
 """Their results are tensors of their own, which their gradients don't read."""
 
 
@@ -64,8 +64,10 @@ def _is_new(step: Fused, x: Operand) -> bool:
         case "conv1d" | "conv2d" | "conv3d":  # With windows of one pixel, too.
             weight = bound(maker.args, maker.kwargs, input=None, weight=None)["weight"]
             return set(step.program.facts[weight.id].shape[2:]) != {1}
+        case "batch_norm":  # What it writes are statistics.
+            return True
         case name:
-            return name in _NEW
+            return name in _NEW and not maker.writes
 
 
 def hand_out(step: Fused) -> None:
