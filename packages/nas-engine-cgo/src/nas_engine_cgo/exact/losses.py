@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from torch.nn import functional
 
-from nas_engine_cgo.kinds.fused import bound
+from nas_engine_cgo.kinds.losses import arguments
 from nas_engine_cgo.members import Call, Facts, Program, Ref
 
 __all__ = ["with_logarithms"]
@@ -33,10 +33,7 @@ def with_logarithms(program: Program) -> Program:
 
 
 def _parts(call: Call, facts: dict[int, Facts]) -> Iterator[Call]:
-    given = bound(
-        call.args, call.kwargs, input=None, target=None, weight=None, size_average=None,
-        ignore_index=-100, reduce=None, reduction="mean", label_smoothing=0.0,
-    )  # fmt: skip
+    given = arguments(call.args, call.kwargs)
     x, target = given["input"], given["target"]
     if call.name != "cross_entropy" or given["label_smoothing"] or not isinstance(x, Ref):
         yield call

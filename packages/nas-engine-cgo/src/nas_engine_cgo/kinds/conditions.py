@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import torch
 
+from nas_engine_cgo.kinds import losses
 from nas_engine_cgo.kinds.fused import bound
 from nas_engine_cgo.members import Call, Program, Ref, refs_in
 
@@ -267,10 +268,7 @@ def attention(call: Call, program: Program) -> bool:
 
 def class_loss(call: Call, program: Program) -> bool:
     """Of batches."""
-    given = bound(
-        call.args, call.kwargs, input=None, target=None, weight=None, size_average=None,
-        ignore_index=-100, reduce=None, reduction="mean",
-    )  # fmt: skip
+    given = losses.arguments(call.args, call.kwargs)
     legacy = given["size_average"] is not None or given["reduce"] is not None
     return len(_shape(program, given["input"])) >= 2 and not legacy
 

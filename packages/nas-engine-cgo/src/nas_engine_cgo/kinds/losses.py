@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from nas_engine_cgo.kinds.fused import Fused, Operand, bound
 
-__all__ = ["class_loss", "elementwise_loss"]
+__all__ = ["arguments", "class_loss", "elementwise_loss"]
 
 _FEW = 16
 """So many numbers a processor computes at once."""
@@ -44,12 +45,17 @@ def _expanded(step: Fused, spelled: dict[int, str]) -> dict[int, str]:
     }
 
 
-def class_loss(step: Fused) -> None:
-    """Write ``cross_entropy`` and ``nll_loss`` over the samples of all members."""
-    given: dict[str, Any] = bound(
-        step.args, step.kwargs, input=None, target=None, weight=None, size_average=None,
+def arguments(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a loss of classes by name."""
+    return bound(
+        args, kwargs, input=None, target=None, weight=None, size_average=None,
         ignore_index=-100, reduce=None, reduction="mean", label_smoothing=0.0,
     )  # fmt: skip
+
+
+def class_loss(step: Fused) -> None:
+    """Write ``cross_entropy`` and ``nll_loss`` over the samples of all members."""
+    given = arguments(step.args, step.kwargs)
     x: Operand = given["input"]
     target: Operand = given["target"]
     weight: Operand | None = given["weight"]

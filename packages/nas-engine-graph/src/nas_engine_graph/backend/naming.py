@@ -125,7 +125,7 @@ class Names:
                 around = live - set(outputs)
                 if isinstance(node.operation, Builtin) and node.operation.name in AUGMENTED:
                     around |= self._refs(node.inputs[1:])  # They are read after it is set.
-                    self._move(outputs, node.inputs)
+                    self._move(outputs, node.inputs[: len(outputs)])
                 self._define(outputs, around)
                 live = (live - set(outputs)) | self._refs(node.operands)
         return live
@@ -164,7 +164,7 @@ class Names:
         return (after | around | self._refs(node.inputs)) - variables - {index}
 
     def _move(self, targets: Iterable[str], sources: Iterable[Operand]) -> None:
-        for target, source in zip(targets, sources, strict=False):
+        for target, source in zip(targets, sources, strict=True):
             if isinstance(source, Ref) and self._uses(source) == {source.name}:
                 self._moves.append((target, source.name))
 
