@@ -11,6 +11,7 @@ import nas_engine_cgo.job
 import pytest
 import torch
 from hypothesis import settings
+from nas_engine_cgo.train.taped import Tapes
 
 sys.path.insert(0, str(Path(__file__).parent))  # alone.py and models, which tests share
 # pytest --hypothesis-profile=thorough: many more examples, and every combination.
@@ -36,3 +37,9 @@ def nothing_known_of_the_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     """What other runs have found out decides nothing here, and nothing is left to them."""
     for module in (nas_engine_cgo.job, nas_engine_cgo.engine):
         monkeypatch.setattr(module, "CACHE", tmp_path / "found out" / "cgo.json")
+
+
+@pytest.fixture(autouse=True)
+def steps_are_soon_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few tests have as many steps as it takes otherwise until one is recorded."""
+    monkeypatch.setattr(Tapes, "patience", 1)

@@ -10,7 +10,8 @@ import pytest
 import torch
 from nas_engine_cgo.exact.bits import same_bits
 from nas_engine_cgo.state import Stream
-from nas_engine_cgo.train.graphed import Outcome, Record, Recorded
+from nas_engine_cgo.train.graphed import Capture, Captured
+from nas_engine_cgo.train.passes import Outcome
 from torch import Generator, Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -63,10 +64,10 @@ def tensors_of(values: Any) -> list[Tensor]:
     return [value for value in tree_leaves(values) if isinstance(value, Tensor)]
 
 
-def recorder(_device: torch.device, streams: Sequence[Stream]) -> Record:
-    """Stands in for the recorder of CUDA devices."""
+def capturing(_device: torch.device, streams: Sequence[Stream]) -> Capture:
+    """Stands in for what makes graphs on CUDA devices."""
 
-    def record(run: Callable[[], list[Outcome]]) -> Recorded:
+    def capture(run: Callable[[], list[Outcome]]) -> Captured:
         recording = Recording()
         with pytest.MonkeyPatch.context() as patch:
             for stream in streams:
@@ -75,4 +76,4 @@ def recorder(_device: torch.device, streams: Sequence[Stream]) -> Record:
                 outcomes = run()
         return outcomes, recording.replay
 
-    return record
+    return capture

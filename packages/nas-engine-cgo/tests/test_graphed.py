@@ -10,7 +10,6 @@ from typing import Any
 
 import graphs
 import nas_core.nn as nn
-import nas_engine_cgo.train.loop
 import pytest
 import spaces
 import torch
@@ -18,8 +17,8 @@ from nas_core import Candidate, Space, model_wrapper
 from nas_core.testing import Recording
 from nas_engine_cgo.engine import CgoEngine
 from nas_engine_cgo.state import Stream, drawing
-from nas_engine_cgo.train import Options
-from nas_engine_cgo.train.graphed import drawing_on_the_cpu_refused
+from nas_engine_cgo.train import Loop, Options
+from nas_engine_cgo.train.graphed import Graphs, drawing_on_the_cpu_refused
 from nas_engine_graph.engine import GraphEngine
 from nas_search.evaluators import SupervisedEvaluator
 from torch import Tensor
@@ -62,13 +61,22 @@ def trained(
     return recorder, {result.number: (result.metrics, result.error) for result in results}
 
 
+def launch_graphs(patch: pytest.MonkeyPatch, capturing: Any = graphs.capturing) -> None:
+    """Have steps on the CPU launched as graphs that stand in for CUDA's."""
+
+    def recorder(loop: Loop) -> Graphs:
+        return Graphs(capturing(loop.device, [member.stream for member in loop.members]))
+
+    patch.setattr(Loop, "_recorder", recorder)
+
+
 def compare(
-    model: Any, evaluator: SupervisedEvaluator, recorder: Any = graphs.recorder, **told: Any
+    model: Any, evaluator: SupervisedEvaluator, capturing: Any = graphs.capturing, **told: Any
 ) -> list[str]:
     """Train with and without recording; the notes of the first."""
-    options = Options(cluster_size=3)
+    options = Options(cluster_size=3, tape=False)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(nas_engine_cgo.train.loop, "recorder", recorder)
+        launch_graphs(patch, capturing)
         found, results = trained(CgoEngine(options), model, evaluator, **told)
     wanted, expected = trained(CgoEngine(options), model, evaluator, **told)
     assert results == expected
@@ -100,7 +108,7 @@ def test_after_members_have_left_steps_are_recorded_anew() -> None:
     made: list[int] = []
 
     def counted(device: torch.device, streams: Sequence[Stream]) -> Any:
-        inner = graphs.recorder(device, streams)
+        inner = graphs.capturing(device, streams)
 
         def outer(run: Any) -> Any:
             made.append(len(streams))
@@ -143,10 +151,10 @@ class Looking(nn.Module):
 
 def test_what_can_not_be_recorded_runs_as_it_is() -> None:
     def refusing(device: torch.device, streams: Sequence[Stream]) -> Any:
-        record = graphs.recorder(device, streams)
+        capture = graphs.capturing(device, streams)
 
         def refused(run: Any) -> Any:
-            record(run)
+            capture(run)
             raise RuntimeError("operation not permitted\nwhen a stream is capturing")
 
         return refused
@@ -181,13 +189,6 @@ def test_numbers_drawn_on_the_cpu_are_taken_back(broken: bool) -> None:
 def test_where_python_decides_nothing_is_recorded() -> None:
     notes = compare(Looking(), recipe())
     assert not any("CUDA graph" in note for note in notes)
-
-
-def test_the_option_leaves_recording_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nas_engine_cgo.train.loop, "recorder", graphs.recorder)
-    engine = CgoEngine().configured(cuda_graph=False, cluster_size=3)
-    recorder, _ = trained(engine, spaces.Blocks(), recipe())
-    assert not any("CUDA graph" in note for note in recorder.notes)
 
 
 # ---------------------------------------------------------------------- on a GPU

@@ -44,9 +44,10 @@ class CgoEngine:
             options: ``cluster_size``, how many members are merged with each other; ``memory`` that
                 they may take together, in bytes or as ``"2GiB"``; ``exact``, whether each gets the
                 bits that it gets alone; ``cuda_graph``, whether steps on a GPU are launched as CUDA
-                graphs; ``twins``, whether candidates that are one model in other names are trained
-                ``"each"`` or ``"once"``; and ``widen``, whether zeros are added to layers that
-                differ in width, so that they run as one.
+                graphs; ``tape``, whether those on a CPU are repeated without autograd; ``twins``,
+                whether candidates that are one model in other names are trained ``"each"`` or
+                ``"once"``; and ``widen``, whether zeros are added to layers that differ in width,
+                so that they run as one.
 
         >>> CgoEngine().configured(cluster_size=0)
         Traceback (most recent call last):

@@ -25,7 +25,7 @@ def with_options(options: Options, given: Mapping[str, Any]) -> Options:
     >>> with_options(Options(), {"clustersize": 8})
     Traceback (most recent call last):
     nas_core.errors.EngineOptionError: engine 'cgo' has no option 'clustersize' (it has: \
-cluster_size, cuda_graph, exact, memory, twins, widen); did you mean 'cluster_size'?
+cluster_size, cuda_graph, exact, memory, tape, twins, widen); did you mean 'cluster_size'?
 
     Raises:
         EngineOptionError: there is no such option, or its value is not accepted.
@@ -73,6 +73,7 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "cuda_graph": _flag,
     "exact": _flag,
     "memory": _bytes,
+    "tape": _flag,
     "twins": _each_or_once,
     "widen": _flag,
 }

@@ -136,7 +136,7 @@ class _Writer:
     def function(self, groups: Sequence[Sequence[Slot]]) -> Function:
         for index, step in enumerate(self.arrangement.steps):
             self.text.members = tuple(member for member, _ in step.calls)
-            if step.signature is not None and (len(step.calls) > 1 or self._draws_less(step)):
+            if step.signature is not None and (len(step.calls) > 1 or self._draws(step)):
                 self._fused(index, step)
             else:
                 self._alone(index, step)
@@ -154,12 +154,10 @@ class _Writer:
         place = self.arrangement.places.get(self.canonical[slot])
         return 0 if place is None else place.position
 
-    def _draws_less(self, step: Step) -> bool:
-        """Whether random numbers are drawn for less than the values, which have zeros added."""
+    def _draws(self, step: Step) -> bool:
+        """Whether numbers are drawn, which for one member, too, need not be the global ones."""
         (member, number), *_ = step.calls
-        call = self.programs[member].calls[number]
-        values = (self.packs.facts((member, output)) for output in call.outputs)
-        return call.name not in PURE and any(facts.own for facts in values)
+        return self.programs[member].calls[number].name not in PURE
 
     def _fused(self, index: int, step: Step) -> None:
         fused = Fused(self.packs, step, index)

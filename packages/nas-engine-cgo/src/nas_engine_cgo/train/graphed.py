@@ -7,7 +7,6 @@ it: its numbers change from step to step.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,86 +16,45 @@ import torch
 from torch import Generator, Tensor
 
 from nas_engine_cgo.state import Stream
+from nas_engine_cgo.train.passes import Batches, Outcome, Recording, Run, Trained
 
-__all__ = [
-    "EAGER",
-    "Outcome",
-    "Passes",
-    "Record",
-    "Recorded",
-    "drawing_on_the_cpu_refused",
-    "recorder",
-]
+__all__ = ["EAGER", "Capture", "Captured", "Graphs", "capturing", "drawing_on_the_cpu_refused"]
 
 EAGER = 2
 """Passes of a kind before one is recorded: libraries choose their kernels in them."""
 
-Outcome: TypeAlias = tuple[Tensor, tuple[int, ...]]
-"""Outputs, and the members that they belong to along dimension 0; of one member as they are."""
-Batches: TypeAlias = Sequence[Sequence[Tensor]]
-Run: TypeAlias = Callable[[Batches], list[Outcome]]
-Recorded: TypeAlias = tuple[list[Outcome], Callable[[], None]]
+Captured: TypeAlias = tuple[list[Outcome], Callable[[], None]]
 """What a function gave that was called, but launched nothing; and what launches that, each time
 into the same memory."""
-Record: TypeAlias = Callable[[Callable[[], list[Outcome]]], Recorded]
+Capture: TypeAlias = Callable[[Callable[[], list[Outcome]]], Captured]
 
 
-class Passes:
-    """Runs the passes of steps, forward and back; those that come again, as a graph.
+class Graphs:
+    """Records passes as CUDA graphs.
 
     Args:
-        trained: gives the tensors whose gradients passes leave.
-        is_fixed: whether passes do the same to the same memory for all batches of these shapes.
-        record: what makes a graph; None where there are none.
+        capture: makes a graph of what a function launches.
     """
 
-    def __init__(
-        self,
-        trained: Callable[[], Sequence[Tensor]],
-        is_fixed: Callable[[Batches], bool],
-        record: Record | None,
-    ) -> None:
-        self._trained, self._is_fixed, self._record = trained, is_fixed, record
-        self._graphs: dict[Any, _Graph] = {}
-        self._eager: Counter[Any] = Counter()
-        self._refused = ""
+    patience = EAGER
+    repeated = "steps were launched as CUDA graphs"
+    refused = "no CUDA graph can be made of steps"
 
-    def __call__(self, run: Run, batches: Batches) -> list[Outcome]:
-        """The losses of all members; those of a graph are good until the next call.
+    def __init__(self, capture: Capture) -> None:
+        self._capture = capture
 
-        Args:
-            run: gives them for the batches of the data streams, and leaves gradients.
-            batches: those of this step.
-        """
-        if self._record is None:
-            return run(batches)
-        key = tuple((t.shape, t.dtype) for batch in batches for t in batch)
-        if key not in self._graphs:
-            if self._eager[key] < EAGER or not self._is_fixed(batches):
-                self._eager[key] += 1
-                return run(batches)
-            try:
-                self._graphs[key] = self._recorded(self._record, run, batches)
-            # Also where a library can't be recorded; what was recorded before has not run.
-            except RuntimeError as error:
-                self._record, self._refused = None, str(error).partition("\n")[0]
-                for tensor in self._trained():
-                    tensor.grad = None
-                return run(batches)
-        return self._graphs[key].run(batches)
-
-    def _recorded(self, record: Record, run: Run, batches: Batches) -> _Graph:
+    def record(self, run: Run, batches: Batches, trained: Trained) -> Recording:
+        """Record what is done with batches like these, without doing it."""
         inputs = [[tensor.clone() for tensor in batch] for batch in batches]
-        outcomes, replay = record(lambda: run(inputs))
-        gradients = [(t, t.grad) for t in self._trained() if t.grad is not None]
-        return _Graph(inputs, outcomes, gradients, replay)
-
-    @property
-    def note(self) -> str:
-        """What became of recording, in words; empty if there is nothing to say."""
-        if self._refused:
-            return f"no CUDA graph can be made of steps: {self._refused}"
-        return "steps were launched as CUDA graphs" if self._graphs else ""
+        try:
+            outcomes, replay = self._capture(lambda: run(inputs))
+        # Also where a library can't be recorded; what was recorded before has not run.
+        except RuntimeError as error:
+            for tensor in trained():
+                tensor.grad = None
+            return Recording(None, refusal=str(error).partition("\n")[0])
+        gradients = [(t, t.grad) for t in trained() if t.grad is not None]
+        return Recording(_Graph(inputs, outcomes, gradients, replay).run)
 
 
 @dataclass(frozen=True)
@@ -118,17 +76,11 @@ class _Graph:
         return self.outcomes
 
 
-def recorder(device: torch.device, streams: Sequence[Stream]) -> Record | None:
-    """What makes graphs on a device, of functions that draw from these streams.
-
-    >>> recorder(torch.device("cpu"), []) is None
-    True
-    """
-    if device.type != "cuda":
-        return None
+def capturing(device: torch.device, streams: Sequence[Stream]) -> Capture:
+    """What makes graphs on a CUDA device, of functions that draw from these streams."""
     pools: list[Any] = []  # One for all: no two graphs run at once.
 
-    def record(run: Callable[[], list[Outcome]]) -> Recorded:
+    def capture(run: Callable[[], list[Outcome]]) -> Captured:
         graph = torch.cuda.CUDAGraph()
         for stream in streams:
             graph.register_generator_state(stream.generator)
@@ -144,7 +96,7 @@ def recorder(device: torch.device, streams: Sequence[Stream]) -> Record | None:
         pools.append(graph.pool())
         return outcomes, graph.replay
 
-    return record
+    return capture
 
 
 @contextmanager

@@ -24,11 +24,13 @@ from nas_engine_cgo.members import Program
 from nas_engine_cgo.train.available import available
 from nas_engine_cgo.train.clusters import refilled
 from nas_engine_cgo.train.features import Features, can_extend, extended
-from nas_engine_cgo.train.graphed import Outcome, Passes, recorder
+from nas_engine_cgo.train.graphed import Graphs, capturing
 from nas_engine_cgo.train.members import Member, Tutor, can_be_wide, tutors_of
 from nas_engine_cgo.train.merged import Merged
 from nas_engine_cgo.train.optimizer import StackedOptimizer
+from nas_engine_cgo.train.passes import Outcome, Passes, Recorder
 from nas_engine_cgo.train.scaling import Scales
+from nas_engine_cgo.train.taped import Tapes
 
 __all__ = ["Loop", "MemberError", "Options", "Prepared"]
 
@@ -58,6 +60,7 @@ class Options:
         cluster_size: how many members are merged with each other; None to find out.
         memory: bytes that members may take together; None for half of what there is.
         cuda_graph: whether steps are launched as a CUDA graph, where there is CUDA.
+        tape: whether steps on a CPU are repeated from a tape, without autograd.
         twins: members that are the same model in other names are trained ``"each"``, or
             ``"once"`` for all.
         widen: whether zeros are added to layers that differ in width, so that they are one; None to
@@ -69,6 +72,7 @@ class Options:
     cluster_size: int | None = None
     memory: int | None = None
     cuda_graph: bool = True
+    tape: bool = True
     twins: Literal["each", "once"] = "each"
     widen: bool | None = None
 
@@ -120,6 +124,7 @@ class Loop:
         """
         with self._blame():
             outcomes = self.passes(self._run, batches)
+            self.merged.has_trained()
             joined = torch.cat([loss.reshape(-1).double() for loss, _ in outcomes])
             self._update(self._optimizer or self._begin())
         made = torch.empty_like(joined)
@@ -336,13 +341,17 @@ class Loop:
             self.prepared.verdicts if self.options.exact else None,
             bool(self.options.widen) and can_be_wide(self.members) and not self.options.exact,
         )
-        streams = [member.stream for member in self.members]
-        record = recorder(self.device, streams) if self.options.cuda_graph else None
         self.passes = Passes(
             lambda: [entry.tensor for entry in merged.store.entries()],
             merged.is_fixed,
-            record,
+            self._recorder(),
         )
+
+    def _recorder(self) -> Recorder | None:
+        """What repeats steps on this device."""
+        if self.device.type == "cuda" and self.options.cuda_graph:
+            return Graphs(capturing(self.device, [member.stream for member in self.members]))
+        return Tapes() if self.device.type == "cpu" and self.options.tape else None
 
     def _stream_numbers(self) -> list[int]:
         one = len(self._feeds) == 1

@@ -29,8 +29,8 @@ from nas_engine_cgo.state import Place, Store, drawing
 from nas_engine_cgo.train.compiled import Compiled, callable_of
 from nas_engine_cgo.train.features import Features, find_features
 from nas_engine_cgo.train.frozen import content_of, frozen_paths
-from nas_engine_cgo.train.graphed import Outcome
 from nas_engine_cgo.train.members import Member
+from nas_engine_cgo.train.passes import Outcome
 from nas_engine_cgo.train.tracing import kind_of, program_of
 from nas_engine_cgo.uncollected import uncollected
 from nas_engine_cgo.widen import widened
@@ -155,6 +155,10 @@ class Merged:
                 found.setdefault(made.members, made.function)
         return list(found.values())
 
+    def has_trained(self) -> None:
+        """Note that all members have taken a step, of which their modules do not know."""
+        self._passed_by.update(range(len(self._members)))
+
     def is_fixed(self, batches: Sequence[Sequence[Tensor]]) -> bool:
         """Whether training on such batches is nothing but torch's operations on the same tensors.
 
@@ -172,8 +176,6 @@ class Merged:
         self, cluster: tuple[int, ...], batches: Sequence[Sequence[Tensor]], training: bool
     ) -> list[Outcome]:
         compiled, single = self.code(cluster, batches, training)
-        if training:
-            self._passed_by.update(cluster)
         outcomes = [] if compiled is None else self._call(compiled, batches, training)
         with self._beside(len(single)) as streams:
             for member, stream in zip(single, streams, strict=True):

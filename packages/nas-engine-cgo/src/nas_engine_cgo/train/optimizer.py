@@ -82,7 +82,7 @@ class StackedOptimizer:
             for i, place in enumerate(entry.slots)
         }
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def step(self, without: Collection[int] = ()) -> None:
         """Change what has a gradient, but for some members nothing."""
         some = [i for i, entry in enumerate(self.entries) if entry.tensor.grad is not None]
@@ -95,7 +95,7 @@ class StackedOptimizer:
         for each in left:
             each.put_back()
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def unscale(self, inverse: Tensor) -> Tensor:
         """Multiply the gradients of each member by a number.
 
@@ -119,7 +119,7 @@ class StackedOptimizer:
         for entry in self.entries:
             entry.tensor.grad = None
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def clip(self, largest: Mapping[int, float], paths: Callable[[int], Iterable[str]]) -> None:
         """Scale the gradients of members down to a norm, as ``clip_grad_norm_`` does.
 

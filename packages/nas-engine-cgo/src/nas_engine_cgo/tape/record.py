@@ -1,0 +1,217 @@
+"""Torch's operators are noted while they run, those of autograd included."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+from torch._ops import OpOverload
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from nas_engine_cgo.tape.calls import Argument, Call, Tape, Value
+
+__all__ = ["UnrepeatableError", "recorded"]
+
+_Found = TypeVar("_Found")
+
+_SAME = ("aten::detach", "aten::alias")
+_REFUSED = {
+    torch.Tag.data_dependent_output: "reads the numbers of a tensor",
+    torch.Tag.dynamic_output_shape: "makes a tensor whose size depends on numbers",
+    torch.Tag.inplace_view: "gives a tensor another shape",
+}
+
+
+class UnrepeatableError(Exception):
+    """Calling the same operators again would not do the same."""
+
+
+def recorded(
+    run: Callable[[], _Found], inputs: Sequence[Tensor], wanted: Callable[[_Found], list[Tensor]]
+) -> tuple[_Found, Tape | UnrepeatableError]:
+    """Run a function, which has all its effects, and note what it does.
+
+    Args:
+        run: what Python decides in it is the same each time, and so are the tensors that it uses
+            beside its inputs, though not their numbers.
+        inputs: tensors that are others each time.
+        wanted: what the tape is to give, of what the function gave.
+
+    Returns:
+        What the function gave, and the tape, or why there is none.
+    """
+    notes = _Notes(inputs)
+    with notes:
+        found = run()
+    try:
+        return found, notes.tape_of(wanted(found))
+    except UnrepeatableError as error:
+        return found, error
+
+
+class _Notes(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Notes each operator that is called while it is entered."""
+
+    def __init__(self, inputs: Sequence[Tensor]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._key = object()
+        self._numbers = itertools.count()
+        self._storages: dict[int, int] = {}
+        self._made: set[int] = set()
+        self._inputs = {id(tensor): self._value(tensor, ()) for tensor in inputs}
+        self._tape = Tape(list(self._inputs.values()))
+        self._refusal: UnrepeatableError | None = None
+        if len(self._inputs) < len(inputs):
+            self._refusal = UnrepeatableError("one tensor is several inputs")
+
+    def __torch_dispatch__(
+        self,
+        function: OpOverload,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        if self._refusal is not None:
+            return function(*args, **kwargs)
+        drawn = _draws(function, kwargs) and torch.get_rng_state()
+        found = function(*args, **kwargs)
+        try:
+            if drawn is not False and not torch.equal(drawn, torch.get_rng_state()):
+                raise UnrepeatableError(f"{function} draws from a global generator")
+            self._note(_Operator.of(function), args, kwargs, found)
+        except UnrepeatableError as error:
+            self._refusal = error
+        return found
+
+    def tape_of(self, wanted: Sequence[Tensor]) -> Tape:
+        """The tape of all that was noted, which gives these tensors."""
+        if self._refusal is not None:
+            raise self._refusal
+        self._tape.results = [self._noted(tensor) for tensor in wanted]
+        return self._tape
+
+    def _note(
+        self, operator: _Operator, args: Sequence[Any], kwargs: Mapping[str, Any], found: Any
+    ) -> None:
+        given: list[tuple[Tensor, Value | Tensor]] = []
+        noted = [self._argument(each, given) for each in args]
+        named = {name: self._argument(each, given) for name, each in kwargs.items()}
+        reads = [value for _, value in given if isinstance(value, Value)]
+        for i, name in operator.written:
+            self._write(noted[i] if i < len(noted) else named.get(name))
+        if operator.same:
+            self._mark(found, noted[0])
+        # A view of what stays the same is one more tensor that does.
+        elif reads or not operator.view:
+            several = isinstance(found, (list, tuple))
+            tensors = [tensor for tensor, _ in given]
+            outputs = [self._output(each, tensors) for each in (found if several else [found])]
+            self._tape.calls.append(
+                Call(operator.function, operator.name, noted, named, outputs, several, reads)
+            )
+
+    def _argument(self, given: Any, tensors: list[tuple[Tensor, Value | Tensor]]) -> Argument:
+        if isinstance(given, Tensor):
+            value = self._noted(given)
+            tensors.append((given, value))
+            return value
+        if isinstance(given, (list, tuple)):
+            return [self._argument(each, tensors) for each in given]
+        return given
+
+    def _write(self, argument: Argument) -> None:
+        if isinstance(argument, list):
+            for each in argument:
+                self._write(each)
+        elif isinstance(argument, Value):
+            self._tape.written.add(argument.storage)
+
+    def _noted(self, tensor: Tensor) -> Value | Tensor:
+        """What a tensor is on the tape: a value, or itself, which was there before."""
+        value: Value | None
+        key, value = getattr(tensor, "on_tape", (None, None))
+        if key is not self._key:
+            value = self._inputs.get(id(tensor))
+        if value is not None:
+            return value
+        if _address(tensor) in self._made:
+            raise UnrepeatableError("a tensor was made where nothing is noted")
+        return tensor
+
+    def _mark(self, tensor: Tensor, value: Value | Tensor) -> None:
+        if isinstance(value, Value):
+            tensor.on_tape = self._key, value  # type: ignore[attr-defined]
+
+    def _output(self, output: Any, given: Sequence[Tensor]) -> Value | None:
+        if output is None or any(output is tensor for tensor in given):
+            return None
+        if not isinstance(output, Tensor):
+            raise UnrepeatableError("a number of a tensor is read")
+        value = self._value(output, given)
+        self._mark(output, value)
+        return value
+
+    def _value(self, tensor: Tensor, given: Sequence[Tensor]) -> Value:
+        """A value for a tensor that has just been made, maybe as a view of one of these."""
+        address = _address(tensor)
+        if not any(_address(each) == address for each in given):
+            self._made.add(address)  # Maybe again: what lay there before is gone.
+            self._storages[address] = next(self._numbers)
+        elif address not in self._storages:
+            self._storages[address] = next(self._numbers)
+        return Value(tuple(tensor.shape), tensor.stride(), self._storages[address])
+
+
+@dataclass(frozen=True, slots=True)
+class _Operator:
+    """What is to be known of an operator.
+
+    Attributes:
+        same: whether it gives its operand.
+        view: whether it gives a view of it.
+        written: the positions and names of arguments that it changes.
+    """
+
+    function: OpOverload
+    name: str
+    same: bool
+    view: bool
+    written: tuple[tuple[int, str], ...]
+
+    @staticmethod
+    @cache
+    def of(function: OpOverload) -> _Operator:
+        """Look it up in the schema.
+
+        Raises:
+            UnrepeatableError: it does another thing each time.
+        """
+        for tag, what in _REFUSED.items():
+            if tag in function.tags:
+                raise UnrepeatableError(f"{function} {what}")
+        schema = function._schema  # noqa: SLF001  There is no public way.
+        if schema.name == "aten::lift_fresh":
+            raise UnrepeatableError("a tensor is made of Python's numbers")
+        return _Operator(
+            function,
+            str(function).removeprefix("aten."),
+            schema.name in _SAME,
+            any(each.alias_info and not each.alias_info.is_write for each in schema.returns),
+            tuple((i, each.name) for i, each in enumerate(schema.arguments) if each.is_write),
+        )
+
+
+def _draws(function: OpOverload, kwargs: Mapping[str, Any]) -> bool:
+    """Whether an operator may draw from a global generator."""
+    return torch.Tag.nondeterministic_seeded in function.tags and kwargs.get("generator") is None
+
+
+def _address(tensor: Tensor) -> int:
+    address: int = tensor.untyped_storage()._cdata  # noqa: SLF001  There is no public way.
+    return address

@@ -1,0 +1,321 @@
+"""A tape does what the code did that was recorded, to the bit and with other inputs."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+import spaces
+import torch
+import torch.nn.functional as functional
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nas_core import Candidate, Space
+from nas_core.testing import Recording
+from nas_engine_cgo.engine import CgoEngine
+from nas_engine_cgo.exact.bits import same_bits
+from nas_engine_cgo.tape import Tape, UnrepeatableError, recorded, shortened, written
+from nas_engine_cgo.train.graphed import Graphs
+from nas_engine_cgo.train.loop import Loop, Options
+from nas_engine_cgo.train.passes import Recording as Recorded
+from nas_engine_cgo.train.taped import Tapes
+from nas_search.evaluators import SupervisedEvaluator
+from torch import Generator, Tensor, nn
+
+# ---------------------------------------------------------------------- random programs
+
+Values = list[Tensor]
+Operation = Callable[["Machine", Tensor, Tensor], Values]
+
+
+class Machine:
+    """What programs find beside their inputs: weights, a buffer that they change, a generator."""
+
+    def __init__(self) -> None:
+        seeded = Generator().manual_seed(1)
+        self.weight = torch.randn(64, 3, generator=seeded).requires_grad_()
+        self.bias = torch.randn(3, generator=seeded).requires_grad_()
+        self.seen = torch.zeros(3)
+        self.generator = Generator().manual_seed(2)
+
+    def run(self, program: Sequence[tuple[Operation, int, int]], inputs: Values) -> Values:
+        """The loss, and the gradients of the weights."""
+        values = list(inputs)
+        for operation, i, j in program:
+            values += operation(self, values[i % len(values)], values[j % len(values)])
+        loss = torch.stack([(value * value).mean() for value in values]).sum()
+        loss = loss + functional.linear(values[-1], self.weight.t()[:, : width(values[-1])]).sum()
+        self.weight.grad = self.bias.grad = None
+        loss.backward()
+        return [loss.detach(), *(p.grad for p in (self.weight, self.bias) if p.grad is not None)]
+
+
+def width(x: Tensor) -> int:
+    return x.shape[1]
+
+
+def narrowed(x: Tensor, to: Tensor) -> Tensor:
+    return x[:, : min(width(x), width(to))]
+
+
+def added(_: Machine, x: Tensor, y: Tensor) -> Values:
+    return [narrowed(x, y) + narrowed(y, x)]
+
+
+def joined(_: Machine, x: Tensor, y: Tensor) -> Values:
+    return [torch.cat((x, y, x), 1)[:, :40]]
+
+
+def apart(_: Machine, x: Tensor, __: Tensor) -> Values:
+    sizes = [1] * (width(x) - 1) + [1]
+    return [
+        torch.cat(x.split(sizes, 1)[::-1], 1),
+        *x.split((width(x) // 2, width(x) - width(x) // 2), 1)[1:],
+    ]
+
+
+def around(_: Machine, x: Tensor, y: Tensor) -> Values:
+    """Taken apart, changed in some parts, and joined again with their neighbours."""
+    first, rest = x[:, :1], x[:, 1:]
+    return [torch.cat((y, first, rest, functional.relu(first)), 1)[:, :40]]
+
+
+def stepped(_: Machine, x: Tensor, __: Tensor) -> Values:
+    return [x[:, ::2]]
+
+
+def multiplied(machine: Machine, x: Tensor, _: Tensor) -> Values:
+    return [x @ machine.weight[: width(x)] + machine.bias]
+
+
+def changed(_: Machine, x: Tensor, y: Tensor) -> Values:
+    """A view is read after what it is a view of has changed."""
+    joint = torch.cat((x, y), 1)[:, :40]
+    part = joint[:, : width(x)]
+    joint.mul_(2.0).add_(0.5)
+    return [part, functional.relu_(joint * 1.0)]
+
+
+def remembered(machine: Machine, x: Tensor, _: Tensor) -> Values:
+    machine.seen.add_(x.detach().mean())
+    return [x * machine.seen[:1].clone()]
+
+
+def dropped(machine: Machine, x: Tensor, _: Tensor) -> Values:
+    return [x * torch.empty_like(x).bernoulli_(0.5, generator=machine.generator)]
+
+
+def turned(_: Machine, x: Tensor, __: Tensor) -> Values:
+    return [
+        x.t().contiguous().t() * 0.5,
+        x.unsqueeze(2).expand(-1, -1, 2).reshape(len(x), -1)[:, :40],
+    ]
+
+
+OPERATIONS = (
+    added, joined, apart, around, stepped, multiplied, changed, remembered, dropped, turned
+)  # fmt: skip
+programs = st.lists(
+    st.tuples(st.sampled_from(OPERATIONS), st.integers(0, 99), st.integers(0, 99)), max_size=12
+)
+
+
+def drawn(seed: int, *widths: int) -> Values:
+    generator = Generator().manual_seed(seed)
+    return [torch.randn(3, width, generator=generator) for width in widths]
+
+
+@settings(deadline=None)
+@given(programs)
+def test_a_tape_repeats_random_programs(program: list[tuple[Operation, int, int]]) -> None:
+    machine, other = Machine(), Machine()
+    inputs = drawn(0, 4, 7)
+    found, tape = recorded(lambda: machine.run(program, inputs), inputs, list)
+    assert isinstance(tape, Tape)
+    assert_same(found, other.run(program, inputs))
+    for seed, repeat in enumerate((written(tape), written(shortened(tape))), 1):
+        again = drawn(seed, 4, 7)
+        assert_same(repeat(*again), other.run(program, again))
+        assert same_bits(machine.seen, other.seen)
+        assert torch.equal(machine.generator.get_state(), other.generator.get_state())
+
+
+def assert_same(found: Sequence[Tensor], expected: Sequence[Tensor]) -> None:
+    assert len(found) == len(expected)
+    for one, another in zip(found, expected, strict=True):
+        assert same_bits(one, another)
+
+
+def test_parts_of_what_is_joined_are_read_where_they_were() -> None:
+    def run(x: Tensor, y: Tensor) -> Values:
+        joint = torch.cat((x, y, x), 1)
+        first, second, third = joint.split((4, 7, 4), 1)
+        return [
+            torch.cat((second, third[:, 1:2], third[:, 2:]), 1) + torch.cat((y, first[:, 1:]), 1)
+        ]
+
+    inputs = drawn(0, 4, 7)
+    _, tape = recorded(lambda: run(*inputs), inputs, list)
+    assert isinstance(tape, Tape)
+    short = shortened(tape)
+    # Of x, but for its first column, is joined what lies together.
+    assert [call.name for call in short.calls] == [
+        "slice.Tensor", "cat.default", "slice.Tensor", "cat.default", "add.Tensor",
+    ]  # fmt: skip
+    again = drawn(1, 4, 7)
+    assert_same(written(short)(*again), run(*again))
+
+
+# ---------------------------------------------------------------------- what is refused
+
+
+def reads(x: Tensor) -> Tensor:
+    return x * float(x.sum())
+
+
+def chooses(x: Tensor) -> Tensor:
+    return x[x > 0]
+
+
+def draws(x: Tensor) -> Tensor:
+    return x * torch.rand(x.shape)
+
+
+def converts(x: Tensor) -> Tensor:
+    return x * torch.tensor([2.0])
+
+
+def turns(x: Tensor) -> Tensor:
+    return (x * 1.0).t_()
+
+
+@pytest.mark.parametrize(
+    ("run", "reason"),
+    [
+        (reads, "_local_scalar_dense"),
+        (chooses, "size depends on numbers"),
+        (draws, "aten.rand.default draws from a global generator"),
+        (converts, "a tensor is made of Python's numbers"),
+        (turns, "another shape"),
+    ],
+)
+def test_what_would_be_another_thing_next_time_is_refused(
+    run: Callable[[Tensor], Tensor], reason: str
+) -> None:
+    x = drawn(0, 4)[0]
+    torch.manual_seed(3)
+    found, tape = recorded(lambda: [run(x)], [x], list)
+    assert isinstance(tape, UnrepeatableError)
+    assert reason in str(tape)
+    torch.manual_seed(3)
+    assert_same(found, [run(x)])
+
+
+def test_one_tensor_for_two_inputs_is_refused() -> None:
+    x = drawn(0, 4)[0]
+    _, tape = recorded(lambda: [x + x], [x, x], list)
+    assert isinstance(tape, UnrepeatableError)
+
+
+def test_attention_that_drops_nothing_draws_nothing() -> None:
+    x = torch.randn(2, 4, 8, 8)
+    attend = functional.scaled_dot_product_attention
+    _, tape = recorded(lambda: [attend(x, x, x)], [x], list)
+    assert isinstance(tape, Tape)
+    y = torch.randn(2, 4, 8, 8)
+    assert_same(written(tape)(y), [attend(y, y, y)])
+
+
+# ---------------------------------------------------------------------- training
+
+
+def images(size: int) -> tuple[Tensor, Tensor]:
+    generator = Generator().manual_seed(5)
+    x = torch.randn(size, 1, 8, 8, generator=generator)
+    return x, torch.randint(0, 3, (size,), generator=generator)
+
+
+def recipe(**changes: Any) -> SupervisedEvaluator:
+    settings: dict[str, Any] = {
+        "train": images(44), "validation": images(20), "batch_size": 8, "epochs": 4,
+        "optimizer": "SGD", "optimizer_options": {"lr": 0.01, "momentum": 0.9, "nesterov": True},
+        "clip_norm": 1.0, "device": "cpu", "threads": 1,
+    }  # fmt: skip
+    return SupervisedEvaluator(**settings | changes)
+
+
+@pytest.fixture
+def repeated(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Whether there is something to repeat, for each recording."""
+    found: list[bool] = []
+    record = Tapes.record
+
+    def noted(*given: Any) -> Recorded:
+        made = record(*given)
+        found.append(made.repeat is not None)
+        return made
+
+    monkeypatch.setattr(Tapes, "record", noted)
+    return found
+
+
+def trained(model: nn.Module, evaluator: SupervisedEvaluator, **options: Any) -> Recording:
+    space = Space.of(model, evaluator)
+    chosen = [Candidate(i, space.sample(seed=i), seed=50 + i) for i in range(4)]
+    recorder = Recording()
+    engine = CgoEngine().configured(cluster_size=2, **options)
+    for job in engine.plan(model, chosen, evaluator):
+        assert [result.error for result in job.run(recorder)] == [None] * len(chosen)
+    return recorder
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize(
+    ("space", "changes"),
+    [
+        (spaces.Cells, {}),
+        (spaces.Blocks, {"precision": "float16"}),
+        (spaces.Mlp, {"optimizer": "AdamW", "optimizer_options": {"lr": 0.01}}),
+        (spaces.Transformer, {"optimizer": "RMSprop", "optimizer_options": {"centered": True}}),
+        (spaces.Widths, {"schedule": "StepLR", "schedule_options": {"step_size": 2}}),
+        (spaces.Blocks, {"precision": "bfloat16"}),
+    ],
+)
+def test_steps_from_a_tape_are_steps_taken(
+    space: Any, changes: Any, exact: bool, repeated: list[bool]
+) -> None:
+    model, evaluator = space(), recipe(**changes)
+    expected = trained(model, evaluator, exact=exact, tape=False)
+    assert repeated == []
+    found = trained(model, evaluator, exact=exact)
+    # For each size of a batch; with exact those of lower precision are not merged.
+    assert repeated == ([] if exact and evaluator.precision != "float32" else [True, True])
+    assert found.reports == expected.reports
+    for number, module in expected.models.items():
+        state = found.models[number].state_dict()
+        for name, tensor in module.state_dict().items():
+            assert same_bits(state[name], tensor), (number, name)
+
+
+def test_where_python_decides_nothing_is_recorded(repeated: list[bool]) -> None:
+    trained(spaces.Counting(), recipe())
+    assert repeated == []
+
+
+def test_what_repeats_steps_depends_on_the_device_and_the_options() -> None:
+    def repeats(device: str, **options: Any) -> type | None:
+        loop = copy.copy(loops[0])
+        loop.device, loop.options = torch.device(device), Options(**options)
+        recorder = loop._recorder()
+        return None if recorder is None else type(recorder)
+
+    loops: list[Loop] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Loop, "end_epoch", lambda loop, _: loops.append(loop))
+        trained(spaces.Mlp(), recipe(epochs=1))
+    assert repeats("cpu") is Tapes
+    assert repeats("cpu", tape=False) is None
+    assert repeats("cuda:0") is Graphs
+    assert repeats("cuda:0", cuda_graph=False) is None
