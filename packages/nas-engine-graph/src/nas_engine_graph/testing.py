@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nas_engine_graph.frontend.objects import fields_of, is_object
 from nas_engine_graph.ir import Graph
 
 __all__ = ["assert_round_trip", "assert_same_behaviour"]
@@ -24,6 +25,8 @@ def _tensors(value: Any) -> Iterator[Tensor]:
         case list() | tuple():
             for item in value:
                 yield from _tensors(item)
+        case _ if is_object(value):
+            yield from _tensors(fields_of(value))
 
 
 def _assert_equal(a: Any, b: Any, where: str) -> None:
@@ -40,6 +43,8 @@ def _assert_equal(a: Any, b: Any, where: str) -> None:
             assert len(a) == len(b), f"{where}: {len(a)} items became {len(b)}"
             for index, (x, y) in enumerate(zip(a, b, strict=True)):
                 _assert_equal(x, y, f"{where}[{index}]")
+        case _ if is_object(a):
+            _assert_equal(fields_of(a), fields_of(b), where)
         case _:
             assert a == b or (a != a and b != b), f"{where}: {a!r} became {b!r}"
 

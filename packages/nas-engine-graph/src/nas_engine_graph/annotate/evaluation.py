@@ -92,11 +92,13 @@ def _builtin(name: str) -> Callable[..., Any]:
     if name.startswith(("finfo.", "iinfo.")):
         limits, _, attribute = name.partition(".")
         return lambda dtype: getattr(getattr(torch, limits)(dtype), attribute)
-    if name.startswith("attribute."):
-        return operator.attrgetter(name.removeprefix("attribute."))
-    if name.startswith("method."):
-        method = name.removeprefix("method.")
-        return lambda owner, *rest, **words: getattr(owner, method)(*rest, **words)
+    kind, _, member = name.partition(".")
+    if kind in ("attribute", "field", "property"):
+        return operator.attrgetter(member)
+    if kind == "set_field":
+        return lambda owner, value: setattr(owner, member, value)
+    if kind in ("method", "call"):
+        return lambda owner, *rest, **words: getattr(owner, member)(*rest, **words)
     found: Callable[..., Any] = getattr(operator, name, None) or getattr(builtins, name)
     return found
 

@@ -9,7 +9,7 @@ from nas_engine_graph.backend.literal import Imports, annotation, literal
 from nas_engine_graph.backend.logic import arm_of, shortcuts
 from nas_engine_graph.backend.naming import Names
 from nas_engine_graph.backend.paths import call_on, member_path
-from nas_engine_graph.backend.spelling import BUILTINS, INFIX, operator
+from nas_engine_graph.backend.spelling import BUILTINS, INFIX, OPERATORS, operator
 from nas_engine_graph.ir import (
     Builtin,
     Call,
@@ -127,17 +127,34 @@ class Expressions:
         items = [self.text(o) for o in node.inputs]
         if name in _FORMS:
             return _FORMS[name](tight[0] if tight else "", items), True
-        if name.startswith("attribute."):
-            return f"{tight[0]}.{name.removeprefix('attribute.')}", True
+        kind, _, member = name.partition(".")
+        if kind in _OF_OBJECTS:
+            return self._of_object(kind, member, node)
+        if kind == "attribute":
+            return f"{tight[0]}.{member}", True
         if name == "method.tolist":
             kind = annotation(node.outputs[0].type, self.imports)
             return f"torch.jit.annotate({kind}, {tight[0]}.tolist())", True
-        if name.startswith("method."):
+        if kind == "method":
             rest = [*items[1:], *(f"{key}={self.text(o)}" for key, o in node.keywords)]
-            return f"{tight[0]}.{name.removeprefix('method.')}({', '.join(rest)})", True
+            return f"{tight[0]}.{member}({', '.join(rest)})", True
         return f"{name}({', '.join(items)})", True
 
+    def _of_object(self, kind: str, member: str, node: Node) -> tuple[str, bool]:
+        """What is done to an object of a class of the user's: operators have their signs."""
+        tight, items = [self.tight(o) for o in node.inputs], [self.text(o) for o in node.inputs]
+        if kind in ("field", "property"):
+            return f"{tight[0]}.{member}", True
+        if kind == "set_field":
+            return f"{tight[0]}.{member} = {items[1]}", True
+        if member in OPERATORS and not node.keywords:
+            return OPERATORS[member].format(*tight), OPERATORS[member].startswith("{0}[")
+        rest = [*items[1:], *(f"{key}={self.text(o)}" for key, o in node.keywords)]
+        called = "" if member == "__call__" else f".{member}"
+        return f"{tight[0]}{called}({', '.join(rest)})", True
 
+
+_OF_OBJECTS = frozenset({"call", "field", "property", "set_field"})
 _Form: TypeAlias = Callable[[str, Sequence[str]], str]
 """Of the text of the first operand, in parentheses if need be, and of the texts of all."""
 

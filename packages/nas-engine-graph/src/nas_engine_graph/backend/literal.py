@@ -26,6 +26,7 @@ from nas_engine_graph.ir import (
     Layout,
     MemoryFormat,
     Normal,
+    Object,
     Parameter,
     Size,
     Symbol,
@@ -49,7 +50,7 @@ class Imports:
         self.names: dict[str, tuple[str, str]] = {}
         self.reserved = reserved
         self.typing: set[str] = set()
-        self.unpacks = False
+        self.unpacks = self.restores = False
         self.hidden: frozenset[str] = frozenset()  # Names that the function being written takes.
 
     def symbol(self, name: str) -> str:
@@ -94,6 +95,7 @@ class Imports:
         found = [
             f"import {m}" for m in sorted(modules | ({"base64", "zlib"} if self.unpacks else set()))
         ]
+        self.typing |= {"Any"} if self.restores else set()
         if self.typing:
             found.append(f"from typing import {', '.join(sorted(self.typing))}")
         found.append("import torch")
@@ -123,6 +125,10 @@ def literal(value: Any, imports: Imports) -> str:
             return f'torch.device("{name}")'
         case Data():
             return tensor(value, imports)
+        case Object(target, fields):
+            imports.restores = True
+            words = "".join(f", {name}={literal(field, imports)}" for name, field in fields)
+            return f"_restored({imports.symbol(target)}{words})"
         case Layer():
             return call(value, imports)
         case float():

@@ -25,7 +25,8 @@ from nas_engine_graph.ir import (
 __all__ = ["arm_of", "shortcuts"]
 
 # Python evaluates their operands in another order than they stand in.
-_TURNED = frozenset({"contains", "derive_index", "setitem", "assign", "delitem", "iadd", "imul"})
+_TURNED = frozenset({"contains", "derive_index"})
+_STATEMENTS = frozenset({"setitem", "assign", "delitem", "iadd", "imul"})
 
 
 def arm_of(node: Node) -> tuple[str, Block] | None:
@@ -85,6 +86,9 @@ def _parts(
     for inner in stated:
         if not _is_expression(inner) or counts.get(inner.outputs[0].name) != 1:
             return None
+        computed = any(isinstance(o, Ref) and o.name in parts for o in inner.operands)
+        if computed and isinstance(inner.operation, Builtin) and inner.operation.name in _TURNED:
+            return None
         parts[inner.outputs[0].name] = inner
     order = [id(inner) for inner in _order(arm.results[0], parts, placeless)]
     return parts if order == [id(inner) for inner in stated] else None
@@ -95,7 +99,7 @@ def _is_expression(node: Node) -> bool:
         return False
     match node.operation:
         case Builtin(name):
-            return name not in _TURNED
+            return name not in _STATEMENTS
         case Operator() | Call() | Local() | Invoke() | Read():
             return True
         case _:

@@ -26,6 +26,15 @@ def _unpack(text: str, dtype: torch.dtype, shape: tuple[int, ...]) -> Tensor:
     content = bytearray(zlib.decompress(base64.b85decode(text)))
     return torch.frombuffer(content, dtype=torch.uint8).view(dtype).reshape(shape)
 '''
+_RESTORED = '''
+
+def _restored(cls: Any, /, **fields: Any) -> Any:
+    """An object as it was: with these attributes, and without a call of its constructor."""
+    made = cls.__new__(cls)
+    for name, value in fields.items():
+        object.__setattr__(made, name, value)
+    return made
+'''
 
 
 @dataclass(frozen=True)
@@ -92,7 +101,8 @@ def source_of(graph: Graph) -> Source:
     body = list(classes.lines())
     imports = classes.imports
     lines = imports.lines()
-    text = "\n".join(lines) + (_UNPACK if imports.unpacks else "") + "\n".join(body) + "\n"
+    helpers = (_UNPACK if imports.unpacks else "") + (_RESTORED if imports.restores else "")
+    text = "\n".join(lines) + helpers + "\n".join(body) + "\n"
     return Source(text, classes.name_of(graph), placed(graph, classes.class_of))
 
 

@@ -9,7 +9,7 @@ import torch
 
 from nas_engine_graph.backend.literal import Imports
 
-__all__ = ["AUGMENTED", "BUILTINS", "INFIX", "operator"]
+__all__ = ["AUGMENTED", "BUILTINS", "INFIX", "OPERATORS", "operator"]
 
 # Operators of tensors that Python has a sign for; the eager module used the same sign.
 _SIGNS = {
@@ -46,6 +46,22 @@ BUILTINS = {
     "finfo.tiny": "torch.finfo({0}).tiny", "iinfo.max": "torch.iinfo({0}).max",
     "iinfo.min": "torch.iinfo({0}).min",
 }  # fmt: skip
+OPERATORS = {
+    f"__{name}__": f"{{0}} {sign} {{1}}"
+    for name, sign in (
+        *((name, INFIX[name]) for name in ("add", "sub", "mul", "truediv", "floordiv", "mod",
+                                           "pow", "eq", "ne", "lt", "le", "gt", "ge", "and",
+                                           "or", "xor", "lshift", "rshift")),
+        ("matmul", "@"),
+    )
+}  # fmt: skip
+OPERATORS |= {
+    "__neg__": "-{0}", "__len__": "len({0})", "__getitem__": "{0}[{1}]",
+    "__setitem__": "{0}[{1}] = {2}", "__delitem__": "del {0}[{1}]", "__contains__": "{1} in {0}",
+    "__str__": "str({0})", "__bool__": "bool({0})", "__int__": "int({0})",
+    "__float__": "float({0})", "__hash__": "hash({0})",
+}  # fmt: skip
+"""How methods of the user's classes are called that Python has a sign for."""
 _METHOD_ONLY = frozenset(
     {"to", "view", "expand", "expand_as", "contiguous", "size", "dim", "item", "type_as", "repeat",
      "split", "norm", "view_as", "new_zeros", "new_ones", "new_full", "new_empty", "masked_fill",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from nas_engine_graph.backend.literal import named
 from nas_engine_graph.ir import (
@@ -17,6 +18,7 @@ from nas_engine_graph.ir import (
     Loop,
     Member,
     Node,
+    Object,
     Raise,
     Symbol,
     With,
@@ -72,5 +74,19 @@ def _of_member(member: Member) -> Iterator[str]:
     match member:
         case Layer(target):
             yield target
-        case Attribute(_, kind):
+        case Attribute(value, kind):
             yield from named(kind)
+            yield from _of_value(value)
+
+
+def _of_value(value: Any) -> Iterator[str]:
+    """The classes of the objects in an attribute."""
+    match value:
+        case Object(target, fields):
+            yield target
+            yield from _of_value(dict(fields))
+        case dict():
+            yield from _of_value([*value, *value.values()])
+        case tuple() | list():
+            for item in value:
+                yield from _of_value(item)

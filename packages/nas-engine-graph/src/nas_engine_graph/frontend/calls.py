@@ -17,7 +17,7 @@ from nas_engine_graph.frontend.translate import Context, FunctionName, ModulePat
 from nas_engine_graph.importable import resolve
 from nas_engine_graph.ir import Builtin, Call, Const, Invoke, Local, Operand, Symbol, key
 
-__all__ = ["context_target", "function", "method", "named_tuple", "python"]
+__all__ = ["context_target", "function", "method", "named_tuple", "python", "shortened"]
 
 _CONTEXTS = {
     "no_grad": "torch.no_grad",
@@ -41,9 +41,7 @@ def method(t: Translator, node: Any) -> None:
         if owner.target == "torch.autocast" and any(_is_number(o) for o in owner.arguments):
             raise unsupported(node, "torch.autocast with a dtype", t.owner or ())
         return
-    if not isinstance(owner, ModulePath):
-        kind = next(iter(node.inputs())).type().annotation_str
-        raise unsupported(node, f"method {name!r} of a {kind}", t.owner or ())
+    assert isinstance(owner, ModulePath)
     module = t.world.module(owner.path)
     relative = owner.path[len(t.owner or ()) :]
     inputs = t.operands(node, 1)
@@ -55,7 +53,7 @@ def method(t: Translator, node: Any) -> None:
     else:
         name = re.sub(r"__\d+$", "", name)  # One of the overloads.
     python = getattr(type(module), name, None)
-    positional, keywords = _short(None if name in vars(module) else python, inputs, 1, own)
+    positional, keywords = shortened(None if name in vars(module) else python, inputs, 1, own)
     hint = relative[-1] if relative and not relative[-1].isdigit() else name
     t.emit(node, Invoke(relative, public_method(name)), positional, keywords, hint=hint)
 
@@ -65,7 +63,7 @@ def _is_number(operand: Operand) -> bool:
     return not (isinstance(operand, Const) and isinstance(operand.value, str | bool | None))
 
 
-def _short(
+def shortened(
     python: Any, inputs: Sequence[Operand], skip: int = 0, own: bool = False
 ) -> tuple[list[Operand], list[tuple[str, Operand]]]:
     """Arguments without those that are the default; keywords from the first that is left out.
@@ -120,13 +118,17 @@ def function(t: Translator, node: Any) -> None:
         return
     if python is not None and (public := torch_name(python)) is not None:
         called = resolve(public)
-        positional, keywords = _short(called, inputs)
+        positional, keywords = shortened(called, inputs)
         if called is not python:
-            positional, keywords = _short(python, inputs)
+            positional, keywords = shortened(python, inputs)
         t.emit(node, Call(public), positional, keywords, hint=python.__name__)
         return
+    if python is not None and (imported := t.world.unread.get(python)) is not None:
+        positional, keywords = shortened(python, inputs)
+        t.emit(node, Call(imported), positional, keywords, hint=python.__name__)
+        return
     local = free_function(t, name.name, python)
-    positional, keywords = _short(python, inputs, own=True)
+    positional, keywords = shortened(python, inputs, own=True)
     t.emit(node, Local(local), positional, keywords, hint=local)
 
 
@@ -191,9 +193,6 @@ def named_tuple(t: Translator, node: Any, kind: str) -> None:
     t.emit(node, Call(name), t.operands(node), hint="items")
 
 
-def context_target(t: Translator, node: Any, kind: str) -> str:
-    """The dotted name of a context manager that the IR can hold."""
-    name = kind.rpartition(".")[2]
-    if kind.startswith("__torch__.torch.") and name in _CONTEXTS:
-        return _CONTEXTS[name]
-    raise unsupported(node, f"an object of class {kind.removeprefix('__torch__.')}", t.owner or ())
+def context_target(kind: str) -> str | None:
+    """The dotted name of a context manager that the IR can hold; None for any other class."""
+    return _CONTEXTS.get(kind.rpartition(".")[2]) if kind.startswith("__torch__.torch.") else None

@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from nas_engine_graph.frontend.names import is_of_torch
+from nas_engine_graph.frontend.objects import is_object
 from nas_engine_graph.frontend.sources import parsed
 
 __all__ = ["held"]
@@ -25,15 +26,18 @@ _READERS = (ast.BinOp, ast.BoolOp, ast.Compare, ast.Starred, ast.UnaryOp)
 
 
 def held(module: nn.Module) -> Iterator[tuple[Any, str, bool]]:
-    """The lists and dicts of a module and of those inside, their places, and whether they change.
+    """What a module and those inside hold that may change, its place, and whether it does.
 
-    One may if a method does anything else to the attribute than what certainly only reads it.
+    Objects may, and a list or dict if a method does anything else to the attribute than what
+    certainly only reads it.
     """
     for path, inner in module.named_modules():
         if is_of_torch(type(inner)):
             continue
         for name, value in vars(inner).items():
-            if isinstance(value, list | dict) and name not in _TORCH_OWN:
+            if is_object(value):
+                yield value, f"{path}.{name}" if path else name, True
+            elif isinstance(value, list | dict) and name not in _TORCH_OWN:
                 items = value.values() if isinstance(value, dict) else value
                 nested = any(isinstance(item, list | dict) for item in items)
                 where = f"{path}.{name}" if path else name

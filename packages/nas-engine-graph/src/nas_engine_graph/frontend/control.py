@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from nas_engine_graph.ir import (
     Raise,
     Ref,
     Value,
+    walk,
 )
 
 __all__ = ["branch", "loop", "raise_exception"]
@@ -43,33 +44,53 @@ def branch(t: Translator, node: Any) -> None:
         for output, result in zip(node.outputs(), chosen.outputs(), strict=True):
             t.meaning[output.unique()] = t.meaning[result.unique()]
         return
-    translated = [(block, t.block(block)) for block in arms]
-    results: list[tuple[Operand, ...]] = []
-    for block, _ in translated:
-        results.append(
-            tuple(
-                t.resolve(result, lambda o=output: t.kinds.of(o), node)  # type: ignore[misc]
-                for output, result in zip(node.outputs(), block.outputs(), strict=True)
-            )
+    blocks = [t.block(block) for block in arms]
+    given = [
+        tuple(
+            t.resolve(result, lambda o=output: t.kinds.of(o), node)  # type: ignore[misc]
+            for output, result in zip(node.outputs(), block.outputs(), strict=True)
         )
+        for block in arms
+    ]
+    # After an arm that raises nobody asks what it gives.
+    going_on = [i for i, block in enumerate(blocks) if not _raises(block)]
+    if len(going_on) == 1:
+        given[1 - going_on[0]] = (Const(None),) * len(given[0])
     differing = []
-    for index, (output, *given) in enumerate(zip(node.outputs(), *results, strict=True)):
-        if given[0] == given[1]:
-            t.meaning[output.unique()] = given[0]  # It comes from outside of both arms.
-        elif given == [Const(True), Const(False)]:
+    for index, (output, *either) in enumerate(zip(node.outputs(), *given, strict=True)):
+        one = either[going_on[0]] if len(going_on) == 1 else either[0]
+        if (len(going_on) == 1 or either[0] == either[1]) and not _defines(blocks, one):
+            t.meaning[output.unique()] = one  # It comes from outside of the arms.
+        elif either == [Const(True), Const(False)]:
             t.meaning[output.unique()] = condition
         else:
             differing.append((index, output))
-    blocks = tuple(
-        replace(block, results=tuple(result[index] for index, _ in differing))
-        for (_, block), result in zip(translated, results, strict=True)
+    made = tuple(
+        replace(block, results=tuple(results[index] for index, _ in differing))
+        for block, results in zip(blocks, given, strict=True)
     )
-    if not differing and not any(block.nodes for block in blocks):
+    if not differing and not any(block.nodes for block in made):
         return
     outputs = tuple(t.bind(output, "value") for _, output in differing)
-    t.emit(node, If(), [condition], blocks=blocks, outputs=outputs)
+    t.emit(node, If(), [condition], blocks=made, outputs=outputs)
     for index, output in differing:
-        t.loosen(output, *(result[index] for result in results))
+        t.loosen(output, *(results[index] for results in given))
+
+
+def _raises(block: Block) -> bool:
+    """Whether nothing comes after a block."""
+    match block.nodes[-1:]:
+        case [Node(Raise())]:
+            return True
+        case [Node(If(), blocks=blocks)]:
+            return all(map(_raises, blocks))
+    return False
+
+
+def _defines(blocks: Iterable[Block], operand: Operand) -> bool:
+    """Whether a value is made in one of these blocks."""
+    made = (value.name for block in blocks for node in walk(block) for value in node.outputs)
+    return isinstance(operand, Ref) and operand.name in made
 
 
 def loop(t: Translator, node: Any) -> None:

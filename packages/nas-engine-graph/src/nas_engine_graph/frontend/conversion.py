@@ -19,7 +19,7 @@ from torch.jit.frontend import FrontendError
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.isolation import Progress, isolated
 from nas_engine_graph.frontend.layers import is_layer
-from nas_engine_graph.frontend.learning import Lesson, lesson_of
+from nas_engine_graph.frontend.learning import Lesson, UnknownTypeError, lesson_of
 from nas_engine_graph.frontend.members import assemble
 from nas_engine_graph.frontend.mixed import left_alone
 from nas_engine_graph.frontend.parametrizations import has_parametrization
@@ -189,7 +189,16 @@ def _script(module: nn.Module, whole: Any, progress: Progress) -> Any:
     except UnsupportedModuleError:
         raise
     except _SCRIPT_ERRORS as error:
-        raise _refusal(error, progress) from error
+        raise _refusal(error, progress) from _cause(error, progress)
+
+
+def _cause(error: Exception, progress: Progress) -> Exception:
+    """The error, or what there is to learn from it about the function that can't be read."""
+    where = FRAME.search(str(error))
+    if where is None or lesson_of(error) is not None:
+        return error
+    unread = progress.unread(where[1], int(where[2]))
+    return error if unread is None else UnknownTypeError(unread)
 
 
 def _methods(module: nn.Module) -> Any:

@@ -6,6 +6,7 @@ import ast
 import builtins
 import copy
 import enum
+import re
 from typing import Any
 
 import torch
@@ -24,6 +25,8 @@ from nas_engine_graph.frontend.methods import spreads
 from nas_engine_graph.frontend.mixed import drawn
 from nas_engine_graph.frontend.modules import module_at
 from nas_engine_graph.frontend.names import is_of_torch
+from nas_engine_graph.frontend.objects import has_relatives
+from nas_engine_graph.frontend.questions import answered
 from nas_engine_graph.frontend.signatures import gives_number, taken_for_numbers
 from nas_engine_graph.frontend.sizes import beside_tuples, given_as_tuples, only_returns, sizes
 from nas_engine_graph.frontend.sources import parsed
@@ -38,9 +41,10 @@ _SIGNS: dict[type[ast.operator], str] = {
     ast.Mod: "%", ast.Pow: "**", ast.FloorDiv: "//", ast.BitOr: "|", ast.BitAnd: "&",
     ast.BitXor: "^", ast.LShift: "<<", ast.RShift: ">>",
 }  # fmt: skip
+_COMMENT = re.compile(r"(#\s*type:\s*\(.*\)\s*->).*")
+"""The declaration of a function as a comment."""
 _LOGGING = frozenset({"_log_api_usage_once"})
 _LIMITS = frozenset({"finfo", "iinfo"})
-_QUESTIONS = frozenset({"is_scripting", "is_tracing"})
 
 
 class _Eager(ast.NodeTransformer):
@@ -113,6 +117,12 @@ class _Eager(ast.NodeTransformer):
             ):
                 # TorchScript takes no module for one of a class of the user's.
                 raise self.refusal(f"`{ast.unparse(node)}` of what may be several modules", node)
+            case ast.Call(ast.Name("isinstance"), [_, kinds]) if has_relatives(
+                kinds, self.variables.around
+            ):
+                # TorchScript knows no inheritance.
+                unclear = "of a class that inherits, or that others inherit from"
+                raise self.refusal(f"`{ast.unparse(node)}` {unclear}", node)
             case ast.Call(ast.Name(name)) if (
                 hasattr(builtins, name) and name not in self.variables.own
             ):
@@ -129,8 +139,6 @@ class _Eager(ast.NodeTransformer):
         self.hide_bools(node)
         if draws(node, self.variables.around):
             return drawn(node)  # TorchScript drops what is drawn and not used.
-        if name_of(node.func) in _QUESTIONS and not node.args and not node.keywords:
-            return ast.copy_location(ast.Constant(value=False), node)
         return node
 
     def hide_bools(self, node: ast.Call) -> None:
@@ -363,6 +371,8 @@ def eagerly(function: Any, owner: Any, parsed: Any, add: Add) -> Any:
     place = Place(parsed.filename or "", parsed.file_lineno)
     rewrite_idioms(definition, function, owner, add)
     variables = variables_of(function, parsed.ast)
+    if answered(parsed.ast, variables.around):
+        variables = variables_of(function, parsed.ast)
     if isinstance(owner, nn.Module):
         with_super_methods(parsed.ast, function, owner, add)
         with_own_targets(parsed.ast, owner)
@@ -377,4 +387,5 @@ def eagerly(function: Any, owner: Any, parsed: Any, add: Add) -> Any:
     if anything:
         definition.returns = ast.copy_location(ast.Name("Any", ast.Load()), definition.args)
         ast.fix_missing_locations(definition)
+        parsed = parsed._replace(source=_COMMENT.sub(r"\1 Any", parsed.source))
     return parsed

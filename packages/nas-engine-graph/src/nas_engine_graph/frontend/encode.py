@@ -7,6 +7,7 @@ import enum
 import inspect
 import sys
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -143,8 +144,16 @@ def plain_value(value: int | str) -> int | str:
     return int(value) if isinstance(value, int) else str.__str__(value)
 
 
-def encode(value: Any) -> Any:
+def _refused(value: Any) -> Any:
+    raise NotEncodableError(f"a value of type {type(value).__name__}: {value!r:.80}")
+
+
+def encode(value: Any, other: Callable[[Any], Any] = _refused) -> Any:
     """A Python value as a constant, or as tuples, lists and dicts of constants.
+
+    Args:
+        value: what is encoded.
+        other: encodes what is none of these, nor can be imported by name.
 
     Raises:
         NotEncodableError: there is no way to write it as source.
@@ -166,16 +175,14 @@ def encode(value: Any) -> Any:
             return MemoryFormat(str(value).removeprefix("torch."))
         case torch.Size():
             return Size(value)
-        case tuple() if type(value) is tuple:
-            return tuple(map(encode, value))
-        case list() if type(value) is list:
-            return list(map(encode, value))
+        case tuple() | list() if type(value) in (tuple, list):
+            return type(value)(encode(item, other) for item in value)
         case dict() if type(value) in (dict, OrderedDict):
-            return type(value)((encode(k), encode(v)) for k, v in value.items())
+            return type(value)((encode(k, other), encode(v, other)) for k, v in value.items())
         case Tensor():
             elements, strides = stored(value)
             return replace(_data(elements), shape=tuple(value.shape), strides=strides)
-        case _ if callable(value):
+        case _ if callable(value) and hasattr(value, "__qualname__"):
             return symbol_of(value)
         case _:
-            raise NotEncodableError(f"a value of type {type(value).__name__}: {value!r:.80}")
+            return other(value)

@@ -8,14 +8,26 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nas_engine_graph.frontend import calls, control, operators, subscripts, views
+from nas_engine_graph.frontend import calls, control, fields, operators, subscripts, views
 from nas_engine_graph.frontend.coded import decoded
 from nas_engine_graph.frontend.encode import NotEncodableError, encode
 from nas_engine_graph.frontend.lets import let
-from nas_engine_graph.frontend.names import annotated
+from nas_engine_graph.frontend.names import annotated, plain_name
 from nas_engine_graph.frontend.places import unsupported
-from nas_engine_graph.frontend.sequences import hides, makes_tuple, source_of
-from nas_engine_graph.frontend.translate import Context, FunctionName, ModulePath, Translator
+from nas_engine_graph.frontend.sequences import (
+    given_as_tuple,
+    hides,
+    is_given_as_list,
+    makes_tuple,
+    source_of,
+)
+from nas_engine_graph.frontend.translate import (
+    Context,
+    Created,
+    FunctionName,
+    ModulePath,
+    Translator,
+)
 from nas_engine_graph.ir import Builtin, Call, Const, Operand, Read, Ref, Size, Symbol, Write
 
 __all__ = ["handle"]
@@ -67,8 +79,8 @@ def _is_scalar(value: Any) -> bool:
 def _get(t: Translator, node: Any) -> None:
     owner, name = t.meaning[node.input().unique()], node.s("name")
     if not isinstance(owner, ModulePath):
-        kind = next(iter(node.inputs())).type().annotation_str
-        raise unsupported(node, f"attribute {name!r} of a {kind}", t.owner or ())
+        fields.get(t, node)
+        return
     module = t.world.module(owner.path)
     value = node.output()
     if name in module._modules and module._modules[name] is not None:
@@ -98,7 +110,8 @@ def _set(t: Translator, node: Any) -> None:
     owner_value, value = node.inputs()
     owner, name = t.meaning[owner_value.unique()], node.s("name")
     if not isinstance(owner, ModulePath):
-        raise unsupported(node, f"setting attribute {name!r} of a value", t.owner or ())
+        fields.put(t, node)
+        return
     module = t.world.module(owner.path)
     if name == "training":
         raise unsupported(node, "setting self.training", t.owner or ())
@@ -164,6 +177,9 @@ def _tuple(t: Translator, node: Any) -> None:
 def _list(t: Translator, node: Any) -> None:
     if hides(node) or subscripts.is_index(node) or views.is_dtype(t, node) or _is_fixed_size(node):
         return
+    if (source := given_as_tuple(node)) is not None:
+        t.alias(node, t.operand(source, 0))
+        return
     try:
         name = "tuple" if makes_tuple(node) else "list"
     except LookupError as error:
@@ -199,6 +215,8 @@ def _dict(t: Translator, node: Any) -> None:
 
 
 def _unpack(t: Translator, node: Any) -> None:
+    if is_given_as_list(node):
+        return
     source = t.operand(node, 0)
     if isinstance(source, Const) and isinstance(source.value, tuple):
         for output, item in zip(node.outputs(), source.value, strict=True):
@@ -237,14 +255,28 @@ def _enum(t: Translator, node: Any) -> None:
 
 
 def _create(t: Translator, node: Any) -> None:
-    kind = node.output().type().annotation_str
-    t.meaning[node.output().unique()] = Context(calls.context_target(t, node, kind))
+    target = calls.context_target(node.output().type().annotation_str)
+    if target is None:
+        fields.create(t, node)
+    else:
+        t.meaning[node.output().unique()] = Context(target)
+
+
+def _call(t: Translator, node: Any) -> None:
+    match t.meaning[next(iter(node.inputs())).unique()]:
+        case Created() as created:
+            fields.initialise(t, node, created)
+        case Const() | Ref():
+            fields.call(t, node)
+        case _:
+            calls.method(t, node)
 
 
 def _enter(t: Translator, node: Any) -> None:
     context = t.meaning[next(iter(node.inputs())).unique()]
     if not isinstance(context, Context):
-        raise unsupported(node, "a with statement over an object of a class", t.owner or ())
+        text = "a with statement over an object of a class that is not torch's"
+        raise unsupported(node, text, t.owner or ())
     t.enter(context)
 
 
@@ -254,6 +286,9 @@ def _exit(t: Translator, node: Any) -> None:
 
 def _isinstance(t: Translator, node: Any) -> None:
     names = [annotated(kind, t.homes) for kind in node.tys("types")]
+    if local := [name for name in names if "__torch__" in name]:
+        text = f"isinstance of {plain_name(local[0])}, which can't be imported"
+        raise unsupported(node, text, t.owner or ())
     if any("[" in name for name in names):
         # What is in containers is asked by ``torch.jit.isinstance``.
         kinds = [Const(name) for name in names]
@@ -271,7 +306,7 @@ HANDLERS: dict[str, Callable[[Translator, Any], None]] = {
     "prim::Constant": _constant,
     "prim::GetAttr": _get,
     "prim::SetAttr": _set,
-    "prim::CallMethod": calls.method,
+    "prim::CallMethod": _call,
     "prim::CallFunction": calls.function,
     "prim::PythonOp": calls.python,
     "prim::If": control.branch,

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import ast
 import inspect
+import itertools
 import threading
 import warnings
 import weakref
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import FunctionType, MethodType
 from typing import Any
@@ -21,18 +22,21 @@ from typing import Any
 import torch
 import torch._jit_internal as internal
 import torch.jit._recursive as recursive
+import torch.jit._script as script
 import torch.jit._state as state
 import torch.jit.frontend
 from nas_core.errors import Place
 
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.eager import eagerly
-from nas_engine_graph.frontend.learning import Learnt, Lesson, declare
+from nas_engine_graph.frontend.encode import NotEncodableError, symbol_of
+from nas_engine_graph.frontend.learning import Learnt, Lesson, Unread, declare, unread_of
 from nas_engine_graph.frontend.methods import literals, unrolls
 from nas_engine_graph.frontend.mixed import WRITTEN, Mixed, widen
 from nas_engine_graph.frontend.modules import class_of
 from nas_engine_graph.frontend.names import is_of_torch
-from nas_engine_graph.frontend.sources import NOT_IN_A_FILE
+from nas_engine_graph.frontend.objects import is_object_class
+from nas_engine_graph.frontend.sources import NOT_IN_A_FILE, has_source
 from nas_engine_graph.frontend.supers import renamed
 from nas_engine_graph.frontend.variables import name_of
 
@@ -65,6 +69,7 @@ class Progress:
     Attributes:
         name: of the function that was read last.
         read: the functions of the user's, as they were read.
+        functions: the same functions.
         owners: for each of TorchScript's types of modules, by identity, the type and a module.
         owner: the module whose properties are being read.
         added: classes, and names of methods that they have only while they are read.
@@ -73,6 +78,7 @@ class Progress:
 
     name: str = ""
     read: list[Any] = field(default_factory=list)
+    functions: list[Any] = field(default_factory=list)
     owners: dict[int, tuple[Any, Any]] = field(default_factory=dict)
     owner: Any = None
     added: list[tuple[type, str]] = field(default_factory=list)
@@ -87,6 +93,19 @@ class Progress:
         setattr(cls, name, renamed(function, name))
         self.added.append((cls, name))
         return name
+
+    def unread(self, file: str, line: int) -> Unread | None:
+        """The function in a line, if it can be called as it is.
+
+        It asks whether it is read by TorchScript, which can't read what it is for Python.
+        """
+        for parsed, function in zip(self.read, self.functions, strict=True):
+            if parsed.filename != file or not _is_in(line, parsed):
+                continue
+            if "is_scripting" in parsed.source and "." not in function.__qualname__:
+                with suppress(NotEncodableError):
+                    return Unread(file, line, function, symbol_of(function).name)
+        return None
 
     @property
     def place(self) -> Place | None:
@@ -113,8 +132,11 @@ def _written_in(owner: Any) -> Iterator[Any]:
 
 def _eager_reading(parse: Callable[[Any], Any], progress: Progress) -> Callable[[Any], Any]:
     known: dict[tuple[Any, ...], Any] = {}
+    unread = unread_of(progress.learnt)
 
     def parse_eagerly(function: Any) -> Any:
+        if function in unread:
+            return parse(function)
         owner = getattr(function, "__self__", progress.owner)
         key = (getattr(function, "__func__", function), type(owner), *_written_in(owner))
         if key not in known:
@@ -127,6 +149,7 @@ def _eager_reading(parse: Callable[[Any], Any], progress: Progress) -> Callable[
             lessons = () if is_of_torch(function) else tuple(_within(parsed, progress.learnt))
             if not is_of_torch(function):
                 progress.read.append(parsed)
+                progress.functions.append(function)
             declared = [lesson for lesson in lessons if isinstance(lesson, Learnt)]
             declare(parsed.ast, parsed.file_lineno, declared)
             made = known[key] = eagerly(function, owner, parsed, progress.add)
@@ -144,10 +167,16 @@ def _indent(parsed: Any) -> int:
 
 def _within(parsed: Any, learnt: Iterable[Lesson]) -> Iterator[Lesson]:
     """What is learnt of the variables of a function."""
-    last = parsed.file_lineno + parsed.source.count("\n")
     for lesson in learnt:
-        if lesson.file == parsed.filename and parsed.file_lineno <= lesson.line <= last:
+        if lesson.file == parsed.filename and _is_in(lesson.line, parsed):
             yield lesson
+
+
+def _is_in(line: int, parsed: Any) -> bool:
+    """Whether a line of a file is one of a function that was read from it."""
+    first: int = parsed.file_lineno
+    lines: int = parsed.source.count("\n")
+    return first <= line <= first + lines
 
 
 def _noting_owners(make: Callable[..., Any], progress: Progress) -> Callable[..., Any]:
@@ -208,6 +237,42 @@ def _overloads(find: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     return overloads
 
 
+_NUMBERS = itertools.count(10**6)
+"""Of isolations, as TorchScript numbers what it renames itself."""
+
+
+def _is_compiled_anew(cls: Any) -> bool:
+    """Whether TorchScript compiles the methods of a class, which in here it reads otherwise."""
+    return is_object_class(cls) and "__torch_script_interface__" not in vars(cls)
+
+
+def _apart(compiled: Mapping[Any, Any]) -> dict[Any, Any]:
+    return {cls: made for cls, made in compiled.items() if not _is_compiled_anew(cls)}
+
+
+def _named_apart(name: Callable[..., str]) -> Callable[..., str]:
+    """TorchScript finds classes by their names: those that are compiled anew have others."""
+    number = next(_NUMBERS)
+
+    def named(obj: Any, mangle_name: bool = True) -> str:
+        found = name(obj, mangle_name)
+        if not _is_compiled_anew(obj):
+            return found
+        home, _, last = found.rpartition(".")
+        return f"{home}.___torch_mangle_{number}.{last}"
+
+    return named
+
+
+def _captures(find: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Methods that a decorator has written, as that of data classes does, have no source."""
+
+    def captures(function: Any) -> Any:
+        return find(function) if has_source(function) else {}
+
+    return captures
+
+
 @contextmanager
 def isolated(learnt: tuple[Lesson, ...] = ()) -> Iterator[Progress]:
     """Compile inside with empty caches, reading sources eagerly; afterwards all is as before."""
@@ -225,8 +290,11 @@ def isolated(learnt: tuple[Lesson, ...] = ()) -> Iterator[Progress]:
         try:
             yield progress
         finally:
+            shared, names = _apart(state._script_classes), state._name_to_pyclass
             for home, name, was in kept:
                 setattr(home, name, was)
+            state._script_classes.update(shared)
+            state._name_to_pyclass.update((n, cls) for n, cls in names.items() if cls in shared)
             for cls, name in progress.added:
                 delattr(cls, name)
             internal._overloaded_fns.clear()
@@ -239,6 +307,12 @@ def _replacements(progress: Progress) -> Iterator[tuple[Any, str, Any]]:
     yield recursive, "concrete_type_store", recursive.ConcreteTypeStore()
     yield state, "_jit_caching_layer", weakref.WeakKeyDictionary()
     yield state, "_jit_function_overload_caching", weakref.WeakKeyDictionary(known)
+    yield state, "_script_classes", _apart(state._script_classes)
+    yield state, "_name_to_pyclass", dict(state._name_to_pyclass)
+    named = _named_apart(internal._qualified_name)
+    yield internal, "_qualified_name", named
+    yield script, "_qualified_name", named
+    yield internal, "get_type_hint_captures", _captures(internal.get_type_hint_captures)
     yield recursive, "get_overload_annotations", _overloads(recursive.get_overload_annotations)
     yield internal, "get_closure", _unwrapping(internal.get_closure)
     yield parser, "parse_def", _eager_reading(parser.parse_def, progress)

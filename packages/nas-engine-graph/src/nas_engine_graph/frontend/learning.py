@@ -1,4 +1,4 @@
-"""Types that TorchScript asks for, learnt from what it says.
+"""Types that TorchScript asks for, learnt from what it says; and functions that it can't read.
 
 After ``mask = None`` it takes the variable for None alone, and after ``sizes = []`` for a list of
 tensors. Where they are something else it refuses them, and says what: then they are declared.
@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from nas_engine_graph.frontend.mixed import Mixed, mixed_of
 from nas_engine_graph.frontend.places import FRAME
 
-__all__ = ["Learnt", "Lesson", "UnknownTypeError", "declare", "lesson_of"]
+__all__ = ["Learnt", "Lesson", "UnknownTypeError", "Unread", "declare", "lesson_of",
+           "unread_of"]  # fmt: skip
 
 _BOTH = re.compile(
     r"Variable '(\w+)' previously had type ([\w\[\], ]+?) but is now being assigned to a value of "
@@ -44,13 +45,30 @@ class Learnt:
     kind: str
 
 
-Lesson: TypeAlias = Learnt | Mixed
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A function that is called as it is: it is another one for TorchScript than for Python.
+
+    Attributes:
+        file: where it is.
+        line: where TorchScript can't read what it is for Python.
+        function: the function.
+        name: its dotted name.
+    """
+
+    file: str
+    line: int
+    function: Callable[..., Any]
+    name: str
+
+
+Lesson: TypeAlias = Learnt | Mixed | Unread
 
 
 class UnknownTypeError(Exception):
     """What the translation wants to be told."""
 
-    def __init__(self, lesson: Mixed) -> None:
+    def __init__(self, lesson: Mixed | Unread) -> None:
         self.lesson = lesson
         super().__init__(lesson)
 
@@ -70,6 +88,11 @@ def lesson_of(error: BaseException | None) -> Lesson | None:
         kind = kind if kind.startswith("Optional[") else f"Optional[{kind}]"
         return Learnt(where[1], int(where[2]), said[1], kind)
     return mixed_of(text)
+
+
+def unread_of(learnt: Iterable[Lesson]) -> dict[Callable[..., Any], str]:
+    """The functions that are called as they are, and their dotted names."""
+    return {lesson.function: lesson.name for lesson in learnt if isinstance(lesson, Unread)}
 
 
 def declare(tree: ast.AST, first: int, learnt: Iterable[Learnt]) -> None:

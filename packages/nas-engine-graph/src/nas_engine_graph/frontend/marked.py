@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import ast
+import linecache
 import re
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
-__all__ = ["first_mark", "marked", "marked_text"]
+from nas_engine_graph.frontend.places import FRAME
+
+__all__ = ["called", "first_mark", "marked", "marked_text"]
 
 _CLOSING = {"(": ",)", "[": "]", "{": "}"}
 _OPENING = {")": "(", "]": "[", "}": "{"}
@@ -33,6 +37,37 @@ def _completed(text: str) -> str:
         elif character in ")]}":
             before = _OPENING[character] + before
     return before + text + after
+
+
+def called(node: Any) -> ast.Call | None:
+    """The call in the user's source that a node stands for: TorchScript marks what is called."""
+    shown = node.sourceRange().splitlines()
+    where, mark = FRAME.search(node.sourceRange()), first_mark(node.sourceRange())
+    before = next((line for line, below in pairwise(shown) if _MARK.match(below)), "")
+    if where is None or not before:
+        return None
+    file, line = where[1], int(where[2])
+    column = linecache.getline(file, line).find(before.strip()) + mark - _indent(before)
+    for call in _calls(file, len(linecache.getlines(file))):
+        first = call.func
+        here = (first.lineno, first.col_offset) == (line, column)
+        if here and ast.unparse(first) == marked_text(node):
+            return call
+    return None
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+@lru_cache(maxsize=256)
+def _calls(file: str, _: int) -> tuple[ast.Call, ...]:
+    """The calls in a file of this length."""
+    try:
+        tree = ast.parse("".join(linecache.getlines(file)))
+    except SyntaxError:
+        return ()
+    return tuple(node for node in ast.walk(tree) if isinstance(node, ast.Call))
 
 
 def first_mark(text: str) -> int:

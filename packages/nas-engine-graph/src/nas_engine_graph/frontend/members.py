@@ -17,6 +17,7 @@ from nas_engine_graph.frontend.encode import (
     stored,
 )
 from nas_engine_graph.frontend.layers import UnrecoverableError
+from nas_engine_graph.frontend.objects import encoded
 from nas_engine_graph.frontend.results import with_true_results
 from nas_engine_graph.frontend.sharing import Objects
 from nas_engine_graph.frontend.switches import pinned, resets, versioned
@@ -195,7 +196,7 @@ class _Assembly:
             else:
                 self.objects.attribute(value, (*path, name), kind, name in set_anew)
             try:
-                found.append((name, Attribute(encode(value), kind)))
+                found.append((name, Attribute(encoded(value), kind)))
             except NotEncodableError as error:
                 raise UnsupportedModuleError(
                     f"attribute {name!r}: {error}", ".".join(path)

@@ -8,25 +8,42 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
+import torch.jit._state as state
 
-__all__ = ["annotated", "class_name", "is_of_torch", "public_method", "torch_name"]
+from nas_engine_graph.frontend.encode import NotEncodableError, symbol_of
+
+__all__ = ["annotated", "class_name", "is_of_torch", "plain_name", "public_method", "torch_name"]
 
 _CLASS = re.compile(r"__torch__\.[\w.]+")
 _MANGLED = re.compile(r"\b___torch_mangle_\d+\.")
 
 
 def class_name(kind: str, homes: Iterable[str]) -> str | None:
-    """The dotted name of a class at the top of a module; None for any other class.
+    """The dotted name of a class that can be imported; None for any other class.
 
     Args:
         kind: TorchScript's name.
         homes: the modules in which it may be, beside that of its name.
     """
-    module, _, name = _MANGLED.sub("", kind).removeprefix("__torch__.").rpartition(".")
+    if (known := state._name_to_pyclass.get(kind)) is not None:
+        try:
+            return symbol_of(known).name
+        except NotEncodableError:
+            return None
+    module, _, name = plain_name(kind).rpartition(".")
     for home in (module, *homes, "__main__"):
         if isinstance(getattr(sys.modules.get(home), name, None), type):
             return f"{home}.{name}"
     return None
+
+
+def plain_name(kind: str) -> str:
+    """The name of a class without what TorchScript has added.
+
+    >>> plain_name("__torch__.models.___torch_mangle_3.Box")
+    'models.Box'
+    """
+    return _MANGLED.sub("", kind).removeprefix("__torch__.")
 
 
 def annotated(kind: Any, homes: Iterable[str]) -> str:

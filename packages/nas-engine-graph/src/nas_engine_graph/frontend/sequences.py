@@ -6,15 +6,17 @@ import ast
 from typing import Any
 
 from nas_engine_graph.frontend.coded import sign_of
-from nas_engine_graph.frontend.marked import marked, marked_text
+from nas_engine_graph.frontend.marked import called, marked, marked_text
 from nas_engine_graph.frontend.schema import schema_of
 
 __all__ = [
     "augmented",
     "code_of",
+    "given_as_tuple",
     "hidden",
     "hides",
     "is_float",
+    "is_given_as_list",
     "is_implied",
     "is_limit",
     "is_listed",
@@ -28,6 +30,7 @@ __all__ = [
 ]
 
 _JOINING = frozenset({"aten::add", "aten::add_", "aten::mul", "aten::eq", "aten::ne"})
+_CALLS = frozenset({"prim::CallFunction", "prim::CallMethod", "prim::PythonOp"})
 _COMPARING = frozenset({"aten::eq", "aten::ne"})
 _PASSING = frozenset(
     {"aten::slice", "aten::mul", "aten::mul_", "prim::unchecked_cast",
@@ -71,6 +74,8 @@ def makes_tuple(node: Any) -> bool:
         LookupError: nothing tells which of the two it is, and it makes a difference.
     """
     uses = list(node.output().uses())
+    if len(uses) == 1 and uses[0].user.kind() in _CALLS:
+        return _argument(uses[0].user, uses[0].offset - 1, node.inputsSize()) is ast.Tuple
     if len(uses) != 1 or uses[0].user.kind() not in _JOINING:
         return False
     user, at = uses[0].user, uses[0].offset
@@ -95,6 +100,41 @@ def _unpacks_one(node: Any) -> bool:
     if not sources or any(source.kind() != "prim::TupleUnpack" for source in sources):
         return False
     return items == [value.unique() for value in sources[0].outputs()]
+
+
+def given_as_tuple(node: Any) -> Any | None:
+    """The unpacked tuple of which a new list is, if only TorchScript makes a list of it.
+
+    It does so for functions that declare a list, to which Python gives the tuple.
+    """
+    if node.kind() != "prim::ListConstruct" or not _unpacks_one(node):
+        return None
+    if any(use.user.kind() not in _CALLS for use in node.output().uses()):
+        return None
+    source = source_of(node)
+    # What the user's code unpacks has names.
+    unnamed = all(value.debugName().isdigit() for value in source.outputs())
+    return source if unnamed and is_given_as_list(source, node) else None
+
+
+def is_given_as_list(node: Any, made: Any | None = None) -> bool:
+    """Whether a tuple is only unpacked to make the list of its items that a call gets."""
+    uses = [use for value in node.outputs() for use in value.uses()]
+    if len(uses) != node.outputsSize() or not uses:
+        return False
+    if made is None:
+        made = uses[0].user
+        return given_as_tuple(made) is not None
+    return all(use.user == made for use in uses)
+
+
+def _argument(call: Any, at: int, count: int) -> type[ast.expr] | None:
+    """The kind of expression that an argument of a call is, if the source writes it in place."""
+    if (written := called(call)) is None:
+        return None
+    found = written.args[at : at + 1] or [word.value for word in written.keywords]
+    kinds = {type(v) for v in found if isinstance(v, ast.Tuple | ast.List) and len(v.elts) == count}
+    return kinds.pop() if len(kinds) == 1 else None
 
 
 def _literal(node: Any, at: int) -> type[ast.expr] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -11,12 +12,16 @@ from torch import Tensor, nn
 
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.changing import held
+from nas_engine_graph.frontend.encode import NotEncodableError
+from nas_engine_graph.frontend.objects import fields_of, is_object
 from nas_engine_graph.frontend.world import Path
 from nas_engine_graph.ir import Builtin, Call, Function, Invoke, Operand, Ref, Tie, is_pure, walk
 from nas_engine_graph.ir.placeless import types
 
 __all__ = ["Objects"]
 
+_OBJECT = "object"
+"""The type of what objects hold: their methods may change it."""
 _CONTAINER = re.compile(r"Optional\[((?:List|Dict)\[.*)\]|((?:List|Dict)\[.*)")
 
 
@@ -36,7 +41,7 @@ class Objects:
         self._kinds: dict[int, str] = {}
         self._anew: set[Path] = set()
         self._alive: list[Any] = []
-        self._changed = frozenset(kind for f in functions for kind in _changed(f))
+        self._changed = frozenset({_OBJECT, *(kind for f in functions for kind in _changed(f))})
 
     def first(self, obj: Any, path: Path, whole: Path | None = None) -> bool:
         """Whether this is the first place of the object; a tie otherwise.
@@ -80,14 +85,15 @@ class Objects:
             UnsupportedModuleError: it shares what source can't share.
         """
         self._alive.append(value)
+        kind = _OBJECT if is_object(value) else kind
         self._check_held(value, path, self._may_change(kind))
         if anew:
             self._anew.add(path)
         if isinstance(value, Tensor):
             _check_plain(value, path)
-        if isinstance(value, Tensor | list | dict):
+        if isinstance(value, Tensor | list | dict) or is_object(value):
             if (other := self._inside.get(id(value))) is not None:
-                self._check_unchanged(path, other, kind)
+                self._check_unchanged(path, other, f"{kind} {self._kinds[id(value)]}")
                 return
             self._kinds[id(value)] = kind
             if not self.first(value, path):
@@ -97,10 +103,11 @@ class Objects:
             self._item(item, path, kind)
 
     def _item(self, value: Any, path: Path, kind: str) -> None:
+        kind = _OBJECT if is_object(value) else kind
         if isinstance(value, Tensor):
             _check_plain(value, path)
             self._check_memory(value, path, None)
-        elif isinstance(value, list | dict):
+        elif isinstance(value, list | dict) or is_object(value):
             self._check_held(value, path, self._may_change(kind))
             self._kinds[id(value)] = kind
             if (other := self._place(value)) is not None:
@@ -118,7 +125,8 @@ class Objects:
         """
         for value, name, changing in held(module):
             where = (*path, *name.split("."))
-            self._check_held(value, where, changing)
+            if not is_object(value):  # Two may have one logger, or the like.
+                self._check_held(value, where, changing)
             if (kind := self._kinds.get(id(value))) is not None:
                 self._check_apart(where, self._place(value), changing or self._may_change(kind))
             self._held.setdefault(id(value), (where, changing))
@@ -143,7 +151,7 @@ class Objects:
     def _check_unchanged(self, path: Path, other: Path, kind: str) -> None:
         """Refuses a container inside of another one that two have, if it may be changed."""
         if self._may_change(kind):
-            text = "holds a list or dict that may change"
+            text = "holds a list, dict or object that may change"
             where = "twice" if other == path else f"and so does {_name(path, other)}"
             raise _refusal(path, f"which {text}, {where}")
 
@@ -180,6 +188,9 @@ def _items(value: Any) -> Iterator[Any]:
         yield from value.values()
     elif isinstance(value, list | tuple):
         yield from value
+    elif is_object(value):
+        with suppress(NotEncodableError):  # Encoding it refuses it, too.
+            yield from fields_of(value).values()
 
 
 def _check_plain(tensor: Tensor, path: Path) -> None:

@@ -29,7 +29,15 @@ from nas_engine_graph.ir import (
     With,
 )
 
-__all__ = ["Context", "FunctionName", "ModulePath", "Translator", "translate"]
+__all__ = [
+    "ACCESSOR",
+    "Context",
+    "Created",
+    "FunctionName",
+    "ModulePath",
+    "Translator",
+    "translate",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +62,18 @@ class Context:
     arguments: tuple[Operand, ...] = ()
 
 
-Meaning: TypeAlias = Operand | ModulePath | FunctionName | Context
+@dataclass(frozen=True, slots=True)
+class Created:
+    """An object of a class of the user's, by its dotted name, before its ``__init__`` is called."""
+
+    name: str
+
+
+Meaning: TypeAlias = Operand | ModulePath | FunctionName | Context | Created
 
 _WORD = re.compile(r"\W+")
-_ACCESSOR = re.compile(r"__(?P<name>.+)_(?P<act>[gs]et)ter")
+ACCESSOR = re.compile(r"__(?P<name>.+)_(?P<act>[gs]et)ter")
+"""What TorchScript calls that which gets or sets a property."""
 _NUMBER = re.compile(r"\b(float|int)\b")
 
 
@@ -337,7 +353,7 @@ def _defaults(python: Callable[..., Any] | None, parameters: tuple[Value, ...]) 
 
 def _member(cls: type, method: str) -> Any:
     """The member of a class that TorchScript calls so: of a property, what gets or sets it."""
-    if (found := _ACCESSOR.fullmatch(method)) is None or hasattr(cls, method):
+    if (found := ACCESSOR.fullmatch(method)) is None or hasattr(cls, method):
         return getattr(cls, method, None)
     owner = getattr(cls, found["name"], None)
     return getattr(owner, f"f{found['act']}", None)

@@ -101,8 +101,10 @@ def _outputs(node: Node) -> set[str]:
 
 
 def _is_fact(node: Node) -> bool:
-    """Whether the node only asks for what every value has, such as ``x.is_cuda``."""
+    """Whether the node only asks for what every value has, such as ``x.is_cuda``, or is as idle."""
     match node.operation:
+        case Builtin("list" | "dict") if not node.inputs:
+            return True  # As TorchScript has for what is never read.
         case Builtin(name):
             return name in _FACTS or name.startswith("attribute.is_")
         case Operator(target):

@@ -11,7 +11,7 @@ from torch import nn
 from nas_engine_graph.frontend.isolation import python_functions
 from nas_engine_graph.frontend.kinds import Kinds, walk_scripted
 from nas_engine_graph.frontend.layers import is_layer, recover
-from nas_engine_graph.frontend.learning import Lesson
+from nas_engine_graph.frontend.learning import Lesson, unread_of
 from nas_engine_graph.frontend.overrides import resets_of
 from nas_engine_graph.ir import Function, Layer
 
@@ -73,7 +73,7 @@ class World(Tree):
         learnt: Sequence[Lesson] = (),
     ) -> None:
         super().__init__(root, whole)
-        self.learnt = learnt
+        self.learnt, self.unread = learnt, unread_of(learnt)
         self.hidden = hidden
         self.python = python_functions()
         self.translated: dict[tuple[Path, str], tuple[Function, dict[str, Function]]] = {}

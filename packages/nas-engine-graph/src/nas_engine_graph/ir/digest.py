@@ -18,7 +18,7 @@ from nas_engine_graph.ir.graph import (
     Parameter,
 )
 from nas_engine_graph.ir.placeless import placeless, written
-from nas_engine_graph.ir.value import Const, Data, Fill, Init, Normal, Operand, Ref, key
+from nas_engine_graph.ir.value import Const, Data, Fill, Init, Normal, Object, Operand, Ref, key
 
 __all__ = ["digest"]
 
@@ -88,6 +88,8 @@ def _value(value: Any) -> Any:
         case Data():
             laid = () if value.strides is None else (value.strides,)
             return ("data", value.dtype, value.shape, value.digest, *laid)
+        case Object(target, fields):
+            return ("object", target, *_settings(fields))
         case tuple() | list():
             return (type(value).__name__, *map(_value, value))
         case dict():

@@ -24,14 +24,15 @@ _RANDOM = frozenset(
      "feature_dropout", "feature_alpha_dropout", "native_dropout", "rrelu", "rrelu_with_noise",
      "scaled_dot_product_attention", "_standard_gamma", "_sample_dirichlet"}
 )  # fmt: skip
+_USERS = ("call.", "property.", "set_field.")
 _STATEFUL = frozenset({"batch_norm", "native_batch_norm", "instance_norm", "embedding_renorm_"})
 
 
 def is_pure(node: Node) -> bool:
     """Whether leaving the node out changes nothing but its outputs.
 
-    In-place operators end in an underscore, random ones advance the generator, and called modules
-    and functions are not looked into: none of these is pure.
+    In-place operators end in an underscore, random ones advance the generator, and called modules,
+    functions and methods of the user's are not looked into: none of these is pure.
     """
     match node.operation:
         case Operator(target):
@@ -40,7 +41,7 @@ def is_pure(node: Node) -> bool:
             out = target.endswith((".out", "_out")) or any(n == "out" for n, _ in node.keywords)
             return not (in_place or out or name in _RANDOM or name in _STATEFUL)
         case Builtin(name):
-            return name not in _MUTATING
+            return name not in _MUTATING and not name.startswith(_USERS)
         case Read():
             return True
         case Call(target):

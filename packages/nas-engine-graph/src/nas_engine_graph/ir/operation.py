@@ -30,7 +30,12 @@ class Operator:
 
 @dataclass(frozen=True, slots=True)
 class Builtin:
-    """Something that Python does itself: ``add`` on numbers, ``getitem``, ``method.append``."""
+    """Something that Python does itself: ``add`` on numbers, ``getitem``, ``method.append``.
+
+    Of objects of the user's classes, whose code is not looked into: ``field.size`` reads an
+    attribute, ``set_field.size`` sets it, ``property.size`` asks for a property, and
+    ``call.scaled`` calls a method; operators are methods, such as ``call.__add__``.
+    """
 
     name: str
 

@@ -49,6 +49,7 @@ from nas_engine_graph.ir.value import (
     Layout,
     MemoryFormat,
     Normal,
+    Object,
     Operand,
     Ref,
     Size,
@@ -73,6 +74,7 @@ _RECORDS: dict[str, Callable[..., Any]] = {
     "Symbol": Symbol, "Dtype": Dtype, "Device": Device, "Layout": Layout,
     "MemoryFormat": MemoryFormat, "complex": complex, "Size": Size, "Fill": Fill, "Normal": Normal,
     "OrderedDict": OrderedDict,
+    "Object": lambda target, fields: Object(target, tuple(fields.items())),
     "Data": lambda dtype, shape, content, strides=None: Data(
         dtype, shape, b"" if content == "empty" else bytes.fromhex(content), strides
     ),

@@ -45,6 +45,7 @@ from nas_engine_graph.ir.value import (
     Layout,
     MemoryFormat,
     Normal,
+    Object,
     Operand,
     Ref,
     Size,
@@ -73,6 +74,8 @@ def value_text(value: Any) -> str:
             laid = "" if strides is None else f", {value_text(strides)}"
             elements = repr(content.hex() or "empty")
             return f"Data({json.dumps(dtype)}, {value_text(shape)}, {elements}{laid})"
+        case Object(target, fields):
+            return f"Object({json.dumps(target)}, {value_text(dict(fields))})"
         case Layer():
             return _layer(value)
         case Size():

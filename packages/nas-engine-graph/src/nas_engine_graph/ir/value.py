@@ -18,6 +18,7 @@ __all__ = [
     "Layout",
     "MemoryFormat",
     "Normal",
+    "Object",
     "Operand",
     "Ref",
     "Size",
@@ -105,6 +106,8 @@ def key(value: Any) -> Any:
             return ("list", *map(key, value))
         case dict():
             return (type(value).__name__, *((key(k), key(v)) for k, v in value.items()))
+        case Object(target, fields):
+            return ("Object", target, *((name, key(field)) for name, field in fields))
         case float():
             return ("float", "nan" if math.isnan(value) else value.hex())
         case _:
@@ -174,6 +177,17 @@ class Normal:
 
     mean: float = field(default=0.0, compare=False)
     deviation: float = field(default=1.0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """What an attribute is that belongs to a class of the user's, by its dotted name.
+
+    ``fields`` are its attributes: made anew without its constructor, it is as it was.
+    """
+
+    target: str
+    fields: tuple[tuple[str, Any], ...] = ()
 
 
 Init: TypeAlias = Fill | Data | Normal

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from nas_engine_graph.frontend.objects import is_object
 from nas_engine_graph.ir import key
 from nas_engine_graph.memory.reading import Reading, reading_of
 
@@ -95,6 +96,8 @@ def _kind(value: Any) -> Key:
             return (type(value), *map(_kind, value))
         case None | bool() | int() | float() | str() | complex() | Tensor():
             return type(value)
+        case _ if is_object(value):
+            return type(value)
         case _:
             return exact(value)
 
@@ -107,7 +110,7 @@ def _is_fixed(cls: type, name: str) -> bool:
 
 
 def _fact(cls: type, name: str, value: Any) -> Key:
-    mutable = isinstance(value, list | dict | Tensor)
+    mutable = isinstance(value, list | dict | Tensor) or is_object(value)
     return _kind(value) if mutable and not _is_fixed(cls, name) else exact(value)
 
 

@@ -1,0 +1,86 @@
+"""Questions whether TorchScript reads or traces the code: as Python runs it, it does not."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from nas_engine_graph.frontend.sources import parsed
+from nas_engine_graph.frontend.variables import name_of, value_of
+
+__all__ = ["answered"]
+
+_NAMES = frozenset({"is_scripting", "is_tracing", "_get_tracing_state"})
+
+
+def answered(tree: ast.AST, around: Mapping[str, Any]) -> bool:
+    """Answer the questions of a function, in place, and leave out the branches that never run.
+
+    Returns:
+        Whether there were any.
+    """
+    asked = any(isinstance(n, ast.Call) and _is_question(n, around) for n in ast.walk(tree))
+    if asked:
+        _Answered(around).visit(tree)
+    return asked
+
+
+class _Answered(ast.NodeTransformer):
+    def __init__(self, around: Mapping[str, Any]) -> None:
+        self.around = around
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        if _is_question(node, self.around):
+            return ast.copy_location(ast.Constant(value=False), node)
+        self.generic_visit(node)
+        return node
+
+    def visit_If(self, node: ast.If) -> ast.stmt | list[ast.stmt]:
+        self.generic_visit(node)
+        if (answer := _answer(node.test)) is None:
+            return node
+        return (node.body if answer else node.orelse) or ast.copy_location(ast.Pass(), node)
+
+    def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
+        self.generic_visit(node)
+        if (answer := _answer(node.test)) is None:
+            return node
+        return node.body if answer else node.orelse
+
+
+def _answer(test: ast.expr) -> bool | None:
+    """What a condition is that depends on nothing; None for others."""
+    match test:
+        case ast.Constant(bool() as value):
+            return value
+        case ast.UnaryOp(ast.Not(), operand):
+            answer = _answer(operand)
+            return None if answer is None else not answer
+        case ast.BoolOp(sign, values):
+            goes_on = isinstance(sign, ast.And)
+            # The first that does not go on is the answer, and so is one that may not.
+            return next((a for a in map(_answer, values) if a is not goes_on), goes_on)
+    return None
+
+
+def _is_question(call: ast.Call, around: Mapping[str, Any]) -> bool:
+    """Whether a call is such a question, or of a function that does nothing but ask it."""
+    if call.args or call.keywords:
+        return False
+    function = value_of(call.func, around)
+    return name_of(call.func) in _NAMES or (inspect.isfunction(function) and _asks(function))
+
+
+@lru_cache(maxsize=4096)
+def _asks(function: Any) -> bool:
+    try:
+        tree = parsed(function)
+    except (OSError, SyntaxError, TypeError):
+        return False
+    match tree.body:
+        case [ast.FunctionDef(body=[ast.Return(ast.Call(asked, [], []))])]:
+            return name_of(asked) in _NAMES
+    return False
