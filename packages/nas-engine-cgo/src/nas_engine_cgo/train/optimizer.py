@@ -66,13 +66,15 @@ class StackedOptimizer:
     def refresh(self) -> None:
         """Look up the hyperparameters: a schedule has changed them."""
         known: dict[tuple[int, ...], dict[str, list[float]]] = {}
-        self._hypers = []
+        found: list[Hyper] = []
         for entry, groups in zip(self.entries, self._groups, strict=True):
             key = tuple(map(id, groups))
             if key not in known:
                 known[key] = _numbers(groups)
             flags = {flag: groups[0].get(flag) for flag in FLAGS}
-            self._hypers.append(flags | _merged(known[key], entry))
+            found.append(flags | _merged(known[key], entry))
+        self._hypers = found
+        self._equal = all(not _differ(hyper, found[0]) for hyper in found)
 
     def states(self) -> dict[Place, State]:
         """The state of each parameter of each member, by itself."""
@@ -165,17 +167,13 @@ class StackedOptimizer:
 
     def _take_fused(self, indices: Sequence[int]) -> bool:
         """Take the step by one kernel, if all hyperparameters are equal and there is one."""
-        if not indices:
-            return True
+        if not indices or not self._equal:
+            return not indices
         first = self._hypers[indices[0]]
-        equal = all(
-            hyper is first or not _differ(hyper, first)
-            for hyper in (self._hypers[i] for i in indices)
-        )
         floats = all(self.entries[i].tensor.dtype in _FUSED_TYPES for i in indices)
         kernel = _FUSED.get(self._kind)
         counted = not any(isinstance(self._states[i].get("step"), Each) for i in indices)
-        if kernel is None or not equal or not floats or not counted:
+        if kernel is None or not floats or not counted:
             return False
         kernel([self.entries[i].tensor for i in indices], [self._states[i] for i in indices], first)
         return True
