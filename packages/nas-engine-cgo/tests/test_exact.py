@@ -18,9 +18,11 @@ from hypothesis import strategies as st
 from nas_core import Candidate
 from nas_core.testing import Recording
 from nas_engine_cgo.engine import CgoEngine
+from nas_engine_cgo.exact.bits import same_bits
 from nas_engine_cgo.exact.convolution import member_convolution
 from nas_engine_cgo.exact.equality import Verdict
 from nas_engine_cgo.exact.linear import member_linear
+from nas_engine_cgo.exact.values import added_up
 from nas_engine_cgo.exact.verdicts import Question, Verdicts
 from nas_engine_cgo.members import Call, Facts, Ref, duplicate
 from nas_engine_cgo.remember import Memory
@@ -28,6 +30,7 @@ from nas_engine_cgo.train import Options
 from nas_engine_graph.engine import GraphEngine
 from nas_search.evaluators import SupervisedEvaluator
 from torch import Tensor
+from torch.nn import functional
 
 MEMBERS = 4
 
@@ -436,3 +439,18 @@ def test_a_duplicate_is_what_deepcopy_makes(view: bool) -> None:
     assert float(made.part) == (1.0 if view else 0.0)
     assert float(module.whole.sum()) == 0.0
     assert module.seen == []
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("samples", [1, 2, 16, 17, 18, 32, 33, 100, 257, 300, 513, 4097])
+def test_losses_are_added_up_as_torch_adds_them(samples: int, dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(samples)
+    for ignored in (0.0, 0.1, 0.5, 1.0):
+        logs = torch.randn(5, samples, 7, generator=generator, dtype=dtype).log_softmax(-1)
+        target = torch.randint(0, 7, (5, samples), generator=generator)
+        target[torch.rand(5, samples, generator=generator) < ignored] = -100
+        expected = torch.stack(
+            [functional.nll_loss(*each, reduction="sum") for each in zip(logs, target, strict=True)]
+        )
+        losses = functional.nll_loss(logs.flatten(0, 1), target.flatten(), reduction="none")
+        assert same_bits(added_up(losses.view(5, -1), target != -100), expected)

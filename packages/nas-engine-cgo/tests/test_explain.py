@@ -24,6 +24,7 @@ from nas_engine_cgo.engine import CgoEngine
 from nas_engine_cgo.explain import describe
 from nas_engine_cgo.explain.text import size
 from nas_engine_cgo.train import Options
+from nas_engine_cgo.train.vocabulary import VOCABULARY, imports
 from nas_search.evaluators import FunctionEvaluator, SupervisedEvaluator
 
 
@@ -181,6 +182,12 @@ def test_an_evaluator_that_cannot_be_merged_is_said_once(caplog: pytest.LogCaptu
             engine.plan(Net(), candidates(evaluator=evaluator), evaluator)
     (record,) = caplog.records
     assert "one by one: FunctionEvaluator is no SupervisedEvaluator" in record.message
+
+
+def test_the_source_imports_what_merged_code_may_call() -> None:
+    names: dict[str, Any] = {}
+    exec(imports(), names)
+    assert {name: names[name] for name in VOCABULARY} == VOCABULARY
 
 
 def test_the_source_is_the_code_that_runs() -> None:

@@ -1,7 +1,7 @@
 """Cross entropy as the two calls that it consists of, of which one is the same for all members.
 
-What adds up the samples of a member runs member by member where bits count. The logarithms that it
-adds up need not.
+The samples of a member are added up in an order that the sums of several members do not have. That
+of the logarithms which are added up does not matter.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from nas_engine_cgo.explain.describe import Cluster, Described
 from nas_engine_cgo.explain.text import named
 from nas_engine_cgo.packs import Need
+from nas_engine_cgo.train.vocabulary import imports
 
 __all__ = ["source"]
 
@@ -31,20 +32,15 @@ objects that the models mention.
 
 import torch
 import torch.nn.functional as F
-from nas_engine_cgo.exact.convolution import member_convolution
-from nas_engine_cgo.exact.fan_out import fan_out
-from nas_engine_cgo.exact.linear import member_linear
-from nas_engine_cgo.exact.order import cat_in_order, in_order
-from nas_engine_cgo.exact.values import with_values
-from nas_engine_cgo.kernels import avg_pool2d, conv2d, max_pool2d, pointwise
-from nas_engine_cgo.state import drawing, dropout_masks, ordered
+{imports}
 '''
 
 
 def source(described: Described) -> str:
     """All clusters of all cohorts, each as a function."""
     numbers = [n for cohort in described.cohorts for n in cohort.numbers]
-    parts = [_HEADING.format(names=named(numbers) if numbers else "no candidates")]
+    names = named(numbers) if numbers else "no candidates"
+    parts = [_HEADING.format(names=names, imports=imports())]
     parts += [
         "\n".join(
             f"# Candidate {c.number}: {c.architecture.to_json()}" for c in described.candidates

@@ -11,6 +11,8 @@ __all__ = ["arguments", "class_loss", "elementwise_loss"]
 
 _FEW = 16
 """So many numbers a processor computes at once."""
+_SHORT = 2
+"""So many sums of two numbers for each member take less time than a call of a loss."""
 
 
 def _reduced(reduction: str, rank: int) -> str:
@@ -75,17 +77,33 @@ def class_loss(step: Fused) -> None:
     if given["reduction"] == "none":
         _losses(step, f"{losses}.unflatten(0, ({step.n}, -1))")
         return
-    total = step.line(f"{losses}.reshape({step.n}, -1).sum(1)")
+    known = f"{wanted} != {given['ignore_index']}"
+    total = step.line(_totals(step, f"{losses}.reshape({step.n}, -1)", known))
     if given["reduction"] == "sum":
         _losses(step, total)
         return
     if target.facts.dtype.is_floating_point:  # Probabilities: the mean is over the samples.
         _losses(step, f"{total} / ({wanted}.numel() // {step.n * x.facts.shape[1]})")
         return
-    known = step.line(f"{wanted} != {given['ignore_index']}")
+    known = step.line(known)
     if weights:
         known = step.line(f"{weights}[{wanted} * {known}] * {known}")
     _losses(step, f"{total} / {known}.reshape({step.n}, -1).sum(1)")
+
+
+def _totals(step: Fused, losses: str, known: str) -> str:
+    """The sums of losses of shape ``(members, samples)``.
+
+    Where bits count those of ``nll_loss`` are added up sample by sample, if that is less than to
+    call it for each member.
+    """
+    target = step.operands[1]
+    short = target.rank == 1 and target.facts.shape[0] <= _SHORT * step.n
+    if not (step.packs.exact and step.call.name == "nll_loss" and short and step.apart is None):
+        return f"{losses}.sum(1)"
+    losses = step.line(losses)
+    added = f"added_up({losses}.detach(), ({known}).reshape({step.n}, -1))"
+    return f"with_values({losses}.sum(1), {added})"
 
 
 def _has_few_classes(step: Fused, x: Operand, target: Operand) -> bool:
