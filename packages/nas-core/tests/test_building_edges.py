@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 import threading
 from typing import Any
@@ -125,6 +126,23 @@ def test_threads_build_their_own_candidates() -> None:
     assert found == {2: (2, 2, 0), 3: (3, 3, 1)}
 
 
+def test_what_is_not_used_is_freed_at_once() -> None:
+    @nas.model_wrapper
+    class Net(plain.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            layers = [nn.Linear(2, 2), nn.Linear(2, nn.ValueChoice([3, 4], label="w")), nn.ReLU()]
+            self.body = nn.LayerChoice(layers, label="body")
+
+    model = Net()
+    arch = nas.Space.of(model).validate({"body": 0})
+    nas.build(model, arch)
+    gc.collect()
+    built = nas.build(model, arch)
+    assert gc.collect() == 0
+    assert type(built.body) is plain.Linear
+
+
 SCALE = nn.ValueChoice([2, 3], label="scale")
 NAMELESS = nn.ValueChoice([2, 3])
 
@@ -203,7 +221,10 @@ def test_an_architecture_is_checked_once_and_a_dict_each_time(
     monkeypatch.setattr(nas.Space, "validate", counted)
     arch = nas.Architecture({"w": 2, "join": [0, 2]})
     built = [nas.build(model, arch) for _ in range(3)]
-    assert checked == [arch]
+    other = nas.Architecture({"w": 1, "join": [0, 1]})
+    for again in (other, arch, other, nas.Architecture(dict(arch))):
+        assert nas.build(model, again).layer.out_features == again["w"]
+    assert checked == [arch, other]
     assert len({id(made.layer.weight) for made in built}) == 3
     built[0].join.indices.append(1)
     assert nas.build(model, arch).join.indices == built[1].join.indices == [0, 2]

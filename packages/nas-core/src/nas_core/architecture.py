@@ -142,4 +142,6 @@ class Architecture(Mapping[str, Value]):
 
 
 def _own(value: Value) -> Value:
+    if type(value) is list:  # By far the most frequent one, and quick.
+        return [_own(x) for x in value]
     return copy.deepcopy(value) if isinstance(value, (list, tuple, dict)) else value

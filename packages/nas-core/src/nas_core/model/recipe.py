@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from nas_core.architecture import Value
+from nas_core.architecture import Architecture, Value
 from nas_core.building import Building, tree
 from nas_core.choice import Choice, Key
 from nas_core.construction import Open, running
@@ -26,7 +26,7 @@ from nas_core.nn.choices import InputChoice, LayerChoice, Repeat
 from nas_core.nn.layers import is_open_layer
 from nas_core.protocols import Problem
 from nas_core.space import Space
-from nas_core.structure import has_attributes, map_values
+from nas_core.structure import ATOMS, has_attributes, map_values
 from nas_core.wrapper import record_of
 
 __all__ = ["Recipe", "build", "recipe"]
@@ -48,19 +48,20 @@ _OPEN_ARGUMENT = (
 
 _TORCH_OWN = frozenset(torch.nn.Module().__dict__)
 
+_REMEMBERED = 8
+"""So many plans a model keeps: what was built lately may well be built again."""
+
 
 @dataclass(frozen=True)
 class Plan:
     """What is known of a model before it is built.
 
     Attributes:
-        architecture: what it is a plan of, as it was given.
-        values: the same as a dict.
+        values: the architecture.
         labels: creation key → label of the choices without a label of their own.
         unused: the creations that it will not use, as far as is known.
     """
 
-    architecture: Mapping[str, Value]
     values: dict[str, Value]
     labels: Mapping[Key, str]
     unused: Container[Key]
@@ -99,7 +100,7 @@ class Recipe:
         """What is known of an architecture before its model is built."""
         plain = dict(values.items())  # Without items(), each label would be asked for.
         labels, uses = self._traced(plain) if self.labels is None else (self.labels, self.uses)
-        return Plan(values, plain, labels, uses.unused(plain))
+        return Plan(plain, labels, uses.unused(plain))
 
     def carry_out(self, plan: Plan) -> torch.nn.Module:
         """The model of a plan."""
@@ -184,8 +185,9 @@ def _check_closed(module: torch.nn.Module, cls: type[torch.nn.Module]) -> None:
 
 def _bind_attributes(module: torch.nn.Module, values: Mapping[str, Value]) -> None:
     """Let choices that were created outside of the constructor know their value."""
-    for name in module.__dict__.keys() - _TORCH_OWN:
-        value = module.__dict__[name]
+    for name, value in module.__dict__.items():
+        if name in _TORCH_OWN or type(value) in ATOMS:
+            continue
         try:
             follow = not isinstance(value, torch.Tensor) and has_attributes(value)
             bound = bind(value, values, follow)
@@ -204,25 +206,23 @@ def recipe(model: torch.nn.Module) -> Recipe:
     return _made(model).recipe
 
 
-@dataclass
 class _Made:
-    """What is made of a model once.
+    """What is made of a model once: its recipe, its space, and plans of what was built last."""
 
-    Attributes:
-        last: the plan of the architecture that was built last: it may well be built again.
-    """
+    def __init__(self, recipe: Recipe, space: Space) -> None:
+        @functools.lru_cache(_REMEMBERED)
+        def planned(architecture: Architecture) -> Plan:
+            return recipe.plan(space.validate(architecture))
 
-    recipe: Recipe
-    space: Space
-    last: Plan | None = None
+        self.recipe = recipe
+        self.space = space
+        self._planned = planned
 
     def plan(self, architecture: Mapping[str, Value]) -> Plan:
         """The plan of an architecture, if that is a point of the space."""
-        last = self.last
-        if last is None or last.architecture is not architecture:
-            # An Architecture that is valid comes back as it is; anything else may change later.
-            last = self.last = self.recipe.plan(self.space.validate(architecture))
-        return last
+        if isinstance(architecture, Architecture):
+            return self._planned(architecture)
+        return self.recipe.plan(self.space.validate(architecture))  # Anything else may change.
 
 
 def _made(model: torch.nn.Module) -> _Made:

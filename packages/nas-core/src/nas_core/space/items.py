@@ -147,21 +147,24 @@ def decides(items: Sequence[Item], values: Mapping[str, Value]) -> bool:
     """Whether walking the items asks for just these values, in this order."""
     given = iter(values.items())
     decided: dict[str, Value] = {}
+
+    def answered(choice: Choice) -> bool:
+        label, value = next(given, (None, None))
+        if label is None or label != choice.label or not choice.domain.has(value):
+            return False
+        decided[label] = value
+        return True
+
     pending = list(reversed(items))
     while pending:
         item = pending.pop()
-        following: Choice | Sequence[Item]
-        # Most are decisions that bring nothing with them: no step is needed.
-        if alone := isinstance(item, Decision) and not item.leads_on:
-            following = () if item.choice.label in decided else item.choice
-        else:
-            following = item.step(decided)
-        while isinstance(following, Choice):
-            label, value = next(given, (None, None))
-            if label is None or label != following.label or not following.domain.has(value):
+        if isinstance(item, Decision) and not item.leads_on:  # Most are: no step is needed.
+            if item.choice.label not in decided and not answered(item.choice):
                 return False
-            decided[label] = value
-            following = () if alone else item.step(decided)
+            continue
+        while isinstance(following := item.step(decided), Choice):
+            if not answered(following):
+                return False
         pending.extend(reversed(following))
     return len(decided) == len(values)
 
