@@ -222,3 +222,24 @@ def test_a_pipe_that_is_closed_below_a_table_is_quiet(search: Any, folder: Path)
         check=False,
     )
     assert done.stderr == ""
+
+
+def test_a_search_that_nobody_reads_ends_quietly_and_can_be_resumed(
+    search: Any, folder: Path
+) -> None:
+    search()
+    nas = Path(sys.executable).with_name("nas")
+    done = subprocess.run(
+        f"{nas} run search.toml | true",
+        shell=True,
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        check=False,
+    )
+    assert done.stderr == ""
+    resumed = subprocess.run(
+        [nas, "resume", "sizes"], capture_output=True, text=True, cwd=folder, check=True
+    )
+    assert resumed.stdout.count("completed") == 3
+    assert "[4/4]" in resumed.stdout

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
 
-__all__ = ["Display", "Lines", "Panel", "Scale", "best_table", "display", "is_terminal"]
+__all__ = ["Display", "Lines", "Panel", "Scale", "Unread", "best_table", "display", "is_terminal"]
 
 _SHOWN = 5
 
@@ -114,6 +114,10 @@ def _state_text(trial: Trial) -> str:
     return f"pruned at step {trial.reports[-1].step}"
 
 
+class Unread(KeyboardInterrupt):
+    """Nobody reads what is shown any more: it stops a search as Ctrl-C does."""
+
+
 @dataclass
 class Lines:
     """One line for each trial that ends: for logs and pipes."""
@@ -135,20 +139,26 @@ class Lines:
 
     def nas_job_noted(self, experiment: str, numbers: Sequence[int], note: str) -> None:
         """Print it before the trials that it is about."""
-        self.out.print(note_text(numbers, note), soft_wrap=True)
+        self._say(note_text(numbers, note))
 
     def nas_trial_finished(self, experiment: str, trial: Trial) -> None:
         """Print what became of the trial."""
         from nas_search.observers.progress import ending_text
 
         self.ended.add(trial.number)
-        self.out.print(ending_text(trial, len(self.ended), self.scale.total), soft_wrap=True)
-        self.out.file.flush()
+        self._say(ending_text(trial, len(self.ended), self.scale.total))
 
     def nas_trial_learned(self, experiment: str, trial: Trial) -> None:
         """Print it, too, if it has ended elsewhere since this began."""
         if trial.number not in self.ended:
             self.nas_trial_finished(experiment, trial)
+
+    def _say(self, text: str) -> None:
+        try:
+            self.out.print(text, soft_wrap=True)
+            self.out.file.flush()
+        except (BrokenPipeError, SystemExit):  # Rich turns a closed pipe into an exit.
+            raise Unread from None
 
 
 class Panel:

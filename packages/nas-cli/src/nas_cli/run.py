@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +15,7 @@ from nas_core.errors import nearest
 from nas_cli.command import command
 from nas_cli.conclusion import conclude, say_how_to_resume
 from nas_cli.console import results_only
-from nas_cli.display import Scale, display
+from nas_cli.display import Scale, Unread, display
 from nas_cli.edge import explain
 from nas_cli.environment import plugins
 from nas_cli.exit_codes import ExitCode
@@ -138,6 +140,8 @@ def _explore(experiment: Experiment, go: Callable[[], str], as_json: bool) -> st
         with display(scale, sys.stderr if as_json else sys.stdout) as shown:
             experiment.observers = (shown,)
             return go()
+    except Unread:
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from None
     except KeyboardInterrupt:
         say_how_to_resume(experiment, "Interrupted")
         raise click.exceptions.Exit(ExitCode.INTERRUPTED) from None
