@@ -112,17 +112,20 @@ class Contest:
 
     def _pickled_halves(self) -> list[bytes]:
         chosen = self.workload.candidates()
-        halves = chosen[: len(chosen) // 2], chosen[len(chosen) // 2 :]
-        return [cloudpickle.dumps(job) for half in halves for job in self._jobs("cgo", half)]
+        half = len(chosen) // 2
+        return [cloudpickle.dumps(job) for job in self._jobs("cgo", chosen[:half], chosen[half:])]
 
     def _jobs(
-        self, engine: str, chosen: Sequence[nas.Candidate] = (), **options: Any
+        self, name: str, *batches: Sequence[nas.Candidate], **options: Any
     ) -> Sequence[nas.Job]:
-        made = self.workload.space()
+        """The jobs of some batches of one search, or of all candidates."""
+        engine, made = nas.engine(name, **options), self.workload.space()
         recipe = self.workload.recipe(self.steps)
-        return nas.engine(engine, **options).plan(
-            made, chosen or self.workload.candidates(), recipe
-        )
+        return [
+            job
+            for chosen in batches or [self.workload.candidates()]
+            for job in engine.plan(made, chosen, recipe)
+        ]
 
     def _faster_in_channels_last(self) -> bool:
         if len(self.workload.shape) != 3:

@@ -16,6 +16,7 @@ from nas_engine_cgo.kernels import (
     in_layout,
     max_pool2d,
     pointwise,
+    split,
 )
 from torch import Tensor
 from torch.nn import functional as torch_own
@@ -224,3 +225,17 @@ def test_gradients_come_back_in_the_order_of_the_values() -> None:
     assert orders == [False]
     (expected,) = torch.autograd.grad((x * 2).mean((2, 3)).sum(), x)
     assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("read", [(0, 1, 2), (1,), (2, 0)])
+def test_parts_give_their_gradients_in_the_layout_of_the_whole(
+    read: tuple[int, ...], memory_format: Any
+) -> None:
+    x = images(7, (4, 5), 0, memory_format)
+    found, expected = (
+        torch.autograd.grad(sum((parts[i] ** 2).sum() for i in read), x)[0]
+        for parts in (split(x, (2, 4, 1), 1), x.split((2, 4, 1), 1))
+    )
+    assert torch.equal(found, expected)
+    assert found.is_contiguous(memory_format=memory_format)

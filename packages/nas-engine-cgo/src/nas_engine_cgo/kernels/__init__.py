@@ -1,12 +1,21 @@
 """Faster ways to compute what torch computes, for tensors as large as those of merged members."""
 
 from nas_engine_cgo.kernels.convolution import conv2d
-from nas_engine_cgo.kernels.layout import in_layout
+from nas_engine_cgo.kernels.layout import in_layout, split
 from nas_engine_cgo.kernels.normalization import batch_norm
 from nas_engine_cgo.kernels.pointwise import pointwise
 from nas_engine_cgo.kernels.pooling import avg_pool2d, max_pool2d
 
-__all__ = ["FASTER", "avg_pool2d", "batch_norm", "conv2d", "in_layout", "max_pool2d", "pointwise"]
+__all__ = [
+    "FASTER",
+    "avg_pool2d",
+    "batch_norm",
+    "conv2d",
+    "in_layout",
+    "max_pool2d",
+    "pointwise",
+    "split",
+]
 
 FASTER = {kernel.__name__: kernel for kernel in (avg_pool2d, batch_norm, conv2d, max_pool2d)}
 """By the name of the function of torch that takes the same arguments."""

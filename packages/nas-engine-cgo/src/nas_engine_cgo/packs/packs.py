@@ -276,7 +276,8 @@ class Packs:
         width = self.facts((member, number)).shape[1] if layout == "channel" else 1
         scaled = ", ".join(str(size * width) for size in sizes)
         dimension = 0 if layout == "stack" else 1
-        names = self.text.before(f"{name}.split(({scaled}), {dimension})", len(sizes))
+        function = "torch.split" if self.exact else "split"
+        names = self.text.before(f"{function}({name}, ({scaled}), {dimension})", len(sizes))
         return [
             _Piece(start, start + size, each, layout if size > 1 or layout == "stack" else None)
             for start, size, each in zip(bounds, sizes, names, strict=False)
