@@ -33,6 +33,7 @@ _INDENT = "    "
 _EMPTY = (Builtin("list"), Builtin("dict"), Call("collections.OrderedDict"))
 _NARROW = ("bool", "int", "float", "str", "Tensor")
 _WIDE = _NARROW[1:]
+_MAY_BE_NONE = ("Any", "None", "Optional", "Union")
 
 
 class Writer(Expressions):
@@ -166,6 +167,8 @@ class Writer(Expressions):
             name, text = self.names[target], self.text(source)
             if source == Const(None) and self.kinds.get(target, "").startswith("Optional"):
                 constants.append(self._declared(name, self.kinds[target], "None"))
+            elif source == Const(None) and (typed := self._nothing(target)):
+                pairs.append((name, typed, ""))
             elif name != text:
                 pairs.append((name, text, self._other_type(target, source)))
         match pairs:
@@ -177,6 +180,13 @@ class Writer(Expressions):
         left = [name for name, *_ in pairs]
         self._scopes[-1].update(left)
         return [f"{', '.join(left)} = {', '.join(right)}", *constants]
+
+    def _nothing(self, target: str) -> str:
+        """None for a variable that nobody reads then: TorchScript is told of what type it is."""
+        kind = annotation(self.kinds.get(target, ""), self.imports)
+        if not kind or kind.startswith(_MAY_BE_NONE):
+            return ""
+        return f"torch.jit.annotate({kind}, None)"
 
     def _other_type(self, target: str, source: Operand) -> str:
         """The type of a variable, if what it is set to is of a narrower one; empty otherwise."""

@@ -60,8 +60,9 @@ def _of_node(node: Node) -> Iterator[str]:
             for operand in node.inputs:
                 yield from named(str(operand.value)) if isinstance(operand, Const) else ()
         case If() | Loop():
-            for value in node.outputs:
-                yield from named(value.type) if value.type.startswith("Optional") else ()
+            given = (*node.inputs, *(result for block in node.blocks for result in block.results))
+            for value in node.outputs if Const(None) in given else ():
+                yield from named(value.type)
     for operand in node.operands:
         match operand:
             case Const(Symbol(name)):

@@ -21,7 +21,10 @@ _FUNCTIONS = [
     *(getattr(torch, name) for name in _NAMES),
     torch.nn.functional.scaled_dot_product_attention,
 ]
-_METHODS = frozenset({"bernoulli", "multinomial"})
+_METHODS = frozenset(
+    {"bernoulli", "bernoulli_", "cauchy_", "exponential_", "geometric_", "log_normal_",
+     "multinomial", "normal_", "random_", "uniform_"}
+)  # fmt: skip
 
 
 def draws(call: ast.Call, around: Mapping[str, Any]) -> bool:

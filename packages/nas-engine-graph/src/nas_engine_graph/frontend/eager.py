@@ -16,6 +16,7 @@ from torch import nn
 
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.coded import SIGNS, code
+from nas_engine_graph.frontend.declared import declared, is_never_none, nothing
 from nas_engine_graph.frontend.drawing import draws
 from nas_engine_graph.frontend.encode import is_read_plain, is_valued, plain_value
 from nas_engine_graph.frontend.hiding import called, hidden, hide_flags, is_flag
@@ -111,18 +112,12 @@ class _Eager(ast.NodeTransformer):
             return hidden(node.args[0], SIGNS["size"])
         for index in given_as_tuples(node, self.variables.around, self.owner):
             node.args[index] = hidden(node.args[index].args[0], SIGNS["size"])  # type: ignore[attr-defined]
+        self.check_kinds(node)
         match node:
-            case ast.Call(ast.Name("isinstance"), [_, kinds]) if classes_of(
-                kinds, self.variables.around
+            case ast.Call(ast.Attribute(_, "annotate"), [kind, ast.Constant(None)]) if (
+                is_never_none(kind, self.variables.around)
             ):
-                # TorchScript takes no module for one of a class of the user's.
-                raise self.refusal(f"`{ast.unparse(node)}` of what may be several modules", node)
-            case ast.Call(ast.Name("isinstance"), [_, kinds]) if has_relatives(
-                kinds, self.variables.around
-            ):
-                # TorchScript knows no inheritance.
-                unclear = "of a class that inherits, or that others inherit from"
-                raise self.refusal(f"`{ast.unparse(node)}` {unclear}", node)
+                return nothing(kind)
             case ast.Call(ast.Name(name)) if (
                 hasattr(builtins, name) and name not in self.variables.own
             ):
@@ -140,6 +135,17 @@ class _Eager(ast.NodeTransformer):
         if draws(node, self.variables.around):
             return drawn(node)  # TorchScript drops what is drawn and not used.
         return node
+
+    def check_kinds(self, node: ast.Call) -> None:
+        """Refuse questions for classes to which TorchScript has other answers than Python."""
+        match node:
+            case ast.Call(ast.Name("isinstance"), [_, kinds]):
+                text = f"`{ast.unparse(node)}` of "
+                if classes_of(kinds, self.variables.around):
+                    raise self.refusal(f"{text}what may be several modules", node)
+                if has_relatives(kinds, self.variables.around):
+                    text += "a class that inherits, or that others inherit from"
+                    raise self.refusal(text, node)
 
     def hide_bools(self, node: ast.Call) -> None:
         """Hides the bools of which TorchScript makes numbers, among the arguments of a call."""
@@ -254,7 +260,10 @@ class _Eager(ast.NodeTransformer):
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
         self.generic_visit(node)
-        if name_of(node.annotation) != "bool" and node.value is not None:
+        if isinstance(node.target, ast.Attribute) and node.value is not None:
+            # Of an attribute it forgets what is declared, for None and what is empty.
+            node.value = declared(node.value, node.annotation)
+        elif name_of(node.annotation) != "bool" and node.value is not None:
             node.value = self.unfolded(node.value)
         return node
 

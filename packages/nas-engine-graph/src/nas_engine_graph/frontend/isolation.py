@@ -246,6 +246,11 @@ def _is_compiled_anew(cls: Any) -> bool:
     return is_object_class(cls) and "__torch_script_interface__" not in vars(cls)
 
 
+def _is_named_tuple(cls: Any) -> bool:
+    """Whether this is one of the user's, in which there may be classes that are compiled anew."""
+    return isinstance(cls, type) and issubclass(cls, tuple) and not is_of_torch(cls)
+
+
 def _apart(compiled: Mapping[Any, Any]) -> dict[Any, Any]:
     return {cls: made for cls, made in compiled.items() if not _is_compiled_anew(cls)}
 
@@ -256,7 +261,7 @@ def _named_apart(name: Callable[..., str]) -> Callable[..., str]:
 
     def named(obj: Any, mangle_name: bool = True) -> str:
         found = name(obj, mangle_name)
-        if not _is_compiled_anew(obj):
+        if not _is_compiled_anew(obj) and not _is_named_tuple(obj):
             return found
         home, _, last = found.rpartition(".")
         return f"{home}.___torch_mangle_{number}.{last}"

@@ -12,19 +12,21 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from nas_core.errors import Place
 from torch import Tensor
+from torch.jit._script import _unwrap_optional
 
 from nas_engine_graph.errors import UnsupportedModuleError
-from nas_engine_graph.frontend.marked import first_mark, marked_text
+from nas_engine_graph.frontend.marked import called, first_mark, marked_text
 from nas_engine_graph.frontend.places import FRAME
 
 __all__ = [
     "CASTS", "WRITTEN", "Mixed", "as_number", "as_tensor", "asks_types", "cast", "drawn",
-    "left_alone", "may_differ", "mixed_in", "mixed_of", "widen",
+    "left_alone", "may_differ", "mixed_in", "mixed_of", "widen", "written",
 ]  # fmt: skip
 
-_KIND = "(bool|int|float|str|Tensor)"
+_KIND = r"(bool|int|float|str|Tensor)(?: \(inferred\))?"
 _RANKS = ("bool", "int", "float", "str", "Tensor")
 _VARIABLE = (
     re.compile(
@@ -47,6 +49,9 @@ _EXPRESSION = (
     re.compile(rf"expected an expression of ()type {_KIND} but found {_KIND}\s*:"),
 )
 
+_ARGUMENT = "()"
+_RANGE = re.compile(r"inputs of range must be ints, found (Tensor|number)(?: \(inferred\))? in")
+
 
 @dataclass(frozen=True, slots=True)
 class Mixed:
@@ -56,7 +61,8 @@ class Mixed:
         file: where the function is.
         line: where TorchScript has found it.
         column: likewise, in the line of the file.
-        name: of the variable; empty for an expression that begins there.
+        name: of the variable; empty for an expression that begins there, and ``()`` for the
+            argument of a call of ``range`` that does.
         kind: the widest of its types; empty if it is left as it is.
         wanted: whether TorchScript wants to know it: it takes tensors for numbers, too.
     """
@@ -110,25 +116,28 @@ _BY_KIND: dict[str, Callable[[Any], Any]] = {
 }  # fmt: skip
 CASTS = frozenset({as_drawn, *_BY_KIND.values()})
 _PREFIX = "nas_engine_graph_"
-WRITTEN = {f"{_PREFIX}{f.__name__}": f for f in (*CASTS, as_number)}
-"""The functions that ``widen`` calls, by names that no function of the user's has."""
+WRITTEN = {
+    f"{_PREFIX}{f.__name__}": f for f in (*CASTS, as_number, torch.jit.annotate, _unwrap_optional)
+}
+"""The functions that ``written`` calls, by names that no function of the user's has."""
 
 
 def cast(value: ast.expr, kind: str) -> ast.expr:
     """An expression that TorchScript takes for one of this type."""
     if isinstance(value, ast.Constant) and type(value.value).__name__ == kind:
         return value
-    return _call(_BY_KIND[kind], value)
+    return written(_BY_KIND[kind], value)
 
 
-def _call(function: Callable[..., Any], first: ast.expr, *more: ast.expr) -> ast.expr:
+def written(function: Callable[..., Any], first: ast.expr, *more: ast.expr) -> ast.expr:
+    """A call of one of ``WRITTEN`` that stands where its first argument does."""
     name = ast.copy_location(ast.Name(f"{_PREFIX}{function.__name__}", ast.Load()), first)
     return ast.copy_location(ast.Call(name, [first, *more], []), first)
 
 
 def drawn(value: ast.expr) -> ast.expr:
     """An expression that TorchScript computes, whether its result is used or not."""
-    return _call(as_drawn, value)
+    return written(as_drawn, value)
 
 
 def may_differ(kind: str, other: str) -> bool:
@@ -138,6 +147,8 @@ def may_differ(kind: str, other: str) -> bool:
 
 def mixed_of(text: str) -> Mixed | None:
     """What is of several types, if this is why TorchScript refuses."""
+    if _RANGE.search(text) and (where := FRAME.search(text)) is not None:
+        return Mixed(where[1], int(where[2]), first_mark(text), _ARGUMENT, "int")
     for pattern in (*_VARIABLE, *_EXPRESSION):
         where = FRAME.search(text)
         if where is not None and (said := pattern.search(text)) is not None:
@@ -148,17 +159,19 @@ def mixed_of(text: str) -> Mixed | None:
 
 
 def mixed_in(node: Any, kind: str, learnt: Collection[Any]) -> Mixed | None:
-    """The variable that is of another type where TorchScript makes a number of it, and keeps that.
+    """The variable that is of another type where TorchScript makes a number of it, and uses that.
 
     Args:
         node: where it makes one.
         kind: the widest type.
         learnt: what is known already.
     """
-    kept = any(use.user.kind() == "prim::Return" for use in node.output().uses())
     where, name = FRAME.search(node.sourceRange()), marked_text(node)
-    if not kept or where is None or not name.isidentifier():
+    if where is None or not name.isidentifier():
         return None
+    kept = any(use.user.kind() == "prim::Return" for use in node.output().uses())
+    if not kept and called(node) is not None:
+        return None  # An argument: what is marked is the function.
     found = Mixed(where[1], int(where[2]), 0, name, kind, wanted=False)
     return None if found in learnt or replace(found, kind="") in learnt else found
 
@@ -215,8 +228,13 @@ class _Widened(ast.NodeTransformer):
         match node:
             case ast.Call(ast.Attribute(_, "annotate"), [kind, value]) if self.is_there(kind):
                 node.args[1] = cast(value, self.kind)
-            case ast.Call(ast.Name("int"), [value]) if self.kind == "int":
-                return _call(as_number, value)
+            case ast.Call(ast.Name("range"), [value]) if self.name == _ARGUMENT:
+                if (node.lineno, node.col_offset) == self.place:
+                    node.args[0] = cast(value, self.kind)
+            case ast.Call(ast.Name("int"), [value]) if (
+                self.kind == "int" and self.name != _ARGUMENT
+            ):
+                return written(as_number, value)
         return node
 
     def is_there(self, node: ast.expr) -> bool:

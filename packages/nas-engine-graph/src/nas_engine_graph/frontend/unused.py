@@ -1,32 +1,26 @@
-"""What branches, loops and contexts hand on, without what nobody takes; and no idle questions."""
+"""Functions without what nobody takes: results, and what branches, loops and contexts hand on."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from nas_engine_graph.frontend.dead import dead_writes
 from nas_engine_graph.ir import (
     Block,
-    Builtin,
+    Const,
     If,
     Loop,
     Node,
     Operand,
-    Operator,
-    Read,
     Ref,
     With,
+    is_pure,
     walk,
 )
 
 __all__ = ["without_unused"]
 
-_FACTS = frozenset(
-    {"is", "is_not", "isinstance", "attribute.device", "attribute.dtype", "attribute.layout",
-     "attribute.ndim", "attribute.requires_grad", "format",
-     "method.size"}
-)  # fmt: skip
-_ASKING = frozenset({"aten.is_floating_point.default", "aten.is_complex.default"})
 Passing = tuple[tuple[str, ...], tuple[Operand, ...]]
 """If one of these names is used, so are these operands."""
 
@@ -34,14 +28,20 @@ Passing = tuple[tuple[str, ...], tuple[Operand, ...]]
 def without_unused(body: Block) -> Block:
     """The body without values that are only handed on, from trip to trip at most."""
     made = _handing_on_less(body)
-    idle = {id(node) for node in walk(made) if _is_idle(node)}
+    idle = {id(node) for node in walk(made) if _is_idle(node)} | dead_writes(made)
     return without_unused(_without(made, idle)) if idle else made
 
 
 def _is_idle(node: Node) -> bool:
-    """Whether this is a branch of which nothing is left."""
-    empty = not node.outputs and not any(block.nodes for block in node.blocks)
-    return isinstance(node.operation, If) and empty
+    """Whether this is a branch, or a loop that ends, of which nothing is left."""
+    if node.outputs or any(block.nodes for block in node.blocks):
+        return False
+    match node.operation:
+        case If():
+            return True
+        case Loop():
+            return node.inputs[0] != Const(None)
+    return False
 
 
 def _without(block: Block, idle: set[int]) -> Block:
@@ -83,7 +83,7 @@ def _uses(block: Block) -> Iterator[tuple[tuple[Operand, ...], list[Passing]]]:
                 )
                 fixed = (*node.inputs[:2], results[0][0])
                 yield fixed, [((name, inside), operands) for name, inside, operands in carried]
-            case _ if _is_fact(node):
+            case _ if is_pure(node):
                 yield (), [((name,), node.operands) for name in outputs]
             case _:
                 yield node.operands, []
@@ -92,26 +92,12 @@ def _uses(block: Block) -> Iterator[tuple[tuple[Operand, ...], list[Passing]]]:
 
 
 def _pruned(block: Block, used: set[str]) -> Block:
-    kept = (node for node in block.nodes if not _is_fact(node) or used & _outputs(node))
+    kept = (node for node in block.nodes if not is_pure(node) or used & _outputs(node))
     return replace(block, nodes=tuple(_pruned_node(node, used) for node in kept))
 
 
 def _outputs(node: Node) -> set[str]:
     return {value.name for value in node.outputs}
-
-
-def _is_fact(node: Node) -> bool:
-    """Whether the node only asks for what every value has, such as ``x.is_cuda``, or is as idle."""
-    match node.operation:
-        case Builtin("list" | "dict") if not node.inputs:
-            return True  # As TorchScript has for what is never read.
-        case Builtin(name):
-            return name in _FACTS or name.startswith("attribute.is_")
-        case Operator(target):
-            return target in _ASKING
-        case Read():
-            return True
-    return False
 
 
 def _pruned_node(node: Node, used: set[str]) -> Node:

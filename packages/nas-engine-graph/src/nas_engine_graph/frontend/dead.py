@@ -1,0 +1,211 @@
+"""In-place writes into tensors that nobody reads afterwards.
+
+TorchScript leaves some of them out, and others not: those that it can't follow. Left out is each
+whose tensor is new in the function, and is neither read later, nor through a view of it, nor
+handed to anybody who may keep it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import Any
+
+import torch
+
+from nas_engine_graph.ir import (
+    Block,
+    Builtin,
+    If,
+    Loop,
+    Node,
+    Operand,
+    Operator,
+    Ref,
+    With,
+    is_pure,
+    walk,
+)
+
+__all__ = ["dead_writes"]
+
+_AUGMENTED = frozenset(
+    {"iadd", "isub", "imul", "itruediv", "ifloordiv", "imod", "ipow", "imatmul", "iand", "ior",
+     "ixor", "ilshift", "irshift"}
+)  # fmt: skip
+_FRESH = frozenset(
+    {"add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "neg", "eq", "ne", "lt", "le", "gt",
+     "ge", "and", "or", "xor", "lshift", "rshift", "abs"}
+)  # fmt: skip
+_LASTING = frozenset({"requires_grad_", "detach_", "resize_", "resize_as_", "set_"})
+"""They change more than the elements."""
+
+
+def dead_writes(body: Block) -> set[int]:
+    """The ids of the nodes of a function that write what nobody reads."""
+    return _Writes(body).dead
+
+
+class _Writes:
+    def __init__(self, body: Block) -> None:
+        self.kinds = _types(body)
+        self.parent: dict[str, str] = {}
+        self.shared: set[str] = {value.name for value in body.parameters}
+        self.passing = set(_passing(body))
+        for node in walk(body):
+            self.note(node)
+        self.kept = {self.root(name) for name in self.shared}
+        self.dead: set[int] = set()
+        if any(map(_writes, walk(body))):
+            self.before(body, frozenset())
+
+    # ------------------------------------------------------------------ what shares memory
+
+    def root(self, name: str) -> str:
+        while (above := self.parent.get(name, name)) != name:
+            name = above
+        return name
+
+    def join(self, name: str, operands: Iterable[Operand]) -> None:
+        for operand in operands:
+            if isinstance(operand, Ref):
+                self.parent[self.root(operand.name)] = self.root(name)
+
+    def note(self, node: Node) -> None:
+        """Notes which values may share memory, and what others may hold."""
+        names = [value.name for value in node.outputs]
+        match node.operation:
+            case If() | With():
+                for block in node.blocks:
+                    for name, result in zip(names, block.results, strict=True):
+                        self.join(name, [result])
+            case Loop():
+                (block,) = node.blocks
+                inside = [Ref(value.name) for value in block.parameters[1:]]
+                carried = zip(inside, node.inputs[2:], block.results[1:], strict=True)
+                for name, shared in zip(names, carried, strict=True):
+                    self.join(name, shared)
+            case Operator(target) if (given := _given(target)) is not None:
+                operands = (*(node.inputs[i] for i in given if i < len(node.inputs)),
+                            *(operand for _, operand in node.keywords))  # fmt: skip
+                for name in names:
+                    self.join(name, operands)
+            case Builtin(kind) if self.is_local(node, kind):
+                for name in names if kind not in _FRESH else ():
+                    self.join(name, node.operands)
+            case _:
+                self.shared |= {*names, *(o.name for o in node.operands if isinstance(o, Ref))}
+
+    def is_local(self, node: Node, name: str) -> bool:
+        """Whether a builtin keeps nothing, and gives nothing but new or given tensors."""
+        plain = all(_is_plain(self.kinds.get(value.name, "")) for value in node.outputs)
+        if name == "assign" or name in _AUGMENTED:
+            return plain
+        return id(node) in self.passing or (is_pure(node) and plain and name != "getitem")
+
+    # ------------------------------------------------------------------ what is read later
+
+    def groups(self, operands: Iterable[Operand]) -> frozenset[str]:
+        return frozenset(self.root(o.name) for o in operands if isinstance(o, Ref))
+
+    def before(self, block: Block, after: frozenset[str]) -> frozenset[str]:
+        """What is read in a block or after it."""
+        live = after | self.groups(block.results)
+        for node in reversed(block.nodes):
+            live |= self.of(node, live)
+        return live
+
+    def of(self, node: Node, live: frozenset[str]) -> frozenset[str]:
+        if isinstance(node.operation, Loop):
+            while not (inside := self.before(node.blocks[0], live)) <= live:
+                live |= inside
+        elif node.blocks:
+            live = live.union(*(self.before(block, live) for block in node.blocks))
+        elif is_pure(node):
+            if not any(self.root(value.name) in live for value in node.outputs):
+                return frozenset()
+        elif _writes(node) and not (self.kept | live) & self.groups(node.inputs[:1]):
+            self.dead.add(id(node))
+            return frozenset()
+        self.dead.discard(id(node))  # In an earlier round nobody seemed to read it.
+        return live | self.groups(node.operands)
+
+
+def _types(body: Block) -> dict[str, str]:
+    """The types of the values of a function."""
+    found = {value.name: value.type for value in body.parameters}
+    for node in walk(body):
+        found.update((value.name, value.type) for value in node.outputs)
+    return found
+
+
+def _is_plain(kind: str) -> bool:
+    return kind in ("Tensor", "int", "float", "bool", "str", "number", "NoneType")
+
+
+def _passing(body: Block) -> Iterator[int]:
+    """The ids of new lists and tuples that only operators read, which keep nothing of them."""
+    readers: dict[str, list[bool]] = {}
+    blocks = [body, *(block for node in walk(body) for block in node.blocks)]
+    kept = {o.name for block in blocks for o in block.results if isinstance(o, Ref)}
+    for node in walk(body):
+        reads = isinstance(node.operation, Operator) and not _returns_lists(node.operation.target)
+        for operand in node.operands:
+            if isinstance(operand, Ref):
+                readers.setdefault(operand.name, []).append(reads)
+    for node in walk(body):
+        if node.operation in (Builtin("list"), Builtin("tuple")):
+            name = node.outputs[0].name
+            if name not in kept and all(readers.get(name, [])):
+                yield id(node)
+
+
+def _writes(node: Node) -> bool:
+    """Whether a node does nothing but write into its first operand."""
+    match node.operation:
+        case Builtin(name):
+            return name == "assign" or name in _AUGMENTED
+        case Operator(target):
+            return _is_write(target) and not node.keywords
+    return False
+
+
+@cache
+def _schema(target: str) -> tuple[Any, bool]:
+    """The schema of an operator, and whether it draws random numbers."""
+    namespace, name, overload = target.split(".")
+    found: Any = getattr(getattr(getattr(torch.ops, namespace), name), overload)
+    return found._schema, torch.Tag.nondeterministic_seeded in found.tags
+
+
+@cache
+def _is_write(target: str) -> bool:
+    schema, draws = _schema(target)
+    writes = [a.alias_info is not None and a.alias_info.is_write for a in schema.arguments]
+    lasting = draws or target.split(".")[1] in _LASTING
+    return writes[:1] == [True] and not any(writes[1:]) and not lasting
+
+
+@cache
+def _returns_lists(target: str) -> bool:
+    return any("List" in str(result.type) for result in _schema(target)[0].returns)
+
+
+@cache
+def _given(target: str) -> tuple[int, ...] | None:
+    """The operands that the outputs may share memory with; None if there are others."""
+    schema, _ = _schema(target)
+    infos = [argument.alias_info for argument in schema.arguments]
+    writes = [i for i, info in enumerate(infos) if info is not None and info.is_write]
+    if _returns_lists(target) or writes not in ([], [0]):
+        return None
+    if any(result.alias_info is not None for result in schema.returns):
+        return tuple(i for i, info in enumerate(infos) if info is not None)
+    # What is made of other operators may give back what it is given, as ``contiguous`` does.
+    return tuple(range(len(infos))) if _is_composite(schema) else ()
+
+
+def _is_composite(schema: Any) -> bool:
+    name = f"{schema.name}.{schema.overload_name}".rstrip(".")
+    has_kernel: Any = torch._C._dispatch_has_kernel_for_dispatch_key
+    return bool(has_kernel(name, "CompositeImplicitAutograd"))

@@ -1,0 +1,97 @@
+"""Writes and loops of which nobody sees anything afterwards, and some of which one does."""
+
+import torch
+from torch import nn
+
+from corpus.case import case, x
+
+
+@case(x(3, 3), x(3, 3))
+class WritesAndForgets(nn.Module):
+    def forward(self, x, y):
+        c, items = x + y, [x * 1]
+        c[0] = 0.5
+        a = y * y
+        c = y.abs()
+        items[0] = c
+        x = x * 1
+        x.add_(1)
+        return a, c, items, x
+
+
+@case(x(3, 3))
+class WritesThroughViews(nn.Module):
+    def forward(self, x):
+        y, z = x.clone(), x.clone()
+        y[1].sub_(2)
+        y.t()[0].fill_(3)
+        z.view(-1)[0] = 5
+        kept = z[0]
+        z.mul_(2)
+        return x, kept
+
+
+@case(x(3, 3))
+class WritesInLoops(nn.Module):
+    def forward(self, x):
+        y, z = x.clone(), torch.zeros(3)
+        last = x
+        for i in range(3):
+            y[0] += i
+            w = y.t()
+            w.sub_(1)
+            z.add_(i)
+            if i > 1:
+                last = z
+        return x * last
+
+
+@case(x(3, 3))
+class ForgottenMixture(nn.Module):
+    def forward(self, x):
+        n, m = 2, 0
+        for i in range(3):
+            n = n + i
+            m = m * 2
+            m = 2.5 if n > 2 else n
+        m = x.sum()
+        return x, n, m
+
+
+@case(x(3, 3))
+class WritesIntoContiguous(nn.Module):
+    """What is contiguous is given back as it is."""
+
+    def forward(self, x):
+        y = x * 1
+        z = y.contiguous()
+        z.add_(1)
+        w = y.reshape(-1)
+        w[0] = 7
+        return y
+
+
+@case(x(3, 3))
+class DrawsIntoForgotten(nn.Module):
+    def forward(self, x):
+        y = torch.empty(3)
+        y.normal_()
+        y.mul_(2)
+        return x + torch.rand(3)
+
+
+@case(x(3, 3))
+class BranchesGiveMany(nn.Module):
+    """In whatever order."""
+
+    def forward(self, x):
+        n, m, b, a = 1, 0, x * 1, x * 2
+        if x.sum() > 0:
+            m, b = 3, b + 1
+        else:
+            if x.mean() > -5:
+                n, m = n + 1, 4
+                a = a * n
+            b = torch.where(b > 0, b, a)
+            m = 1 - m
+        return n, m, b, a
