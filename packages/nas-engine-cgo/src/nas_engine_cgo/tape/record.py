@@ -79,10 +79,10 @@ class _Notes(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs = kwargs or {}
         if self._refusal is not None:
             return function(*args, **kwargs)
-        drawn = _draws(function, kwargs) and torch.get_rng_state()
+        before = torch.get_rng_state() if _may_draw(function, kwargs) else None
         found = function(*args, **kwargs)
         try:
-            if drawn is not False and not torch.equal(drawn, torch.get_rng_state()):
+            if before is not None and not torch.equal(before, torch.get_rng_state()):
                 raise UnrepeatableError(f"{function} draws from a global generator")
             self._note(_Operator.of(function), args, kwargs, found)
         except UnrepeatableError as error:
@@ -207,7 +207,7 @@ class _Operator:
         )
 
 
-def _draws(function: OpOverload, kwargs: Mapping[str, Any]) -> bool:
+def _may_draw(function: OpOverload, kwargs: Mapping[str, Any]) -> bool:
     """Whether an operator may draw from a global generator."""
     return torch.Tag.nondeterministic_seeded in function.tags and kwargs.get("generator") is None
 
