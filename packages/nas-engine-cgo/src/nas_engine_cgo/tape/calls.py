@@ -40,6 +40,7 @@ class Call:
             given to it.
         several: whether it gives a sequence.
         reads: the values among its arguments.
+        grad: whether gradients were enabled, which some kernels ask: those of recurrent layers.
     """
 
     function: OpOverload
@@ -49,6 +50,7 @@ class Call:
     outputs: list[Value | None]
     several: bool
     reads: Sequence[Value]
+    grad: bool = False
 
 
 @dataclass

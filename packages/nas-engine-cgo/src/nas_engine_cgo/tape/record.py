@@ -112,9 +112,8 @@ class _Notes(TorchDispatchMode):  # type: ignore[no-untyped-call]
             several = isinstance(found, (list, tuple))
             tensors = [tensor for tensor, _ in given]
             outputs = [self._output(each, tensors) for each in (found if several else [found])]
-            self._tape.calls.append(
-                Call(operator.function, operator.name, noted, named, outputs, several, reads)
-            )
+            made = (operator.function, operator.name, noted, named, outputs, several, reads)
+            self._tape.calls.append(Call(*made, torch.is_grad_enabled()))
 
     def _argument(self, given: Any, tensors: list[tuple[Tensor, Value | Tensor]]) -> Argument:
         if isinstance(given, Tensor):

@@ -151,7 +151,7 @@ class _Joints:
             return call
         args, reads = self._read(call.args), self._read(call.reads)
         kwargs = {name: self._read(each) for name, each in call.kwargs.items()}
-        return Call(call.function, call.name, args, kwargs, call.outputs, call.several, reads)
+        return replace(call, args=args, kwargs=kwargs, reads=reads)
 
     def _read(self, argument: Argument) -> Argument:
         if isinstance(argument, Value):

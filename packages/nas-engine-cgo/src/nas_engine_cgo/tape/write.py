@@ -45,6 +45,8 @@ _BOUND: Mapping[str, Callable[..., Any]] = {
     "view.default": Tensor.view,
 }
 """Operator → a function that calls it in less time than torch's registry does."""
+_INDIFFERENT = _BOUND.keys() - {"convolution.default", "native_batch_norm.default"}
+"""What does the same whether gradients are enabled or not."""
 
 
 def written(tape: Tape) -> Callable[..., list[Tensor]]:
@@ -63,6 +65,7 @@ class _Writer:
 
     def __init__(self, tape: Tape) -> None:
         self.names: dict[str, Any] = {"inf": float("inf"), "nan": float("nan")}
+        self.names["set_grad_enabled"] = torch.set_grad_enabled
         self._tape = tape
         self._values: dict[Value, str] = {v: f"x{i}" for i, v in enumerate(tape.inputs)}
         self._called: dict[str, str] = {}
@@ -70,9 +73,12 @@ class _Writer:
 
     def source(self) -> str:
         """The text of the function ``run``."""
-        tape, last = self._tape, _last_uses(self._tape)
+        tape, last, enabled = self._tape, _last_uses(self._tape), None
         lines = [f"def run({', '.join(self._values.values())}):"]
         for position, call in enumerate(tape.calls):
+            if call.grad is not enabled and call.name not in _INDIFFERENT:
+                enabled = call.grad
+                lines.append(f"    set_grad_enabled({enabled})")
             lines.append(f"    {self._line(call)}")
             used = dict.fromkeys((*call.reads, *filter(None, call.outputs)))
             if gone := [self._values[value] for value in used if last[value] == position]:
