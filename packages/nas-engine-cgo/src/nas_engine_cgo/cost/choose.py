@@ -29,19 +29,18 @@ from nas_engine_cgo.remember import Memory
 from nas_engine_cgo.train import Loop, Member, MemberError, Options, Prepared
 from nas_engine_cgo.train.available import available
 from nas_engine_cgo.train.clusters import clusters_of
-from nas_engine_cgo.train.graphed import EAGER
 from nas_engine_cgo.train.members import can_be_wide
 from nas_engine_cgo.uncollected import uncollected
 from nas_engine_cgo.widen import widened, widths_of
 
 __all__ = ["Choice", "choose"]
 
-_PROBED, _PROBED_LARGE = 1 / 8, 1 / 64
+_PROBED, _PROBED_LARGE = 1 / 4, 1 / 64
 """The part of all steps of all members that may be taken to time settings, and the same for members
 of which the cache has room for one: they have little to gain."""
 _OUTGROWN = 1.05
-_TIMED = 4
-"""Steps that a setting is timed by, with a first one that is not."""
+_TIMED = 3
+"""Steps that a setting is timed by."""
 _SOME = 4
 """So many members of a cluster are timed one by one."""
 _LONG = 0.05
@@ -234,7 +233,7 @@ class _Probe:
         """Time one by one, what the cache suggests, and larger clusters while they are faster."""
         trials = _Trials(self._seconds, self._clock(), self._affordable(guess))
         first = _Setting(min(most, max(2, guess.size)), "contiguous", guess.widen)
-        if most == 1 or trials.steps < _TIMED * (1 + first.size):
+        if most == 1 or trials.steps < (1 + _TIMED) * (1 + first.size):
             return trials
         (self._first, *_) = clusters_of(self.order, first.size)
         trials.run(_ALONE)
@@ -290,7 +289,7 @@ class _Probe:
         """
         (chosen, *_) = clusters_of(self.order, setting.size)
         if setting.size > 1:
-            return self._step(chosen, setting, _TIMED - 1) * self._usual / self._one_by_one(chosen)
+            return self._step(chosen, setting, _TIMED) * self._usual / self._one_by_one(chosen)
         return self._usual
 
     @cached_property
@@ -302,7 +301,7 @@ class _Probe:
         kinds = {id(self._traced[i]): i for i in chosen[:: math.ceil(len(chosen) / _SOME)]}
         for kind, i in kinds.items():
             if kind not in self._alone:
-                self._alone[kind] = self._step([i], _ALONE, max(1, (_TIMED - 1) // len(kinds)))
+                self._alone[kind] = self._step([i], _ALONE, max(1, _TIMED // len(kinds)))
         return fmean(self._alone[kind] for kind in kinds)
 
     def _step(self, chosen: Sequence[int], setting: _Setting, times: int) -> float:
@@ -312,9 +311,10 @@ class _Probe:
         loop = Loop(copies, [range(len(copies))], options, self.prepared)
         batches = self._batches if len(self._batches) == 1 else [self._batches[i] for i in chosen]
         try:
-            untimed = 1 + EAGER if loop.device.type == "cuda" else 1  # Till there is a graph.
-            step = partial(loop.step, batches)
-            return _timed(step, self._clock(), untimed, times) / len(copies)
+            if loop.device.type == "cpu":  # A graph of CUDA has to wait for longer.
+                loop.passes.patience = 1
+            untimed = 1 + max(1, loop.passes.patience)  # Till steps are repeated.
+            return _timed(partial(loop.step, batches), self._clock(), untimed, times) / len(copies)
         except MemberError as error:
             if is_out_of_memory(error.__cause__) and len(copies) > 1:
                 return math.inf

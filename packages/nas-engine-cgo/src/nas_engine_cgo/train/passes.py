@@ -38,7 +38,7 @@ class Recorder(Protocol):
     """Records passes.
 
     Attributes:
-        patience: so many passes of a kind run before one is recorded.
+        patience: after so many passes of a kind it pays to record one.
         repeated: what is said of passes that are repeated; empty to say nothing.
         refused: what is said if that can't be, before the reason.
     """
@@ -58,12 +58,16 @@ class Passes:
         trained: gives the tensors whose gradients passes leave.
         is_fixed: whether passes do the same to the same memory for all batches of these shapes.
         recorder: None to repeat none.
+
+    Attributes:
+        patience: so many passes of a kind run before one is recorded.
     """
 
     def __init__(
         self, trained: Trained, is_fixed: Callable[[Batches], bool], recorder: Recorder | None
     ) -> None:
         self._trained, self._is_fixed, self._recorder = trained, is_fixed, recorder
+        self.patience = 0 if recorder is None else recorder.patience
         self._repeats: dict[Any, Run] = {}
         self._passed: Counter[Any] = Counter()
         self.note = ""
@@ -79,7 +83,7 @@ class Passes:
             return run(batches)
         key = tuple((t.shape, t.stride(), t.dtype) for batch in batches for t in batch)
         if key not in self._repeats:
-            if self._passed[key] < recorder.patience or not self._is_fixed(batches):
+            if self._passed[key] < self.patience or not self._is_fixed(batches):
                 self._passed[key] += 1
                 return run(batches)
             recording = recorder.record(run, batches, self._trained)
