@@ -117,12 +117,15 @@ def test_timing_takes_a_small_part_of_the_training(
     assert len(choice.clusters[0]) == (timed or [8])[-1]
 
 
-def test_both_layouts_of_images_are_timed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("faster", ["channels_last", "contiguous"])
+def test_both_layouts_of_images_are_timed_once(
+    monkeypatch: pytest.MonkeyPatch, faster: str
+) -> None:
     probed = []
 
     def of(_probe: object, setting: Any) -> float:
-        probed.append((setting.size, setting.layout == "channels_last"))
-        return (0.5 if setting.layout == "channels_last" else 0.8) ** (setting.size > 1)
+        probed.append((setting.size, setting.layout))
+        return (0.5 if setting.layout == faster else 0.8) ** (setting.size > 1)
 
     monkeypatch.setattr(CHOOSING._Probe, "_seconds", of)
     monkeypatch.setattr(CHOOSING, "cache_bytes", lambda: 4 * 8 * 3 * 8 * 8 * 4)
@@ -131,8 +134,9 @@ def test_both_layouts_of_images_are_timed_once(monkeypatch: pytest.MonkeyPatch) 
         nn.Sequential(nn.Conv2d(2, 3, 3, padding=1), nn.ReLU(), nn.Flatten()) for _ in range(8)
     ]
     choice = choose(members(nets, train=(x, y), epochs=100), Options(), Memory())
-    assert probed == [(1, False), (4, False), (4, True), (8, True), (2, True)]
-    assert choice.options.layout == "channels_last"
+    both = [(4, "channels_last"), (4, "contiguous")]
+    assert probed == [(1, "contiguous"), *both, (8, faster), (2, faster)]
+    assert choice.options.layout == faster
 
 
 def test_members_that_take_longer_are_compared_with_themselves(

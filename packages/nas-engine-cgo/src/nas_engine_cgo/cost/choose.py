@@ -188,7 +188,9 @@ class _Probe:
         largest, alone = self._largest
         size = 1 if alone else max(1, min(most, cache_bytes() // max(1, largest)))
         why = "most of the work can't be merged" if alone else f"the cache has room for {size}"
-        return _Setting(size, self._options.layout, self._widens()), why
+        return _Setting(
+            size, self._merged_layout() if size > 1 else "contiguous", self._widens()
+        ), why
 
     def differ(self, cluster: Sequence[int]) -> bool:
         """Whether members have layers that differ in width."""
@@ -232,7 +234,7 @@ class _Probe:
     def trials(self, most: int, guess: _Setting) -> _Trials:
         """Time one by one, what the cache suggests, and larger clusters while they are faster."""
         trials = _Trials(self._seconds, self._clock(), self._affordable(guess))
-        first = _Setting(min(most, max(2, guess.size)), "contiguous", guess.widen)
+        first = _Setting(min(most, max(2, guess.size)), self._merged_layout(), guess.widen)
         if most == 1 or trials.steps < (1 + _TIMED) * (1 + first.size):
             return trials
         (self._first, *_) = clusters_of(self.order, first.size)
@@ -250,7 +252,7 @@ class _Probe:
         """
         changes: list[dict[str, Any]] = []
         if self._has_images() and not self._options.exact:
-            changes.append({"layout": "channels_last"})
+            changes.append({"layout": "contiguous"})
         undecided = self._options.widen is None
         for size in sorted({setting.size, min(most, 2 * setting.size), most}):
             setting = replace(setting, size=size)
@@ -275,6 +277,11 @@ class _Probe:
             return partial(_after_kernels, device)
         alone = device.type == "cpu" and torch.get_num_threads() == 1
         return time.thread_time if alone else time.perf_counter
+
+    def _merged_layout(self) -> Layout:
+        """The layout that is mostly faster for members that are merged."""
+        may = self._has_images() and not self._options.exact
+        return "channels_last" if may else self._options.layout
 
     def _has_images(self) -> bool:
         calls = (call for program in self._programs for call in program.calls)
