@@ -149,9 +149,39 @@ class Opens(nn.Module):
             return x + 1
 
 
+class Grower:
+    def grown(self, x: Tensor, by: float = 2.0) -> Tensor:
+        return x * by
+
+    def shrunk(self, x: Tensor, by: float = 2.0) -> Tensor:
+        return x / by
+
+
+class FastGrower(Grower):
+    def grown(self, x: Tensor, by: float = 3.0) -> Tensor:
+        return x * by
+
+
+class Grows(nn.Module):
+    grower: Grower
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.grower = FastGrower()
+
+    def forward(self, x):
+        return self.grower.grown(x)
+
+
+class GrowsAsTold(Grows):
+    def forward(self, x):
+        return self.grower.grown(x, 4.0) + self.grower.shrunk(x)
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
+        (Grows, ["method 'grown'", "default is another in FastGrower"]),
         (HoldsTheList, ["'scale'", "object that may change", "so does 'factors'"]),
         (holding_one_twice, ["'scale'", "object that may change", "twice"]),
         (HoldsOneInside, ["'scale'", "may change", "so does 'one'"]),
@@ -168,6 +198,10 @@ def test_refusal_says_what_and_where(make, words) -> None:
         convert(make())
     for word in ["test_objects.py:", *words]:
         assert word in str(caught.value)
+
+
+def test_defaults_of_heirs_do_not_matter_where_they_are_given_or_equal() -> None:
+    assert_same_behaviour(GrowsAsTold(), convert(GrowsAsTold()).instantiate(), torch.ones(2))
 
 
 def test_the_users_own_scripting_is_not_touched() -> None:

@@ -331,3 +331,36 @@ def test_a_disk_that_is_full_from_the_start_is_named(experiment, monkeypatch):
     with pytest.raises(StoreError, match=f"{one.folder}: can't be written: No space left"):
         one.run()
     assert not runs(one.folder)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_waits_till_workers_know_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    from multiprocessing.context import ForkServerProcess
+
+    from nas_search.executors import LocalExecutor, local
+
+    LocalExecutor(1, 1).submit(int).result()  # The fork server is there.
+    start, started = ForkServerProcess.start, []
+
+    def interrupted(process: ForkServerProcess) -> None:
+        signal.raise_signal(number)
+        start(process)
+        started.append(process)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(number, interrupt)
+    monkeypatch.setattr(ForkServerProcess, "start", interrupted)
+    monkeypatch.setattr(local, "_wait_for_server", lambda _: None)
+    executor = LocalExecutor(2, 1)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            executor.submit(int)
+        assert len(started) == 2
+        assert signal.getsignal(number) is interrupt
+    finally:
+        signal.signal(number, before)
+        executor.shutdown()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from nas_engine_graph.frontend.calls import shortened
@@ -72,5 +73,19 @@ def call(t: Translator, node: Any) -> None:
         else:
             t.emit(node, Builtin(f"property.{found['name']}"), operands, hint=found["name"])
         return
-    positional, keywords = shortened(getattr(cls, name, None), operands[1:], 1)
+    given = shortened(getattr(cls, name, None), operands[1:], 1)
+    for heir in _heirs(cls):
+        # TorchScript has filled in a default as if it had been given, or it was given.
+        if shortened(getattr(heir, name, None), operands[1:], 1) != given:
+            text = f"method {name!r} with an argument whose default is another in {heir.__name__}"
+            raise unsupported(node, text, t.owner or ())
+    positional, keywords = given
     t.emit(node, Builtin(f"call.{name}"), [operands[0], *positional], keywords, hint=name)
+
+
+def _heirs(cls: Any) -> Iterator[Any]:
+    """All classes that inherit from one."""
+    heirs: list[Any] = type.__subclasses__(cls) if isinstance(cls, type) else []
+    for heir in heirs:
+        yield heir
+        yield from _heirs(heir)

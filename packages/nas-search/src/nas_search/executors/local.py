@@ -16,6 +16,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
+from types import FrameType
 from typing import Any
 
 from pebble import ProcessPool
@@ -62,9 +63,10 @@ class LocalExecutor:
             self._pool = ProcessPool(
                 self.workers, initializer=initialize, initargs=first, context=context
             )
-        future: Future[Any] = self._pool.schedule(
-            fn, args=args, timeout=getattr(fn, "time_limit", None)
-        )
+        with _uninterrupted():  # The first job starts the workers.
+            future: Future[Any] = self._pool.schedule(
+                fn, args=args, timeout=getattr(fn, "time_limit", None)
+            )
         return future
 
     def shutdown(self) -> None:
@@ -73,6 +75,32 @@ class LocalExecutor:
         if pool is not None:
             pool.stop()  # type: ignore[no-untyped-call]
             pool.join()
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let signals that interrupt wait until the block has ended.
+
+    A worker that is told to start, and not what to do, prints where it has waited for that.
+    """
+    if threading.current_thread() is not threading.main_thread():  # Signals interrupt only that.
+        yield
+        return
+    came: list[tuple[int, FrameType | None]] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    handlers = {n: signal.getsignal(n) for n in numbers}
+    own = [n for n, handler in handlers.items() if callable(handler)]  # Others end the process.
+    for number in own:
+        signal.signal(number, lambda *given: came.append(given))
+    try:
+        yield
+    finally:
+        for number in own:
+            signal.signal(number, handlers[number])
+    for given, frame in came:
+        handler = handlers[signal.Signals(given)]
+        if callable(handler):
+            handler(given, frame)
 
 
 def cores() -> int:
