@@ -6,7 +6,6 @@ plain constructor of the same model; and one training step of generated code bes
 model. Each round makes another architecture.
 """
 
-import argparse
 import itertools
 from collections.abc import Callable, Iterator
 
@@ -18,7 +17,7 @@ from nas_engine_graph import convert
 from nas_engine_graph.backend import source_of
 from nas_engine_graph.mutate.inline import InlineGraphs
 from nas_engine_graph.weights import generated
-from side_by_side import compare
+from side_by_side import compare, rounds_asked_for
 from training_step import compare_steps, made_alike
 
 LAYERS = 12
@@ -145,11 +144,6 @@ def train(width: int, rounds: int) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=40)
-    parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    print(f"torch {torch.__version__}, {arguments.threads} threads, {arguments.rounds} rounds")
+    rounds = rounds_asked_for(__doc__, 40)
     for width in (16, 64):
-        compare_width(width, arguments.rounds)
+        compare_width(width, rounds)

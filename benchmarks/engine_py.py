@@ -4,14 +4,13 @@ Prints three ratios for networks of three sizes: building the model of one archi
 again, building that of another one each time (which is checked anew), and one training step.
 """
 
-import argparse
 import itertools
 from collections.abc import Sequence
 
 import nas_core as nas
 import nas_core.nn as nn
 import torch
-from side_by_side import compare
+from side_by_side import compare, rounds_asked_for
 from training_step import compare_steps, made_alike
 
 
@@ -107,12 +106,7 @@ def _architecture(base: OpenNet, width: int, kernels: Sequence[int]) -> nas.Arch
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=40)
-    parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    print(f"torch {torch.__version__}, {arguments.threads} threads, {arguments.rounds} rounds")
-    compare_sizes("tiny", width=8, depth=4, rounds=arguments.rounds)
-    compare_sizes("medium", width=128, depth=8, rounds=arguments.rounds)
-    compare_sizes("large", width=256, depth=8, rounds=arguments.rounds)
+    rounds = rounds_asked_for(__doc__, 40)
+    compare_sizes("tiny", width=8, depth=4, rounds=rounds)
+    compare_sizes("medium", width=128, depth=8, rounds=rounds)
+    compare_sizes("large", width=256, depth=8, rounds=rounds)

@@ -5,7 +5,6 @@ long it takes to build a candidate beside the plain constructor of the same mode
 another architecture. The digits load numpy, whose random state a build keeps as well.
 """
 
-import argparse
 import itertools
 import sys
 from collections.abc import Callable, Iterator
@@ -13,8 +12,7 @@ from pathlib import Path
 
 import engine_graph
 import nas_core as nas
-import torch
-from side_by_side import compare
+from side_by_side import compare, rounds_asked_for
 from torch import nn
 from training_step import made_alike
 
@@ -99,17 +97,12 @@ def compare_space(
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=200)
-    parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    print(f"torch {torch.__version__}, {arguments.threads} threads, {arguments.rounds} rounds")
+    rounds = rounds_asked_for(__doc__, 200)
     for width in (16, 64):
         compare_space(
             f"12 layers, width {width}",
             engine_graph.OpenNet(width),
             lambda chosen, width=width: engine_graph.PlainNet(width, list(chosen.values())),
-            arguments.rounds,
+            rounds,
         )
-    compare_space("digits", digits.Net(), Digits, arguments.rounds)
+    compare_space("digits", digits.Net(), Digits, rounds)

@@ -1,5 +1,6 @@
 """Time two things side by side, so that the machine's moods meet both alike."""
 
+import argparse
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -53,3 +54,17 @@ def _timed(call: Callable[[], object]) -> float:
     started = time.perf_counter()
     call()
     return time.perf_counter() - started
+
+
+def rounds_asked_for(description: str | None, default: int) -> int:
+    """Read from the command line how many rounds to run, and in how many threads; print both."""
+    import torch  # Others compare the start of processes.
+
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--rounds", type=int, default=default)
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    print(f"torch {torch.__version__}, {arguments.threads} threads, {arguments.rounds} rounds")
+    rounds: int = arguments.rounds
+    return rounds

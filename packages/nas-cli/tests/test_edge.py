@@ -196,31 +196,30 @@ def test_the_help_needs_neither_torch_nor_the_search(folder: Path) -> None:
     subprocess.run([sys.executable, "-c", code], check=True, cwd=folder)
 
 
-def test_a_closed_pipe_is_quiet(folder: Path) -> None:
-    nas = Path(sys.executable).with_name("nas")
-    done = subprocess.run(
-        f"{nas} --help | head -n 1",
+NAS = Path(sys.executable).with_name("nas")
+
+
+def piped(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run ``nas`` with its output in a pipe."""
+    return subprocess.run(
+        f"{NAS} {command}",
         shell=True,
         capture_output=True,
         text=True,
         cwd=folder,
         check=False,
     )
+
+
+def test_a_closed_pipe_is_quiet(folder: Path) -> None:
+    done = piped("--help | head -n 1", folder)
     assert done.stdout.startswith("Usage: nas")
     assert done.stderr == ""
 
 
 def test_a_pipe_that_is_closed_below_a_table_is_quiet(search: Any, folder: Path) -> None:
     search()
-    nas = Path(sys.executable).with_name("nas")
-    done = subprocess.run(
-        f"{nas} space net.py:Net | true",
-        shell=True,
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        check=False,
-    )
+    done = piped("space net.py:Net | true", folder)
     assert done.stderr == ""
 
 
@@ -228,18 +227,10 @@ def test_a_search_that_nobody_reads_ends_quietly_and_can_be_resumed(
     search: Any, folder: Path
 ) -> None:
     search()
-    nas = Path(sys.executable).with_name("nas")
-    done = subprocess.run(
-        f"{nas} run search.toml | true",
-        shell=True,
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        check=False,
-    )
+    done = piped("run search.toml | true", folder)
     assert done.stderr == ""
     resumed = subprocess.run(
-        [nas, "resume", "sizes"], capture_output=True, text=True, cwd=folder, check=True
+        [NAS, "resume", "sizes"], capture_output=True, text=True, cwd=folder, check=True
     )
     assert resumed.stdout.count("completed") == 3
     assert "[4/4]" in resumed.stdout

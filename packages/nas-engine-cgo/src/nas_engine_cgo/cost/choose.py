@@ -188,9 +188,8 @@ class _Probe:
         largest, alone = self._largest
         size = 1 if alone else max(1, min(most, cache_bytes() // max(1, largest)))
         why = "most of the work can't be merged" if alone else f"the cache has room for {size}"
-        return _Setting(
-            size, self._merged_layout() if size > 1 else "contiguous", self._widens()
-        ), why
+        layout = self._merged_layout() if size > 1 else _ALONE.layout
+        return _Setting(size, layout, self._widens()), why
 
     def differ(self, cluster: Sequence[int]) -> bool:
         """Whether members have layers that differ in width."""
@@ -251,8 +250,8 @@ class _Probe:
         both ways: larger ones follow what was faster there.
         """
         changes: list[dict[str, Any]] = []
-        if self._has_images() and not self._options.exact:
-            changes.append({"layout": "contiguous"})
+        if setting.layout != _ALONE.layout:
+            changes.append({"layout": _ALONE.layout})
         undecided = self._options.widen is None
         for size in sorted({setting.size, min(most, 2 * setting.size), most}):
             setting = replace(setting, size=size)
@@ -280,12 +279,9 @@ class _Probe:
 
     def _merged_layout(self) -> Layout:
         """The layout that is mostly faster for members that are merged."""
-        may = self._has_images() and not self._options.exact
-        return "channels_last" if may else self._options.layout
-
-    def _has_images(self) -> bool:
         calls = (call for program in self._programs for call in program.calls)
-        return any(call.name in ("conv2d", "conv_transpose2d") for call in calls)
+        images = any(call.name in ("conv2d", "conv_transpose2d") for call in calls)
+        return "channels_last" if images and not self._options.exact else self._options.layout
 
     @uncollected()
     def _seconds(self, setting: _Setting) -> float:

@@ -77,33 +77,37 @@ def class_loss(step: Fused) -> None:
     if given["reduction"] == "none":
         _losses(step, f"{losses}.unflatten(0, ({step.n}, -1))")
         return
-    known = f"{wanted} != {given['ignore_index']}"
-    total = step.line(_totals(step, f"{losses}.reshape({step.n}, -1)", known))
+    _losses(step, _over_samples(step, f"{losses}.reshape({step.n}, -1)", wanted, weights))
+
+
+def _over_samples(step: Fused, losses: str, wanted: str, weights: str) -> str:
+    """The sums or means of losses of shape ``(members, samples)``."""
+    given = arguments(step.args, step.kwargs)
+    known, total = f"{wanted} != {given['ignore_index']}", f"{losses}.sum(1)"
+    if added := _adds_up(step):
+        losses, known = step.line(losses), step.line(known)
+        values = f"added_up({losses}.detach(), {known}.reshape({step.n}, -1))"
+        total = f"with_values({losses}.sum(1), {values})"
+    total = step.line(total)
     if given["reduction"] == "sum":
-        _losses(step, total)
-        return
-    if target.facts.dtype.is_floating_point:  # Probabilities: the mean is over the samples.
-        _losses(step, f"{total} / ({wanted}.numel() // {step.n * x.facts.shape[1]})")
-        return
-    known = step.line(known)
+        return total
+    if given["target"].facts.dtype.is_floating_point:  # Probabilities: the mean is over samples.
+        return f"{total} / ({wanted}.numel() // {step.n * given['input'].facts.shape[1]})"
+    if not added:
+        known = step.line(known)
     if weights:
         known = step.line(f"{weights}[{wanted} * {known}] * {known}")
-    _losses(step, f"{total} / {known}.reshape({step.n}, -1).sum(1)")
+    return f"{total} / {known}.reshape({step.n}, -1).sum(1)"
 
 
-def _totals(step: Fused, losses: str, known: str) -> str:
-    """The sums of losses of shape ``(members, samples)``.
+def _adds_up(step: Fused) -> bool:
+    """Whether losses are added up sample by sample for all members, as torch does for each.
 
-    Where bits count those of ``nll_loss`` are added up sample by sample, if that is less than to
-    call it for each member.
+    Where bits count, and if that is less than to call the loss for each member.
     """
     target = step.operands[1]
     short = target.rank == 1 and target.facts.shape[0] <= _SHORT * step.n
-    if not (step.packs.exact and step.call.name == "nll_loss" and short and step.apart is None):
-        return f"{losses}.sum(1)"
-    losses = step.line(losses)
-    added = f"added_up({losses}.detach(), ({known}).reshape({step.n}, -1))"
-    return f"with_values({losses}.sum(1), {added})"
+    return step.packs.exact and step.call.name == "nll_loss" and short and step.apart is None
 
 
 def _has_few_classes(step: Fused, x: Operand, target: Operand) -> bool:

@@ -159,10 +159,10 @@ class _Notes(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _value(self, tensor: Tensor, given: Sequence[Tensor]) -> Value:
         """A value for a tensor that has just been made, maybe as a view of one of these."""
         address = _address(tensor)
-        if not any(_address(each) == address for each in given):
-            self._made.add(address)  # Maybe again: what lay there before is gone.
-            self._storages[address] = next(self._numbers)
-        elif address not in self._storages:
+        new = all(_address(each) != address for each in given)
+        if new:
+            self._made.add(address)
+        if new or address not in self._storages:  # Maybe again: what lay there before is gone.
             self._storages[address] = next(self._numbers)
         return Value(tuple(tensor.shape), tensor.stride(), self._storages[address])
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import linecache
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,11 +9,10 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
+from nas_engine_cgo.defined import defined
 from nas_engine_cgo.tape.calls import Argument, Call, Tape, Value
 
 __all__ = ["written"]
-
-_COUNTER = itertools.count()
 
 _BOUND: Mapping[str, Callable[..., Any]] = {
     "add.Tensor": torch.add,
@@ -52,12 +49,9 @@ _INDIFFERENT = _BOUND.keys() - {"convolution.default", "native_batch_norm.defaul
 def written(tape: Tape) -> Callable[..., list[Tensor]]:
     """A function of the inputs that does what the tape says, and gives its results."""
     writer = _Writer(tape)
-    source = writer.source()
-    file = f"<tape {next(_COUNTER)}>"
-    linecache.cache[file] = (len(source), None, source.splitlines(True), file)
-    exec(compile(source, file, "exec", dont_inherit=True), writer.names)  # noqa: S102
-    run: Callable[..., list[Tensor]] = torch.inference_mode()(writer.names["run"])
-    return run
+    run = defined("run", writer.source(), writer.names, "tape")
+    repeat: Callable[..., list[Tensor]] = torch.inference_mode()(run)
+    return repeat
 
 
 class _Writer:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import linecache
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import FunctionType
@@ -13,13 +11,12 @@ import torch
 import torch.nn.functional as functional
 from torch import nn
 
+from nas_engine_cgo.defined import defined
 from nas_engine_cgo.packs import Need
 from nas_engine_cgo.train.vocabulary import VOCABULARY
 from nas_engine_cgo.write import Function
 
 __all__ = ["Compiled", "callable_of"]
-
-_COUNTER = itertools.count()
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +32,6 @@ class Compiled:
 
 def callable_of(function: Function, modules: Sequence[nn.Module]) -> FunctionType:
     """The merged code as a function of ``(inputs, tensors, streams)``."""
-    file = f"<merged {next(_COUNTER)}>"
-    linecache.cache[file] = (len(function.source), None, function.source.splitlines(True), file)
     names: dict[str, Any] = {
         "torch": torch,
         "F": functional,
@@ -46,6 +41,4 @@ def callable_of(function: Function, modules: Sequence[nn.Module]) -> FunctionTyp
     }
     for number, module in enumerate(modules):
         names[f"m{number}"] = module.get_submodule
-    exec(compile(function.source, file, "exec", dont_inherit=True), names)  # noqa: S102
-    made: FunctionType = names["forward"]
-    return made
+    return defined("forward", function.source, names, "merged")
