@@ -11,6 +11,7 @@ from alone import TOLERANCE, Alone, Heard, assert_as_alone, assert_weights_equal
 from nas_core import Result
 from nas_engine_cgo.job import MergedJob
 from nas_engine_cgo.train import Options
+from nas_engine_cgo.train.optimizer import StackedOptimizer
 from nas_search.evaluators import SupervisedEvaluator
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
@@ -178,6 +179,23 @@ def test_members_that_have_no_room_together_are_trained_in_halves(epochs: int) -
             expected.metrics, rel=TOLERANCE, abs=TOLERANCE
         )
         assert_weights_equal(heard.weights[number], alone.weights[number], number)
+
+
+def test_what_only_merging_raises_is_told_and_costs_no_trial(
+    faults: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(self: StackedOptimizer, largest: object = None) -> None:
+        raise KeyError("a fault of ours")
+
+    monkeypatch.setattr(StackedOptimizer, "step", refuses)
+    results, _ = run(jobs_of([good] * 4, recipe()))
+    (told,) = faults
+    faults.clear()
+    place = refuses.__code__
+    assert f"at {place.co_filename}:{place.co_firstlineno + 1};" in told
+    for number, job in enumerate(jobs_of([good] * 4, recipe())):
+        (expected,) = job.run(Heard())
+        assert results[number].metrics == expected.metrics
 
 
 def test_metric_that_raises() -> None:

@@ -130,24 +130,26 @@ def test_exact_is_equal_to_the_bit(space: str, optimizer: str) -> None:
 class Watching(nn.Module):
     """What it sees in evaluation decides what it does in training."""
 
-    def __init__(self, replaces: bool) -> None:
+    def __init__(self, replaces: bool, each: bool) -> None:
         super().__init__()
-        self.replaces = replaces
+        self.replaces, self.each = replaces, each
         self.act = nn.LayerChoice({"relu": nn.ReLU(), "tanh": nn.Tanh()}, label="act")
         self.head = nn.Linear(64, 3)
         self.register_buffer("seen", torch.ones(()))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if not self.training:
+            new = (self.head.weight if self.each else x).mean()
             if self.replaces:
-                self.seen = self.seen + x.mean()
+                self.seen = self.seen + new
             else:
-                self.seen += x.mean()
+                self.seen += new
         return self.head(self.act(x.flatten(1)) * self.seen)
 
 
-@pytest.mark.parametrize("replaces", [False, True])
-def test_what_evaluation_does_to_buffers_is_kept(replaces: bool) -> None:
+@pytest.mark.parametrize("each", [False, True], ids=["all alike", "each its own"])
+@pytest.mark.parametrize("replaces", [False, True], ids=["in place", "replaced"])
+def test_what_evaluation_does_to_buffers_is_kept(replaces: bool, each: bool) -> None:
     torch.set_default_dtype(torch.float64)
     evaluator = recipe(torch.float64, "SGD")
-    compare(Watching(replaces), evaluator, 3, Options(cluster_size=3), 1e-9)
+    compare(Watching(replaces, each), evaluator, 3, Options(cluster_size=3), 1e-9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,11 +20,12 @@ from nas_search.evaluators.training import check_numbers, check_objectives, pick
 from nas_search.memory import kept_memory
 from platformdirs import user_cache_path
 
-from nas_engine_cgo.cost import Memory, choose
+from nas_engine_cgo.cost import Memory, choose, is_out_of_memory
 from nas_engine_cgo.train import (
     Member,
     MemberError,
     Options,
+    RefusedError,
     Stream,
     Twin,
     cohort_key,
@@ -58,7 +60,7 @@ class MergedJob:
 
     def run(self, recorder: Recorder) -> Iterator[Result]:
         """Train all, and yield each result as soon as it is known."""
-        once = _Once(recorder)
+        once = recorder if isinstance(recorder, _Once) else _Once(recorder)
         jobs = {job.candidates[0].number: job for job in self.jobs}
         cohorts, alone = assembled(self.jobs, self.options)
         for number, reason in alone.items():
@@ -72,26 +74,33 @@ class MergedJob:
     def _together(
         self, members: Sequence[Member], jobs: Sequence[GraphJob], recorder: _Once
     ) -> Iterator[Result]:
-        """Train members as one; if that raises, without those that may be the cause."""
+        """Train members as one; if that raises, without those that may be the cause.
+
+        What none of these raises by itself was no fault of theirs, but of merging: that is said.
+        """
         answered: set[int] = set()
         suspects: set[int] | None = None
+        raised: BaseException | None = None
         try:
             for result in self._trained(members, recorder):
                 answered.add(result.number)
                 yield result
         except MemberError as error:
-            suspects = set(error.members)
-            recorder.note(f"one of trials {sorted(suspects)} raised: {error.__cause__}")
+            suspects, raised = set(error.members), error.__cause__ or error
+            recorder.note(f"one of trials {sorted(suspects)} raised: {failure_text(raised)}")
         # Reading data is anybody's code, too, and no single member's fault: each finds its own end.
         except (Exception, SystemExit) as error:  # noqa: BLE001
-            recorder.note(f"they can't be trained together: {failure_text(error)}")
+            raised = error
+            recorder.note(f"they can't be trained together: {failure_text(raised)}")
         left = [job for job in jobs if job.candidates[0].number not in answered]
-        if suspects is None:
-            for job in left:
-                yield from job.run(recorder)
-            return
-        for part in _divided(left, suspects):
-            yield from MergedJob(tuple(part), self.options).run(recorder)
+        parts = [[job] for job in left] if suspects is None else _divided(left, suspects)
+        failed = False
+        for part in parts:
+            for result in MergedJob(tuple(part), self.options).run(recorder):
+                failed |= result.failed
+                yield result
+        if raised is not None and not failed:
+            recorder.blame(raised)
 
     def _trained(self, members: Sequence[Member], recorder: _Once) -> Iterator[Result]:
         """The results of members; no twin has one of whose first the training fails."""
@@ -189,6 +198,7 @@ class _Once:
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
         self._told: dict[int, int] = {}
+        self._blamed = False
 
     def report(self, number: int, step: int, metrics: Mapping[str, float]) -> None:
         if step > self._told.get(number, -1):
@@ -200,6 +210,20 @@ class _Once:
 
     def note(self, text: str) -> None:
         self._recorder.note(text)
+
+    def blame(self, error: BaseException) -> None:
+        """Say once that merging raised what no trial raises, and where.
+
+        Members that are refused, or have no room together, are no fault.
+        """
+        if self._blamed or isinstance(error, RefusedError) or is_out_of_memory(error):
+            return
+        self._blamed = True
+        *_, frame = traceback.extract_tb(error.__traceback__)
+        self.note(
+            f"no trial raised that by itself: merging is at fault, at {frame.filename}:"
+            f"{frame.lineno}; please report it to nas-engine-cgo"
+        )
 
 
 class _Shared(_Once):

@@ -3,6 +3,7 @@
 from nas_engine_cgo.state import Stream
 from nas_engine_cgo.train.loop import Loop, MemberError, Options, Prepared
 from nas_engine_cgo.train.members import Member, cohort_key, why_alone
+from nas_engine_cgo.train.merged import RefusedError
 from nas_engine_cgo.train.together import train_together
 from nas_engine_cgo.train.twins import Twin, find_twins
 
@@ -12,6 +13,7 @@ __all__ = [
     "MemberError",
     "Options",
     "Prepared",
+    "RefusedError",
     "Stream",
     "Twin",
     "cohort_key",

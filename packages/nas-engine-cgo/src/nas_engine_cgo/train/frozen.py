@@ -1,4 +1,4 @@
-"""What training does not change: frozen parameters, and buffers that no call writes."""
+"""What nothing changes: frozen parameters, and buffers that no call writes."""
 
 from __future__ import annotations
 
@@ -10,17 +10,22 @@ from torch import Tensor, nn
 
 from nas_engine_cgo.members import Program
 
-__all__ = ["content_of", "frozen_paths"]
+__all__ = ["content_of", "left_by", "written_by"]
+
+_HELD = ("parameter", "buffer")
 
 
-def frozen_paths(program: Program) -> frozenset[str]:
-    """The parameters and buffers that a member's training reads and leaves as they are."""
+def left_by(program: Program) -> frozenset[str]:
+    """The parameters and buffers that a member reads, does not train and does not write."""
+    read = {str(s.path) for s in program.sources.values() if s.kind in _HELD and not s.trained}
+    return frozenset(read - written_by(program))
+
+
+def written_by(program: Program) -> frozenset[str]:
+    """The parameters and buffers that calls of a member write."""
     written = {number for call in program.calls for number in call.writes}
-    return frozenset(
-        str(source.path)
-        for number, source in program.sources.items()
-        if source.kind in ("parameter", "buffer") and not source.trained and number not in written
-    )
+    sources = program.sources.items()
+    return frozenset(str(s.path) for n, s in sources if s.kind in _HELD and n in written)
 
 
 def content_of(
@@ -40,7 +45,7 @@ def content_of(
     found: dict[tuple[int, int], Hashable] = {}
     for member, (module, program, paths) in enumerate(zip(modules, programs, frozen, strict=True)):
         for number, source in program.sources.items():
-            if source.kind in ("parameter", "buffer") and source.path in paths:
+            if source.kind in _HELD and source.path in paths:
                 tensor = _at(module, str(source.path))
                 if id(tensor) not in known:
                     known[id(tensor)] = _digest(tensor)

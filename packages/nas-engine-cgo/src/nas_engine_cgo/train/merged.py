@@ -28,7 +28,7 @@ from nas_engine_cgo.members import (
 from nas_engine_cgo.state import Place, Store, drawing
 from nas_engine_cgo.train.compiled import Compiled, callable_of
 from nas_engine_cgo.train.features import Features, find_features
-from nas_engine_cgo.train.frozen import content_of, frozen_paths
+from nas_engine_cgo.train.frozen import content_of, left_by, written_by
 from nas_engine_cgo.train.members import Member
 from nas_engine_cgo.train.passes import Outcome
 from nas_engine_cgo.train.tracing import kind_of, program_of
@@ -350,8 +350,18 @@ class Merged:
             with self.store.as_built(member):
                 self._programs[key] = self._known(member, batch, training, shapes)
         if training:
-            self._frozen[member] = frozen_paths(self._programs[key])
+            self._frozen[member] = self._unchanged(member, batch, self._programs[key])
         return self._programs[key]
+
+    def _unchanged(self, member: int, batch: Sequence[Tensor], program: Program) -> frozenset[str]:
+        """What training reads and leaves as it is, and evaluation, too."""
+        left = left_by(program)
+        if not left:
+            return left
+        try:
+            return left - written_by(self._traced(member, batch, False))
+        except UntraceableError:
+            return frozenset()
 
     def _known(
         self, member: int, batch: Sequence[Tensor], training: bool, shapes: Hashable
