@@ -197,3 +197,16 @@ class SignsOfTensors(nn.Module):
             x % 2 // 3,
             x.neg().view(-1),
         )
+
+
+@case(x(4, 3))
+class DeclaredOtherwise(nn.Module):
+    """Python does not ask what variables are declared as."""
+
+    def forward(self, x):
+        seen: bool = False
+        total: int = 0
+        for row in range(x.size(0)):
+            seen = seen or (x[row].sum() > 0)
+            total = total + 0.5
+        return seen, total, x * total

@@ -120,3 +120,15 @@ class SizeOrTuple(Sized):
     def forward(self, x):
         last = self.size[1:] if x.sum() > 0 else (3, x.size(0))
         return self.chosen(x), self.chosen(-x), self.early(x), self.early(-x), last
+
+
+@case(x(2, 3))
+class ComparedWithVariables(nn.Module):
+    def forward(self, x):
+        rows, columns = x.shape
+        shape = (rows, columns)
+        items = [rows, columns]
+        expected: Tuple[int, int] = (rows, 4)
+        if x.size() != shape:
+            raise ValueError(f"{shape}, not {x.size()}")
+        return x.size() == shape, x.shape == items, items == list(shape), x.size() == expected

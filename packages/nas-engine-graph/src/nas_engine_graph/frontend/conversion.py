@@ -194,11 +194,17 @@ def _script(module: nn.Module, whole: Any, progress: Progress) -> Any:
 
 def _cause(error: Exception, progress: Progress) -> Exception:
     """The error, or what there is to learn from it about the function that can't be read."""
-    where = FRAME.search(str(error))
-    if where is None or lesson_of(error) is not None:
+    frames = _frames(str(error))
+    if not frames or lesson_of(error) is not None:
         return error
-    unread = progress.unread(where[1], int(where[2]))
+    unread = progress.unread(*frames[0])
     return error if unread is None else UnknownTypeError(unread)
+
+
+def _frames(text: str) -> list[tuple[str, int]]:
+    """The files and lines outside of torch where TorchScript says that it was."""
+    found = [(file, int(line)) for file, line in FRAME.findall(text)]
+    return [(file, line) for file, line in found if "site-packages/torch/" not in file]
 
 
 def _methods(module: nn.Module) -> Any:
@@ -218,8 +224,8 @@ def _all_callable(module: nn.Module) -> bool:
 
 def _refusal(error: Exception, progress: Progress) -> UnsupportedModuleError:
     text = str(error)
-    frames = [f for f in FRAME.findall(text) if "site-packages/torch/" not in f[0]]
-    place = Place(frames[0][0], int(frames[0][1])) if frames else progress.place
+    frames = _frames(text)
+    place = Place(*frames[0]) if frames else progress.place
     read = "it" if frames else repr(progress.name)
     said = " ".join(text.partition('File "')[0].split()).rstrip(":") or type(error).__name__
     message = said if len(said) <= _LONG else f"{said[:_LONG]}…"

@@ -10,7 +10,6 @@ import re
 from typing import Any
 
 import torch
-import torch._jit_internal as internal
 from nas_core.errors import Place
 from torch import nn
 
@@ -27,7 +26,7 @@ from nas_engine_graph.frontend.mixed import drawn
 from nas_engine_graph.frontend.modules import module_at
 from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.objects import has_relatives
-from nas_engine_graph.frontend.questions import answered
+from nas_engine_graph.frontend.questions import answered, is_unused
 from nas_engine_graph.frontend.signatures import gives_number, taken_for_numbers
 from nas_engine_graph.frontend.sizes import beside_tuples, given_as_tuples, only_returns, sizes
 from nas_engine_graph.frontend.sources import parsed
@@ -71,7 +70,7 @@ class _Eager(ast.NodeTransformer):
         match node.value:
             case ast.Call(ast.Attribute(ast.Name("self"), name), arguments, []):
                 method = getattr(self.owner, name, None)
-                if _is_unused(method) and all(isinstance(a, ast.Name) for a in arguments):
+                if is_unused(method) and all(isinstance(a, ast.Name) for a in arguments):
                     return [self.visit(s) for s in _body(method, arguments, node)]
         is_size = id(node.value) in self.sizes
         self.generic_visit(node)
@@ -331,12 +330,6 @@ def _one_by_one(left: ast.expr, sign: ast.cmpop, items: list[ast.expr]) -> ast.e
     return found[0] if len(found) == 1 else ast.copy_location(ast.BoolOp(both, found), left)
 
 
-def _is_unused(function: Any) -> bool:
-    plain = getattr(function, "__func__", function)
-    marked = getattr(plain, "_torchscript_modifier", None)
-    return marked is internal.FunctionModifiers.UNUSED
-
-
 def _body(method: Any, arguments: list[Any], place: ast.stmt) -> list[ast.stmt]:
     """The statements of a method, its parameters replaced by the variables it is called with."""
     definition: Any = parsed(method).body[0]
@@ -353,12 +346,12 @@ def _body(method: Any, arguments: list[Any], place: ast.stmt) -> list[ast.stmt]:
 def _returns_anything(function: Any, tree: ast.AST) -> bool:
     """Whether the declared result is only true of scripted code: it comes from an unused method."""
     owner = getattr(function, "__self__", None)
-    if _is_unused(function):
+    if is_unused(function):
         return True
     for node in ast.walk(tree):
         match node:
             case ast.Return(ast.Call(ast.Attribute(ast.Name("self"), name))):
-                if _is_unused(getattr(owner, name, None)):
+                if is_unused(getattr(owner, name, None)):
                     return True
     return False
 

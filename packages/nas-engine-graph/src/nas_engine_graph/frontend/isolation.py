@@ -36,6 +36,8 @@ from nas_engine_graph.frontend.mixed import WRITTEN, Mixed, widen
 from nas_engine_graph.frontend.modules import class_of
 from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.objects import is_object_class
+from nas_engine_graph.frontend.optional import Unrefined, admit_none
+from nas_engine_graph.frontend.questions import is_unused
 from nas_engine_graph.frontend.sources import NOT_IN_A_FILE, has_source
 from nas_engine_graph.frontend.supers import renamed
 from nas_engine_graph.frontend.variables import name_of
@@ -46,15 +48,25 @@ parser: Any = torch.jit.frontend
 _LOCK = threading.RLock()
 
 
-def _ordinary(modifier: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Methods marked as unused are used: eager code runs them."""
+def _ordinary(modifier: Callable[[Any], Any], learnt: Iterable[Lesson]) -> Callable[[Any], Any]:
+    """What is marked as unused, and methods marked as ignored, are used: eager code runs them."""
+    unread, modifiers = unread_of(learnt), internal.FunctionModifiers
 
     def ordinary(function: Any) -> Any:
         found = modifier(function)
-        unused = found is internal.FunctionModifiers.UNUSED
-        return internal.FunctionModifiers.DEFAULT if unused else found
+        if found is modifiers.IGNORE and _is_own_method(function):
+            return modifiers.DEFAULT
+        if found is modifiers.UNUSED:
+            return modifiers.IGNORE if function in unread else modifiers.DEFAULT
+        return found
 
     return ordinary
+
+
+def _is_own_method(function: Any) -> bool:
+    """Whether a function is written in a class of the user's."""
+    home = getattr(function, "__qualname__", "").rpartition(".")[0]
+    return bool(home) and not home.endswith("<locals>") and not is_of_torch(function)
 
 
 def _unwrapping(closure: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -97,12 +109,14 @@ class Progress:
     def unread(self, file: str, line: int) -> Unread | None:
         """The function in a line, if it can be called as it is.
 
-        It asks whether it is read by TorchScript, which can't read what it is for Python.
+        It asks whether it is read by TorchScript, or is marked as unused in it: that can't read
+        what it is for Python.
         """
         for parsed, function in zip(self.read, self.functions, strict=True):
             if parsed.filename != file or not _is_in(line, parsed):
                 continue
-            if "is_scripting" in parsed.source and "." not in function.__qualname__:
+            asks = "is_scripting" in parsed.source or is_unused(function)
+            if asks and "." not in function.__qualname__:
                 with suppress(NotEncodableError):
                     return Unread(file, line, function, symbol_of(function).name)
         return None
@@ -150,6 +164,8 @@ def _eager_reading(parse: Callable[[Any], Any], progress: Progress) -> Callable[
             if not is_of_torch(function):
                 progress.read.append(parsed)
                 progress.functions.append(function)
+                unrefined = [lesson for lesson in lessons if isinstance(lesson, Unrefined)]
+                admit_none(parsed.ast, function, unrefined)
             declared = [lesson for lesson in lessons if isinstance(lesson, Learnt)]
             declare(parsed.ast, parsed.file_lineno, declared)
             made = known[key] = eagerly(function, owner, parsed, progress.add)
@@ -322,7 +338,7 @@ def _replacements(progress: Progress) -> Iterator[tuple[Any, str, Any]]:
     yield internal, "get_closure", _unwrapping(internal.get_closure)
     yield parser, "parse_def", _eager_reading(parser.parse_def, progress)
     modifier = internal.get_torchscript_modifier
-    yield internal, "get_torchscript_modifier", _ordinary(modifier)
+    yield internal, "get_torchscript_modifier", _ordinary(modifier, progress.learnt)
     made = recursive.create_script_module_impl
     yield recursive, "create_script_module_impl", _noting_owners(made, progress)
     yield recursive, "compile_unbound_method", _bound(recursive.compile_unbound_method, progress)

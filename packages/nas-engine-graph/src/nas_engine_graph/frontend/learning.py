@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from nas_engine_graph.frontend.mixed import Mixed, mixed_of
+from nas_engine_graph.frontend.optional import Unrefined, unrefined_of
 from nas_engine_graph.frontend.places import FRAME
 
 __all__ = ["Learnt", "Lesson", "UnknownTypeError", "Unread", "declare", "lesson_of",
@@ -62,7 +63,7 @@ class Unread:
     name: str
 
 
-Lesson: TypeAlias = Learnt | Mixed | Unread
+Lesson: TypeAlias = Learnt | Mixed | Unread | Unrefined
 
 
 class UnknownTypeError(Exception):
@@ -87,7 +88,7 @@ def lesson_of(error: BaseException | None) -> Lesson | None:
         kind = said[2] if said[3] == "NoneType" else said[3]
         kind = kind if kind.startswith("Optional[") else f"Optional[{kind}]"
         return Learnt(where[1], int(where[2]), said[1], kind)
-    return mixed_of(text)
+    return mixed_of(text) or unrefined_of(text)
 
 
 def unread_of(learnt: Iterable[Lesson]) -> dict[Callable[..., Any], str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from nas_engine_graph.frontend.places import FRAME
 
-__all__ = ["called", "first_mark", "marked", "marked_text"]
+__all__ = ["assigned_to", "called", "first_mark", "marked", "marked_text"]
 
 _CLOSING = {"(": ",)", "[": "]", "{": "}"}
 _OPENING = {")": "(", "]": "[", "}": "{"}
@@ -60,14 +60,40 @@ def _indent(line: str) -> int:
     return len(line) - len(line.lstrip())
 
 
+def assigned_to(name: str, node: Any) -> list[ast.expr]:
+    """The values that a variable gets in the function in which a node is; none if not all show."""
+    if (where := FRAME.search(node.sourceRange())) is None:
+        return []
+    file, line = where[1], int(where[2])
+    around: ast.AST = ast.Module([], [])
+    for tree in ast.walk(_tree(file, len(linecache.getlines(file)))):
+        if isinstance(tree, ast.FunctionDef) and tree.lineno <= line <= (tree.end_lineno or 0):
+            around = tree  # Those inside of others come after these.
+    values, stored = [], 0
+    for inner in ast.walk(around):
+        match inner:
+            case ast.Assign([ast.Name(found)], value) if found == name:
+                values.append(value)
+            case ast.AnnAssign(ast.Name(found), _, ast.expr() as value) if found == name:
+                values.append(value)
+            case ast.Name(found, ast.Store()) | ast.arg(found) if found == name:
+                stored += 1
+    return values if len(values) == stored else []
+
+
 @lru_cache(maxsize=256)
-def _calls(file: str, _: int) -> tuple[ast.Call, ...]:
+def _calls(file: str, length: int) -> tuple[ast.Call, ...]:
     """The calls in a file of this length."""
+    return tuple(node for node in ast.walk(_tree(file, length)) if isinstance(node, ast.Call))
+
+
+@lru_cache(maxsize=256)
+def _tree(file: str, _: int) -> ast.Module:
+    """What is written in a file of this length."""
     try:
-        tree = ast.parse("".join(linecache.getlines(file)))
+        return ast.parse("".join(linecache.getlines(file)))
     except SyntaxError:
-        return ()
-    return tuple(node for node in ast.walk(tree) if isinstance(node, ast.Call))
+        return ast.Module([], [])
 
 
 def first_mark(text: str) -> int:

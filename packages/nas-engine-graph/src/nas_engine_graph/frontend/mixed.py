@@ -23,7 +23,7 @@ from nas_engine_graph.frontend.places import FRAME
 
 __all__ = [
     "CASTS", "WRITTEN", "Mixed", "as_number", "as_tensor", "asks_types", "cast", "drawn",
-    "left_alone", "may_differ", "mixed_in", "mixed_of", "widen", "written",
+    "is_kind", "left_alone", "may_differ", "mixed_in", "mixed_of", "widen", "written",
 ]  # fmt: skip
 
 _KIND = r"(bool|int|float|str|Tensor)(?: \(inferred\))?"
@@ -122,6 +122,11 @@ WRITTEN = {
 """The functions that ``written`` calls, by names that no function of the user's has."""
 
 
+def is_kind(kind: str) -> bool:
+    """Whether an expression can be taken for one of this type."""
+    return kind in _BY_KIND
+
+
 def cast(value: ast.expr, kind: str) -> ast.expr:
     """An expression that TorchScript takes for one of this type."""
     if isinstance(value, ast.Constant) and type(value.value).__name__ == kind:
@@ -152,8 +157,8 @@ def mixed_of(text: str) -> Mixed | None:
     for pattern in (*_VARIABLE, *_EXPRESSION):
         where = FRAME.search(text)
         if where is not None and (said := pattern.search(text)) is not None:
-            annotated = said[2] if "annotated" in said[0] or "expected" in said[0] else None
-            kind = annotated or max(said[2], said[3], key=_RANKS.index)
+            widest = max(said[2], said[3], key=_RANKS.index)
+            kind = said[2] if "expected" in said[0] else widest
             return Mixed(where[1], int(where[2]), first_mark(text), said[1], kind)
     return None
 
@@ -258,6 +263,8 @@ class _Widened(ast.NodeTransformer):
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
         self.generic_visit(node)
         match node:
-            case ast.AnnAssign(ast.Name(name), _, ast.expr() as value) if name == self.name:
+            case ast.AnnAssign(ast.Name(name), declared, ast.expr() as value) if name == self.name:
                 node.value = cast(value, self.kind)
+                if isinstance(declared, ast.Name) and declared.id in _RANKS:
+                    declared.id = self.kind  # Python does not ask what is declared.
         return node

@@ -1,4 +1,4 @@
-"""Questions whether TorchScript reads or traces the code: as Python runs it, it does not."""
+"""Questions whether TorchScript reads or traces the code, and marks for it: Python does neither."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+import torch._jit_internal as internal
+
 from nas_engine_graph.frontend.sources import parsed
 from nas_engine_graph.frontend.variables import name_of, value_of
 
-__all__ = ["answered"]
+__all__ = ["answered", "is_unused"]
 
 _NAMES = frozenset({"is_scripting", "is_tracing", "_get_tracing_state"})
 
@@ -84,3 +86,10 @@ def _asks(function: Any) -> bool:
         case [ast.FunctionDef(body=[ast.Return(ast.Call(asked, [], []))])]:
             return name_of(asked) in _NAMES
     return False
+
+
+def is_unused(function: Any) -> bool:
+    """Whether a function or method is marked as one that scripted code does not use."""
+    plain = getattr(function, "__func__", function)
+    marked = getattr(plain, "_torchscript_modifier", None)
+    return marked is internal.FunctionModifiers.UNUSED

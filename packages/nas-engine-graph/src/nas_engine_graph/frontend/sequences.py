@@ -6,7 +6,7 @@ import ast
 from typing import Any
 
 from nas_engine_graph.frontend.coded import sign_of
-from nas_engine_graph.frontend.marked import called, marked, marked_text
+from nas_engine_graph.frontend.marked import assigned_to, called, marked, marked_text
 from nas_engine_graph.frontend.schema import schema_of
 
 __all__ = [
@@ -138,7 +138,7 @@ def _argument(call: Any, at: int, count: int) -> type[ast.expr] | None:
 
 
 def _literal(node: Any, at: int) -> type[ast.expr] | None:
-    """The kind of expression that the source has as this operand, if it writes it out in place."""
+    """The kind of expression that the source has as this operand, or gives the variable there."""
     match marked(node):
         case ast.BinOp(left, ast.Add() | ast.Mult(), right):
             found = (left, right)[at]
@@ -146,9 +146,18 @@ def _literal(node: Any, at: int) -> type[ast.expr] | None:
             found = (left, right)[at]
         case _:
             return None
+    if isinstance(found, ast.Name):
+        kinds = {_kind(value) for value in assigned_to(found.id, node)}
+        return kinds.pop() if len(kinds) == 1 else None
     match found:
         case ast.Tuple([ast.List() | ast.ListComp()]):
             return None  # Or only in parentheses.
+    return _kind(found)
+
+
+def _kind(written: ast.expr) -> type[ast.expr] | None:
+    """The kind of a tuple or list that is written out."""
+    match written:
         case ast.Tuple():
             return ast.Tuple
         case ast.List() | ast.ListComp():
