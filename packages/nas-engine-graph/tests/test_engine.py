@@ -193,3 +193,13 @@ def test_a_job_of_a_class_that_only_the_script_has_runs_elsewhere(tmp_path: Path
     )
     done = subprocess.run([sys.executable, "-c", run], input=sent, capture_output=True, check=True)
     assert b"{'parameters': 3.0}" in done.stdout
+
+
+def test_conversion_does_not_import_the_compiler_of_torch() -> None:
+    """It takes seconds, and drawing weights that nobody wants would import it."""
+    program = (
+        "import sys; from torch import nn; from nas_engine_graph import convert\n"
+        "convert(nn.Sequential(nn.Embedding(4, 3), nn.Linear(3, 2)))\n"
+        "assert 'torch._dynamo' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -489,7 +489,7 @@ def test_units_may_share_what_nobody_changes() -> None:
         (lambda: Holder(Decorated()), ["test_refusals.py:", "'twice' of 'forward'", "'child'"]),
         (CallsDecorated, ["test_refusals.py:", "'twice' of 'plus_one'"]),
         (DecoratedMode, ["test_refusals.py:", "'torch.enable_grad' of 'forward'"]),
-        (lambda: Holder(UnusedMethod()), ["test_refusals.py:", "other"]),
+        (lambda: Holder(UnusedMethod()), ["test_refusals.py:", "Set"]),
         (with_replaced_forward, ["forward was replaced", "'child'"]),
         (sharing_memory, ["shares its memory", "child.a"]),
         (lambda: Holder(torch.jit.script(ScaleOfOnes())), ["scripted module", "'child'"]),

@@ -296,3 +296,46 @@ class TiedParameters(nn.Module):
         for scale in self.scales:
             x = x + scale
         return x * self.named["a"] * self.named["b"]
+
+
+@case(x(1, 3, 8, 8))
+class SetAfterwards(nn.Module):
+    """Encoders are dilated after they are made."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+        self.conv.dilation, self.conv.padding = (2, 2), (2, 2)
+
+    def forward(self, x):
+        return x if torch.onnx.is_in_onnx_export() else self.conv(x)
+
+
+@case(x(2, 3))
+class HasOtherProperties(nn.Module):
+    """Of which only those that it uses have to be read."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 3)
+        self._config = {"width": 3, "name": "a"}
+
+    @property
+    @torch.jit.unused
+    def config(self) -> dict:
+        return self._config
+
+    @property
+    def names(self):
+        return {name for name, _ in self.named_parameters()}
+
+    @property
+    def scale(self):
+        return self.rate * 2
+
+    @property
+    def rate(self):
+        return 0.5
+
+    def forward(self, x):
+        return self.layer(x) * self.scale

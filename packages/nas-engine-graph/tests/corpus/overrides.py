@@ -1,5 +1,6 @@
 """Overrides of what PyTorch calls beside forward: caches, flags and modules that stay as they are."""
 
+import warnings
 from typing import Dict, List, Optional  # noqa: UP035 - What TorchScript reads.
 
 import torch
@@ -223,3 +224,35 @@ class FreezesStages(nn.Module):
         for stage in self.stages:
             x = stage(x)
         return x
+
+
+@case(x(2, 3))
+class RenamesOldWeights(nn.Module):
+    """Which changes nothing of those that it saves."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 3)
+
+    def load_state_dict(self, state_dict, **kwargs):
+        from torch.nn import Linear
+
+        if isinstance(self.layer, Linear):
+            for key in list(state_dict.keys()):
+                new_key = key
+                if key.startswith("fc."):
+                    new_key = "layer." + key.removeprefix("fc.")
+                new_key = new_key.replace("gamma", "weight")
+                state_dict[new_key] = state_dict.pop(key)
+        if not kwargs.get("strict", True):
+            own = self.state_dict()
+            missing = []
+            for key in set(own.keys()) & set(state_dict.keys()):
+                if own[key].shape != state_dict[key].shape:
+                    missing.append(key)
+                    state_dict.pop(key)
+            warnings.warn(f"{missing}", stacklevel=2)
+        return super().load_state_dict(state_dict, **kwargs)
+
+    def forward(self, x):
+        return self.layer(x)

@@ -134,7 +134,7 @@ def translated(module: nn.Module, units: AbstractSet[int] = frozenset()) -> Worl
 
 
 def _attempted(module: nn.Module, opaque: Any, whole: Any, learnt: tuple[Lesson, ...]) -> World:
-    with isolated(learnt) as progress:
+    with isolated(module, learnt) as progress:
         try:
             scripted, hidden = _script(module, opaque, progress), opaque
         except UnsupportedModuleError as first:
@@ -142,7 +142,7 @@ def _attempted(module: nn.Module, opaque: Any, whole: Any, learnt: tuple[Lesson,
                 raise
             # A module may call a layer's other methods: then TorchScript has to see the layers.
             try:
-                with isolated(learnt) as again:
+                with isolated(module, learnt) as again:
                     return _translated(module, _script(module, whole, again), whole, whole, learnt)
             except UnsupportedModuleError as second:
                 if lesson_of(second.__cause__) not in (None, *learnt):

@@ -20,6 +20,7 @@ from nas_engine_graph.frontend.drawing import draws
 from nas_engine_graph.frontend.encode import is_read_plain, is_valued, plain_value
 from nas_engine_graph.frontend.hiding import called, hidden, hide_flags, is_flag
 from nas_engine_graph.frontend.idioms import rewrite_idioms
+from nas_engine_graph.frontend.jumps import without_jumps
 from nas_engine_graph.frontend.logic import as_branches, distributed, only_bools, valued
 from nas_engine_graph.frontend.methods import spreads
 from nas_engine_graph.frontend.mixed import drawn
@@ -378,6 +379,7 @@ def eagerly(function: Any, owner: Any, parsed: Any, add: Add) -> Any:
     if isinstance(owner, nn.Module):
         with_super_methods(parsed.ast, function, owner, add)
         with_own_targets(parsed.ast, owner)
+        without_jumps(parsed.ast, owner)
         unroll(parsed.ast, owner, variables.around)
     anything = _returns_anything(function, definition)
     reading = _Eager(variables, owner, parsed.ast, place)

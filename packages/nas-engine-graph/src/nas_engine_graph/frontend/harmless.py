@@ -6,6 +6,7 @@ import ast
 import builtins
 import inspect
 import types
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,8 @@ SHOWN = frozenset({"training", "requires_grad"})
 _CALLED = frozenset(
     {"train", "eval", "requires_grad_", "apply", "modules", "children", "named_modules",
      "named_children", "parameters", "named_parameters", "buffers", "get_submodule", "get",
-     "keys", "values", "items", "startswith", "endswith", "split", "format", "join", "index"}
+     "state_dict", "keys", "values", "items", "startswith", "endswith", "split", "format", "join",
+     "index", "replace", "removeprefix", "removesuffix", "strip", "lower", "upper"}
 )  # fmt: skip
 _SETTING = frozenset({"setattr", "delattr", "vars", "exec", "eval", "globals", "locals"})
 
@@ -103,7 +105,7 @@ class _Search:
                 for argument in call.args:
                     if inspect.isfunction(scope.around.get(_root(argument))):
                         yield from self._of_name(call, _root(argument), scope)
-            case ast.Attribute(value, name) if _is_torch(scope.around.get(_root(value)), name):
+            case ast.Attribute(value, name) if _is_known(scope.around.get(_root(value)), name):
                 return
             case _:
                 yield call
@@ -133,10 +135,10 @@ class _Search:
             yield call
 
 
-def _is_torch(home: Any, name: str) -> bool:
-    """Whether a function of a module is torch's, and changes nothing that it is given."""
+def _is_known(home: Any, name: str) -> bool:
+    """Whether a function of a module is torch's, and changes nothing that it is given, or warns."""
     of_torch = isinstance(home, types.ModuleType) and f"{home.__name__}.".startswith("torch.")
-    return of_torch and not name.endswith("_")
+    return home is warnings if name == "warn" else of_torch and not name.endswith("_")
 
 
 def _is_of_user(cls: type, name: str) -> bool:

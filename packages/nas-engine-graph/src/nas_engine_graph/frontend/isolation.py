@@ -31,7 +31,7 @@ from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.eager import eagerly
 from nas_engine_graph.frontend.encode import NotEncodableError, symbol_of
 from nas_engine_graph.frontend.learning import Learnt, Lesson, Unread, declare, unread_of
-from nas_engine_graph.frontend.methods import literals, unrolls
+from nas_engine_graph.frontend.methods import literals, named, unrolls
 from nas_engine_graph.frontend.mixed import WRITTEN, Mixed, widen
 from nas_engine_graph.frontend.modules import class_of
 from nas_engine_graph.frontend.names import is_of_torch
@@ -226,6 +226,18 @@ def _owned(stubs: Callable[[Any], Any], progress: Progress) -> Callable[[Any], A
     return owned
 
 
+def _used(read: Callable[..., Any], used: frozenset[str]) -> Callable[..., Any]:
+    """Reads the properties that are used, and no others."""
+
+    def properties(cls: type, self_name: str) -> Any:
+        ignored = getattr(cls, "__jit_unused_properties__", ())
+        found = inspect.getmembers(cls, lambda member: isinstance(member, property))
+        kept = {name: made for name, made in found if name in used and name not in ignored}
+        return read(type(cls.__name__, (), kept), self_name)
+
+    return properties
+
+
 def _sizes(module: Any) -> tuple[str, ...]:
     return tuple(name for name, value in vars(module).items() if isinstance(value, torch.Size))
 
@@ -295,8 +307,13 @@ def _captures(find: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 @contextmanager
-def isolated(learnt: tuple[Lesson, ...] = ()) -> Iterator[Progress]:
-    """Compile inside with empty caches, reading sources eagerly; afterwards all is as before."""
+def isolated(module: torch.nn.Module, learnt: tuple[Lesson, ...] = ()) -> Iterator[Progress]:
+    """Compile inside with empty caches, reading sources eagerly; afterwards all is as before.
+
+    Args:
+        module: what is compiled.
+        learnt: what TorchScript has asked for.
+    """
     progress = Progress(learnt=learnt)
     with _LOCK, warnings.catch_warnings():
         # What TorchScript says, itself or from a visitor of `ast`; what the user's code says is for
@@ -304,7 +321,7 @@ def isolated(learnt: tuple[Lesson, ...] = ()) -> Iterator[Progress]:
         warnings.filterwarnings("ignore", module=r"(torch(\.|$)|ast$)")
         # Overloads are declared once per process, and forgotten when they are compiled.
         declared = {name: list(found) for name, found in internal._overloaded_fns.items()}
-        replaced = list(_replacements(progress))
+        replaced = list(_replacements(progress, named({type(child) for child in module.modules()})))
         kept = [(home, name, getattr(home, name)) for home, name, _ in replaced]
         for home, name, made in replaced:
             setattr(home, name, made)
@@ -322,7 +339,7 @@ def isolated(learnt: tuple[Lesson, ...] = ()) -> Iterator[Progress]:
             internal._overloaded_fns.update(declared)
 
 
-def _replacements(progress: Progress) -> Iterator[tuple[Any, str, Any]]:
+def _replacements(progress: Progress, used: frozenset[str]) -> Iterator[tuple[Any, str, Any]]:
     """The caches and functions of TorchScript that are others inside."""
     known = state._jit_function_overload_caching
     yield recursive, "concrete_type_store", recursive.ConcreteTypeStore()
@@ -345,6 +362,7 @@ def _replacements(progress: Progress) -> Iterator[tuple[Any, str, Any]]:
     infer = recursive.infer_concrete_type_builder
     yield recursive, "infer_concrete_type_builder", _sizes_apart(infer)
     yield recursive, "get_property_stubs", _owned(recursive.get_property_stubs, progress)
+    yield recursive, "get_class_properties", _used(parser.get_class_properties, used)
 
 
 def python_functions() -> dict[str, Callable[..., Any]]:

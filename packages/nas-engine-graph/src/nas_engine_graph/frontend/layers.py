@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from nas_core.model import arguments_of, is_basic_unit
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from nas_engine_graph.frontend.encode import NotEncodableError, encode, symbol_of
 from nas_engine_graph.frontend.hooks import hooks
@@ -29,6 +30,8 @@ from nas_engine_graph.ir import Layer, MemoryFormat
 __all__ = ["UnrecoverableError", "is_layer", "layer_class", "recover"]
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
+_PADDED = "_reversed_padding_repeated_twice"
+_DRAWING = (Tensor.normal_, Tensor.uniform_)
 _COSMETIC = frozenset({"__init__", "__repr__", "extra_repr", "reset_parameters", "_get_name"})
 _RECURRENT = [
     "input_size",
@@ -204,11 +207,22 @@ def _same(a: Any, b: Any) -> bool:
     return type(a) is type(b) and bool(a == b)
 
 
+class _Undrawn(TorchFunctionMode):
+    """Draws nothing on the meta device, for which torch would first import its compiler."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = args[0] if args else (kwargs or {}).get("tensor")
+        draws = func in _DRAWING or getattr(func, "__module__", None) == nn.init.__name__
+        if draws and isinstance(given, Tensor) and given.is_meta:
+            return given
+        return func(*args, **(kwargs or {}))
+
+
 def _remake(module: nn.Module, cls: type, args: list[Any], kwargs: dict[str, Any]) -> nn.Module:
     state = torch.get_rng_state()
     try:
         try:
-            with torch.device("meta"):
+            with torch.device("meta"), _Undrawn():
                 twin: nn.Module = cls(*args, **kwargs)
         except (NotImplementedError, RuntimeError):
             twin = cls(*args, **kwargs)
@@ -289,6 +303,8 @@ def _settings(module: nn.Module, twin: nn.Module) -> Iterator[tuple[str, Any]]:
             continue
         if isinstance(theirs, Tensor | nn.Module) or _equal(ours, theirs):
             continue
+        if name == _PADDED and vars(module).get("padding_mode") == "zeros":
+            continue  # Which a convolution reads for other modes alone.
         if name.startswith("_") or theirs is _MISSING:
             raise UnrecoverableError(
                 f"its attribute {name!r} is {theirs!r}, its constructor makes {ours!r}"

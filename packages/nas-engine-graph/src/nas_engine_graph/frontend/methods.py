@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,7 +12,7 @@ from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.sources import parsed
 from nas_engine_graph.ir import RESETTING
 
-__all__ = ["assigned", "literals", "spreads", "unrolls"]
+__all__ = ["assigned", "literals", "named", "spreads", "unrolls"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class _Method:
 
     Attributes:
         stored: those that it assigns.
-        mentioned: all of them.
+        mentioned: all of them, and what texts may name.
         literal: those whose numbers become part of the source: beside ``**`` and in bounds.
         unrolled: whether there may be loops that are written out for each module of a list.
         spreads: whether it writes out tuples as arguments, as ``f(*size)`` does.
@@ -64,13 +64,15 @@ def _all(cls: type) -> Iterator[_Method]:
 def _method(tree: ast.AST) -> _Method:
     nodes = list(ast.walk(tree))
     attributes = [node for node in nodes if isinstance(node, ast.Attribute)]
+    constants = (node.value for node in nodes if isinstance(node, ast.Constant))
+    texts = (value for value in constants if isinstance(value, str))
     powers = (node for node in nodes if isinstance(node, ast.BinOp | ast.AugAssign))
     literal = [node for node in powers if isinstance(node.op, ast.Pow)]
     bounds = [node for node in nodes if isinstance(node, ast.Slice) or _counts(node)]
     loops = [node for node in nodes if isinstance(node, ast.For | ast.comprehension)]
     return _Method(
         frozenset(node.attr for node in attributes if isinstance(node.ctx, ast.Store)),
-        frozenset(node.attr for node in attributes),
+        frozenset({*(node.attr for node in attributes), *filter(str.isidentifier, texts)}),
         frozenset(
             inner.attr
             for node in (*literal, *bounds)
@@ -122,16 +124,27 @@ def spreads(cls: type) -> bool:
 
 def assigned(classes: set[type]) -> frozenset[str]:
     """The attributes that are assigned by any method that PyTorch calls, or comes to from there."""
+    reached = _reached(classes, ("forward", *RESETTING))
+    return frozenset(name for method in reached for name in method.stored)
+
+
+def named(classes: set[type]) -> frozenset[str]:
+    """The attributes that are mentioned on the way of a call of any module."""
+    special = {name for cls in classes for name in _methods(cls) if name.startswith("__")}
+    reached = _reached(classes, ("forward", *special))
+    return frozenset(name for method in reached for name in method.mentioned)
+
+
+def _reached(classes: set[type], first: Iterable[str]) -> Iterator[_Method]:
+    """The methods to which one may come from these names."""
     methods: dict[str, list[_Method]] = {}
     for cls in classes:
         for name, found in _methods(cls).items():
             methods.setdefault(name, []).extend(found)
-    stored: set[str] = set()
-    waiting = ["forward", *RESETTING]
+    waiting = list(first)
     seen = set(waiting)
     while waiting:
         for method in methods.get(waiting.pop(), ()):
-            stored |= method.stored
+            yield method
             waiting += [name for name in method.mentioned if name in methods and name not in seen]
             seen |= method.mentioned
-    return frozenset(stored)

@@ -15,7 +15,7 @@ from nas_engine_graph.frontend.variables import name_of, value_of
 
 __all__ = ["answered", "is_unused"]
 
-_NAMES = frozenset({"is_scripting", "is_tracing", "_get_tracing_state"})
+_NAMES = frozenset({"is_scripting", "is_tracing", "_get_tracing_state", "is_in_onnx_export"})
 
 
 def answered(tree: ast.AST, around: Mapping[str, Any]) -> bool:
