@@ -6,6 +6,7 @@ import copy
 import io
 import pickle
 import random
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -316,7 +317,69 @@ def weight_tying(lib: Any) -> Any:
     return init
 
 
+def containers_touched(lib: Any) -> Any:
+    """The candidate that is dropped does to its containers what constructors do."""
+
+    def first() -> Any:
+        layers = lib.Sequential(lib.Linear(3, 3), lib.ReLU())
+        layers.append(lib.Linear(3, 5))
+        assert (len(layers), layers[-1].out_features) == (3, 5)
+        assert [type(x) for x in layers] == [plain.Linear, plain.ReLU, plain.Linear]
+        layers.apply(lambda m: plain.init.normal_(m.weight) if hasattr(m, "weight") else None)
+        assert repr(copy.deepcopy(layers)) == repr(layers)
+        rows = lib.ModuleList(lib.Linear(3, i) for i in range(1, 4))
+        rows += [lib.Linear(3, 3)]
+        assert [row.out_features for row in rows] == [1, 2, 3, 3]
+        named = lib.ModuleDict({"a": lib.Linear(3, 3)})
+        named["b"] = rows[0]
+        assert list(named) == ["a", "b"]
+        ordered = lib.Sequential(OrderedDict(x=lib.Linear(3, 3), y=lib.ReLU()))
+        assert ordered.x.weight.shape == (3, 3)
+        return lib.ModuleList([layers, rows, named, ordered, lib.Sequential(*layers)])
+
+    def init(self: Any) -> None:
+        self.a = lib.Linear(3, 3)
+        self.b = chosen(lib, first, lambda: lib.Linear(3, 4))
+        self.c = lib.Linear(3, 3)
+
+    return init
+
+
+def containers_of_any_kind(lib: Any) -> Any:
+    def init(self: Any) -> None:
+        layers = [lib.Linear(3, 3)]
+        self.a = lib.Sequential(*layers, lib.ReLU())
+        self.rows = chosen(
+            lib,
+            lambda: lib.ModuleList(lib.Linear(3, i) for i in range(1, 4)),
+            lambda: lib.ModuleList(lib.Linear(3, i) for i in range(1, 3)),
+        )
+        layers.append(lib.Linear(3, 3))
+        self.all = lib.ModuleList([*layers, lib.Linear(3, 3)])
+        self.named = lib.ModuleDict(modules={"x": lib.Linear(3, 3), "y": self.a})
+        self.noise = plain.Parameter(torch.randn(3))
+        self.empty = lib.ModuleList()
+        self.empty.append(lib.Sequential(OrderedDict(x=lib.Linear(3, 3))))
+
+    return init
+
+
+def randomness_after_a_container(lib: Any) -> Any:
+    def first() -> Any:
+        return lib.Sequential(lib.Linear(3, 3), lib.Sequential())
+
+    def init(self: Any) -> None:
+        dropped = first() if lib is nn else [None, None]
+        assert len(dropped) == 2  # A touch that draws nothing: what follows is drawn by hand, too.
+        self.noise = plain.Parameter(torch.randn(3))
+        self.b = chosen(lib, lambda: dropped, lambda: lib.Linear(3, 4))
+        self.c = lib.Linear(3, 3)
+
+    return init
+
+
 DISTURBED = [
+    containers_touched, containers_of_any_kind, randomness_after_a_container,
     random_between, init_at_once, init_by_type, mixed_libraries, seed_inside, forked_seed,
     meta_device, default_dtype, shared_layer, shared_between_candidates, python_list, transformer,
     weight_tying,

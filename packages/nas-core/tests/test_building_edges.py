@@ -47,6 +47,53 @@ def test_unchosen_layers_are_never_initialised(monkeypatch: pytest.MonkeyPatch) 
     assert made == [(4, 4), (4, 2), (2, 4)]
 
 
+def test_containers_that_are_dropped_are_never_initialised(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    @nas.model_wrapper
+    class Net(plain.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = nn.LayerChoice(
+                {
+                    "chain": nn.Sequential(nn.Linear(4, 4), nn.Sequential(nn.ReLU())),
+                    "list": nn.ModuleList(nn.Linear(4, i) for i in (1, 2)),
+                    "dict": nn.ModuleDict({"a": nn.Linear(4, 4)}),
+                    "skip": nn.Identity(),
+                },
+                label="body",
+            )
+
+    model, made = Net(), []
+    for kind in (plain.Sequential, plain.ModuleList, plain.ModuleDict):
+
+        def counting(self: Any, *args: Any, init: Any = kind.__init__, **kwargs: Any) -> None:
+            made.append(self)
+            init(self, *args, **kwargs)
+
+        monkeypatch.setattr(kind, "__init__", counting)
+    assert type(nas.build(model, {"body": "skip"}).body) is plain.Identity
+    assert made == []
+    assert [x.out_features for x in nas.build(model, {"body": "list"}).body] == [1, 2]
+    assert [type(x) for x in made] == [plain.ModuleList]
+
+
+def test_what_was_left_empty_may_be_used_later() -> None:
+    @nas.model_wrapper
+    class Net(plain.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            spare = nn.Sequential(nn.Linear(4, nn.ValueChoice([5, 6], label="w")), nn.ReLU())
+            self.body = nn.LayerChoice({"spare": spare, "skip": nn.Identity()}, label="body")
+            self.others = [spare]
+
+    built = nas.build(Net(), {"body": "skip"})
+    spare = built.others[0]
+    assert [type(x) for x in spare] == [plain.Linear, plain.ReLU]
+    assert spare(torch.ones(2, 4)).shape == (2, 5)
+    assert pickle.loads(pickle.dumps(spare))[0].out_features == 5
+
+
 def test_a_candidate_that_raises_is_reported_from_the_users_line() -> None:
     @nas.model_wrapper
     class Net(plain.Module):
@@ -131,7 +178,8 @@ def test_what_is_not_used_is_freed_at_once() -> None:
     class Net(plain.Module):
         def __init__(self) -> None:
             super().__init__()
-            layers = [nn.Linear(2, 2), nn.Linear(2, nn.ValueChoice([3, 4], label="w")), nn.ReLU()]
+            chain = nn.Sequential(nn.Linear(2, nn.ValueChoice([3, 4], label="w")), nn.ReLU())
+            layers = [nn.Linear(2, 2), chain, nn.ReLU()]
             self.body = nn.LayerChoice(layers, label="body")
 
     model = Net()

@@ -89,6 +89,8 @@ class Block(plain.Module):
     def __init__(self, lib: Any, width: int, act: Any) -> None:
         super().__init__()
         self.up, self.act, self.down = lib.Linear(4, width), act, lib.Linear(width, 4)
+        self.chain = lib.Sequential(self.up, act, lib.Sequential(self.down))
+        self.rows = lib.ModuleList(lib.Linear(2, i) for i in (1, 2))
 
 
 @nas.basic_unit
@@ -108,7 +110,8 @@ class Nested(plain.Module):
         act = nn.LayerChoice({"prelu": nn.PReLU(3), "unit": Unit(width)}, label="act")
         block = nn.LayerChoice({"block": Block(nn, 5, act), "shared": shared}, label="block")
         self.blocks = nn.Repeat(block, (0, 2), label="depth")
-        self.body = nn.LayerChoice([shared, nn.Linear(4, 6), Unit(width)], label="body")
+        chain = nn.Sequential(shared, nn.Linear(4, 6))
+        self.body = nn.LayerChoice([shared, chain, Unit(width)], label="body")
         self.cell = nn.Cell([nn.Linear(4, 4), nn.Linear(4, 4)], num_nodes=2, label="cell")
         self.last = nn.Linear(4, 4)
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import abc
 import inspect
 import pickle
+import re
+from collections import OrderedDict
 from typing import Any
 
 import nas_core as nas
 import nas_core.nn as nn
 import pytest
 import torch
+from nas_core.wrapper import record_of
 
 LAYERS = sorted(
     name
@@ -72,11 +76,31 @@ def made(name: str, lib: Any) -> torch.nn.Module:
 def assert_equal(layer: torch.nn.Module, expected: torch.nn.Module) -> None:
     assert type(layer) is type(expected)
     assert repr(layer) == repr(expected)
+    for (ours, a), (theirs, b) in zip(layer.named_modules(), expected.named_modules(), strict=True):
+        assert ours == theirs
+        assert_same_attributes(a, b)
     theirs = expected.state_dict()
     assert list(layer.state_dict()) == list(theirs)
     for name, tensor in layer.state_dict().items():
         if not torch.nn.parameter.is_lazy(tensor):
             assert torch.equal(tensor, theirs[name]), name
+
+
+def assert_same_attributes(layer: torch.nn.Module, expected: torch.nn.Module) -> None:
+    ours, theirs = vars(layer), vars(expected)
+    assert [x for x in ours if not x.startswith("_nas_")] == list(theirs)
+    for name, value in theirs.items():
+        assert type(ours[name]) is type(value), name
+        if "hooks" in name:  # Their keys are counted on.
+            assert len(ours[name]) == len(value), name
+        elif isinstance(value, (dict, set)):
+            assert list(ours[name]) == list(value), name
+        elif type(value) in (bool, int, float, str, tuple, list):
+            assert without_addresses(ours[name]) == without_addresses(value), name
+
+
+def without_addresses(value: object) -> str:
+    return re.sub("0x[0-9a-f]+", "", repr(value))
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
@@ -191,3 +215,92 @@ def test_skip_init_works_with_the_class() -> None:
 def test_a_misspelt_name_gets_the_nearest() -> None:
     with pytest.raises(AttributeError, match="has 'LayerChoise'; did you mean 'LayerChoice'"):
         _ = nn.LayerChoise
+
+
+class Chain(nn.Sequential):
+    """A container of the user's."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(nn.Linear(4, width), nn.ReLU())
+
+
+class Abstract(nn.ModuleList, abc.ABC):
+    """One that inherits from another class with a metaclass."""
+
+
+def test_classes_that_inherit_from_containers_inherit_from_those_of_torch() -> None:
+    assert Chain.__mro__[1] is torch.nn.Sequential
+    assert type(Chain) is type
+    assert (Abstract.__mro__[1], type(Abstract)) == (torch.nn.ModuleList, abc.ABCMeta)
+    assert issubclass(Chain, nn.Sequential)
+    assert isinstance(Chain(3), nn.Sequential)
+    assert not issubclass(Chain, nn.ModuleList)
+    assert Chain(3)(torch.ones(1, 4)).shape == (1, 3)
+    assert pickle.loads(pickle.dumps(Chain(3)))[0].out_features == 3
+
+
+def test_what_others_do_to_torchs_modules_is_done_to_the_built_ones() -> None:
+    @nas.model_wrapper
+    class Net(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            norm = nn.BatchNorm1d(2)
+            self.layers = nn.Sequential(nn.Linear(2, 2), norm, nn.Linear(2, 2, bias=False))
+
+    told: list[str] = []
+
+    def tell(module: torch.nn.Module, name: str, value: object) -> None:
+        told.append(f"{type(module).__name__}.{name}")
+
+    model = Net()
+    hooks = [
+        torch.nn.modules.module.register_module_parameter_registration_hook(tell),
+        torch.nn.modules.module.register_module_buffer_registration_hook(tell),
+        torch.nn.modules.module.register_module_module_registration_hook(tell),
+    ]
+    try:
+        nas.build(model, {})
+        ours, told[:] = list(told), []
+        Net()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    assert ours == told
+    assert {"Linear.weight", "BatchNorm1d.running_mean", "Sequential.0"} <= set(ours)
+
+
+def test_methods_of_modules_that_someone_replaces_are_called(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    @nas.model_wrapper
+    class Net(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(2, 2)
+
+    model, told = Net(), []
+    register = torch.nn.Module.register_parameter
+
+    def telling(self: torch.nn.Module, name: str, value: Any) -> None:
+        told.append(name)
+        register(self, name, value)
+
+    monkeypatch.setattr(torch.nn.Module, "register_parameter", telling)
+    nas.build(model, {})
+    assert told == ["weight", "bias"]
+
+
+@pytest.mark.parametrize("name", ["a.b", "", "forward"])
+def test_names_that_torch_refuses_are_refused(name: str) -> None:
+    @nas.model_wrapper
+    class Net(torch.nn.Module):
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.layers = nn.Sequential(OrderedDict({name: nn.ReLU()}))
+
+    model = Net("a")
+    record_of(model).args = (name,)  # type: ignore[union-attr]
+    with pytest.raises(KeyError):
+        torch.nn.Sequential(OrderedDict({name: torch.nn.ReLU()}))
+    with pytest.raises(KeyError):
+        nas.build(model, {})

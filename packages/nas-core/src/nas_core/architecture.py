@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Collection, ItemsView, Iterator, KeysView, Mapping
 from json.encoder import encode_basestring_ascii
+from math import isfinite
 from typing import Any, TypeAlias
 
 from nas_core.errors import InvalidArchitectureError
@@ -28,11 +29,12 @@ def canonical(value: Value) -> str:
         TypeError: the value has no JSON form.
         ValueError: it is NaN or infinite.
     """
-    # The two most frequent kinds first: an encoder object for each takes longer than all the rest.
-    if type(value) is str:
+    # The most frequent kinds first: an encoder object for each takes longer than all the rest.
+    kind = type(value)
+    if kind is str:
         return encode_basestring_ascii(value)
-    if type(value) is int:
-        return str(value)
+    if kind is int or (kind is float and isfinite(value)):
+        return repr(value)
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
@@ -101,8 +103,7 @@ class Architecture(Mapping[str, Value]):
         return Architecture({k: v for k, v in self._values.items() if k in labels})
 
     def __getitem__(self, label: str) -> Value:
-        value = self._values[label]
-        return value if type(value) in ATOMS else _own(value)
+        return _own(self._values[label])
 
     def __contains__(self, label: object) -> bool:
         return label in self._values
@@ -111,9 +112,9 @@ class Architecture(Mapping[str, Value]):
         return self._values.keys()
 
     def items(self) -> ItemsView[str, Value]:
-        # Lists would have to be copied.
-        atoms = ATOMS.issuperset(map(type, self._values.values()))
-        return self._values.items() if atoms else super().items()
+        if ATOMS.issuperset(map(type, self._values.values())):
+            return self._values.items()
+        return {label: _own(value) for label, value in self._values.items()}.items()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
@@ -142,6 +143,8 @@ class Architecture(Mapping[str, Value]):
 
 
 def _own(value: Value) -> Value:
+    if type(value) in ATOMS:
+        return value
     if type(value) is list:  # By far the most frequent one, and quick.
         return [_own(x) for x in value]
     return copy.deepcopy(value) if isinstance(value, (list, tuple, dict)) else value

@@ -9,7 +9,7 @@ model is the one that is written by hand.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import torch
@@ -18,16 +18,23 @@ from torch.nn import Module
 from nas_core.architecture import Value
 from nas_core.choice import Key
 from nas_core.construction import Fixed, running
-from nas_core.deferred import empty_class, fill, is_empty
-from nas_core.expression import concrete
+from nas_core.deferred import empty_class, fill
+from nas_core.quick import as_torch_made_it
+from nas_core.structure import ATOMS
+from nas_core.value import ValueChoice
 
-__all__ = ["Building", "tree"]
+__all__ = ["Building"]
 
-_Call: TypeAlias = tuple[Callable[..., None], tuple[Any, ...], dict[str, Any]]
-"""An ``__init__`` and its arguments."""
+_Late: TypeAlias = tuple["Building", Callable[..., None], tuple[Any, ...], dict[str, Any]]
+"""The session that left an object empty, and the ``__init__`` and arguments that fill it."""
 
 _TORCHS = frozenset(x for x in vars(torch.nn).values() if isinstance(x, type))
 """The classes of most of torch's own modules."""
+
+_DRAW_NOTHING = (torch.nn.Sequential, torch.nn.ModuleList, torch.nn.ModuleDict)
+
+_ARGUMENTS = ATOMS | {ValueChoice}
+"""Types whose values are no modules and hold none."""
 
 
 class Building(Fixed):
@@ -40,8 +47,8 @@ class Building(Fixed):
             that nothing touches, in order to find out.
 
     Attributes:
-        made: the layers and units, empty ones included, with their creations, by id.
-        left: the creations that were left empty.
+        made: the creations that were made, and their layers or units, by the id of these.
+        closed: the ids of layers that hold no modules but what torch has made for them.
         disturbed: the state of the random generator before a layer drew that is not used.
     """
 
@@ -54,37 +61,75 @@ class Building(Fixed):
         super().__init__(values, labels)
         self.unused = _Everything() if unused is None else unused
         self.made: dict[int, tuple[Key, Module]] = {}
-        self.left: set[Key] = set()
+        self.closed: set[int] = set()
         self.disturbed: torch.Tensor | None = None
-        self._empty: dict[int, _Call] = {}
-        self._dropped: set[int] = set()
+        self._quick = as_torch_made_it()
+        self._left: dict[int, tuple[Key, Module]] = {}
+        self._held: dict[int, Sequence[Module]] = {}
+        self._dropped: list[object] = []
 
-    def leave(self, layer: Module, key: Key, call: _Call) -> Module:
-        """Let an empty object be initialised by this call when something touches it."""
-        object.__setattr__(layer, "_touched", self._touched)
-        self.left.add(key)
+    def make(
+        self,
+        key: Key,
+        plain: type[Module],
+        quick: type[Module],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Module:
+        """A layer of a class of ``torch.nn``, which has a quick one."""
+        if self._quick:
+            layer = quick(*args, **kwargs)
+            object.__setattr__(layer, "__class__", plain)
+        else:
+            layer = plain(*args, **kwargs)
         self.made[id(layer)] = key, layer
-        self._empty[id(layer)] = call
         return layer
 
-    def initialise(self, unit: Module, key: Key, call: _Call) -> None:
-        """Initialise a module of the user's by this call, or leave it empty."""
+    def leave(
+        self,
+        layer: Module,
+        key: Key,
+        initialise: Callable[..., None],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Module:
+        """Let an empty object be initialised by this call when something touches it."""
+        # Not setattr, which is a touch.
+        object.__setattr__(layer, "_late", (self, initialise, args, kwargs))
+        if _ARGUMENTS.issuperset(map(type, (*args, *kwargs.values()))):
+            self.closed.add(id(layer))
+        else:
+            self._held[id(layer)] = _modules_in((*args, *kwargs.values()))
+        self._left[id(layer)] = key, layer
+        return layer
+
+    def initialise(
+        self,
+        unit: Module,
+        key: Key,
+        initialise: Callable[..., None],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> None:
+        """Initialise a module of the user's, or leave it empty."""
         if key in self.unused:
             object.__setattr__(unit, "__class__", empty_class(type(unit)))
-            self.leave(unit, key, call)
+            self.leave(unit, key, initialise, args, kwargs)
             return
         self.rewind()
         self.made[id(unit)] = key, unit
-        initialise, args, kwargs = call
         initialise(unit, *args, **kwargs)
 
-    def _touched(self, layer: Module) -> None:
-        if self.disturbed is None:
+    def touch(self, layer: Module, late: _Late) -> None:
+        """Initialise an empty layer after all."""
+        if self.disturbed is None and not isinstance(layer, _DRAW_NOTHING):
             self.disturbed = torch.get_rng_state()
-        initialise, args, kwargs = self._empty.pop(id(layer))
+        self.closed.discard(id(layer))
+        self._held.pop(id(layer), None)
+        _, initialise, args, kwargs = late
         fill(layer)
         with running(self):
-            initialise(layer, *concrete(args), **concrete(kwargs))
+            initialise(layer, *args, **kwargs)
 
     def rewind(self) -> None:
         """Take back what a layer drew that is not used, though its own constructor touched it."""
@@ -92,34 +137,63 @@ class Building(Fixed):
             torch.set_rng_state(self.disturbed)
             self.disturbed = None
 
-    def drop(self, module: object) -> None:
-        """A choice does not use this module, nor what is in it."""
-        if not isinstance(module, Module):
-            return
+    def drop(self, *modules: object) -> None:
+        """A choice does not use these, nor what is in them."""
         if self.disturbed is not None:
             self.rewind()
-        number = id(module)
-        if number in self.made:
-            self._dropped.add(number)
-        if number in self._empty:
-            _, args, kwargs = self._empty[number]
-            if args or kwargs:
-                for part in _modules_in((*args, *kwargs.values())):
-                    self.drop(part)
-            return
-        for child in module._modules.values():
-            if child is not None:
-                self.drop(child)
+        self._dropped += modules
 
-    def dropped(self, used: Container[int]) -> set[Key]:
-        """The creations that a choice dropped and that are not among the model's modules, by id.
+    def conclude(self, model: Module) -> tuple[list[Module], Container[Key]]:
+        """The modules of the model that are not torch's own, and the creations that it dropped.
 
-        Ends the session: it keeps no layers any more.
+        If these are what was left empty, they are ``unused``, the very object. Ends the session: it
+        keeps no layers any more.
         """
-        dropped = {self.made[x][0] for x in self._dropped if x not in used}
+        used, own = self._tree(model)
+        dropped = self._in_what_was_dropped() - used
+        keys = self.unused
+        if not (dropped.issuperset(self._left) and dropped.isdisjoint(self.made)):
+            created = {**self.made, **self._left}
+            keys = {created[number][0] for number in dropped & created.keys()}
         # Empty layers know their session: they would keep all others until cycles are collected.
-        self.made.clear()
-        return dropped
+        self.made, self._left, self._held, self._dropped = {}, {}, {}, []
+        return own, keys
+
+    def _tree(self, model: Module) -> tuple[set[int], list[Module]]:
+        """The ids of the modules of a model, and those that are not torch's own.
+
+        Empty ones are among both; they are not touched.
+        """
+        found, own = {id(model)}, []
+        pending = [model]
+        for module in pending:  # It grows meanwhile.
+            kind = type(module)
+            # Not those with a metaclass: the classes of nas_core.nn equal those of torch.
+            if (type(kind) is not type or kind not in _TORCHS) and not (
+                kind.__module__.startswith("torch.nn.")
+            ):
+                own.append(module)
+            for child in self._in(module):
+                if child is not None and (number := id(child)) not in found:
+                    found.add(number)
+                    if number not in self.closed:
+                        pending.append(child)
+        return found, own
+
+    def _in_what_was_dropped(self) -> set[int]:
+        """The ids of what choices dropped, and of all that is in it."""
+        found: set[int] = set()
+        pending = self._dropped
+        while pending:
+            found.update(map(id, pending))
+            inner = [x for x in pending if id(x) not in self.closed and isinstance(x, Module)]
+            pending = [x for module in inner for x in self._in(module) if id(x) not in found]
+        return found
+
+    def _in(self, module: Module) -> Iterable[Module | None]:
+        """What a module holds, or will hold if it is empty."""
+        held = self._held.get(id(module))
+        return module._modules.values() if held is None else held
 
 
 class _Everything:
@@ -139,26 +213,3 @@ def _modules_in(parts: Iterable[Any]) -> list[Module]:
         elif isinstance(part, dict):
             found += _modules_in(part.values())
     return found
-
-
-def tree(model: Module) -> tuple[dict[int, Module], list[Module]]:
-    """The modules of a model by their id, and those that are not torch's own.
-
-    Empty modules are among both; they are not touched.
-    """
-    found, own = {id(model): model}, []
-    pending = [model]
-    for module in pending:  # It grows meanwhile.
-        kind = type(module)
-        # Not those with a metaclass: the classes of nas_core.nn equal those of torch.
-        if type(kind) is not type or kind not in _TORCHS:
-            if not kind.__module__.startswith("torch.nn."):
-                own.append(module)
-            if type(kind) is not type and is_empty(module):
-                continue
-        if children := module._modules:
-            for child in children.values():
-                if child is not None and id(child) not in found:
-                    found[id(child)] = child
-                    pending.append(child)
-    return found, own

@@ -193,12 +193,14 @@ class Subset:
         return list(value)
 
     def contains(self, value: Value) -> bool:
-        return (
-            isinstance(value, (list, tuple))
-            and len(value) in self._lengths()
-            and all(type(i) is int and 0 <= i < self.n for i in value)
-            and all(a < b for a, b in itertools.pairwise(value))
-        )
+        if not isinstance(value, (list, tuple)) or len(value) not in self._lengths():
+            return False
+        previous = -1
+        for i in value:
+            if type(i) is not int or not previous < i < self.n:
+                return False
+            previous = i
+        return True
 
     def has(self, value: Value) -> bool:
         """Whether it is just one of the subsets, as a list."""

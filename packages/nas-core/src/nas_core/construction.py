@@ -102,8 +102,8 @@ class Fixed(Session):
             label = self._labels.get(self.take_key(), "")
         return label, self.values.get(label, default)
 
-    def drop(self, module: Any) -> None:
-        """A choice does not use this module."""
+    def drop(self, *modules: object) -> None:
+        """A choice does not use these modules."""
 
 
 def current() -> Session | None:

@@ -31,8 +31,8 @@ _classes: dict[type[torch.nn.Module], type[torch.nn.Module]] = {}
 def empty_class(kind: type[torch.nn.Module]) -> type[torch.nn.Module]:
     """The class of the empty objects of a class.
 
-    What is to happen at the first touch, a function of the object, stands in its ``__dict__`` as
-    ``_touched``; it is to ``fill`` the object.
+    What is to happen at the first touch stands in the ``__dict__`` of the object as ``_late``: the
+    session that is told of it, which is to ``fill`` the object, and what else it wants to know.
     """
     if kind not in _classes:
         _classes[kind] = _make_empty_class(kind)
@@ -42,7 +42,7 @@ def empty_class(kind: type[torch.nn.Module]) -> type[torch.nn.Module]:
 def fill(layer: torch.nn.Module) -> None:
     """Give an empty object its class back; its ``__init__`` has yet to run."""
     object.__setattr__(layer, "__class__", type(layer).__base__)
-    del layer.__dict__["_touched"]
+    del layer.__dict__["_late"]
 
 
 def is_empty(module: torch.nn.Module) -> bool:
@@ -54,7 +54,8 @@ def _make_empty_class(kind: type[torch.nn.Module]) -> type[torch.nn.Module]:
     """A subclass whose objects are filled at the first touch."""
 
     def touch(layer: torch.nn.Module) -> None:
-        object.__getattribute__(layer, "__dict__")["_touched"](layer)
+        late = object.__getattribute__(layer, "__dict__")["_late"]
+        late[0].touch(layer, late)
 
     def getattribute(layer: torch.nn.Module, name: str) -> Any:
         # isinstance() asks for the class: that alone is no touch.

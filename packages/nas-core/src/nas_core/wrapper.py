@@ -203,7 +203,7 @@ def basic_unit(cls: M) -> M:
                 session.within(key, init, module, *given[0], **given[1])
 
         if isinstance(session, Building) and key is not None and type(self) is cls:
-            session.initialise(self, key, (initialise, args, kwargs))
+            session.initialise(self, key, initialise, args, kwargs)
         else:
             initialise(self, *args, **kwargs)
             if isinstance(session, Open):

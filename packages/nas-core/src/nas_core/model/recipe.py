@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from nas_core.architecture import Architecture, Value
-from nas_core.building import Building, tree
+from nas_core.building import Building
 from nas_core.choice import Choice, Key
 from nas_core.construction import Open, running
 from nas_core.errors import Place, UnsupportedSpaceError
@@ -108,16 +108,16 @@ class Recipe:
         rewind = _random_states()
         try:
             model = self._construct(session)
-            modules, own = tree(model)
-            dropped: Container[Key] = session.dropped(modules)
-            right = dropped == session.left
+            own, unused = session.conclude(model)
+            right = unused is plan.unused
         except Exception:  # noqa: BLE001  It runs again, to raise from the user's line.
             rewind()
-            dropped, right = self._rehearsed(plan), False
+            unused, right = self._rehearsed(plan), False
         if not right:
             rewind()
-            model = self._construct(Building(plan.values, plan.labels, dropped))
-            _, own = tree(model)
+            session = Building(plan.values, plan.labels, unused)
+            model = self._construct(session)
+            own, _ = session.conclude(model)
         for module in own:
             if type(type(module)) is not type:
                 _check_closed(module, self.cls)
@@ -129,7 +129,7 @@ class Recipe:
         """What is not used, without making what raises; as planned if that can't be told."""
         session = Building(plan.values, plan.labels, unused=None)
         try:
-            return session.dropped(tree(self._construct(session))[0]) or plan.unused
+            return session.conclude(self._construct(session))[1]
         except Exception:  # noqa: BLE001  As above.
             return plan.unused
 

@@ -21,6 +21,7 @@ from nas_core.construction import SESSION, Fixed, current, take_key
 from nas_core.errors import NasError
 from nas_core.expression import Expression
 from nas_core.labels import labelled
+from nas_core.quick import sequential
 from nas_core.space import Blocks, Decision, Item
 from nas_core.value import ValueChoice
 
@@ -74,9 +75,7 @@ def _keep(
     chosen = layers[value]
     if label:
         labelled(chosen, label)
-    for layer in layers.values():
-        if layer is not chosen:
-            session.drop(layer)
+    session.drop(*[layer for layer in layers.values() if layer is not chosen])
     return chosen
 
 
@@ -381,5 +380,5 @@ def _chosen_chain(
         name, count = session.next_value(label, depth[0])
     else:
         count = depth
-    chain = torch.nn.Sequential(*_blocks(block, count))
+    chain = sequential(_blocks(block, count))
     return labelled(chain, name) if name else chain

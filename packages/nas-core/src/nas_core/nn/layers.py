@@ -5,31 +5,31 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
+import types
+from abc import ABCMeta
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 
 from nas_core.building import Building
-from nas_core.choice import Key
 from nas_core.construction import SESSION, take_key
 from nas_core.deferred import empty_class
 from nas_core.expression import OPEN, concrete, evaluate, expressions_in
+from nas_core.quick import quick_class
 from nas_core.structure import ATOMS
 from nas_core.value import ValueChoice
 from nas_core.wrapper import remember_arguments, remember_creation
 
 __all__ = ["is_open_layer", "layer_class"]
 
-_CONTAINERS = (
-    torch.nn.Module,
-    torch.nn.Sequential,
-    torch.nn.ModuleList,
-    torch.nn.ModuleDict,
-    torch.nn.ParameterList,
-    torch.nn.ParameterDict,
-)
+_AS_THEY_ARE = (torch.nn.Module, torch.nn.ParameterList, torch.nn.ParameterDict)
+_CONTAINERS = (torch.nn.Sequential, torch.nn.ModuleList, torch.nn.ModuleDict)
+
+_new, _set = object.__new__, object.__setattr__
 
 
 class _LayerType(type):
@@ -37,46 +37,43 @@ class _LayerType(type):
 
     _nas_plain: type[torch.nn.Module] | None
     """The class of ``torch.nn``; None for a subclass of the user's."""
+    _nas_quick: type[torch.nn.Module]
+    _nas_empty: type[torch.nn.Module]
+    _nas_late: Callable[..., None]
+    """Initialises an object that was left empty."""
 
     def __new__(
         mcs, name: str, bases: tuple[type, ...], attributes: dict[str, Any], **kwargs: Any
-    ) -> _LayerType:
+    ) -> Any:
         attributes.setdefault("_nas_plain", None)
         return super().__new__(mcs, name, bases, attributes, **kwargs)
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         session, plain = SESSION.get(), cls._nas_plain
-        if type(session) is not Building or plain is None:
-            return cls._nas_open(args, kwargs)
-        # As little as can be: this runs between torch's constructors, for each layer.
-        key = (*session.scope, session.next)
-        session.next += 1
-        if key in session.unused:
-            return _left_empty(session, key, plain, args, kwargs)
-        if session.disturbed is not None:
-            session.rewind()
-        values = []
-        for x in args:
-            if type(x) is ValueChoice and x.fixed is not OPEN:
-                values.append(x.fixed)
-            else:
-                values.append(x if type(x) in ATOMS else evaluate(x, session.value))
-        for name, x in kwargs.items():
-            if type(x) not in ATOMS:
-                kwargs[name] = evaluate(x, session.value)
-        layer = plain(*values, **kwargs)
-        session.made[id(layer)] = key, layer
-        return layer
-
-    def _nas_open(cls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Make a layer where no candidate is built, or one of a class of the user's."""
-        plain = cls._nas_plain
         if plain is None:
             return super().__call__(*args, **kwargs)
-        key = take_key()
-        is_open = any(True for _ in expressions_in((args, kwargs)))
-        layer = super().__call__(*args, **kwargs) if is_open else plain(*args, **kwargs)
-        remember_creation(layer, key)
+        if type(session) is not Building:
+            key = take_key()
+            is_open = any(True for _ in expressions_in((args, kwargs)))
+            layer = super().__call__(*args, **kwargs) if is_open else plain(*args, **kwargs)
+            remember_creation(layer, key)
+            return layer
+        # As little as can be: this runs between torch's constructors, for each layer.
+        key = session.scope + (session.next,)  # noqa: RUF005  Unpacking takes twice as long.
+        session.next += 1
+        if key in session.unused:
+            if list in map(type, args):  # As they are now, whatever happens to them later.
+                args = tuple([list(x) if type(x) is list else x for x in args])
+            return session.leave(_new(cls._nas_empty), key, cls._nas_late, args, kwargs)
+        if session.disturbed is not None:
+            session.rewind()
+        if not ATOMS.issuperset(map(type, args)):
+            args = tuple([_known(x, session) for x in args])
+        if not ATOMS.issuperset(map(type, kwargs.values())):
+            kwargs = {name: _known(x, session) for name, x in kwargs.items()}
+        layer = session.make(key, plain, cls._nas_quick, args, kwargs)
+        if ATOMS.issuperset(map(type, (*args, *kwargs.values()))):
+            session.closed.add(id(layer))
         return layer
 
     @property
@@ -98,38 +95,85 @@ class _LayerType(type):
         return issubclass(subclass, cls._nas_plain or ()) or super().__subclasscheck__(subclass)
 
 
+class _ContainerType(_LayerType, ABCMeta):
+    """Makes the containers of ``torch.nn``; a class that inherits from one inherits from torch's.
+
+    ``ABCMeta``, since such a class may also inherit from ``ABC``.
+    """
+
+    _nas_plain: type[torch.nn.Module]
+
+    def __new__(
+        mcs, name: str, bases: tuple[type, ...], attributes: dict[str, Any], **kwargs: Any
+    ) -> Any:
+        if "_nas_plain" in attributes:
+            return super().__new__(mcs, name, bases, attributes, **kwargs)
+        plain = [vars(x)["_nas_plain"] if isinstance(x, _ContainerType) else x for x in bases]
+        return types.new_class(name, tuple(plain), kwargs, lambda own: own.update(attributes))
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        session, key, plain = SESSION.get(), take_key(), cls._nas_plain
+        if type(session) is not Building or key is None:
+            container = plain(*args, **kwargs)
+            remember_creation(container, key)
+            return container
+        if key not in session.unused:
+            return session.make(key, plain, cls._nas_quick, args, kwargs)
+        if kwargs or (now := _as_they_are_now(args)) is None:
+            return plain(*args, **kwargs)
+        return session.leave(_new(cls._nas_empty), key, cls._nas_late, now, kwargs)
+
+
+def _known(value: Any, session: Building) -> Any:
+    """An argument with its choices decided."""
+    if type(value) is ValueChoice and value.fixed is not OPEN:
+        return value.fixed
+    return value if type(value) in ATOMS else evaluate(value, session.value)
+
+
+def _as_they_are_now(args: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    """The arguments of a container, whatever happens to them later; None if that can't be told."""
+    now: list[Any] = []
+    for x in args:
+        if isinstance(x, (torch.nn.Module, type(None))):
+            now.append(x)
+        elif isinstance(x, (list, tuple, dict)):
+            now.append(copy.copy(x))
+        elif isinstance(x, Iterator):  # Its modules are to be made now.
+            now.append(list(x))
+        else:
+            return None
+    return tuple(now)
+
+
 def is_open_layer(module: torch.nn.Module) -> bool:
     """Whether it is a layer that was given open choices, outside of a constructor."""
     return getattr(type(module), "_nas_plain", None) is not None
 
 
-def _left_empty(
-    session: Building,
-    key: Key,
-    kind: type[torch.nn.Module],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-) -> torch.nn.Module:
-    """An empty layer, to be initialised with these arguments if something touches it."""
-    # Lists as they are now, whatever happens to them before the layer is initialised.
-    args = tuple([list(x) if type(x) is list else x for x in args]) if args else ()
-    return session.leave(kind.__new__(empty_class(kind)), key, (kind.__init__, args, kwargs))
-
-
 def layer_class(plain: type[torch.nn.Module]) -> type:
-    """The class of ``nas_core.nn`` for one of ``torch.nn``; containers stay as they are."""
-    if plain in _CONTAINERS:
+    """The class of ``nas_core.nn`` for one of ``torch.nn``."""
+    if plain in _AS_THEY_ARE:
         return plain
+
+    def late(layer: torch.nn.Module, *args: Any, **kwargs: Any) -> None:
+        plain.__init__(layer, *concrete(args), **concrete(kwargs))
 
     @functools.wraps(plain.__init__)
     def __init__(self: torch.nn.Module, *args: Any, **kwargs: Any) -> None:
-        plain.__init__(self, *concrete(args), **concrete(kwargs))
+        late(self, *args, **kwargs)
         remember_arguments(self, args, kwargs)
 
+    own = plain in _CONTAINERS
     attributes = {
-        "__init__": __init__,
+        "__init__": plain.__init__ if own else __init__,
         "__module__": "nas_core.nn",
         "__doc__": f"``torch.nn.{plain.__name__}``, whose arguments may be choices.",
         "_nas_plain": plain,
+        "_nas_quick": quick_class(plain),
+        "_nas_empty": empty_class(plain),
+        "_nas_late": plain.__init__ if own else late,
     }
-    return _LayerType(plain.__name__, (plain,), attributes)
+    kind = _ContainerType if own else _LayerType
+    made: type = kind(plain.__name__, (plain,), attributes)
+    return made

@@ -102,7 +102,15 @@ class Blocks:
     def choices(self) -> Mapping[str, Choice] | None:
         return _merged([x for block in self.blocks for x in block], list(self.depth.choices()))
 
+    @cached_property
+    def _needed(self) -> Sequence[Choice]:
+        """What the depth always depends on."""
+        return () if self.depth.conditional() else tuple(self.depth.choices())
+
     def step(self, values: Mapping[str, Value]) -> Choice | Sequence[Item]:
+        for choice in self._needed:  # Less work than to be told by what is raised.
+            if choice.label not in values:
+                return choice
         try:
             depth = self.depth.value_in(values)
         except Need as need:
@@ -158,9 +166,13 @@ def decides(items: Sequence[Item], values: Mapping[str, Value]) -> bool:
     pending = list(reversed(items))
     while pending:
         item = pending.pop()
-        if isinstance(item, Decision) and not item.leads_on:  # Most are: no step is needed.
-            if item.choice.label not in decided and not answered(item.choice):
+        if isinstance(item, Decision):  # Most are: without a step.
+            choice = item.choice
+            if choice.label not in decided and not answered(choice):
                 return False
+            if item.leads_on:
+                text = canonical(decided[choice.label])
+                pending.extend(reversed(item.branches.get(text, ())))
             continue
         while isinstance(following := item.step(decided), Choice):
             if not answered(following):
