@@ -200,3 +200,19 @@ class BoolsForNumbers(nn.Module):
         equal = mask == True, mask.eq(True), (x.shape[0] > 2) == flag  # noqa: E712
         numbers = 3 * flag, flag + 1, int(flag), float(flag), torch.add(mask, yes, alpha=True)
         return full, filled, sums, where, padded, equal, numbers, mask
+
+
+@case(x(2, 48, 5, 5))
+class TakesAll(nn.Module):
+    """A slice of all is no operation to Python: its gradient has the strides that it comes with."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(48, 96, 1), nn.Upsample(scale_factor=2.0))
+        self.head = nn.Linear(96, 8)
+
+    def forward(self, x):
+        height, width = x.shape[-2:]
+        y = self.layers(x)[..., : 2 * height, : 2 * width]
+        last = y[:, :, 0:height]
+        return self.head(y.permute(0, 2, 3, 1)), last[:, :], last[1:, :]

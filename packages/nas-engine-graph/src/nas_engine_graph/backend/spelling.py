@@ -143,8 +143,8 @@ def operator(
         return f"{imports.symbol(f'torch.nn.functional.{name}')}({items})", True
     if namespace not in ("aten", "prim", "prims"):
         imports.modules.add(namespace)
-    if target == "aten.slice.Tensor" and _is_first(positional):
-        return _sliced(positional, keywords), True
+    if target == "aten.slice.Tensor" and (sliced := _sliced(positional, keywords)) is not None:
+        return sliced, True
     suffix = "" if _is_only(target) else f".{overload}"
     return f"torch.ops.{namespace}.{name}{suffix}({items})", True
 
@@ -167,14 +167,16 @@ def _is_variant(overload: str) -> bool:
     return overload.lower().endswith(("out", "dimname", "hacked_twin", "str")) or "name" in overload
 
 
-def _is_first(positional: Sequence[str]) -> bool:
-    """Whether a slice is along the first dimension, which Python writes with brackets."""
-    return len(positional) < 2 or positional[1] == "0"
-
-
-def _sliced(positional: Sequence[str], keywords: Sequence[tuple[str, str]]) -> str:
+def _sliced(positional: Sequence[str], keywords: Sequence[tuple[str, str]]) -> str | None:
+    """A slice in brackets, which give the tensor itself where all of it is taken."""
     given = dict(zip(("self", "dim", "start", "end", "step"), positional, strict=False))
     given.update(keywords)
     start, end, step = (given.get(name, "") for name in ("start", "end", "step"))
     start, end = ("" if bound in ("None", str(2**63 - 1)) else bound for bound in (start, end))
-    return f"{positional[0]}[{start}:{end}{f':{step}' if step else ''}]"
+    taken = f"{start}:{end}{f':{step}' if step else ''}"
+    try:
+        dim = int(given.get("dim", "0").strip("()"))
+    except ValueError:
+        return None
+    places = [":"] * dim + [taken] if dim >= 0 else ["...", taken] + [":"] * (-1 - dim)
+    return f"{given['self']}[{', '.join(places)}]"

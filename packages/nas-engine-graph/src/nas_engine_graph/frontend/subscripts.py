@@ -18,6 +18,7 @@ __all__ = ["assign", "fact", "index", "is_index", "part", "tensor"]
 _WRITES = frozenset({"aten::copy_", "aten::index_put_"})
 _LAST = 2**63 - 1
 _FACTS = frozenset({"prim::dtype", "prim::device"})
+_PARTS = frozenset({"aten::slice", "aten::select", "aten::unsqueeze"})
 _SUBSCRIPTS = _WRITES | {"aten::index"}
 
 
@@ -64,9 +65,23 @@ def _is_passed_on(node: Any) -> bool:
     )
 
 
+def _is_beside(node: Any) -> bool:
+    """Whether other parts of the same subscript make the tensor: Python does nothing for this."""
+    place = node.sourceRange()
+    source = next(iter(node.inputs())).node()
+    if _selects(source, place) and not _is_everything(source):
+        return True
+    uses = list(node.output().uses())
+    return bool(uses) and all(use.offset == 0 and _selects(use.user, place) for use in uses)
+
+
+def _selects(node: Any, place: str) -> bool:
+    return node.kind() in _PARTS and node.sourceRange() == place
+
+
 def part(t: Translator, node: Any) -> None:
     """``aten::slice``."""
-    if _is_everything(node) and _is_passed_on(node):
+    if _is_everything(node) and (_is_passed_on(node) or _is_beside(node)):
         t.alias(node, t.operand(node, 0))
     else:
         operators.operator(t, node)
