@@ -234,3 +234,17 @@ def test_a_search_that_nobody_reads_ends_quietly_and_can_be_resumed(
     )
     assert resumed.stdout.count("completed") == 3
     assert "[4/4]" in resumed.stdout
+
+
+def test_what_a_stream_can_not_encode_is_escaped(shell: Any, search: Any, folder: Path) -> None:
+    config = search()
+    (folder / "net.py").write_text(
+        (folder / "net.py").read_text().replace('"width"', '"gr\u00f6\u00dfe"'), encoding="utf-8"
+    )
+    done = shell("run", config, "--name", "ascii", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    for arguments in (("space", "net.py:Net"), ("top", "ascii"), ("show", "ascii", "0")):
+        done = shell(*arguments, PYTHONIOENCODING="ascii")
+        assert done.returncode == 0, done.stderr
+        assert "gr\\xf6\\xdfe" in done.stdout
+    assert "size \\u2193" in shell("top", "ascii", PYTHONIOENCODING="ascii").stdout

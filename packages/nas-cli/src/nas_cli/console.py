@@ -7,6 +7,7 @@ codes, no control characters. Colour is for terminals that want it.
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import sys
@@ -19,7 +20,15 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-__all__ = ["console", "print_json", "print_table", "printable", "results_only", "table"]
+__all__ = [
+    "console",
+    "escape_what_is_not_encoded",
+    "print_json",
+    "print_table",
+    "printable",
+    "results_only",
+    "table",
+]
 
 _PIPE_WIDTH = 1000
 
@@ -40,6 +49,15 @@ def console(file: IO[str] | None = None) -> Console:
         emoji=False,
         highlight=False,
     )
+
+
+def escape_what_is_not_encoded(*streams: IO[str]) -> None:
+    """Let characters that the encoding of a stream lacks, as many do in pipes on Windows, come out
+    in Python's notation, as they do on standard error.
+    """
+    for stream in streams:
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def table(*columns: str, title: str | None = None, numbers: tuple[str, ...] = ()) -> Table:

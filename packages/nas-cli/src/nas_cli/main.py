@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 import warnings
 from types import FrameType
 
@@ -13,7 +14,7 @@ import click
 from nas_cli import __version__
 from nas_cli.command import NasGroup
 from nas_cli.compare import bench_engines
-from nas_cli.console import printable
+from nas_cli.console import escape_what_is_not_encoded, printable
 from nas_cli.dashboard import dashboard
 from nas_cli.engines import list_engines
 from nas_cli.environment import DISABLE_PLUGINS
@@ -78,6 +79,7 @@ for _command in _COMMANDS:
 def main() -> None:
     """Run ``nas`` with the arguments of the process."""
     signal.signal(signal.SIGTERM, _interrupt)
+    escape_what_is_not_encoded(sys.stdout, sys.stderr)
     warnings.showwarning = _show_warning
     # What the search logs, the commands show in their own words.
     logging.getLogger("nas_search").addHandler(logging.NullHandler())

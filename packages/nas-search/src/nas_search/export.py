@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,34 +23,38 @@ __all__ = ["front", "load_weights", "ranked", "require_format", "stored_weights"
 log = logging.getLogger("nas_search")
 
 
+Scored: TypeAlias = tuple[tuple[float, ...], "Trial"]
+"""A trial after its objectives, lower ones better."""
+
+
 def ranked(trials: Sequence[Trial], objectives: Mapping[str, Direction]) -> list[Trial]:
     """The completed trials, the best first; equal ones by number.
 
     With several objectives the Pareto front comes first, then the front of what is left, and so
     on (non-dominated sorting, Deb et al. 2002); within a front the main objective decides.
     """
-    left = _scored(trials, objectives)
-    if len(objectives) == 1:
-        return [trial for _, trial in left]
-    order: list[Trial] = []
-    while left:
-        best = _undominated(left)
-        order += best
-        chosen = {trial.number for trial in best}
-        left = [each for each in left if each[1].number not in chosen]
-    return order
+    return [trial for front in _fronts(trials, objectives) for _, trial in front]
 
 
 def front(trials: Sequence[Trial], objectives: Mapping[str, Direction]) -> list[Trial]:
     """The completed trials that no other one dominates: the Pareto front, the main one first."""
-    return _undominated(_scored(trials, objectives))
+    return [trial for front in _fronts(trials, objectives)[:1] for _, trial in front]
 
 
-Scored: TypeAlias = list[tuple[tuple[float, ...], "Trial"]]
+def _fronts(trials: Sequence[Trial], objectives: Mapping[str, Direction]) -> list[list[Scored]]:
+    """The fronts in turn, found by binary search for each trial (Zhang et al. 2015)."""
+    fronts: list[list[Scored]] = []
+    for each in _scored(trials, objectives):
+        # What a front dominates, those before it dominate as well.
+        place = bisect_left(fronts, True, key=lambda front: not _dominates(front, each[0]))
+        if place == len(fronts):
+            fronts.append([])
+        fronts[place].append(each)
+    return fronts
 
 
-def _scored(trials: Sequence[Trial], objectives: Mapping[str, Direction]) -> Scored:
-    """The completed trials with their objectives, lower ones better; sorted."""
+def _scored(trials: Sequence[Trial], objectives: Mapping[str, Direction]) -> list[Scored]:
+    """The completed trials, sorted: none is dominated by what comes after it."""
     signs = {name: -1 if way == "maximize" else 1 for name, way in objectives.items()}
     found = [
         (tuple(trial.metrics[name] * sign for name, sign in signs.items()), trial)
@@ -59,16 +64,14 @@ def _scored(trials: Sequence[Trial], objectives: Mapping[str, Direction]) -> Sco
     return sorted(found, key=lambda each: (each[0], each[1].number))
 
 
-def _undominated(scored: Scored) -> list[Trial]:
-    best: Scored = []
-    for mine, trial in scored:  # sorted: nothing is dominated by what comes after it
-        if not any(_dominates(other, mine) for other, _ in best):
-            best.append((mine, trial))
-    return [trial for _, trial in best]
-
-
-def _dominates(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
-    return a != b and all(x <= y for x, y in zip(a, b, strict=True))
+def _dominates(front: Sequence[Scored], mine: tuple[float, ...]) -> bool:
+    """Whether one of a front dominates what comes after all of it."""
+    # Of two objectives the last one has the least of the second.
+    rivals = front[-1:] if len(mine) <= 2 else front
+    return any(
+        other != mine and all(x <= y for x, y in zip(other, mine, strict=True))
+        for other, _ in rivals
+    )
 
 
 def require_format(formatter: str) -> None:
