@@ -309,10 +309,11 @@ class Experiment:
         return exported
 
     def load(self) -> None:
-        """Load what was named and not given: the model, the evaluator and the strategy."""
+        """Load what was named and not given, and look whether all that is given will do."""
         for name in REQUIRED:
             self._input(name)
-        require_usable(**{name: self._given[name] for name in REQUIRED})
+        given = {name: self._given[name] for name in REQUIRED}
+        require_usable(**given, executor=self._executor)
 
     def _input(self, name: str) -> Any:
         if self._given[name] is None:

@@ -25,11 +25,14 @@ class PicklingError(NasError, TypeError):
     """An object can't be sent to worker processes."""
 
 
-def require_usable(base_model: object, evaluator: object, strategy: object) -> None:
-    """Refuse what can't be the model, the evaluator or the strategy of any experiment.
+def require_usable(
+    base_model: object, evaluator: object, strategy: object, executor: object | None = None
+) -> None:
+    """Refuse what can't be the model, evaluator, strategy or executor of any experiment.
 
     Raises:
-        ConfigError: the model is no module, or the evaluator does not evaluate.
+        ConfigError: the model is no module, the evaluator does not evaluate, or the executor lacks
+            a method of ``Executor``.
         StrategyError: the strategy lacks a method of ``Strategy``.
     """
     import torch
@@ -53,6 +56,11 @@ def require_usable(base_model: object, evaluator: object, strategy: object) -> N
     if isinstance(strategy, type) or not isinstance(strategy, Strategy):
         raise StrategyError(
             f"the strategy must have the methods start, propose and tell, not be {_kind(strategy)}"
+        )
+    methods = [callable(getattr(executor, name, None)) for name in ("submit", "shutdown")]
+    if executor is not None and (isinstance(executor, type) or not all(methods)):
+        raise ConfigError(
+            f"the executor must have the methods submit and shutdown, not be {_kind(executor)}"
         )
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from nas_core import Architecture, Space
 from nas_core.protocols import Direction
 
 from nas_search.store import Trial
-from nas_search.strategies import Outcome, Strategy
+from nas_search.strategies import Outcome, Strategy, StrategyError
 
 __all__ = ["Proposals"]
 
@@ -60,10 +60,11 @@ class Proposals:
 
         Raises:
             InvalidArchitectureError: the strategy proposed something outside of the space.
+            StrategyError: what it proposed is no list of architectures.
         """
         for _ in range(ATTEMPTS):
             if not self._waiting:
-                self._waiting.extend(self._strategy.propose(1))
+                self._waiting.extend(self._proposed())
             if not self._waiting:
                 self.end = "the space is exhausted: the strategy has no further architecture"
                 return None
@@ -77,6 +78,17 @@ class Proposals:
             "the space is exhausted, or the strategy has settled"
         )
         return None
+
+    def _proposed(self) -> Sequence[Architecture]:
+        found: object = self._strategy.propose(1)
+        if isinstance(found, Iterable) and not isinstance(found, Mapping):
+            proposed = list(found)
+            if all(isinstance(each, Mapping) for each in proposed):
+                return proposed
+        raise StrategyError(
+            f"propose of the strategy ({type(self._strategy).__name__}) must give a list of "
+            f"architectures, not {found!r:.200}"
+        )
 
     def _again(self, architecture: Architecture) -> Outcome:
         first = self._outcomes[architecture.digest]

@@ -124,7 +124,7 @@ def session(setup: Setup) -> Iterator[tuple[Running, Ended]]:
         _remove_left(setup, store)
         events = Events([*setup.observers, setup.plugins.observers])
         tell = partial(events.tell, experiment=config.name)
-        executor = setup.executor or executor_of(config)
+        executor = executor_of(config) if setup.executor is None else setup.executor
         installed = setup.plugins.engines[config.execution_engine]
         environment = _environment(setup, executor, token)
         crew = Crew(

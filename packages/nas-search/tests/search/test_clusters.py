@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import forkserver, get_context
 
 import pytest
 from nas_search import ConfigError, ExperimentConfig
@@ -179,15 +179,33 @@ def test_a_cluster_is_asked_only_for_what_it_has(cluster):
         asking.submit(int)
 
 
-@pytest.mark.parametrize("pool", ["threads", "processes"])
+@pytest.mark.parametrize("pool", ["threads", "forkserver", "fork"])
 def test_anybodys_executor(experiment, dangerous, pool):
     one = experiment(dangerous, GridSearch(), max_trials=5, trial_concurrency=2, trial_time_limit=5)
+    # As a notebook does that ran trials here before: what is forked has a fork server then.
+    forkserver.ensure_running()
     one._executor = (
         ThreadPoolExecutor(2)
         if pool == "threads"
-        else ProcessPoolExecutor(2, mp_context=get_context("forkserver"))
+        else ProcessPoolExecutor(2, mp_context=get_context(pool))
     )
     check_dangers(one)
+
+
+def test_an_executor_that_gives_no_future_is_named(experiment):
+    class AtOnce:
+        def submit(self, fn, *args):
+            return fn(*args)
+
+        def shutdown(self):
+            pass
+
+    one = experiment(max_trials=1)
+    one._executor = AtOnce()
+    with pytest.raises(
+        WorkersError, match=r"submit of the executor \(AtOnce\) must give a concurr"
+    ):
+        one.run()
 
 
 @pytest.mark.parametrize("together", [True, False])

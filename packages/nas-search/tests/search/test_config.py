@@ -208,6 +208,7 @@ def test_nothing_given_is_said(tmp_path):
         ),
         ({"strategy": "Net()"}, StrategyError, "the methods start, propose and tell, not be an"),
         ({"strategy": "GridSearch"}, StrategyError, "not be the class GridSearch itself"),
+        ({"executor": "Net()"}, ConfigError, "the methods submit and shutdown, not be an object"),
     ],
 )
 def test_what_can_not_be_run_is_refused_before_anything_starts(given, error, message, tmp_path):

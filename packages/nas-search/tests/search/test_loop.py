@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import msgspec
 import pytest
-from nas_core import Space
+from nas_core import Architecture, Space
 from nas_search import Experiment, ReplayError, StoreError, TooManyFailuresError
 from nas_search.proposals import Proposals
 from nas_search.store import TrialStore, is_stored
-from nas_search.strategies import GridSearch, RandomSearch, RegularizedEvolution
+from nas_search.strategies import GridSearch, RandomSearch, RegularizedEvolution, StrategyError
 
 
 class Told:
@@ -185,6 +185,19 @@ def test_a_duplicate_carries_the_metrics_once_they_are_told(experiment):
     proposals.tell(replace(one.trials[0], architecture=first))
     proposals.next()
     assert strategy.outcomes[-1].values == (one.trials[0].metrics["value"],)
+
+
+@pytest.mark.parametrize(
+    "proposed", [None, 3, {"width": 1}, Architecture({"width": 1}), "width", [None], ["width"]]
+)
+def test_a_proposal_that_is_no_list_of_architectures_is_named(experiment, proposed):
+    class Mine(GridSearch):
+        def propose(self, n):
+            return proposed
+
+    one = experiment(strategy=Mine())
+    with pytest.raises(StrategyError, match=r"strategy \(Mine\) must give a list of arch"):
+        one.run()
 
 
 def test_failures_in_a_row_stop_it_before_the_budget_is_gone(experiment):

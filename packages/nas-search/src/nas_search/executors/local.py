@@ -140,6 +140,7 @@ def _wait_for_server(context: BaseContext) -> None:
     """
     if context.get_start_method() != "forkserver":
         return
+    _forget_what_another_started()
     earlier = _server()
     try:
         with _safe_path():
@@ -188,6 +189,22 @@ if "forkserver" in multiprocessing.get_all_start_methods():
         """The process number of the fork server that was started last, 0 if none was."""
         started: Any = forkserver._forkserver  # noqa: SLF001
         return int(started._forkserver_pid or 0)  # noqa: SLF001  # there is no public name
+
+    def _forget_what_another_started() -> None:
+        """Let a process that was forked from one with a fork server start its own.
+
+        Python would wait for the other one, which is no child of this process, and fail.
+        """
+        server: Any = forkserver._forkserver  # noqa: SLF001
+        with server._lock:  # noqa: SLF001
+            try:
+                if (pid := _server()) != 0:
+                    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                os.close(server._forkserver_alive_fd)  # noqa: SLF001
+                server._forkserver_address = None  # noqa: SLF001
+                server._forkserver_alive_fd = None  # noqa: SLF001
+                server._forkserver_pid = None  # noqa: SLF001
 
     class _Process(ForkServerProcess):
         def start(self) -> None:

@@ -36,15 +36,21 @@ def submitted(executor: Executor, fn: Callable[[], Any]) -> "Future[Any]":
     """Submit to anybody's executor.
 
     Raises:
-        WorkersError: it is broken for good.
+        WorkersError: it is broken for good, or gives no future.
     """
     try:
-        return executor.submit(fn)
+        future = executor.submit(fn)
     except BrokenExecutor as error:
         raise WorkersError(
             f"the executor ({type(executor).__name__}) is broken and takes no more jobs: "
             f"{failure_text(error)}\nWhat finished is stored: resume with a new one"
         ) from error
+    if not isinstance(future, Future):  # Whoever does not look at types gives anything.
+        raise WorkersError(
+            f"submit of the executor ({type(executor).__name__}) must give a "
+            f"concurrent.futures.Future, not an object of the class {type(future).__name__}"
+        )
+    return future
 
 
 def error_of(future: "Future[Any]") -> BaseException | None:
