@@ -223,3 +223,9 @@ def test_evolution_breeds_only_what_completed() -> None:
             completed.add(architecture)
             strategy.tell(architecture, Outcome("completed", {}, (1.0,)))
         assert {individual.architecture for individual in strategy._population} <= completed
+
+
+@pytest.mark.parametrize("sampler", [optuna.samplers.TPESampler, optuna.samplers.TPESampler()])
+def test_a_sampler_is_no_function_that_makes_one(sampler: Any) -> None:
+    with pytest.raises(StrategyError, match=r"such as lambda seed: TPESampler\(seed=seed\), not"):
+        OptunaStrategy(sampler)

@@ -44,9 +44,19 @@ class OptunaStrategy:
     ...     return optuna.samplers.QMCSampler(seed=seed)
     >>> OptunaStrategy(quasi_random, seed=4).seed
     4
+
+    Raises:
+        StrategyError: it is a sampler or the class of one, and no function that makes one.
     """
 
     def __init__(self, sampler: SamplerFactory, seed: int = 0) -> None:
+        # The first argument of most samplers is not the seed.
+        if isinstance(sampler, type) or not callable(sampler):
+            kind = sampler if isinstance(sampler, type) else type(sampler)
+            raise StrategyError(
+                "OptunaStrategy takes a function that makes a sampler from a seed, such as "
+                f"lambda seed: {kind.__name__}(seed=seed), not {sampler!r}"
+            )
         self.sampler = sampler
         self.seed = seed
 
