@@ -339,3 +339,20 @@ class HasOtherProperties(nn.Module):
 
     def forward(self, x):
         return self.layer(x) * self.scale
+
+
+@case(x(2, 3))
+@case(x(2, 3), x(2, 3))
+class KeepsItsLoss(nn.Module):
+    last_loss: Optional[Tensor]
+
+    def __init__(self):
+        super().__init__()
+        self.last_loss = None
+
+    def forward(self, x, targets: Optional[Tensor] = None):
+        if targets is not None:
+            self.last_loss = (x - targets).detach().mean()
+        else:
+            self.last_loss = None
+        return x * 2

@@ -305,3 +305,19 @@ class TwoClassesOfOneName(nn.Module):
 
     def forward(self, x):
         return self.a(x) + self.b(x)
+
+
+@case(x(2, 4, 3))
+class ExtendsByItsOwnItems(nn.Module):
+    """Each item sees those before it, as in a block of YOLO."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(3, 3) for _ in range(3))
+
+    def forward(self, x):
+        rows = list(x.chunk(2, 1))
+        rows.extend(layer(rows[-1]) for layer in self.layers)
+        layer = 2
+        rows.extend(row * layer for row in rows[:2] if row.sum() > 0)
+        return rows

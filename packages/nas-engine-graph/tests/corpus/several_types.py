@@ -1,6 +1,6 @@
 """Values of one type or another: TorchScript makes one type of them, or refuses them."""
 
-from typing import List, Optional  # noqa: UP035 - What TorchScript reads.
+from typing import Any, List, Optional  # noqa: UP035 - What TorchScript reads.
 
 import torch
 from torch import Tensor, nn
@@ -210,3 +210,35 @@ class DeclaredOtherwise(nn.Module):
             seen = seen or (x[row].sum() > 0)
             total = total + 0.5
         return seen, total, x * total
+
+
+@case(x(2, 3))
+class ReturnsMoreInTraining(nn.Module):
+    def forward(self, x):
+        if self.training:
+            return x, x * 2
+        return x
+
+
+@case(x(2, 3))
+@case(x(2, 3), True)
+class ReturnsOneOrAnother(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = ReturnsMoreInTraining()
+
+    def rows(self, x):
+        return [x, x] if self.training else {"x": x}
+
+    def forward(self, x, full=False):
+        if full:
+            return self.rows(x)
+        return {"inner": self.inner(x)}
+
+
+@case(x(2, 3))
+class SaysThatItReturnsAnything(nn.Module):
+    """Of a list that is written there TorchScript asks what it holds, and crashes."""
+
+    def forward(self, x) -> Any:
+        return [x, x]

@@ -132,3 +132,11 @@ class ComparedWithVariables(nn.Module):
         if x.size() != shape:
             raise ValueError(f"{shape}, not {x.size()}")
         return x.size() == shape, x.shape == items, items == list(shape), x.size() == expected
+
+
+@case(x(2, 3, 4))
+class SpreadSums(nn.Module):
+    def forward(self, x):
+        shape = x.size()[:-1] + (2, 2)
+        y = x.view(*shape).permute(0, 2, 1, 3)
+        return y, y.reshape(*y.shape[:1] + (-1,))

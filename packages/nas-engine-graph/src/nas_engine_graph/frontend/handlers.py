@@ -116,8 +116,11 @@ def _set(t: Translator, node: Any) -> None:
     if name == "training":
         raise unsupported(node, "setting self.training", t.owner or ())
     if name not in module._parameters and name not in module._buffers:
-        path = t.world.canonical(owner.path)
-        t.world.attributes.setdefault(path, {}).setdefault(name, t.annotated(value))
+        known = t.world.attributes.setdefault(t.world.canonical(owner.path), {})
+        kind = t.annotated(value)
+        if getattr(module, name) is None and "None" not in kind and "Optional" not in kind:
+            kind = f"Optional[{kind}]"
+        known.setdefault(name, kind)
     relative = (*owner.path[len(t.owner or ()) :], name)
     t.emit(node, Write(relative), [t.operand(node, 1)])
 

@@ -15,6 +15,8 @@ from nas_engine_graph.frontend.encode import is_valued, plain_value
 from nas_engine_graph.frontend.hiding import hidden
 from nas_engine_graph.frontend.mixed import asks_types, cast
 from nas_engine_graph.frontend.modules import module_at
+from nas_engine_graph.frontend.names import is_of_torch
+from nas_engine_graph.frontend.sources import parsed
 from nas_engine_graph.frontend.supers import Add
 from nas_engine_graph.frontend.variables import value_of, variables_of
 
@@ -85,9 +87,47 @@ class _Idioms(ast.NodeTransformer):
                 if "dim" in names and "p" not in names:
                     two = ast.copy_location(ast.Constant(2), node)
                     words.append(ast.copy_location(ast.keyword("p", two), node))
+            case ast.Call(ast.Name(name), [value], []) if asks := _asks_for_none(
+                self.around.get(name)
+            ):
+                none = ast.Constant(None)
+                asked = ast.Compare(value, [asks], [ast.copy_location(none, node)])
+                return ast.copy_location(asked, node)
             case ast.Call(ast.Attribute(home, name)) if name in _SIZED and self.is_of_torch(home):
                 node.args = self.one_size(node.args)
         return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        """``x: Tensor`` alone does nothing."""
+        self.generic_visit(node)
+        return ast.copy_location(ast.Pass(), node) if node.value is None else node
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST:
+        """``rows.extend(f(rows[-1]) for f in fs)`` appends one by one: each sees those before."""
+        self.generic_visit(node)
+        match node.value:
+            case ast.Call(
+                ast.Attribute(rows, "extend"), [ast.GeneratorExp(item, [generator])], []
+            ) if not generator.is_async:
+                return self.appended(node, rows, item, generator)
+        return node
+
+    def appended(
+        self, node: ast.Expr, rows: ast.expr, item: ast.expr, generator: ast.comprehension
+    ) -> ast.stmt:
+        own = {n.id for n in ast.walk(generator.target) if isinstance(n, ast.Name)}
+        for inner in (*ast.walk(item), *ast.walk(generator)):
+            if isinstance(inner, ast.Name) and inner.id in own:
+                inner.id += "_item"  # It is no variable of the function.
+        append = ast.Attribute(rows, "append", ast.Load())
+        body: ast.stmt = ast.Expr(ast.Call(append, [item], []))
+        for test in reversed(generator.ifs):
+            body = ast.If(test, [body], [])
+        made = ast.For(generator.target, generator.iter, [body], [])
+        for inner in ast.walk(made):
+            if isinstance(inner, ast.expr | ast.stmt) and not hasattr(inner, "lineno"):
+                ast.copy_location(inner, node)
+        return made
 
     def is_of_torch(self, node: ast.expr) -> bool:
         """Whether an expression is torch itself, or may be a tensor."""
@@ -120,6 +160,11 @@ class _Idioms(ast.NodeTransformer):
         match node:
             case ast.Subscript(value, ast.Slice()):
                 return self.is_size(value)
+            case ast.BinOp(left, ast.Add(), right):
+                parts = [
+                    isinstance(part, ast.Tuple) or self.is_size(part) for part in (left, right)
+                ]
+                return all(parts)
             case ast.Attribute(value, "shape") | ast.Call(ast.Attribute(value, "size"), [], []):
                 return not isinstance(value, ast.Name) or value.id != "self"
             case ast.Name(name):
@@ -193,6 +238,24 @@ class _Idioms(ast.NodeTransformer):
             case ast.Attribute(ast.Name("self"), name):
                 return type(getattr(self.owner, name, None)) is float
         return False
+
+
+def _asks_for_none(function: Any) -> ast.cmpop | None:
+    """The sign with which a function compares its only argument with None, and does no more."""
+    if not isinstance(function, types.FunctionType) or is_of_torch(function):
+        return None
+    try:
+        (definition,) = parsed(function).body
+    except (OSError, SyntaxError, TypeError, ValueError):
+        return None
+    match definition:
+        case ast.FunctionDef(
+            args=ast.arguments(posonlyargs=[], args=[ast.arg(name)], vararg=None, kwonlyargs=[]),
+            body=[ast.Return(ast.Compare(ast.Name(asked), [sign], [ast.Constant(None)]))],
+            decorator_list=[],
+        ) if name == asked and isinstance(sign, ast.Is | ast.IsNot):
+            return sign
+    return None
 
 
 def _from_the_end(node: ast.Call, *bounds: ast.expr) -> ast.expr:

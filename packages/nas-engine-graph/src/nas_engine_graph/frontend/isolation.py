@@ -28,16 +28,18 @@ import torch.jit.frontend
 from nas_core.errors import Place
 
 from nas_engine_graph.errors import UnsupportedModuleError
+from nas_engine_graph.frontend.defaults import Given, Unrefined, declare_by_default, declare_given
 from nas_engine_graph.frontend.eager import eagerly
 from nas_engine_graph.frontend.encode import NotEncodableError, symbol_of
+from nas_engine_graph.frontend.floats import Integer, take_for_floats
 from nas_engine_graph.frontend.learning import Learnt, Lesson, Unread, declare, unread_of
 from nas_engine_graph.frontend.methods import literals, named, unrolls
 from nas_engine_graph.frontend.mixed import WRITTEN, Mixed, widen
 from nas_engine_graph.frontend.modules import class_of
 from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.objects import is_object_class
-from nas_engine_graph.frontend.optional import Unrefined, admit_none
 from nas_engine_graph.frontend.questions import is_unused
+from nas_engine_graph.frontend.returned import Returned, declare_returned
 from nas_engine_graph.frontend.sources import NOT_IN_A_FILE, has_source
 from nas_engine_graph.frontend.supers import renamed
 from nas_engine_graph.frontend.variables import name_of
@@ -164,13 +166,19 @@ def _eager_reading(parse: Callable[[Any], Any], progress: Progress) -> Callable[
             if not is_of_torch(function):
                 progress.read.append(parsed)
                 progress.functions.append(function)
+                given = [lesson for lesson in progress.learnt if isinstance(lesson, Given)]
+                declare_given(parsed.ast, [g for g in given if g.is_of(function, owner)])
+                several = any(isinstance(lesson, Returned) for lesson in lessons)
+                declare_returned(parsed.ast, several)
                 unrefined = [lesson for lesson in lessons if isinstance(lesson, Unrefined)]
-                admit_none(parsed.ast, function, unrefined)
+                declare_by_default(parsed.ast, function, unrefined)
             declared = [lesson for lesson in lessons if isinstance(lesson, Learnt)]
             declare(parsed.ast, parsed.file_lineno, declared)
             made = known[key] = eagerly(function, owner, parsed, progress.add)
             mixed = [lesson for lesson in lessons if isinstance(lesson, Mixed)]
             widen(made.ast, parsed.file_lineno, _indent(parsed), mixed)
+            integers = [lesson for lesson in lessons if isinstance(lesson, Integer)]
+            take_for_floats(made.ast, parsed.file_lineno, _indent(parsed), integers)
         return known[key]
 
     return parse_eagerly
@@ -184,6 +192,8 @@ def _indent(parsed: Any) -> int:
 def _within(parsed: Any, learnt: Iterable[Lesson]) -> Iterator[Lesson]:
     """What is learnt of the variables of a function."""
     for lesson in learnt:
+        if isinstance(lesson, Given):
+            continue
         if lesson.file == parsed.filename and _is_in(lesson.line, parsed):
             yield lesson
 

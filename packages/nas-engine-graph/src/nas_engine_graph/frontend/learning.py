@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from nas_engine_graph.frontend.defaults import Given, Unrefined, given_of, unrefined_of
+from nas_engine_graph.frontend.floats import Integer, integer_of
 from nas_engine_graph.frontend.mixed import Mixed, mixed_of
-from nas_engine_graph.frontend.optional import Unrefined, unrefined_of
 from nas_engine_graph.frontend.places import FRAME
+from nas_engine_graph.frontend.returned import Returned, returned_of
 
 __all__ = ["Learnt", "Lesson", "UnknownTypeError", "Unread", "declare", "lesson_of",
            "unread_of"]  # fmt: skip
@@ -63,7 +65,7 @@ class Unread:
     name: str
 
 
-Lesson: TypeAlias = Learnt | Mixed | Unread | Unrefined
+Lesson: TypeAlias = Learnt | Mixed | Unread | Unrefined | Given | Returned | Integer
 
 
 class UnknownTypeError(Exception):
@@ -88,7 +90,8 @@ def lesson_of(error: BaseException | None) -> Lesson | None:
         kind = said[2] if said[3] == "NoneType" else said[3]
         kind = kind if kind.startswith("Optional[") else f"Optional[{kind}]"
         return Learnt(where[1], int(where[2]), said[1], kind)
-    return mixed_of(text) or unrefined_of(text)
+    early: Lesson | None = integer_of(text) or mixed_of(text) or given_of(text)
+    return early or returned_of(text) or unrefined_of(text)
 
 
 def unread_of(learnt: Iterable[Lesson]) -> dict[Callable[..., Any], str]:

@@ -1,4 +1,4 @@
-"""Arguments whose default is None, with and without a declared type, and methods for Python alone."""
+"""Arguments of which defaults and calls say what they are, and methods for Python alone."""
 
 from typing import List, Optional  # noqa: UP035 - What TorchScript reads.
 
@@ -119,3 +119,70 @@ def is_compiling() -> bool:
 class AsksTheCompiler(nn.Module):
     def forward(self, x):
         return x if is_compiling() else x + 1
+
+
+@case(x(2, 3))
+class SaidByDefaults(nn.Module):
+    def flipped(self, x, dim=-1, times=1, name="a"):
+        return x.flip(dim) * times, f"{name}{times}"
+
+    def forward(self, x, rate=0.5, full=True, dim=-2):
+        if full:
+            x = x * rate
+        return self.flipped(x), self.flipped(x, dim, 2, "b"), x.sum(dim, keepdim=True)
+
+
+def parts(x, sizes, names, top):
+    return dict(zip(names, x.split(sizes, dim=1))), x.topk(top).values
+
+
+@case(x(2, 3))
+class SaidByCalls(nn.Module):
+    """Nothing else says what they are."""
+
+    def shifted(self, x, by, weights=None):
+        x = x + by
+        return x if weights is None else x * weights[0]
+
+    def forward(self, x):
+        y = self.shifted(x, 2)
+        return parts(x, [1, 2], ["a", "b"], 2), self.shifted(y, 3, weights=[0.5, 1.0])
+
+
+def scaled_by(x, by: float, *, more: Optional[float] = None) -> Tensor:
+    y = x * by // 2
+    return y if more is None else y * more
+
+
+@case(x(2, 3))
+class IntegersForFloats(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.top = 3
+
+    def half(self, x, by: float):
+        return x / by, by
+
+    def forward(self, x):
+        y: Tensor
+        y = nn.functional.hardtanh(x, 0, 20)
+        y = scaled_by(y, 2) + scaled_by(x, self.top, more=2)
+        return y, self.half(x, 4), self.half(x, 0.5)
+
+
+def exists(value):
+    return value is not None
+
+
+@case(x(2, 3))
+class AsksByFunction(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer, self.other = nn.Sequential(nn.Linear(3, 3)), None
+
+    def forward(self, x, scale=None):
+        if exists(self.layer):
+            x = self.layer(x)
+        if exists(self.other) and exists(scale):
+            x = x * scale
+        return x

@@ -1,4 +1,4 @@
-"""Arguments that may be None, as their defaults say: TorchScript takes them for what is declared.
+"""What arguments are, as defaults and calls say: TorchScript takes them for what is declared.
 
 Where it wants to know that one is not None, and Python does not ask, it is told so.
 """
@@ -6,8 +6,9 @@ Where it wants to know that one is not None, and Python does not ask, it is told
 from __future__ import annotations
 
 import ast
+import re
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,9 @@ from nas_engine_graph.frontend.mixed import cast, is_kind, written
 from nas_engine_graph.frontend.places import FRAME
 from nas_engine_graph.frontend.variables import name_of, value_of, variables_of
 
-__all__ = ["Unrefined", "admit_none", "unrefined_of"]
+__all__ = [
+    "Given", "Unrefined", "declare_by_default", "declare_given", "given_of", "unrefined_of",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,42 @@ class Unrefined:
     line: int
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a function is given for an argument of which it does not say what it is.
+
+    Attributes:
+        function: the name of the function.
+        owner: the class of which it is a method; empty if it is none.
+        argument: the name of the argument.
+        kind: its type, in words of TorchScript.
+    """
+
+    function: str
+    owner: str
+    argument: str
+    kind: str
+
+    def is_of(self, function: Any, owner: Any) -> bool:
+        """Whether it is said of this function, a method of ``owner`` if it is one."""
+        cls = type(owner).__qualname__ if self.owner else ""
+        return function.__name__ == self.function and self.owner == cls.rpartition(".")[2]
+
+
+_GIVEN = re.compile(
+    r"(\w+)\((?:__torch__\.[\w.]*?(\w+) self)?[^\n]*\n"
+    r"Expected a value of type '(?:Tensor \(inferred\)|Optional\[Tensor\])' for argument '(\w+)' "
+    r"but instead found type '([\w\[\], ]+)'"
+)
+_KINDS = {"Device": "torch.device", "NoneType": "Optional[Tensor]"}
+
+
+def given_of(text: str) -> Given | None:
+    """What a function is given, if this is why TorchScript refuses."""
+    said = _GIVEN.search(text)
+    return said and Given(said[1], said[2] or "", said[3], _KINDS.get(said[4], said[4]))
+
+
 def unrefined_of(text: str) -> Unrefined | None:
     """Where it is used, if this is why TorchScript refuses."""
     where = FRAME.search(text)
@@ -41,8 +80,16 @@ def unrefined_of(text: str) -> Unrefined | None:
     return Unrefined(where[1], int(where[2]))
 
 
-def admit_none(tree: Any, function: Any, found: Sequence[Unrefined]) -> None:
-    """Declare what arguments are whose default is None, in place.
+def declare_given(tree: Any, found: Iterable[Given]) -> None:
+    """Declare what arguments are of which nothing says it but the calls, in place."""
+    for given in found:
+        for argument in _arguments(tree.body[0].args):
+            if argument.arg == given.argument and argument.annotation is None:
+                argument.annotation = _placed(ast.parse(given.kind, mode="eval").body, argument)
+
+
+def declare_by_default(tree: Any, function: Any, found: Sequence[Unrefined]) -> None:
+    """Declare what arguments are whose default says it, in place.
 
     Args:
         tree: the source of a function.
@@ -50,10 +97,12 @@ def admit_none(tree: Any, function: Any, found: Sequence[Unrefined]) -> None:
         found: where it uses them without asking.
     """
     (definition,) = tree.body
-    silent = list(_none_by_default(definition.args))
-    around = variables_of(function, tree).around if silent else {}
-    for argument in silent:
-        if not _admits_none(argument.annotation, around):
+    defaults = list(_defaults(definition.args))
+    around = variables_of(function, tree).around if defaults else {}
+    for argument, default in defaults:
+        if default is not None and argument.annotation is None:
+            argument.annotation = _placed(ast.Name(default, ast.Load()), argument)
+        if default is None and not _admits_none(argument.annotation, around):
             argument.annotation = _optional(argument)
     if found:
         kinds = {a.arg: _kind(a.annotation) for a in _arguments(definition.args)}
@@ -64,14 +113,20 @@ def _arguments(given: ast.arguments) -> Iterator[ast.arg]:
     yield from (*given.posonlyargs, *given.args, *given.kwonlyargs)
 
 
-def _none_by_default(given: ast.arguments) -> Iterator[ast.arg]:
+def _defaults(given: ast.arguments) -> Iterator[tuple[ast.arg, str | None]]:
+    """The arguments that are numbers, texts or None by default, and the type of which one is."""
     named = (*given.posonlyargs, *given.args)
     defaults = [None] * (len(named) - len(given.defaults)) + given.defaults
     for argument, default in zip(
         (*named, *given.kwonlyargs), (*defaults, *given.kw_defaults), strict=True
     ):
-        if isinstance(default, ast.Constant) and default.value is None:
-            yield argument
+        match default:
+            case ast.Constant(None):
+                yield argument, None
+            case ast.Constant(bool() | int() | float() | str() as value) | ast.UnaryOp(
+                ast.USub(), ast.Constant(int() | float() as value)
+            ):
+                yield argument, type(value).__name__
 
 
 def _admits_none(annotation: ast.expr | None, around: Mapping[str, Any]) -> bool:
@@ -87,10 +142,13 @@ def _optional(argument: ast.arg) -> ast.expr:
     kind: ast.expr = argument.annotation or ast.Name("Tensor", ast.Load())
     if isinstance(kind, ast.Constant) and isinstance(kind.value, str):
         kind = ast.parse(kind.value, mode="eval").body
-    made = ast.Subscript(ast.Name("Optional", ast.Load()), kind, ast.Load())
-    for node in ast.walk(made):
+    return _placed(ast.Subscript(ast.Name("Optional", ast.Load()), kind, ast.Load()), argument)
+
+
+def _placed(kind: ast.expr, argument: ast.arg) -> ast.expr:
+    for node in ast.walk(kind):
         ast.copy_location(node, argument)
-    return made
+    return kind
 
 
 def _kind(annotation: ast.expr | None) -> str | None:

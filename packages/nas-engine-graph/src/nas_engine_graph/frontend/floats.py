@@ -1,0 +1,77 @@
+"""Integers that are given where a float is declared: Python takes them, TorchScript does not."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from nas_engine_graph.frontend.marked import first_mark
+from nas_engine_graph.frontend.mixed import cast
+from nas_engine_graph.frontend.places import FRAME
+
+__all__ = ["Integer", "integer_of", "take_for_floats"]
+
+_SAID = re.compile(
+    r"^\w+\(([^\n]*)\) -> [^\n]*\n"
+    r"Expected a value of type '(?:Optional\[)?float\]?' for argument '(\w+)' "
+    r"but instead found type 'int'",
+    re.MULTILINE,
+)
+_NAME = re.compile(r"(\w+)(?:=[^,]*)?(?:,|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Integer:
+    """An integer that is given for a float.
+
+    Attributes:
+        file: where the function is in which it is given.
+        line: where the call is.
+        column: likewise, in the line of the file.
+        name: of the argument.
+        index: which of the arguments it is; methods do not count ``self``.
+    """
+
+    file: str
+    line: int
+    column: int
+    name: str
+    index: int
+
+
+def integer_of(text: str) -> Integer | None:
+    """The integer, if it is why TorchScript refuses."""
+    said, where = _SAID.search(text), FRAME.search(text)
+    if said is None or where is None:
+        return None
+    names = [name for name in _NAME.findall(said[1]) if name != "self"]
+    if said[2] not in names:
+        return None
+    index = names.index(said[2])
+    return Integer(where[1], int(where[2]), first_mark(text), said[2], index)
+
+
+def take_for_floats(tree: ast.AST, first: int, indent: int, found: Iterable[Integer]) -> None:
+    """Write what TorchScript takes for floats, in place.
+
+    Args:
+        tree: a function.
+        first: the line of its file that is its first.
+        indent: by how much it is indented there.
+        found: the integers in it.
+    """
+    for integer in found:
+        place = (integer.line - first + 1, integer.column - indent)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and (node.lineno, node.col_offset) == place:
+                _take(node, integer)
+
+
+def _take(call: ast.Call, integer: Integer) -> None:
+    if integer.index < len(call.args):
+        call.args[integer.index] = cast(call.args[integer.index], "float")
+    for word in call.keywords:
+        if word.arg == integer.name:
+            word.value = cast(word.value, "float")
