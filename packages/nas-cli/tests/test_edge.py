@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import subprocess
 import sys
@@ -248,3 +249,15 @@ def test_what_a_stream_can_not_encode_is_escaped(shell: Any, search: Any, folder
         assert done.returncode == 0, done.stderr
         assert "gr\\xf6\\xdfe" in done.stdout
     assert "size \\u2193" in shell("top", "ascii", PYTHONIOENCODING="ascii").stdout
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_take_nothing_and_the_store_is_not_written_into(
+    search: Any, folder: Path, closed: str
+) -> None:
+    search(executor="local")
+    for command in ("run search.toml", "top sizes", "list-engines", "space net.py:Net --json"):
+        done = piped(f"{command} {closed}; echo $?", folder)
+        assert done.stdout.splitlines()[-1:] == ["0"], done
+        assert done.stderr == ""
+    assert len(json.loads(piped("top sizes -k 9 --json", folder).stdout)) == 4

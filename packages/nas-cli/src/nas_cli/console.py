@@ -12,6 +12,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from nas_core.wording import printable
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "console",
     "escape_what_is_not_encoded",
+    "open_standard_streams",
     "print_json",
     "print_table",
     "printable",
@@ -49,6 +51,20 @@ def console(file: IO[str] | None = None) -> Console:
         emoji=False,
         highlight=False,
     )
+
+
+def open_standard_streams() -> None:
+    """Let what was started with closed streams write to nowhere.
+
+    Else a file that is opened later, the store perhaps, would have the number of the closed stream,
+    and what is printed would be written into it.
+    """
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(number, True)
+    os.close(number)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
 
 
 def escape_what_is_not_encoded(*streams: IO[str]) -> None:

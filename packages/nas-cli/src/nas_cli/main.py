@@ -14,7 +14,7 @@ import click
 from nas_cli import __version__
 from nas_cli.command import NasGroup
 from nas_cli.compare import bench_engines
-from nas_cli.console import escape_what_is_not_encoded, printable
+from nas_cli.console import escape_what_is_not_encoded, open_standard_streams, printable
 from nas_cli.dashboard import dashboard
 from nas_cli.engines import list_engines
 from nas_cli.environment import DISABLE_PLUGINS
@@ -79,6 +79,7 @@ for _command in _COMMANDS:
 def main() -> None:
     """Run ``nas`` with the arguments of the process."""
     signal.signal(signal.SIGTERM, _interrupt)
+    open_standard_streams()
     escape_what_is_not_encoded(sys.stdout, sys.stderr)
     warnings.showwarning = _show_warning
     # What the search logs, the commands show in their own words.
