@@ -156,3 +156,13 @@ class DrawsForNothing(nn.Module):
             unused = torch.randn_like(x)
         unused = x + torch.rand(2, 1)
         return unused, torch.normal(x, 1.0)
+
+
+@case(x(2, 2))
+class CastsNothing(nn.Module):
+    def forward(self, x):
+        with torch.autocast(device_type=x.device.type, dtype=x.dtype, enabled=False):
+            y = x @ x
+        with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=False):
+            z = x @ x
+        return y, z

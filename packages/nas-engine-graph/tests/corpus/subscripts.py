@@ -215,4 +215,5 @@ class TakesAll(nn.Module):
         height, width = x.shape[-2:]
         y = self.layers(x)[..., : 2 * height, : 2 * width]
         last = y[:, :, 0:height]
-        return self.head(y.permute(0, 2, 3, 1)), last[:, :], last[1:, :]
+        rows = x[..., 0::2, :, :], x[..., 1::2, :], x[:, :, :], x[1:, :, :]
+        return self.head(y.permute(0, 2, 3, 1)), last[:, :], last[1:, :], rows

@@ -150,6 +150,9 @@ class Run:
                 return self._loop(frame, node)
             case With(target):
                 words = [self._value(frame, operand) for operand in node.inputs]
+                if target == "torch.autocast" and words[2:3] == [False]:
+                    # There is none for the meta device, on which nothing is cast.
+                    return self._block(frame, node.blocks[0])
                 with resolve(target)(*words):
                     return self._block(frame, node.blocks[0])
             case Raise():

@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 
 from nas_engine_graph.frontend.encode import NotEncodableError, encode, symbol_of
+from nas_engine_graph.frontend.kinds import decode
 from nas_engine_graph.frontend.mixed import CASTS, as_number
 from nas_engine_graph.frontend.names import class_name, public_method, torch_name
 from nas_engine_graph.frontend.places import unsupported
@@ -38,8 +39,11 @@ def method(t: Translator, node: Any) -> None:
         if name != "__init__":
             raise unsupported(node, f"method {name!r} of a context manager", t.owner or ())
         owner.arguments = t.operands(node, 1)
-        if owner.target == "torch.autocast" and any(_is_number(o) for o in owner.arguments):
-            raise unsupported(node, "torch.autocast with a dtype", t.owner or ())
+        if owner.target == "torch.autocast":
+            device, dtype, *others = owner.arguments
+            if others[:1] != [Const(False)] and any(map(_is_number, owner.arguments)):
+                raise unsupported(node, "torch.autocast with a dtype", t.owner or ())
+            owner.arguments = (device, _as_dtype(dtype), *others)
         return
     assert isinstance(owner, ModulePath)
     module = t.world.module(owner.path)
@@ -61,6 +65,14 @@ def method(t: Translator, node: Any) -> None:
 def _is_number(operand: Operand) -> bool:
     """Whether the operand may be a dtype, which TorchScript writes as an integer."""
     return not (isinstance(operand, Const) and isinstance(operand.value, str | bool | None))
+
+
+def _as_dtype(operand: Operand) -> Operand:
+    """A dtype, which TorchScript writes as an integer."""
+    match operand:
+        case Const(int() as value):
+            return Const(decode(value, "dtype"))
+    return operand
 
 
 def shortened(

@@ -69,8 +69,10 @@ def _is_beside(node: Any) -> bool:
     """Whether other parts of the same subscript make the tensor: Python does nothing for this."""
     place = node.sourceRange()
     source = next(iter(node.inputs())).node()
-    if _selects(source, place) and not _is_everything(source):
-        return True
+    while _selects(source, place):
+        if not _is_everything(source):
+            return True
+        source = next(iter(source.inputs())).node()
     uses = list(node.output().uses())
     return bool(uses) and all(use.offset == 0 and _selects(use.user, place) for use in uses)
 
