@@ -5,28 +5,24 @@
 
 from __future__ import annotations
 
-import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pytest
 import torch
+from apart import assert_each_as_alone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nas_core import Candidate, Space
-from nas_core.testing import Recording
-from nas_engine_cgo.job import MergedJob
 from nas_engine_cgo.train import Options
 from nas_engine_graph.engine import GraphEngine, GraphJob
 from nas_search import load_target
 from nas_search.evaluators import SupervisedEvaluator
 from spaces import SPACES
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 DIGITS = Path(__file__).parents[3] / "examples" / "digits"
@@ -208,91 +204,13 @@ def jobs_of(mix: Mix, dtype: torch.dtype) -> list[GraphJob]:
     return jobs
 
 
-@dataclass
-class Outcome:
-    """What the training of one member has come to: numbers by name, and weights."""
-
-    error: str | None
-    numbers: dict[str, float]
-    weights: dict[str, Tensor]
-
-
-def run(job: Any) -> dict[int, Outcome]:
-    recorder = Recording()
-    results = {result.number: result for result in job.run(recorder)}
-    outcomes: dict[int, Outcome] = {}
-    for number, result in results.items():
-        reports = [(step, metrics) for n, step, metrics in recorder.reports if n == number]
-        numbers = {
-            f"{name} after report {i} of step {step}": value
-            for i, (step, metrics) in enumerate([*reports, (None, result.metrics or {})])
-            for name, value in metrics.items()
-        }
-        model = recorder.models[number].state_dict() if result.error is None else {}
-        outcomes[number] = Outcome(result.error, numbers, model)
-    return outcomes
-
-
-def distance(found: Outcome, expected: Outcome) -> tuple[float, str]:
-    """How far numbers and weights are apart at most, relative to 1 and more, and which."""
-    assert found.error == expected.error
-    pairs = []
-    for one, other in ((found.numbers, expected.numbers), (found.weights, expected.weights)):
-        assert one.keys() == other.keys()
-        pairs += [(torch.as_tensor(one[x]), torch.as_tensor(other[x]), x) for x in one]
-    return max(((_apart(a, b), name) for a, b, name in pairs), default=(0.0, ""))
-
-
-def _apart(found: Tensor, expected: Tensor) -> float:
-    a, b = found.double(), expected.double()
-    apart = (a - b).abs() / (1 + b.abs())
-    apart[(a == b) | (a.isnan() & b.isnan())] = 0.0
-    return float(apart.nan_to_num(math.inf).max()) if apart.numel() else 0.0
-
-
-@contextmanager
-def moved(seed: int) -> Iterator[None]:
-    """Let models begin with weights that differ in their last bit."""
-    build = GraphJob.build
-
-    def built(job: GraphJob) -> nn.Module:
-        model, generator = build(job), torch.Generator().manual_seed(seed)
-        with torch.no_grad():
-            for parameter in model.parameters():
-                sign = torch.randint(0, 3, parameter.shape, generator=generator) - 1
-                parameter.mul_(1 + sign * torch.finfo(parameter.dtype).eps)
-        return model
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(GraphJob, "build", built)
-        yield
-
-
-def unsteadiness(job: GraphJob, alone: Outcome) -> float:
-    """How far a member that is trained alone comes from there if it begins a last bit apart."""
-    (number,) = (candidate.number for candidate in job.candidates)
-    apart = []
-    for seed in range(3):
-        with moved(seed):
-            apart.append(distance(run(job)[number], alone)[0])
-    return max(apart)
-
-
 def check(mix: Mix, dtype: torch.dtype, tolerance: float) -> None:
     """Each member comes to where it comes alone, as far as rounding can tell."""
     torch.set_default_dtype(dtype)
     jobs = jobs_of(mix, dtype)
-    merged = run(MergedJob(tuple(jobs), mix.options))
-    assert sorted(merged) == list(range(len(jobs)))
-    for number, job in enumerate(jobs):
-        alone = run(job)[number]
-        apart, name = distance(merged[number], alone)
-        # A training that amplifies rounding does so whoever rounds.
-        assert apart <= tolerance or (tolerance and apart <= 10 * unsteadiness(job, alone)), (
-            f"{name} of member {number} is {apart} from where it is alone"
-        )
-        if alone.error is None:
-            job.build().load_state_dict(merged[number].weights, strict=True)
+    for job, found in zip(jobs, assert_each_as_alone(jobs, mix.options, tolerance), strict=True):
+        if found.error is None:
+            job.build().load_state_dict(found.weights, strict=True)
 
 
 thoroughly = settings(

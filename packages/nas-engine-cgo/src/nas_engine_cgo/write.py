@@ -81,7 +81,7 @@ def write_function(
         known = contents.get((member, number))
         return None if known is None else (known, source.padded)
 
-    canonical = deduplicate(programs, content)
+    canonical = deduplicate(programs, content, exact)
     marked = for_each(
         programs,
         lambda program: tuple(

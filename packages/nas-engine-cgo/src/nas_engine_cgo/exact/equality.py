@@ -17,9 +17,9 @@ from nas_engine_cgo.merge import Slot, Step
 from nas_engine_cgo.state import Entry, Stream, drawing, joined
 from nas_engine_cgo.write import Function
 
-__all__ = ["Verdict", "compare", "shared_operands"]
+__all__ = ["ENOUGH", "Verdict", "compare", "shared_operands"]
 
-_ENOUGH, _MOST_DRAWS = 256, 32
+ENOUGH, _MOST_DRAWS = 256, 32
 """How many numbers tell that two ways to round are one: of single sums many agree by chance."""
 
 Write = Callable[[Sequence[Program]], tuple[Function, Callable[..., Any]]]
@@ -125,7 +125,7 @@ def _draws(programs: Sequence[Program], step: Step) -> int:
     program, call = programs[member], programs[member].calls[index]
     felt = [n for n in call.inputs if call.grad and program.facts[n].dtype.is_floating_point]
     least = min(prod(program.facts[n].shape) for n in (*call.outputs, *felt))
-    return min(_MOST_DRAWS, -(-_ENOUGH // max(1, least * len(step.calls))))
+    return min(_MOST_DRAWS, -(-ENOUGH // max(1, least * len(step.calls))))
 
 
 def _verdict(trials: Sequence[_Trial], function: Function, call: Callable[..., Any]) -> Verdict:

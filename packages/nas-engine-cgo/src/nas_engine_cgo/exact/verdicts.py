@@ -78,7 +78,7 @@ class Verdicts:
         if (known := self._known.get(question.key)) is not None:
             return known
         text = question.text()
-        name = text and sha256(f"{surroundings()}\n{text}".encode()).hexdigest()
+        name = text and _here(text)
         verdict = _read(self._memory.recall(name), question) if name else None
         if verdict is None:
             verdict = find()
@@ -87,11 +87,24 @@ class Verdicts:
         self._known[question.key] = verdict
         return verdict
 
+    def has_tried(self, text: str) -> bool:
+        """Whether a whole step that a text tells from all others was equal on several batches."""
+        return self._memory.recall(_here(text)) is not None
+
+    def note_tried(self, text: str) -> None:
+        """Keep that it was."""
+        self._memory.keep({_here(text): "tried"})
+
     def save(self) -> None:
         """Keep the answers that are new for other processes."""
         if self._new:
             self._memory.keep(self._new)
             self._new = {}
+
+
+def _here(text: str) -> str:
+    """A key for what holds on this machine as it is now."""
+    return sha256(f"{surroundings()}\n{text}".encode()).hexdigest()
 
 
 def _written(verdict: Verdict) -> str:

@@ -10,8 +10,11 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from torch import nn
+
 from nas_engine_cgo.exact.equality import Verdict, compare, shared_operands
 from nas_engine_cgo.exact.verdicts import Question, Verdicts
+from nas_engine_cgo.exact.verify import Subject, differing
 from nas_engine_cgo.kinds import can_be_apart, fits
 from nas_engine_cgo.members import Program
 from nas_engine_cgo.merge import Slot, Step, signatures
@@ -20,20 +23,23 @@ from nas_engine_cgo.write import Function, write_function
 
 __all__ = ["ExactWriter"]
 
+Compile = Callable[[Function, Sequence[nn.Module]], Callable[..., Any]]
+
 _Apart = dict[tuple[Hashable, int], Parts]
+
+_PLAIN = {"chunk", "fan_out", "split", "tensor_split", "unbind"}
+"""What gives several tensors and only moves numbers, or adds them element by element."""
 
 
 class ExactWriter:
     """Writes merged code, and finds out which steps may be fused.
 
     Args:
-        compiled: makes a function of merged code.
+        compiled: makes a function of merged code, which calls submodules of these modules.
         verdicts: what was found out before.
     """
 
-    def __init__(
-        self, compiled: Callable[[Function], Callable[..., Any]], verdicts: Verdicts
-    ) -> None:
+    def __init__(self, compiled: Compile, verdicts: Verdicts) -> None:
         self._compiled, self._verdicts = compiled, verdicts
 
     def write(
@@ -55,6 +61,19 @@ class ExactWriter:
                 self._verdicts.save()
                 return function
 
+    def differing(
+        self, subjects: Sequence[Subject], function: Function, training: bool
+    ) -> list[int]:
+        """The members who do not get their bits in a whole step all the same."""
+        shapes = [[tuple(t.shape) for t in (*s.module.parameters(), *s.batch)] for s in subjects]
+        text = f"{function.source}{shapes}{training}"
+        tried = self._verdicts.has_tried(text)
+        bound = partial(self._compiled, function)
+        found = differing(subjects, function, bound, training, once=tried)
+        if not (tried or found):
+            self._verdicts.note_tried(text)
+        return found
+
     def _judge(
         self,
         programs: Sequence[Program],
@@ -67,8 +86,11 @@ class ExactWriter:
         key = step.signature, len(step.calls)
         member, index = step.calls[0]
         call = programs[member].calls[index]
-        if len(step.calls) == 1 or call.name == "fan_out":  # It only adds, element by element.
+        if len(step.calls) == 1 or call.name in _PLAIN:
             return True
+        if len(call.outputs) > 1:  # A trial is of one result.
+            refused.add(step.signature)
+            return False
         before = apart.get(key, (False,) * (1 + len(call.inputs)))
         verdict = self._verdict(programs, step, function, before)
         if verdict.equal:
@@ -106,4 +128,4 @@ class ExactWriter:
         parts = {(signature, len(programs)): apart} if any(apart) else {}
         streams = range(len(programs))
         function = write_function(programs, streams, {}, fits, apart=parts, exact=True)
-        return function, self._compiled(function)
+        return function, self._compiled(function, ())

@@ -20,13 +20,17 @@ Slot = tuple[int, int]
 
 
 def deduplicate(
-    programs: Sequence[Program], content: Callable[[int, int], Hashable | None]
+    programs: Sequence[Program],
+    content: Callable[[int, int], Hashable | None],
+    exact: bool = False,
 ) -> dict[Slot, Slot]:
     """For every value the first one that is equal to it, by (member, value).
 
     Args:
         programs: the members'.
         content: for a member's source what is equal for equal contents; None if it is its own.
+        exact: whether bits count: a gradient comes back through each of equal calls of one member,
+            and is rounded each time, so that these are made each time.
     """
     first: dict[Hashable, Slot] = {}
     canonical: dict[Slot, Slot] = {}
@@ -36,7 +40,11 @@ def deduplicate(
             slot = (member, number)
             canonical[slot] = slot if known is None else first.setdefault(known, slot)
         for call in program.calls:
-            _number(member, call, canonical, first)
+            felt = exact and call.grad and program.felt is not None
+            if felt or not _repeats(call):
+                canonical |= {(member, number): (member, number) for number in call.outputs}
+            else:
+                _number(member, call, canonical, first)
     return canonical
 
 
@@ -48,12 +56,7 @@ def _repeats(call: Call) -> bool:
 def _number(
     member: int, call: Call, canonical: dict[Slot, Slot], first: dict[Hashable, Slot]
 ) -> None:
-    outputs = call.outputs
-    if not _repeats(call):
-        canonical |= {(member, number): (member, number) for number in outputs}
-        return
-
     given = tuple(canonical[member, number] for number in call.inputs)
-    for position, number in enumerate(outputs):
+    for position, number in enumerate(call.outputs):
         key = (call.name, call.function, call.grad, call.template, given, position)
         canonical[member, number] = first.setdefault(key, (member, number))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable
 
 from nas_engine_cgo.members import PURE, Call, Program
@@ -21,10 +22,15 @@ def signatures(
         fits: whether a call can be fused at all.
     """
     uses = program.uses()
+    writers = Counter(number for call in program.calls for number in call.writes)
     made: list[Signature | None] = []
     for call in program.calls:
-        # A buffer that is changed lies in one place: no other call may want it elsewhere.
-        shared = any(uses[number] > 1 or number not in call.inputs for number in call.writes)
+        # A buffer that is changed lies in one place: no other call may want it elsewhere. Nor may
+        # one change it again, when those of other members are noted for the way back.
+        shared = any(
+            uses[number] > 1 or writers[number] > 1 or number not in call.inputs
+            for number in call.writes
+        )
         made.append(None if shared or not fits(call, program) else _signature(call, program))
     return tuple(made)
 
@@ -35,6 +41,6 @@ def _signature(call: Call, program: Program) -> Signature:
         role = None if source is None else (source.kind, source.trained)
         # Random numbers are drawn in the order in which the values lie in memory.
         order = () if call.name in PURE else known.order
-        return known.shape, known.dtype, role, order
+        return known.shape, known.dtype, role, order, number in call.writes
 
     return call.name, call.grad, call.template, tuple(map(facts, call.inputs))

@@ -175,9 +175,9 @@ class Store:
             for parameter, data in zip(chosen, kept, strict=True):
                 parameter.data = data
 
-    def restore_layout(self, member: int) -> None:
-        """Lay a member's weights out as a module does that nobody has touched."""
-        for parameter in self.modules[member].parameters():
+    def restore_layout(self, member: int, path: str = "") -> None:
+        """Lay the weights of a member, or of a part, out as in a module that nobody has touched."""
+        for parameter in self.modules[member].get_submodule(path).parameters():
             parameter.data = parameter.data.contiguous()
 
     def _lay_out(self, memory_format: torch.memory_format) -> None:

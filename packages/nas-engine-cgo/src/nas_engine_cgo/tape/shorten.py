@@ -85,14 +85,14 @@ class _Joints:
 
     def calls(self) -> Iterator[Call]:
         """The calls, but reading the operands of what is joined."""
-        for call in self._tape.calls:
+        for call in map(self._reading, self._tape.calls):
             output = call.outputs[0] if call.outputs else None
             if output is not None and (part := _part_of(call)) is not None:
                 yield from self._take(output, part)
             elif output is not None and call.name == "cat.default":
                 yield from self._join(call, output)
             else:
-                yield self._reading(call)
+                yield call
 
     def _take(self, output: Value, part: _Part) -> Iterator[Call]:
         """Take a part of that operand of what was joined in which it lies."""
@@ -124,7 +124,7 @@ class _Joints:
         """Join, with neighbours in one tensor as one operand."""
         dim = _dimension(call, 1, output)
         operands: list[Argument] = []
-        for operand in self._read(call.args[0]):
+        for operand in call.args[0]:
             part, last = self._part(operand), self._part(operands[-1]) if operands else None
             if part and last and part.follows(last) and part.dim == dim:
                 joint = replace(part, start=last.start)

@@ -21,12 +21,22 @@ __all__ = ["Compiled", "callable_of"]
 
 @dataclass(frozen=True, eq=False)
 class Compiled:
-    """Merged code that can be called, for these members."""
+    """Merged code that can be called.
+
+    Attributes:
+        function: what it is.
+        training: whether it trains, or measures.
+        members: for whom.
+        needs: the parameters and buffers that it is given, by (member, path).
+        written: those that it changes in place.
+        call: calls it.
+    """
 
     function: Function
     training: bool
     members: tuple[int, ...]
     needs: tuple[Need, ...]
+    written: frozenset[tuple[int, str]]
     call: FunctionType
 
 

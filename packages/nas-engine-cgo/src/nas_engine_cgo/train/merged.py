@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import traceback
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import torch
@@ -16,7 +15,7 @@ from torch import Tensor
 from nas_engine_cgo.exact import ExactWriter, Verdicts
 from nas_engine_cgo.exact.fan_out import with_fans
 from nas_engine_cgo.exact.losses import with_logarithms
-from nas_engine_cgo.exact.verify import Subject, differing
+from nas_engine_cgo.exact.verify import Subject
 from nas_engine_cgo.kinds import fits
 from nas_engine_cgo.members import (
     Call,
@@ -66,7 +65,7 @@ class Merged:
         widen: bool = False,
     ) -> None:
         self._widen = widen
-        self._exact = None if verdicts is None else ExactWriter(_compiled, verdicts)
+        self._exact = None if verdicts is None else ExactWriter(callable_of, verdicts)
         self.store = Store([member.module for member in members], memory_format)
         self.clusters = tuple(tuple(cluster) for cluster in clusters)
         self.alone: dict[int, str] = {}
@@ -215,9 +214,10 @@ class Merged:
                 self._tensors[compiled] = tensors
         inputs = [batches[stream][position] for stream, position in function.inputs]
         found = compiled.call(inputs, tensors, [self._members[m].stream for m in members])
-        if training and compiled not in self._tensors:
+        if compiled not in self._tensors:
             for need, tensor in zip(compiled.needs, tensors, strict=True):
-                self.store.settle(need, tensor)
+                if not compiled.written.isdisjoint(need.slots):
+                    self.store.settle(need, tensor)
         return [
             (tensor, tuple(members[m] for m in result))
             for tensor, result in zip(found, function.results, strict=True)
@@ -276,16 +276,10 @@ class Merged:
     def _plan(
         self, cluster: tuple[int, ...], batches: Sequence[Sequence[Tensor]], training: bool
     ) -> tuple[Compiled | None, tuple[int, ...]]:
-        programs: dict[int, Program] = {}
-        for member in cluster:
-            if member in self.alone:
-                continue
-            try:
-                program = self._traced(member, self._own(batches[self._feeds[member]]), training)
-                programs[member] = self._features.read_by(program) if self._features else program
-            except UntraceableError as error:
-                self.alone[member] = str(error)
+        programs = self._traceable(cluster, batches, training)
         single = tuple(member for member in cluster if member not in programs)
+        if training:
+            self._untouched((member, "") for member in single)
         if not programs:
             return None, single
         members = tuple(programs)
@@ -298,14 +292,38 @@ class Merged:
             key = key, tuple(tuple(t.shape) for batch in batches for t in batch)
         if key not in self._compiled:
             self._compiled[key] = self._written(members, list(programs.values()), training)
-            if self._exact is not None and self._differ(self._compiled[key], batches, training):
+            if self._differ(self._compiled[key], batches, training):
                 return self._plan(cluster, batches, training)
         if training:
-            self._check_whole(self._compiled[key], single, programs)
+            made = self._compiled[key]
+            self._untouched((made.members[m], path) for m, path in made.function.modules)
+            self._check_whole(made, single, programs)
         return self._compiled[key], single
 
+    def _traceable(
+        self, cluster: tuple[int, ...], batches: Sequence[Sequence[Tensor]], training: bool
+    ) -> dict[int, Program]:
+        """What those members do of whom that can be told."""
+        programs: dict[int, Program] = {}
+        for member in cluster:
+            if member in self.alone:
+                continue
+            try:
+                program = self._traced(member, self._own(batches[self._feeds[member]]), training)
+                programs[member] = self._features.read_by(program) if self._features else program
+            except UntraceableError as error:
+                self.alone[member] = str(error)
+        return programs
+
+    def _untouched(self, called: Iterable[Place]) -> None:
+        """Let modules that are called whole draw in the order in memory that they have alone."""
+        for member, path in called:
+            self.store.restore_layout(member, path)
+
     def _differ(self, made: Compiled, batches: Sequence[Sequence[Tensor]], training: bool) -> bool:
-        """Whether members of merged code get other bits than alone; from now on they run alone."""
+        """Whether members get other bits than alone, where these count; then they run alone."""
+        if self._exact is None:
+            return False
         for member in made.members:
             self.store.write_back(member)
         subjects = [
@@ -317,7 +335,7 @@ class Merged:
             )
             for member in made.members
         ]
-        found = differing(subjects, made.function, partial(callable_of, made.function), training)
+        found = self._exact.differing(subjects, made.function, training)
         for number in found:
             self.alone[made.members[number]] = "merged, the last bits would differ"
         return bool(found)
@@ -390,7 +408,12 @@ class Merged:
             replace(need, slots=tuple((members[m], path) for m, path in need.slots))
             for need in function.needs
         )
-        made = Compiled(function, training, members, needs, callable_of(function, modules))
+        written = frozenset(
+            (member, path)
+            for member, program in zip(members, programs, strict=True)
+            for path in written_by(program)
+        )
+        made = Compiled(function, training, members, needs, written, callable_of(function, modules))
         self._files[made.call.__code__.co_filename] = made
         return made
 
@@ -411,10 +434,6 @@ class Merged:
             if (made := self._files.get(frame.f_code.co_filename)) is not None:
                 return tuple(made.members[m] for m in made.function.origin[line - 1])
         return ()
-
-
-def _compiled(function: Function) -> Callable[..., Any]:
-    return callable_of(function, ())
 
 
 class RefusedError(Exception):
