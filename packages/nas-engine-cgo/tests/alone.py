@@ -45,6 +45,7 @@ class Heard:
     refused: frozenset[int] = frozenset()
     reports: dict[int, list[tuple[int, dict[str, float]]]] = field(default_factory=dict)
     weights: dict[int, dict[str, Tensor]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     def report(self, number: int, step: int, metrics: Mapping[str, float]) -> None:
         if number in self.refused:
@@ -52,7 +53,7 @@ class Heard:
         self.reports.setdefault(number, []).append((step, dict(metrics)))
 
     def note(self, text: str) -> None:
-        pass
+        self.notes.append(text)
 
     def trained(self, number: int, model: nn.Module) -> None:
         self.weights[number] = copy.deepcopy(model.state_dict())

@@ -50,6 +50,7 @@ def weights(engine: Any, model: Any, recipe: Any, chosen: list[Candidate]) -> li
     for job in engine.plan(model, chosen, recipe):
         for result in job.run(recorder):
             assert result.error is None, result.details
+    assert not any("raised" in note for note in recorder.notes), recorder.notes
     return [recorder.models[candidate.number].state_dict() for candidate in chosen]
 
 
@@ -267,6 +268,53 @@ def assert_trained_as_alone(model: Any, target: Tensor, **changes: Any) -> None:
     assert_same_bits(
         weights(exact, model, recipe, chosen), weights(GraphEngine(), model, recipe, chosen)
     )
+
+
+@nas.model_wrapper
+class Several(nn.Module):
+    """Functions that give several values, and a linear layer of what lies crosswise in memory."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.way = way
+        self.first = nn.Linear(8, 6)
+        self.act = nn.LayerChoice({"relu": nn.ReLU(), "tanh": nn.Tanh()}, label="act")
+        self.second = nn.Linear(6, 6)
+        self.attention = nn.TransformerEncoderLayer(6, 2, 8, dropout=0.0, batch_first=True)
+        self.head = nn.Linear(3 if way in ("chunk", "split") else 6, 3)
+        torch.nn.init.zeros_(self.second.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.act(self.first(x.flatten(1, 2)))
+        if self.way == "crosswise":
+            x = self.second(x.transpose(0, 1)).mean(0)
+        elif self.way == "chunk":
+            a, b = x.chunk(2, 2)
+            x = (a * b).mean(1)
+        elif self.way == "split":
+            c, d = x.split([3, 3], dim=-1)
+            x = (c - d.exp()).mean(1)
+        elif self.way == "attention":
+            x = self.attention(x, src_key_padding_mask=x[:, :, 0] > 1).mean(1)
+        elif self.way == "unbind":
+            x = x.unbind(1)[3] + x.unbind(1)[5]
+        else:
+            x, _ = x.max(1)
+        return self.head(x)
+
+
+@pytest.mark.parametrize("way", ["attention", "crosswise", "chunk", "split", "unbind", "max"])
+def test_several_values_and_any_order_in_memory(way: str) -> None:
+    assert_trained_as_alone(
+        Several(way), CLASSES, optimizer="Adam", optimizer_options={"lr": rates(1e-3)}
+    )
+
+
+def test_a_fused_optimiser_is_left_to_each_member() -> None:
+    assert_trained_as_alone(
+        Layers(16, 3, True, False), CLASSES, optimizer="SGD",
+        optimizer_options={"lr": rates(1e-2), "momentum": 0.9, "fused": True},
+    )  # fmt: skip
 
 
 def rates(low: float) -> Any:

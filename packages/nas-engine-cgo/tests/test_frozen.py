@@ -55,11 +55,16 @@ def recipe(**changes: Any) -> SupervisedEvaluator:
     return SupervisedEvaluator(**settings | changes)
 
 
-def loops(changes: dict[str, Any], **options: Any) -> tuple[Loop, list[nn.Module]]:
-    """Members with one backbone, and the same modules to be trained by hand."""
+def loops(
+    changes: dict[str, Any], alike: bool = True, **options: Any
+) -> tuple[Loop, list[nn.Module]]:
+    """Members with one backbone, or each with its own, and the same modules to train by hand."""
     torch.manual_seed(0)
     backbone = Backbone()
-    nets = [Net(backbone, width, p) for width, p in [(8, 0.0), (8, 0.0), (12, 0.3), (8, 0.3)]]
+    nets = [
+        Net(backbone if alike else Backbone(), width, p)
+        for width, p in [(8, 0.0), (8, 0.0), (12, 0.3), (8, 0.3)]
+    ]
     members = [
         Member(
             Candidate(i, Architecture({}), seed=i),
@@ -88,10 +93,11 @@ def train_by_hand(net: nn.Module, seed: int, epochs: int) -> list[float]:
     return losses
 
 
+@pytest.mark.parametrize("alike", [True, False], ids=["one backbone", "own backbones"])
 @pytest.mark.parametrize("epochs", [1, 3])
-def test_members_are_trained_as_by_hand(epochs: int) -> None:
+def test_members_are_trained_as_by_hand(epochs: int, alike: bool) -> None:
     torch.set_default_dtype(torch.float64)
-    loop, nets = loops({"epochs": epochs})
+    loop, nets = loops({"epochs": epochs}, alike)
     assert (loop.prepared.features is not None) == (epochs > 1)
     losses = [loop.step(batches) for _ in range(epochs) for batches in loop.batches()]
     outputs, targets = loop.outputs("")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import pytest
 import torch
@@ -46,3 +47,42 @@ def test_gradients_are_clipped_where_there_are_some(there: tuple[bool, ...], exa
             assert (found is None) == (expected is None)
             if found is not None:
                 torch.testing.assert_close(entry.part(found, i), expected, rtol=1e-14, atol=0)
+
+
+OWN: dict[type[torch.optim.Optimizer], dict[str, list[Any]]] = {
+    torch.optim.SGD: {"lr": [0.1, 0.03, 0.2], "momentum": [0.9, 0.0, 0.7],
+                      "weight_decay": [0.0, 0.1, 0.01], "dampening": [0.0, 0.1, 0.3]},
+    torch.optim.Adam: {"lr": [1e-3, 3e-3, 1e-2], "betas": [(0.9, 0.999), (0.8, 0.99), (0.95, 0.9)],
+                       "eps": [1e-8, 1e-6, 1e-4], "weight_decay": [0.0, 0.1, 0.01]},
+    torch.optim.RMSprop: {"lr": [1e-3, 3e-3, 1e-2], "alpha": [0.99, 0.9, 0.95],
+                          "eps": [1e-8, 1e-6, 1e-4], "momentum": [0.9, 0.1, 0.5]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    ("kind", "name"), [(kind, name) for kind, numbers in OWN.items() for name in numbers]
+)
+def test_bits_are_those_of_torch_where_numbers_differ(
+    kind: type[torch.optim.Optimizer], name: str, dtype: torch.dtype
+) -> None:
+    stream = torch.Generator().manual_seed(0)
+    stacked = torch.randn(3, 7, 5, generator=stream, dtype=dtype).requires_grad_()
+    alone = [part.detach().clone().requires_grad_() for part in stacked]
+    numbers = OWN[kind]
+    others = {key: values[0] for key, values in numbers.items()}
+    optimizers = [
+        kind([parameter], **others | {name: value})  # type: ignore[call-arg]
+        for parameter, value in zip(alone, numbers[name], strict=True)
+    ]
+    entry = Entry(stacked, "stack", tuple((member, "weight") for member in range(3)))
+    groups = [[optimizer.param_groups[0] for optimizer in optimizers]]
+    together = StackedOptimizer(kind, [entry], groups, exact=True)
+    for _ in range(8):
+        stacked.grad = torch.randn(stacked.shape, generator=stream, dtype=dtype)
+        for parameter, grad in zip(alone, stacked.grad.clone(), strict=True):
+            parameter.grad = grad
+        together.step()
+        for optimizer in optimizers:
+            optimizer.step()
+        assert torch.equal(stacked, torch.stack(alone))

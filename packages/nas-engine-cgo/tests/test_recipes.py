@@ -6,11 +6,14 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812  As everywhere.
-from alone import Build, assert_as_alone
+from alone import Build, Heard, assert_as_alone, jobs_of
 from models import Do
+from nas_engine_cgo.job import MergedJob
+from nas_engine_cgo.train import Options
 from nas_search.evaluators import SupervisedEvaluator
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
@@ -73,6 +76,7 @@ OPTIMIZERS: dict[str, tuple[str, dict[str, Any]]] = {
         "RMSprop", {"lr": 0.01, "momentum": 0.8, "weight_decay": 0.1, "eps": 1e-3},
     ),
     "Adagrad": ("Adagrad", {"lr": 0.01}),
+    "rate in a tensor": ("Adam", {"lr": torch.tensor(0.01, dtype=torch.float32), "eps": 1e-4}),
 }  # fmt: skip
 
 
@@ -80,6 +84,18 @@ OPTIMIZERS: dict[str, tuple[str, dict[str, Any]]] = {
 def test_optimizers(name: str) -> None:
     kind, options = OPTIMIZERS[name]
     assert_as_alone(MIXED, recipe(optimizer=kind, optimizer_options=options))
+
+
+@pytest.mark.parametrize("name", ["momentum", "Adam", "AdamW", "RMSprop"])
+def test_complex_parameters(name: str) -> None:
+    def waves() -> nn.Module:
+        return Do(
+            lambda m, x: m.out(torch.fft.irfft(torch.fft.rfft(x) * m.scale, n=FEATURES)),
+            scale=torch.randn(4, dtype=torch.complex128), out=nn.Linear(FEATURES, CLASSES),
+        )  # fmt: skip
+
+    kind, options = OPTIMIZERS[name]
+    assert_as_alone([waves] * 3, recipe(optimizer=kind, optimizer_options=options, clip_norm=0.1))
 
 
 OWN: dict[str, tuple[str, list[dict[str, Any]]]] = {
@@ -408,6 +424,7 @@ def test_forward_that_depends_on_the_batch(way: str) -> None:
     momentum = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.1}
     builds = [lambda: ByBatch(way), lambda: ByBatch(way), lambda: ByBatch("scale")]
     assert_as_alone(builds, recipe(optimizer_options=momentum))
+    assert_as_alone(builds[:2], recipe(optimizer_options=momentum))
 
 
 def test_parameters_without_a_gradient_do_not_decay() -> None:
@@ -434,6 +451,209 @@ def test_python_draws_in_forward() -> None:
         return m.body(x) if random.random() < 0.5 else m.body(-x)
 
     assert_as_alone([lambda: Do(forward, body=mlp())] * 3, recipe())
+
+
+def beta(outputs: Tensor, target: Tensor) -> Tensor:
+    share = np.random.beta(0.5, 0.5)
+    return share * F.cross_entropy(outputs, target) + F.cross_entropy(outputs, target.flip(0))
+
+
+def noisy(outputs: Tensor, target: Tensor) -> Tensor:
+    return F.cross_entropy(outputs + torch.randn_like(outputs), target) * (1 + random.random())
+
+
+@pytest.mark.parametrize("loss", [beta, noisy])
+def test_losses_that_draw_draw_as_metrics_too(loss: Any) -> None:
+    recipes = recipe(loss=loss, metrics=["loss"], objectives={"loss": "minimize"})
+    assert_as_alone(MIXED, recipes)
+
+
+def test_metrics_have_no_gradient() -> None:
+    def metric(outputs: Tensor, target: Tensor) -> bool:
+        return outputs.clone().requires_grad_().exp().requires_grad
+
+    recipes = recipe(metrics={"felt": metric}, objectives={"felt": "minimize"})
+    results = assert_as_alone(MIXED, recipes)
+    assert {result.metrics["felt"] for result in results if result.metrics} == {0.0}
+
+
+class Warming:
+    """A loss that counts how often it was called."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, outputs: Tensor, target: Tensor) -> Tensor:
+        self.calls += 1
+        return F.cross_entropy(outputs, target) * (1 - 0.5**self.calls)
+
+
+class Centred(nn.Module):
+    """A loss that keeps the mean of what it has seen."""
+
+    def __init__(self, assigned: bool) -> None:
+        super().__init__()
+        self.assigned = assigned
+        self.register_buffer("mean", torch.zeros(CLASSES, dtype=torch.float64))
+
+    def forward(self, outputs: Tensor, target: Tensor) -> Tensor:
+        new = 0.9 * self.mean + 0.1 * outputs.detach().mean(0)
+        if self.assigned:
+            self.mean = new
+        else:
+            self.mean.copy_(new)
+        return F.cross_entropy(outputs - self.mean, target)
+
+
+@pytest.mark.parametrize(
+    ("loss", "options"),
+    [(Warming, {}), (Centred, {"assigned": True}), (Centred, {"assigned": False})],
+)
+@pytest.mark.parametrize("exact", [False, True])
+def test_losses_that_remember(loss: Any, options: dict[str, Any], exact: bool) -> None:
+    recipes = recipe(loss=loss, loss_options=options, metrics=["accuracy"])
+    assert_as_alone(MIXED, recipes, options=Options(exact=exact))
+
+
+def test_hooks_of_parameters() -> None:
+    def hooked() -> nn.Module:
+        made = mlp()
+        made[0].weight.register_hook(lambda grad: grad * 3)  # type: ignore[index, operator]
+        made[3].bias.register_post_accumulate_grad_hook(  # type: ignore[index, operator]
+            lambda parameter: parameter.grad.clamp_(-0.01, 0.01)
+        )
+        return made
+
+    assert_as_alone([hooked, hooked, *MIXED], recipe())
+
+
+class Late(nn.Module):
+    """Draws from Python's or NumPy's generators, but not from the beginning."""
+
+    def __init__(self, calls: int, draw: Callable[[], float]) -> None:
+        super().__init__()
+        self.calls, self.draw = calls, draw
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls -= 1
+        return x if self.calls >= 0 else x * self.draw()
+
+
+@pytest.mark.parametrize("calls", [0, 1, 3, 6])
+@pytest.mark.parametrize("draw", [random.random, np.random.random, np.random.randn])
+def test_modules_that_draw_late(calls: int, draw: Callable[[], float]) -> None:
+    builds = [lambda: nn.Sequential(Late(calls, draw), mlp())] * 2
+    assert_as_alone([*builds, mlp, mlp], recipe(epochs=3))
+
+
+def test_metrics_that_draw_late() -> None:
+    """As soon as the outputs of a member are large, of which the first measurement has none."""
+
+    def metric(outputs: Tensor, target: Tensor) -> float:
+        return float(outputs.abs().max()) * (random.random() if outputs.abs().max() > 9 else 1.0)
+
+    def large() -> nn.Module:
+        made = mlp()
+        made[3].weight.data *= 8  # type: ignore[index, union-attr]
+        return made
+
+    given = recipe(
+        metrics={"m": metric}, objectives={"m": "maximize"}, epochs=4,
+        optimizer_options={"lr": 0.5, "momentum": 0.9},
+    )  # fmt: skip
+    assert_as_alone([mlp, large, mlp], given)
+
+
+@pytest.mark.parametrize("kind", ["tuple", "dict"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_several_outputs(kind: str, precision: str) -> None:
+    def heads() -> nn.Module:
+        def forward(m: Any, x: Tensor) -> Any:
+            found = m.first(x), m.second(x.tanh())
+            return found if kind == "tuple" else dict(zip("ab", found, strict=True))
+
+        return Do(forward, first=mlp(), second=nn.Linear(FEATURES, 1))
+
+    def parts(outputs: Any) -> tuple[Tensor, Tensor]:
+        return outputs if kind == "tuple" else (outputs["a"], outputs["b"])
+
+    def loss(outputs: Any, target: Tensor) -> Tensor:
+        return F.cross_entropy(parts(outputs)[0], target) + parts(outputs)[1].pow(2).mean()
+
+    def metric(outputs: Any, target: Tensor) -> Tensor:
+        assert {len(part) for part in parts(outputs)} == {len(target)}
+        return parts(outputs)[0].mean() - parts(outputs)[1].std()
+
+    given = recipe(
+        loss=loss, metrics={"m": metric}, objectives={"m": "maximize"}, precision=precision
+    )
+    assert not any(result.failed for result in assert_as_alone([heads] * 3, given))
+
+
+def test_what_measures_alone_is_trained_merged() -> None:
+    """Also on batches of a size that comes after the first measurement."""
+
+    def forward(m: Any, x: Tensor) -> Tensor:
+        if m.training:
+            return m.body(x)
+        return m.body(x if x.sum() > 0 else -x)
+
+    class Shrinking:
+        """Other sizes in each epoch; there is one measurement of three members after each."""
+
+        def __iter__(self) -> Any:
+            sizes = [(5, 5, 5), (5, 4, 3), (5, 2)][len(measured) // 3]
+            return iter([(X[:size], Y[:size]) for size in sizes])
+
+    measured: list[float] = []
+
+    def metric(outputs: Tensor, target: Tensor) -> float:
+        measured.append(float(outputs.sum()))
+        return measured[-1]
+
+    builds = [lambda: Do(forward, body=mlp())] * 3
+    given = recipe(
+        train=Shrinking, validation=(X, Y), epochs=3, metrics={"m": metric},
+        objectives={"m": "maximize"},
+    )  # fmt: skip
+    heard = Heard()
+    list(MergedJob(tuple(jobs_of(builds, given))).run(heard))  # type: ignore[arg-type]
+    assert not any("raised" in note for note in heard.notes), heard.notes
+
+
+def test_float16_where_numbers_are_of_double_precision_by_default() -> None:
+    torch.set_default_dtype(torch.float64)
+    heard = Heard()
+    jobs = tuple(jobs_of(MIXED, recipe(precision="float16")))
+    list(MergedJob(jobs).run(heard))  # type: ignore[arg-type]
+    assert not any("raised" in note for note in heard.notes), heard.notes
+
+
+class Moving(nn.Module):
+    """Puts another tensor in the place of its buffer, in training, in evaluation, or in both."""
+
+    def __init__(self, when: tuple[bool, ...]) -> None:
+        super().__init__()
+        self.when = when
+        self.register_buffer("mean", torch.zeros(FEATURES, dtype=torch.float64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training in self.when:
+            self.mean = 0.9 * self.mean + 0.1 * x.detach().mean(0)
+        return x - self.mean
+
+
+@pytest.mark.parametrize("when", [(True,), (False,), (True, False)], ids=["train", "eval", "both"])
+@pytest.mark.parametrize("read", [False, True], ids=["kept", "read by another"])
+def test_buffers_that_are_replaced(when: tuple[bool, ...], read: bool) -> None:
+    def forward(m: Any, x: Tensor) -> Tensor:
+        return m.body(m.moving(x) + (m.moving.mean if read else 0.0))
+
+    builds = [lambda: Do(forward, moving=Moving(when), body=mlp())] * 3
+    assert_as_alone(builds, recipe(epochs=3))
+    heard = Heard()
+    list(MergedJob(tuple(jobs_of(builds, recipe(epochs=3)))).run(heard))  # type: ignore[arg-type]
+    assert not any("raised" in note for note in heard.notes)
 
 
 def test_inputs_are_left_alone() -> None:

@@ -17,6 +17,7 @@ from nas_core import Candidate, Space, model_wrapper
 from nas_core.testing import Recording
 from nas_engine_cgo.engine import CgoEngine
 from nas_engine_cgo.exact.bits import same_bits
+from nas_engine_cgo.state import Stream, drawing
 from nas_engine_cgo.tape import Tape, UnrepeatableError, recorded, shortened, written
 from nas_engine_cgo.train.graphed import Graphs
 from nas_engine_cgo.train.loop import Loop, Options
@@ -40,6 +41,7 @@ class Machine:
         self.bias = torch.randn(3, generator=seeded).requires_grad_()
         self.seen = torch.zeros(3)
         self.generator = Generator().manual_seed(2)
+        self.streams = [Stream(Generator().manual_seed(seed)) for seed in (3, 4)]
 
     def run(self, program: Sequence[tuple[Operation, int, int]], inputs: Values) -> Values:
         """The loss, and the gradients of the weights."""
@@ -115,8 +117,28 @@ def turned(_: Machine, x: Tensor, __: Tensor) -> Values:
     ]
 
 
+def reshaped(_: Machine, x: Tensor, __: Tensor) -> Values:
+    """What takes another shape in its place, with a view of it from before."""
+    found = x * 2.0
+    row = found[1]
+    found.unsqueeze_(1).transpose_(0, 1).squeeze_(0)
+    return [found + row, ((x * 3.0).t_() * 2.0).t_()]
+
+
+def picked(_: Machine, x: Tensor, y: Tensor) -> Values:
+    return [x[:, y.detach().abs().long() % width(x)].flatten(1)[:, :40]]
+
+
+def noisy(machine: Machine, x: Tensor, _: Tensor) -> Values:
+    with drawing(machine.streams[0]):
+        noise = torch.randn_like(x)
+    with drawing(machine.streams[1]):
+        return [x * torch.rand(x.shape).bernoulli() + noise]
+
+
 OPERATIONS = (
-    added, joined, apart, around, stepped, multiplied, changed, remembered, dropped, turned
+    added, joined, apart, around, stepped, multiplied, changed, remembered, dropped, turned,
+    reshaped, picked, noisy,
 )  # fmt: skip
 programs = st.lists(
     st.tuples(st.sampled_from(OPERATIONS), st.integers(0, 99), st.integers(0, 99)), max_size=12
@@ -141,6 +163,8 @@ def test_a_tape_repeats_random_programs(program: list[tuple[Operation, int, int]
         assert_same(repeat(*again), other.run(program, again))
         assert same_bits(machine.seen, other.seen)
         assert torch.equal(machine.generator.get_state(), other.generator.get_state())
+        for mine, theirs in zip(machine.streams, other.streams, strict=True):
+            assert torch.equal(mine.generator.get_state(), theirs.generator.get_state())
 
 
 def assert_same(found: Sequence[Tensor], expected: Sequence[Tensor]) -> None:
@@ -188,8 +212,8 @@ def converts(x: Tensor) -> Tensor:
     return x * torch.tensor([2.0])
 
 
-def turns(x: Tensor) -> Tensor:
-    return (x * 1.0).t_()
+def grows(x: Tensor) -> Tensor:
+    return (x * 1.0).resize_(2, 4)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +223,7 @@ def turns(x: Tensor) -> Tensor:
         (chooses, "size depends on numbers"),
         (draws, "aten.rand.default draws from a global generator"),
         (converts, "a tensor is made of Python's numbers"),
-        (turns, "another shape"),
+        (grows, "another shape"),
     ],
 )
 def test_what_would_be_another_thing_next_time_is_refused(
@@ -289,11 +313,32 @@ class Recurrent(nn.Module):
         return self.head(outputs[:, -1])
 
 
+@model_wrapper
+class Noisy(nn.Module):
+    """Noise, and pooling whose result is given another shape where it lies."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        width = nn.ValueChoice([3, 4], label="width")
+        self.first = nn.Conv2d(1, width, 3)
+        self.drop = nn.LayerChoice(
+            {"alpha": nn.AlphaDropout(0.2), "rrelu": nn.RReLU()}, label="drop"
+        )
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.head = nn.Linear(width, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            x = x + 0.1 * torch.randn_like(x)
+        return self.head(self.pool(self.drop(self.first(x))).flatten(1))
+
+
 @pytest.mark.parametrize("exact", [False, True])
 @pytest.mark.parametrize(
     ("space", "changes"),
     [
         (Recurrent, {}),
+        (Noisy, {"loss_options": {"weight": torch.tensor([0.5, 1.0, 2.0])}}),
         (spaces.Cells, {}),
         (spaces.Blocks, {"precision": "float16"}),
         (spaces.Mlp, {"optimizer": "AdamW", "optimizer_options": {"lr": 0.01}}),

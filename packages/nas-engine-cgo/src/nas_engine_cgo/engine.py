@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +15,7 @@ from nas_engine_graph.engine import GraphEngine
 from nas_engine_cgo.cost import Memory
 from nas_engine_cgo.explain import Described, describe, page, picture, source, text
 from nas_engine_cgo.job import CACHE, MergedJob, why_one_by_one
+from nas_engine_cgo.members import GlobalStates
 from nas_engine_cgo.options import with_options
 from nas_engine_cgo.train import Options
 
@@ -118,13 +117,9 @@ not 0
 @contextmanager
 def _random_states_kept() -> Iterator[None]:
     """Leave the global generators as they were: members are built under seeds of their own."""
-    state = random.getstate()
-    numpy = sys.modules.get("numpy")
-    other = None if numpy is None else numpy.random.get_state()
+    states = GlobalStates.now()
     try:
         with torch.random.fork_rng():
             yield
     finally:
-        random.setstate(state)
-        if numpy is not None:
-            numpy.random.set_state(other)
+        states.restore()

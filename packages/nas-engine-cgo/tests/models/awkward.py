@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +33,7 @@ class Averaged(nn.Module):
         self.way = way
         self.register_buffer("average", torch.zeros(8))
         self.steps, self.kept, self.last = 0, torch.ones(8, dtype=torch.float64), None
+        self.counter = types.SimpleNamespace(steps=0)
 
     def forward(self, x: Tensor) -> Tensor:
         new = x.detach().mean(0)
@@ -50,12 +52,14 @@ class Averaged(nn.Module):
                 self.kept.mul_(0.9)
             case "counted":
                 self.steps += 1
+            case "counted by an object":
+                self.counter.steps += 1
             case "remembered":
                 x = x if self.last is None else x + self.last[:1].detach()
                 self.last = x
             case _:
                 self.average.normal_()
-        return x * self.average + self.kept + self.steps
+        return x * self.average + self.kept + self.steps + self.counter.steps
 
 
 @nas.basic_unit
@@ -75,7 +79,7 @@ def awkward() -> dict[str, Case]:
         f"buffer {way}": layer(lambda w=way: Averaged(w), ROW)
         for way in (
             "in place", "assigned", "copied", "data", "attribute", "attribute in place", "counted",
-            "remembered", "drawn",
+            "counted by an object", "remembered", "drawn",
         )
     }  # fmt: skip
     return cases | {
@@ -104,6 +108,21 @@ def awkward() -> dict[str, Case]:
         ),
         "decided by the batch": layer(
             lambda: Do(lambda m, x: m.body(x * x.shape[0]), body=nn.Linear(8, 3)), ROW, "linear"
+        ),
+        "complex": layer(
+            lambda: Do(
+                lambda m, x: torch.fft.irfft(torch.fft.rfft(x) * m.w, n=8) + m.body(x),
+                w=torch.randn(5, dtype=torch.complex128), body=nn.Linear(8, 8),
+            ),
+            ROW,
+            "linear mul",
+        ),
+        "hooks of values": layer(
+            lambda: Do(lambda m, x: m.b(_halved(m.a(x))), a=nn.Linear(8, 8), b=nn.Linear(8, 3)), ROW
+        ),
+        "gradient inside": layer(lambda: Do(_slope, body=nn.Linear(8, 3)), ROW),
+        "put into place": layer(
+            lambda: Do(_placed, gate=nn.Linear(8, 4), body=nn.Linear(8, 4)), ROW, "linear mul"
         ),
         "item": function(lambda m, x: x * x.detach().abs().max().item(), ROW, ""),
         "constant": layer(_with_constant, ROW),
@@ -139,6 +158,27 @@ def awkward() -> dict[str, Case]:
             "conv2d mul",
         ),
     }  # fmt: skip
+
+
+def _halved(x: Tensor) -> Tensor:
+    if x.requires_grad:
+        x.register_hook(lambda grad: grad / 2)
+    return x
+
+
+def _placed(m: Any, x: Tensor) -> Tensor:
+    """A mixture of two of four experts, and rows that others are added to."""
+    chances, places = m.gate(x).softmax(-1).topk(2, -1)
+    gates = torch.zeros(len(x), 4, dtype=x.dtype).scatter_(1, places, chances)
+    rows = (m.body(x) * 1.0).index_add_(0, torch.tensor([0, 2]), x[1:3, :4])
+    return gates * rows.index_fill_(1, torch.tensor([3]), 0.5)
+
+
+def _slope(m: Any, x: Tensor) -> Tensor:
+    with torch.enable_grad():
+        x = x.detach().requires_grad_()
+        (found,) = torch.autograd.grad(m.body(x).tanh().sum(), x, create_graph=True)
+    return found
 
 
 def _with_constant() -> nn.Module:

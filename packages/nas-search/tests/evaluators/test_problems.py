@@ -42,6 +42,17 @@ WRONG = [
     ({"loss": "cross_entropi"}, "no loss 'cross_entropi'; did you mean 'cross_entropy'?"),
     ({"metrics": ["acuracy", "accuracy"]}, "no metric 'acuracy'; did you mean 'accuracy'?"),
     ({"schedule": "StepRL"}, "no schedule 'StepRL'; did you mean 'StepLR'?"),
+    (
+        {"optimizer": "LBFGS", "schedule": "StepLR", "schedule_options": {"step_size": 1}},
+        "LBFGS computes the loss several times in a step, which is not done here",
+    ),
+    (
+        {"schedule": "ReduceLROnPlateau", "schedule_every": "step"},
+        (
+            "ReduceLROnPlateau follows a metric, which there is after each epoch: "
+            "schedule_every must be 'epoch'"
+        ),
+    ),
     ({"batch_size": 0}, "batch_size must be a whole number >= 1, not 0"),
     ({"epochs": -1}, "epochs must be a whole number >= 0, not -1"),
     ({"steps": 0}, "steps must be a whole number >= 1, or None, not 0"),
@@ -120,7 +131,6 @@ def test_each_mistake_is_one_problem_and_fails_in_training_too(
         {"epochs": 0},
         {"optimizer": lambda parameters: None, "schedule": lambda optimizer: None},
         {"optimizer": "Muon"},
-        {"optimizer": "LBFGS"},
         {"schedule": "OneCycleLR", "schedule_options": {"max_lr": 0.1}},
         {"schedule": "ReduceLROnPlateau"},
         {"train": lambda: 1 / 0, "validation": (X, Y)},

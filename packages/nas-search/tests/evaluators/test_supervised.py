@@ -4,7 +4,7 @@ import copy
 import pickle
 import random
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from nas_search.evaluators.streams import Stream, derive
 from nas_search.evaluators.training import Learner
 from torch import nn
 from torch.nn import functional
-from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 Reports = list[tuple[int, dict[str, float]]]
 
@@ -48,6 +48,13 @@ def net(seed: int = 0, dropout: float = 0.25) -> nn.Sequential:
         nn.Flatten(),
         nn.Linear(64, 3),
     )
+
+
+class Outputs(NamedTuple):
+    """What a model with two heads gives."""
+
+    logits: torch.Tensor
+    powers: torch.Tensor
 
 
 def run(
@@ -365,6 +372,10 @@ class TestData:
             ({"train": lambda: iter([blobs()])}, "gave no batch in epoch 2"),
             ({"train": lambda: [torch.zeros(3)]}, "a batch must be a tuple"),
             (
+                {"train": lambda: [(torch.zeros(2, 1, 4, 4), [0, 1])]},
+                "the target of a batch must be a tensor, not list",
+            ),
+            (
                 {
                     "train": lambda: (b for b in [blobs()]),
                     "schedule_every": "step",
@@ -379,7 +390,28 @@ class TestData:
             run(recipe_of(**options), net())
 
 
+class Endless(IterableDataset[Any]):
+    """Gives samples one after the other, and does not say how many."""
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(list(zip(*blobs(), strict=True)))
+
+
 class TestLength:
+    def test_loaders_of_data_without_a_length(self) -> None:
+        def loader() -> DataLoader[Any]:
+            return DataLoader(Endless(), batch_size=16)
+
+        endless, counted = net(), net()
+        options = {"validation": blobs(20), "batch_size": 16, "epochs": 2}
+        run(recipe_of(train=loader, **options), endless)
+        run(recipe_of(train=lambda: DataLoader(TensorDataset(*blobs()), 16), **options), counted)
+        assert same_weights(endless, counted)
+        steps = {"schedule": "CosineAnnealingLR", "schedule_every": "step"}
+        with pytest.raises(ValueError, match="a schedule by step needs steps"):
+            run(recipe_of(train=loader, **options, **steps), net())
+        run(recipe_of(train=loader, **options, **steps, steps=9), net())
+
     def test_steps_instead_of_epochs(self) -> None:
         whole, counted = net(), net()
         _, by_epoch = run(recipe_of(epochs=2), whole)
@@ -515,6 +547,53 @@ class TestParts:
     ) -> None:
         with pytest.raises((TypeError, ValueError), match=message):
             run(recipe_of(**options), net())
+
+    @pytest.mark.parametrize("kind", ["tuple", "named", "dict", "nested"])
+    def test_outputs_may_be_several_tensors(self, kind: str) -> None:
+        class Heads(torch.nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.body = net()
+
+            def forward(self, x: torch.Tensor) -> Any:
+                logits = self.body(x)
+                match kind:
+                    case "tuple":
+                        return logits, logits.exp()
+                    case "named":
+                        return Outputs(logits, logits.exp())
+                    case "dict":
+                        return {"logits": logits, "powers": logits.exp()}
+                    case _:
+                        return [logits, {"powers": (logits.exp(),)}]
+
+        def logits_of(outputs: Any) -> torch.Tensor:
+            return outputs["logits"] if kind == "dict" else outputs[0]
+
+        def powers_of(outputs: Any) -> torch.Tensor:
+            if kind == "dict":
+                return outputs["powers"]
+            return outputs[1]["powers"][0] if kind == "nested" else outputs[1]
+
+        def loss(outputs: Any, target: torch.Tensor) -> torch.Tensor:
+            return torch.nn.functional.cross_entropy(logits_of(outputs), target)
+
+        def right(outputs: Any, target: torch.Tensor) -> float:
+            assert kind != "named" or isinstance(outputs, Outputs)
+            assert torch.equal(powers_of(outputs), logits_of(outputs).exp())
+            return float((logits_of(outputs).argmax(1) == target).float().mean())
+
+        several, _ = run(recipe_of(loss=loss, metrics={"accuracy": right, "loss": loss}), Heads())
+        single, _ = run(recipe_of(), net())
+        assert several == pytest.approx(single)
+
+    def test_accuracy_is_of_one_tensor(self) -> None:
+        class Pair(torch.nn.Module):
+            def forward(self, x: torch.Tensor) -> Any:
+                return x, x
+
+        with pytest.raises(TypeError, match="one tensor, not a tuple"):
+            run(recipe_of(epochs=0, metrics=["accuracy"]), Pair())
 
     def test_accuracy_says_which_shapes_it_needs(self) -> None:
         x, _ = blobs()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import Generator, Tensor
 
 from nas_engine_cgo.exact.bits import same_bits
 from nas_engine_cgo.members import PURE, Call, Facts, Program, Ref, Source, replaced
+from nas_engine_cgo.members.ghosts import tensors_in
 from nas_engine_cgo.merge import Slot, Step
 from nas_engine_cgo.state import Entry, Stream, drawing, joined
 from nas_engine_cgo.write import Function
@@ -47,28 +49,28 @@ class _Trial:
     operands: list[Tensor]
     sources: list[Source]
     facts: list[Facts]
-    output: Facts
+    outputs: list[Facts]
+    which: int
     stream: Stream
-    results: Tensor | None = None
-    gradients: list[Tensor | None] = field(default_factory=list)
 
     def program(self) -> Program:
-        """The program that makes this call only; its operands are sources 0, 1, ..."""
-        last = len(self.operands)
-        numbers = iter(range(last))
-        given = replaced(
-            (self.call.args, dict(self.call.kwargs)),
+        """The program that makes this call only, and gives the output of which it is about.
+
+        Its operands are sources 0, 1, ...
+        """
+        numbers = itertools.count()
+        args, kwargs, result = replaced(
+            (self.call.args, dict(self.call.kwargs), self.call.result),
             lambda leaf: Ref(next(numbers)) if isinstance(leaf, Ref) else leaf,
         )
         writes = tuple(i for i, n in enumerate(self.call.inputs) if n in self.call.writes)
-        call = replace(
-            self.call, args=given[0], kwargs=given[1], result=Ref(last), writes=writes, after=()
-        )
-        facts = dict(enumerate([*self.facts, self.output]))
-        return Program((call,), dict(enumerate(self.sources)), facts, Ref(last))
+        call = replace(self.call, args=args, kwargs=kwargs, result=result, writes=writes, after=())
+        facts = dict(enumerate([*self.facts, *self.outputs]))
+        output = Ref(call.outputs[self.which])
+        return Program((call,), dict(enumerate(self.sources)), facts, output)
 
     def fresh(self) -> list[Tensor]:
-        return [x.detach().clone().requires_grad_(x.requires_grad) for x in self.operands]
+        return [_copied(x).requires_grad_(x.requires_grad) for x in self.operands]
 
     def run(self) -> tuple[Tensor, list[Tensor | None], list[Tensor]]:
         """The result, the gradients of the operands, and the operands afterwards, alone."""
@@ -81,7 +83,7 @@ class _Trial:
         assert self.call.function is not None
         draws = nullcontext() if self.call.name in PURE else drawing(self.stream.copied())
         with torch.set_grad_enabled(self.call.grad), draws:
-            result: Tensor = self.call.function(*args, **kwargs)
+            result = tensors_in(self.call.function(*args, **kwargs))[self.which]
         if result.requires_grad:
             result.backward(_direction(result))  # type: ignore[no-untyped-call]
         return result.detach(), [x.grad for x in operands], [x.detach() for x in operands]
@@ -109,12 +111,14 @@ def compare(
         shared: which operands are one value for all members.
         write: merges programs.
     """
+    member, index = step.calls[0]
     verdicts: list[Verdict] = []
-    for draw in range(_draws(programs, step)):
-        trials = _trials(programs, step, shared, draw)
-        if not verdicts:
-            function, call = write([trial.program() for trial in trials])
-        verdicts.append(_verdict(trials, function, call))
+    for which in range(len(programs[member].calls[index].outputs)):
+        made: tuple[Function, Callable[..., Any]] | None = None
+        for draw in range(_draws(programs, step)):
+            trials = _trials(programs, step, shared, which, draw)
+            made = made or write([trial.program() for trial in trials])
+            verdicts.append(_verdict(trials, *made))
     gradients = zip(*(verdict.gradients for verdict in verdicts), strict=True)
     return Verdict(all(v.results for v in verdicts), tuple(map(all, gradients)))
 
@@ -123,7 +127,7 @@ def _draws(programs: Sequence[Program], step: Step) -> int:
     """How often a step is tried out: till each result and each gradient has shown enough."""
     member, index = step.calls[0]
     program, call = programs[member], programs[member].calls[index]
-    felt = [n for n in call.inputs if call.grad and program.facts[n].dtype.is_floating_point]
+    felt = [n for n in call.inputs if call.grad and _takes_gradient(program.facts[n])]
     least = min(prod(program.facts[n].shape) for n in (*call.outputs, *felt))
     return min(_MOST_DRAWS, -(-ENOUGH // max(1, least * len(step.calls))))
 
@@ -147,7 +151,7 @@ def _pairs(mine: Sequence[Tensor | None], theirs: Sequence[Tensor | None]) -> li
 
 
 def _trials(
-    programs: Sequence[Program], step: Step, shared: Sequence[bool], draw: int
+    programs: Sequence[Program], step: Step, shared: Sequence[bool], which: int, draw: int
 ) -> list[_Trial]:
     trials: list[_Trial] = []
     stream = Stream(Generator().manual_seed(0))
@@ -155,7 +159,8 @@ def _trials(
         program, call = programs[member], programs[member].calls[index]
         if call.name not in PURE:
             stream = Stream(Generator().manual_seed(position))
-        trial = _Trial(call, [], [], [], program.facts[call.outputs[0]], stream)
+        outputs = [program.facts[number] for number in call.outputs]
+        trial = _Trial(call, [], [], [], outputs, which, stream)
         for k, (number, same) in enumerate(zip(call.inputs, shared, strict=True)):
             facts = program.facts[number]
             if same and trials:
@@ -166,12 +171,16 @@ def _trials(
             source = _source(program.sources.get(number), k, tensor if same else None)
             trained = source.trained or source.kind == "input"
             trial.operands.append(
-                tensor.requires_grad_(trained and facts.dtype.is_floating_point and call.grad)
+                tensor.requires_grad_(trained and _takes_gradient(facts) and call.grad)
             )
             trial.sources.append(source)
             trial.facts.append(facts)
         trials.append(trial)
     return trials
+
+
+def _takes_gradient(facts: Facts) -> bool:
+    return facts.dtype.is_floating_point or facts.dtype.is_complex
 
 
 def _source(source: Source | None, k: int, shared: Tensor | None) -> Source:
@@ -214,10 +223,20 @@ def _fused(
 
 
 def _random(facts: Facts, seed: int) -> Tensor:
-    stream = Generator().manual_seed(seed)
-    if facts.dtype.is_floating_point:
-        return torch.randn(facts.shape, generator=stream, dtype=facts.dtype)
-    return torch.randint(0, 2, facts.shape, generator=stream).to(facts.dtype)
+    """Numbers that lie in memory as they do alone, by which kernels are chosen, too."""
+    last = sum((n - 1) * s for n, s in zip(facts.shape, facts.stride, strict=True))
+    size, stream = 0 if 0 in facts.shape else last + 1, Generator().manual_seed(seed)
+    if facts.dtype.is_floating_point or facts.dtype.is_complex:
+        memory = torch.randn(size, generator=stream, dtype=facts.dtype)
+    else:
+        memory = torch.randint(0, 2, (size,), generator=stream).to(facts.dtype)
+    return memory.as_strided(facts.shape, facts.stride)
+
+
+def _copied(x: Tensor) -> Tensor:
+    """A tensor with the same numbers in the same order in memory."""
+    memory = x.detach().as_strided((x.untyped_storage().nbytes() // x.element_size(),), (1,), 0)
+    return memory.clone().as_strided(x.shape, x.stride())
 
 
 def _direction(result: Tensor) -> Tensor:

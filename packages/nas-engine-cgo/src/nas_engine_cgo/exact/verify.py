@@ -2,7 +2,8 @@
 
 Steps that are equal by themselves may meet in an order or a layout in which they are not. Kernels
 go by shapes, so what is equal on a batch is equal on all of its size, unless it is by chance: few
-numbers are rounded alike in most orders. So members with small tensors are tried on more batches.
+numbers are rounded alike in most orders, and zeros, as biases are in the beginning, in all. So
+weights are moved, and members with small tensors are tried on more batches.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ def _together(
     bound: Callable[[Sequence[nn.Module]], Callable[..., Any]],
     training: bool,
 ) -> list[Found]:
-    modules = [duplicate(subject.module).train(training) for subject in subjects]
+    modules = [_moved(subject.module).train(training) for subject in subjects]
     store = Store(modules)
     tensors = [store.claim(need) for need in function.needs]
     inputs = _inputs(function, subjects)
@@ -118,13 +119,24 @@ def _together(
     return found
 
 
+def _moved(module: nn.Module) -> nn.Module:
+    """A copy with other weights, the same each time."""
+    made = duplicate(module)
+    stream = Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in made.parameters():
+            moves = torch.randn(parameter.shape, generator=stream).to(parameter)
+            parameter.add_(moves, alpha=0.01)
+    return made
+
+
 def _inputs(function: Function, subjects: Sequence[Subject]) -> list[Tensor]:
     batches = {stream: subjects[m].batch for m, stream in enumerate(function.streams)}
     return [batches[stream][position] for stream, position in function.inputs]
 
 
 def _alone(subject: Subject, training: bool) -> Found:
-    module = duplicate(subject.module).train(training)
+    module = _moved(subject.module).train(training)
     with drawing(subject.stream.copied(), everything=True):
         if not training:
             return {"result": module(*subject.batch[:-1]), **dict(module.named_buffers())}

@@ -2,6 +2,7 @@
 
 from nas_engine_cgo.members.alike import look
 from nas_engine_cgo.members.functions import ELEMENTWISE, PURE
+from nas_engine_cgo.members.generators import GlobalStates
 from nas_engine_cgo.members.ghosts import duplicate
 from nas_engine_cgo.members.program import (
     Call,
@@ -26,6 +27,7 @@ __all__ = [
     "PURE",
     "Call",
     "Facts",
+    "GlobalStates",
     "Program",
     "Ref",
     "Remembered",

@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nas_engine_cgo.members.calls import hooks_of
+
 __all__ = ["look"]
 
 _PLAIN = frozenset({bool, int, str, type(None), torch.dtype, torch.device, torch.memory_format})
@@ -76,7 +78,7 @@ class _Looker:
         number = self._met.setdefault(id(tensor), len(self._met))
         return (
             number, type(tensor), tensor.shape, tensor.stride(), tensor.dtype,
-            tensor.requires_grad, tensor.device,
+            tensor.requires_grad, tensor.device, hooks_of(tensor),
         )  # fmt: skip
 
     def _value(self, value: Any) -> Hashable:

@@ -13,6 +13,7 @@ from nas_engine_cgo.members.ghosts import tensors_in
 
 __all__ = [
     "autocast_state",
+    "hooks_of",
     "keeps_type",
     "name_of",
     "named_tensors",
@@ -57,6 +58,12 @@ def name_of(function: Callable[..., Any]) -> str:
     if name.startswith("__i") and name.endswith("__") and name != "__invert__":
         return f"__{name[3:]}"
     return name
+
+
+def hooks_of(tensor: Tensor) -> tuple[Any, ...]:
+    """What is done with the gradient of a tensor as soon as it is there."""
+    kinds = (tensor._backward_hooks, getattr(tensor, "_post_accumulate_grad_hooks", None))  # noqa: SLF001  There is no public way.
+    return tuple(hook for hooks in kinds for hook in (hooks or {}).values())
 
 
 def named_tensors(module: nn.Module) -> dict[str, Tensor]:

@@ -6,7 +6,7 @@ random numbers of its member.
 
 from __future__ import annotations
 
-__all__ = ["ELEMENTWISE", "KEEPING", "LAID_OUT", "PURE"]
+__all__ = ["ELEMENTWISE", "KEEPING", "LAID_OUT", "PLACING", "PURE"]
 
 
 def _names(text: str) -> frozenset[str]:
@@ -47,10 +47,10 @@ PURE = ELEMENTWISE | _names(
     logsumexp lp_pool1d lp_pool2d margin_ranking_loss masked_select matmul max max_pool1d
     max_pool2d max_pool3d max_pool1d_with_indices max_pool2d_with_indices
     max_pool3d_with_indices mean median mH min mm mode moveaxis movedim mse_loss mT
-    new_full new_ones new_zeros
+    index_add index_copy index_fill index_put masked_scatter new_full new_ones new_zeros
     multilabel_soft_margin_loss mv narrow nll_loss norm normalize one_hot ones outer pad
     permute pixel_shuffle pixel_unshuffle poisson_nll_loss prelu prod ravel repeat
-    repeat_interleave reshape reshape_as rms_norm roll scatter scatter_add select
+    repeat_interleave reshape reshape_as rms_norm roll scatter scatter_add scatter_reduce select
     smooth_l1_loss soft_margin_loss softmax softmin sort split split_with_sizes squeeze
     stack std std_mean sum swapaxes swapdims T t take take_along_dim tensor tensor_split
     tile to topk type_as trace transpose tril triu triu_indices unbind unflatten unfold unsqueeze
@@ -59,6 +59,13 @@ PURE = ELEMENTWISE | _names(
     """
 )
 """No random numbers, nothing changed."""
+
+PLACING = _names(
+    """
+    index_add index_copy index_fill index_put masked_scatter scatter scatter_add scatter_reduce
+    """
+)
+"""Numbers are put into a tensor at some places; the result has its type."""
 
 KEEPING = (ELEMENTWISE - {"logsigmoid"}) | _names(
     """

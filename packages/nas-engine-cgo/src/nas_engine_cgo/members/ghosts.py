@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import operator
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -14,9 +12,6 @@ from torch import Tensor, nn
 from nas_engine_cgo.members.program import Source
 
 __all__ = [
-    "Attributes",
-    "attributes",
-    "changed_attribute",
     "duplicate",
     "ghost_module",
     "ghostly",
@@ -146,50 +141,3 @@ def tensors_in(structure: Any) -> list[Tensor]:
         elif isinstance(item, dict):
             left += reversed(item.values())
     return found
-
-
-@dataclass(frozen=True, slots=True)
-class Attributes:
-    """What a module holds at a time.
-
-    Attributes:
-        own: name → value.
-        full: the containers among the values, by name, with what was in them.
-        empty: those in which nothing was.
-    """
-
-    own: dict[str, Any]
-    full: list[tuple[str, Any, tuple[Any, ...]]]
-    empty: list[Any]
-
-
-def attributes(module: nn.Module) -> Attributes:
-    """What a module holds, so that a change can be seen."""
-    own = dict(vars(module))
-    held = [(name, value) for name, value in own.items() if isinstance(value, (dict, list, set))]
-    full = [(name, value, _items(value)) for name, value in held if value]
-    return Attributes(own, full, [value for _, value in held if not value])
-
-
-def changed_attribute(module: nn.Module, before: Attributes) -> str | None:
-    """The name of something that a module holds otherwise than before; None if nothing is."""
-    own, now = before.own, vars(module)
-    if own.keys() != now.keys():
-        return next(iter(own.keys() ^ now.keys()))
-    for name, value in now.items():
-        if value is not own[name] and not _equal(value, own[name]):
-            return name
-    for name, value, items in before.full:
-        current = _items(value)
-        if len(current) != len(items) or not all(map(operator.is_, current, items)):
-            return name
-    filled = next(filter(None, before.empty), None)
-    return None if filled is None else next(n for n, value in own.items() if value is filled)
-
-
-def _items(container: Any) -> tuple[Any, ...]:
-    return (*container, *container.values()) if isinstance(container, dict) else (*container,)
-
-
-def _equal(value: Any, before: Any) -> bool:
-    return type(value) in _ATOMS and type(value) is type(before) and bool(value == before)

@@ -6,7 +6,7 @@ A value is a tensor as long as nothing is written into its storage: then it beco
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +21,13 @@ from nas_engine_cgo.members.calls import (
     parameters_of,
     storage_of,
 )
-from nas_engine_cgo.members.functions import ELEMENTWISE, KEEPING, LAID_OUT, PURE
+from nas_engine_cgo.members.functions import (
+    ELEMENTWISE,
+    KEEPING,
+    LAID_OUT,
+    PLACING,
+    PURE,
+)
 from nas_engine_cgo.members.ghosts import ghostly, sources_of, tensors_in
 from nas_engine_cgo.members.program import Call, Facts, Program, Ref, Source, replaced
 
@@ -174,7 +180,7 @@ class Record:
                 "writes": tuple(kept),
                 "after": tuple(self._readers[storage]),
             }
-        elif name in _OTHER_FORM and keeps_type(target, args, kwargs):
+        elif name in PLACING or (name in _OTHER_FORM and keeps_type(target, args, kwargs)):
             more, function = {"effects": name not in PURE}, out_of_place(function, name)
         else:
             raise UntraceableError(f"{name}() writes into a tensor")
@@ -254,6 +260,15 @@ class Record:
             for tensors in (module.parameters(), module.buffers())
         )
         return parameters, buffers
+
+    def missing(self, buffers: Iterable[int], module: nn.Module) -> list[int]:
+        """Those of a module's buffers that it has replaced."""
+        there = set(map(id, module.buffers()))
+        return [number for number in buffers if id(self._alive[number]) not in there]
+
+    def is_read(self, number: int) -> bool:
+        """Whether a call has read a value."""
+        return bool(self._readers[storage_of(self._alive[number])])
 
     def ghost_of(self, value: Any) -> Any:
         """What stands for a tensor that has storage, and that no module holds."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from types import FunctionType
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -24,7 +24,19 @@ __all__ = ["Remembered"]
 _RECURRENT = frozenset({"lstm", "gru", "rnn_tanh", "rnn_relu"})
 _MAKERS = frozenset({torch.arange, torch.asarray, torch.full, torch.linspace, torch.logspace})
 """Functions that make a tensor of numbers, which may be tensors, too."""
-_Facts = tuple[tuple[int, ...], tuple[int, ...], torch.dtype]
+
+
+class _Facts(NamedTuple):
+    """What is known of a result, and whether it has a gradient."""
+
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+    dtype: torch.dtype
+    felt: bool
+
+    @staticmethod
+    def of(result: Tensor, felt: bool) -> _Facts:
+        return _Facts(tuple(result.shape), result.stride(), result.dtype, felt)
 
 
 class Remembered:
@@ -48,22 +60,23 @@ class Remembered:
         given = tensors_in((args, kwargs))
         if name not in PURE:
             return _called(function, args, kwargs, given)
-        key = (function, _shapes(args), _shapes(kwargs))
+        key = (function, _shapes(args), _shapes(kwargs), _felt(given))
         if (found := self._known.get(key)) is not None:
             return _stand_in(found, given)
         versions = [version_of(tensor) for tensor in given]
         result = _called(function, args, kwargs, given)
         changed = versions != [version_of(tensor) for tensor in given]
         if given and isinstance(result, Tensor) and not changed and not _is_view(result, given):
-            self._known[key] = tuple(result.shape), tuple(result.stride()), result.dtype
+            self._known[key] = _Facts.of(result, result.requires_grad)
         return result
 
     def like(self, x: Tensor, others: Sequence[Tensor]) -> Tensor:
         """A tensor as if computed of these, with the shape and the layout of the first."""
-        key = (tuple(x.shape), x.stride(), x.dtype)
+        given = [x, *others]
+        key = (tuple(x.shape), x.stride(), x.dtype, felt := any(_felt(given)))
         if key not in self._known:
-            self._known[key] = key[0], torch.empty_like(x).stride(), key[2]
-        return _stand_in(self._known[key], [x, *others])
+            self._known[key] = _Facts.of(torch.empty_like(x), felt)
+        return _stand_in(self._known[key], given)
 
 
 def _called(
@@ -93,9 +106,8 @@ def _recurred(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
     given = tensors_in(args)
     with torch.no_grad():
         result = function(*replaced((*args[:6], False, *args[7:]), zeros))
-    return replaced(
-        result, lambda made: _stand_in((tuple(made.shape), made.stride(), made.dtype), given)
-    )
+    felt = any(_felt(given))
+    return replaced(result, lambda made: _stand_in(_Facts.of(made, felt), given))
 
 
 def _is_view(result: Tensor, given: Sequence[Tensor]) -> bool:
@@ -103,18 +115,28 @@ def _is_view(result: Tensor, given: Sequence[Tensor]) -> bool:
     return storage_of(result) in {storage_of(tensor) for tensor in given}
 
 
+def _felt(given: Sequence[Tensor]) -> tuple[bool, ...]:
+    """Which tensors take part in computing gradients."""
+    recording = torch.is_grad_enabled()
+    return tuple(recording and tensor.requires_grad for tensor in given)
+
+
 def _stand_in(facts: _Facts, given: Sequence[Tensor]) -> Tensor:
-    wanting = [tensor for tensor in given if tensor.requires_grad]
-    if wanting and torch.is_grad_enabled() and facts[2].is_floating_point:
+    if facts.felt:
+        wanting = [tensor for tensor in given if tensor.requires_grad]
         made: Tensor = _StandIn.apply(facts, *wanting)  # type: ignore[no-untyped-call]
         return made
-    return torch.empty_strided(facts[0], facts[1], dtype=facts[2], device="meta")
+    return _ghost(facts)
+
+
+def _ghost(facts: _Facts) -> Tensor:
+    return torch.empty_strided(facts.shape, facts.stride, dtype=facts.dtype, device="meta")
 
 
 class _StandIn(Function):
     @staticmethod
     def forward(_ctx: Any, facts: _Facts, *_given: Tensor) -> Tensor:
-        return torch.empty_strided(facts[0], facts[1], dtype=facts[2], device="meta")
+        return _ghost(facts)
 
 
 def _shapes(structure: Any) -> Hashable:

@@ -7,7 +7,6 @@ do otherwise, because the first has changed an attribute or has drawn random num
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -18,16 +17,11 @@ from nas_core.failure import failure_text
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from nas_engine_cgo.members.calls import name_of, origin_of, version_of, wrapped
+from nas_engine_cgo.members.calls import hooks_of, name_of, origin_of, version_of, wrapped
 from nas_engine_cgo.members.functions import PURE
-from nas_engine_cgo.members.ghosts import (
-    Attributes,
-    attributes,
-    changed_attribute,
-    ghost_module,
-    ghostly,
-    tensors_in,
-)
+from nas_engine_cgo.members.generators import GlobalStates
+from nas_engine_cgo.members.ghosts import ghost_module, ghostly, tensors_in
+from nas_engine_cgo.members.held import Held, changed_attribute, held_by
 from nas_engine_cgo.members.keeping import keeping
 from nas_engine_cgo.members.lower import simpler
 from nas_engine_cgo.members.program import Program, Source, replaced
@@ -39,6 +33,11 @@ __all__ = ["trace"]
 _UNSEEN = torch._C.DisableTorchFunction  # noqa: SLF001  There is no public way.
 """Lets what is done to tensors go by the tracer, and be as fast as without one."""
 _NORMS = frozenset({"batch_norm", "instance_norm"})
+_OF_AUTOGRAD = frozenset(
+    {"backward", "grad", "register_hook", "register_post_accumulate_grad_hook", "requires_grad_",
+     "retain_grad"}
+)  # fmt: skip
+"""Functions that look at, or change, how gradients are computed."""
 
 
 def trace(
@@ -70,6 +69,8 @@ def trace(
         whole = frozenset() if module.training else keeping(module)
     if "" in whole:
         raise UntraceableError(f"{type(module).__name__} may keep something between calls")
+    if any(hooks_of(parameter) for parameter in module.parameters()):
+        raise UntraceableError("a parameter has a hook")
     try:
         tracer = _Tracer(module, seen)
         try:
@@ -106,8 +107,8 @@ class _Tracer(TorchFunctionMode):
         for position, tensor in enumerate(given):
             self._record.define(tensor, Source("input", position))
         modules = dict(self._ghost.named_modules())
-        before = {path: attributes(child) for path, child in modules.items()}
-        drawn = random.getstate()
+        before = {path: held_by(child) for path, child in modules.items()}
+        states = GlobalStates.now()
         with ExitStack() as stack:
             for path, child in modules.items():
                 stack.enter_context(
@@ -117,8 +118,8 @@ class _Tracer(TorchFunctionMode):
             output = forward(self._ghost, *given)
         program = self._record.program(output)
         self.inside = ""
-        if random.getstate() != drawn:
-            random.setstate(drawn)
+        if not states.are_now():
+            states.restore()
             raise UntraceableError("forward draws random numbers of Python")
         for path, child in self._ghost.named_modules():
             if not any(path == root or path.startswith(f"{root}.") for root in whole):
@@ -143,7 +144,7 @@ class _Tracer(TorchFunctionMode):
         if whole:
             result = self._call_whole(path, module, original, args, kwargs)
         else:
-            before = attributes(module)
+            before = held_by(module)
             result = original(*args, **kwargs)
             self._check_unchanged(module, before)
             with _UNSEEN():
@@ -152,7 +153,7 @@ class _Tracer(TorchFunctionMode):
         self.inside = outer  # Not in `finally`: it says where the exception came from.
         return result
 
-    def _check_unchanged(self, module: nn.Module, before: Attributes) -> None:
+    def _check_unchanged(self, module: nn.Module, before: Held) -> None:
         if (name := changed_attribute(module, before)) is not None:
             raise UntraceableError(f"{type(module).__name__} changes its attribute {name}")
 
@@ -174,6 +175,8 @@ class _Tracer(TorchFunctionMode):
         with _UNSEEN():
             if any(version_of(tensor) != version for tensor, version in versions):
                 raise UntraceableError(f"{type(module).__name__} writes into its input")
+            if any(self._record.is_read(n) for n in self._record.missing(buffers, module)):
+                raise UntraceableError(f"{type(module).__name__} replaces a buffer", True)
             self._record.call(
                 "module", None, args, kwargs, result, effects=True, module=path,
                 reads=(*parameters, *buffers), writes=buffers,
@@ -206,6 +209,8 @@ class _Tracer(TorchFunctionMode):
     def _function(
         self, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
+        if name in _OF_AUTOGRAD:
+            raise UntraceableError(f"forward calls {name}()")
         if (parts := simpler(name, args, kwargs, self._device)) is not None:
             with self:
                 return parts()

@@ -143,23 +143,38 @@ class Store:
                 if home is not None and home[0].moved:
                     tensor.copy_(self.view((member, path)))
 
-    @contextmanager
-    def lent(self, member: int) -> Iterator[None]:
-        """Take over what a call of a member's module, which is up to date, does to its buffers.
+    def take_over(self, member: int) -> None:
+        """Take over what a member's module has put in the place of its buffers.
 
         Raises:
-            ValueError: there is another buffer in the place of one.
+            ValueError: something of another shape or type is in the place of one that is merged.
         """
-        own = self._own[member]
-        before = {path: version_of(tensor) for path, tensor in own.items()}
+        own, module = self._own[member], self.modules[member]
+        for path, buffer in module.named_buffers():
+            if buffer is own.get(path):
+                continue
+            if (member, path) not in self._home:
+                own[path] = buffer
+                continue
+            kept = own[path]
+            if (kept.shape, kept.dtype) != (buffer.shape, buffer.dtype):
+                raise ValueError(f"forward puts another kind of tensor in the place of {path}")
+            with torch.no_grad():
+                kept.copy_(buffer)
+                self.view((member, path)).copy_(buffer)
+            owner, _, name = path.rpartition(".")
+            setattr(module.get_submodule(owner), name, kept)
+
+    @contextmanager
+    def lent(self, member: int) -> Iterator[None]:
+        """Take over what a call of a member's module, which is up to date, does to its buffers."""
+        before = [(path, each, version_of(each)) for path, each in self._own[member].items()]
         yield
-        for path, buffer in self.modules[member].named_buffers():
-            if buffer is not own.get(path):
-                raise ValueError(f"evaluation puts another tensor in the place of buffer {path}")
         with torch.no_grad():
-            for path, tensor in own.items():
-                if version_of(tensor) != before[path]:
+            for path, tensor, version in before:
+                if version_of(tensor) != version:
                     self.view((member, path)).copy_(tensor)
+        self.take_over(member)
 
     @contextmanager
     def as_built(self, member: int) -> Iterator[None]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import copy
-import random
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from itertools import repeat
-from typing import Any
 
 import torch
 from torch import Generator, Tensor
 
-__all__ = ["Stream", "drawing", "dropout_masks", "ordered"]
+from nas_engine_cgo.members import GlobalStates
+
+__all__ = ["Stream", "active_stream", "drawing", "dropout_masks", "ordered"]
+
+_ACTIVE: ContextVar[Stream | None] = ContextVar("_ACTIVE", default=None)
 
 
 class Stream:
@@ -22,6 +24,11 @@ class Stream:
     Args:
         generator: of the member's device; another one, of its seed, is for the CPU beside a GPU.
 
+    Attributes:
+        elsewhere: the states of Python's and NumPy's generators.
+        exchanges: whether these are put in place where a module may draw from them.
+
+    >>> import random
     >>> stream = Stream(Generator().manual_seed(1))
     >>> with drawing(stream, everything=True):
     ...     drawn = torch.rand(2), random.random()
@@ -33,7 +40,8 @@ class Stream:
         self.generator = self.host = generator
         if generator.device.type != "cpu":
             self.host = Generator().manual_seed(generator.initial_seed())
-        self._others = _others()
+        self.elsewhere = GlobalStates.now()
+        self.exchanges = True
 
     def copied(self) -> Stream:
         """A stream that draws what this one will draw."""
@@ -56,10 +64,8 @@ class Stream:
 
     def swap_others(self) -> None:
         """Exchange the states of Python's and NumPy's generators for those kept here."""
-        self._others, (python, numpy) = _others(), self._others
-        random.setstate(python)
-        if numpy is not None:
-            sys.modules["numpy"].random.set_state(numpy)
+        self.elsewhere, kept = GlobalStates.now(), self.elsewhere
+        kept.restore()
 
 
 def _same(generator: Generator) -> Generator:
@@ -68,28 +74,31 @@ def _same(generator: Generator) -> Generator:
     return made
 
 
-def _others() -> tuple[Any, Any]:
-    numpy = sys.modules.get("numpy")
-    return random.getstate(), None if numpy is None else numpy.random.get_state()
-
-
 @contextmanager
 def drawing(stream: Stream, everything: bool = False) -> Iterator[None]:
     """Let torch's global generators be this stream's; they go on from where they were left.
 
     Args:
         stream: whose.
-        everything: also Python's and NumPy's generators.
+        everything: also Python's and NumPy's generators, if the stream exchanges them.
     """
+    everything = everything and stream.exchanges
     stream.swap()
     if everything:
         stream.swap_others()
+    token = _ACTIVE.set(stream)
     try:
         yield
     finally:
+        _ACTIVE.reset(token)
         stream.swap()
         if everything:
             stream.swap_others()
+
+
+def active_stream() -> Stream | None:
+    """The stream whose numbers torch's global generators draw now, if they are some stream's."""
+    return _ACTIVE.get()
 
 
 def dropout_masks(

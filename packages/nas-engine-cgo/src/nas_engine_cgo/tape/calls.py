@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from torch import Tensor
-from torch._ops import OpOverload
 
 __all__ = ["Argument", "Call", "Tape", "Value"]
 
@@ -35,6 +34,7 @@ class Call:
     """A call of one of torch's operators.
 
     Attributes:
+        function: the operator, or what calls it.
         name: the operator with its overload, such as ``"add.Tensor"``.
         outputs: what it gives; None for what needs no name: undefined tensors, and those that were
             given to it.
@@ -43,7 +43,7 @@ class Call:
         grad: whether gradients were enabled, which some kernels ask: those of recurrent layers.
     """
 
-    function: OpOverload
+    function: Callable[..., Any]
     name: str
     args: list[Argument]
     kwargs: Mapping[str, Argument]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, TypeVar
 
@@ -13,6 +13,7 @@ from torch import Tensor
 from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from nas_engine_cgo.state import Stream, active_stream, drawing
 from nas_engine_cgo.tape.calls import Argument, Call, Tape, Value
 
 __all__ = ["UnrepeatableError", "recorded"]
@@ -20,10 +21,10 @@ __all__ = ["UnrepeatableError", "recorded"]
 _Found = TypeVar("_Found")
 
 _SAME = ("aten::detach", "aten::alias")
+_INDEX = torch.ops.aten.index.Tensor
 _REFUSED = {
     torch.Tag.data_dependent_output: "reads the numbers of a tensor",
     torch.Tag.dynamic_output_shape: "makes a tensor whose size depends on numbers",
-    torch.Tag.inplace_view: "gives a tensor another shape",
 }
 
 
@@ -63,6 +64,7 @@ class _Notes(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._numbers = itertools.count()
         self._storages: dict[int, int] = {}
         self._made: set[int] = set()
+        self._drawn: list[Stream] = []
         self._inputs = {id(tensor): self._value(tensor, ()) for tensor in inputs}
         self._tape = Tape(list(self._inputs.values()))
         self._refusal: UnrepeatableError | None = None
@@ -82,9 +84,12 @@ class _Notes(TorchDispatchMode):  # type: ignore[no-untyped-call]
         before = torch.get_rng_state() if _may_draw(function, kwargs) else None
         found = function(*args, **kwargs)
         try:
+            operator = _Operator.of(function)
             if before is not None and not torch.equal(before, torch.get_rng_state()):
-                raise UnrepeatableError(f"{function} draws from a global generator")
-            self._note(_Operator.of(function), args, kwargs, found)
+                operator = self._drawing(operator)
+            if function is _INDEX and any(_is_mask(each) for each in args[1]):
+                raise UnrepeatableError(f"{function} {_REFUSED[torch.Tag.dynamic_output_shape]}")
+            self._note(operator, args, kwargs, found)
         except UnrepeatableError as error:
             self._refusal = error
         return found
@@ -95,6 +100,16 @@ class _Notes(TorchDispatchMode):  # type: ignore[no-untyped-call]
             raise self._refusal
         self._tape.results = [self._noted(tensor) for tensor in wanted]
         return self._tape
+
+    def _drawing(self, operator: _Operator) -> _Operator:
+        """The operator that draws each time from the stream that is active now."""
+        if (stream := active_stream()) is None:
+            raise UnrepeatableError(f"{operator.function} draws from a global generator")
+        if not any(each is stream for each in self._drawn):
+            self._drawn.append(stream)
+        number = next(i for i, each in enumerate(self._drawn) if each is stream)
+        name = f"{operator.name}.{number}"
+        return replace(operator, function=_Drawing(stream, operator.function), name=name)
 
     def _note(
         self, operator: _Operator, args: Sequence[Any], kwargs: Mapping[str, Any], found: Any
@@ -107,6 +122,14 @@ class _Notes(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._write(noted[i] if i < len(noted) else named.get(name))
         if operator.same:
             self._mark(found, noted[0])
+        elif operator.reshapes:
+            if not isinstance(base := noted[0], Value):
+                raise UnrepeatableError(f"{operator.name} gives a tensor that stays another shape")
+            value = Value(tuple(found.shape), found.stride(), base.storage)
+            self._mark(found, value)
+            self._tape.calls.append(
+                Call(operator.function, operator.name, noted, named, [value], False, reads)
+            )
         # A view of what stays the same is one more tensor that does.
         elif reads or not operator.view:
             several = isinstance(found, (list, tuple))
@@ -174,13 +197,15 @@ class _Operator:
     Attributes:
         same: whether it gives its operand.
         view: whether it gives a view of it.
+        reshapes: whether it gives a view that in the code takes the place of its operand.
         written: the positions and names of arguments that it changes.
     """
 
-    function: OpOverload
+    function: Callable[..., Any]
     name: str
     same: bool
     view: bool
+    reshapes: bool
     written: tuple[tuple[int, str], ...]
 
     @staticmethod
@@ -192,8 +217,11 @@ class _Operator:
             UnrepeatableError: it does another thing each time.
         """
         for tag, what in _REFUSED.items():
-            if tag in function.tags:
+            if tag in function.tags and function is not _INDEX:
                 raise UnrepeatableError(f"{function} {what}")
+        reshapes = torch.Tag.inplace_view in function.tags
+        if reshapes:
+            function = _out_of_place(function)
         schema = function._schema  # noqa: SLF001  There is no public way.
         if schema.name == "aten::lift_fresh":
             raise UnrepeatableError("a tensor is made of Python's numbers")
@@ -202,8 +230,36 @@ class _Operator:
             str(function).removeprefix("aten."),
             schema.name in _SAME,
             any(each.alias_info and not each.alias_info.is_write for each in schema.returns),
+            reshapes,
             tuple((i, each.name) for i, each in enumerate(schema.arguments) if each.is_write),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawing:
+    """Calls an operator that draws from the global generators, which are a stream's meanwhile."""
+
+    stream: Stream
+    function: Callable[..., Any]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        with drawing(self.stream):
+            return self.function(*args, **kwargs)
+
+
+def _out_of_place(function: OpOverload) -> OpOverload:
+    """The operator that gives a view instead of making a view of its operand."""
+    packet, _, overload = str(function).removeprefix("aten.").partition(".")
+    forms = getattr(torch.ops.aten, packet.removesuffix("_"), None)
+    for name in (overload, "int"):
+        found = getattr(forms, name, None)
+        if isinstance(found, OpOverload) and any(r.alias_info for r in found._schema.returns):  # noqa: SLF001
+            return found
+    raise UnrepeatableError(f"{function} gives a tensor another shape")
+
+
+def _is_mask(index: Tensor | None) -> bool:
+    return index is not None and index.dtype in (torch.bool, torch.uint8)
 
 
 def _may_draw(function: OpOverload, kwargs: Mapping[str, Any]) -> bool:

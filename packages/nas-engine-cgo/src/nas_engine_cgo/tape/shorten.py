@@ -190,7 +190,8 @@ def _part_of(call: Call) -> _Part | None:
         return None
     base = call.args[0]
     dim = _dimension(call, 1, base)
-    taken = slice(*call.args[2:]).indices(base.shape[dim])
+    start, stop, step = [*call.args[2:], None, None, None][:3]  # What goes without saying is left.
+    taken = slice(start, stop, step).indices(base.shape[dim])
     return _Part(base, dim, *taken[:2]) if taken[2] == 1 else None
 
 

@@ -43,16 +43,17 @@ class Features:
     Attributes:
         width: how many tensors a batch has without the features.
         makers: for each feature the program, its module, and the value that is the feature.
-        sources: program → value → which feature it is.
+        sources: (owner, program) → value → which feature it is. Members of equal programs may have
+            frozen layers with other weights.
     """
 
     width: int
     makers: tuple[tuple[Program, torch.nn.Module, int], ...]
-    sources: Mapping[Hashable, Mapping[int, int]]
+    sources: Mapping[tuple[int, Hashable], Mapping[int, int]]
 
-    def read_by(self, program: Program) -> Program:
-        """The program that reads the features; itself if there are none for it."""
-        found = self.sources.get(frozen_calls(program))
+    def read_by(self, owner: int, program: Program) -> Program:
+        """The program of a candidate that reads the features; itself if there are none for it."""
+        found = self.sources.get((owner, frozen_calls(program)))
         if not found:
             return program
         sources = {
@@ -77,6 +78,7 @@ def _reaching(program: Program, given: set[int]) -> tuple[Call, ...]:
 
 def find_features(
     programs: Sequence[Program],
+    owners: Sequence[int],
     modules: Sequence[torch.nn.Module],
     contents: Mapping[Slot, Hashable],
     width: int,
@@ -87,6 +89,7 @@ def find_features(
 
     Args:
         programs: of all members, for one stream of data.
+        owners: the number of each program's candidate.
         modules: that of each program.
         contents: (program, source) → what is equal for frozen sources with equal contents.
         width: how many tensors a batch has.
@@ -100,7 +103,7 @@ def find_features(
 
     canonical = deduplicate(programs, content)
     numbers: dict[Slot, int] = {}
-    sources: dict[Hashable, dict[int, int]] = {}
+    sources: dict[tuple[int, Hashable], dict[int, int]] = {}
     size = 0
     for index, program in enumerate(programs):
         frozen = {n for n in program.sources if (index, n) in contents}
@@ -112,7 +115,7 @@ def find_features(
                 facts = program.facts[number]
                 size += samples * facts.dtype.itemsize * _product(facts.shape[1:])
             found[number] = numbers[slot]
-        sources[frozen_calls(program)] = found
+        sources[owners[index], frozen_calls(program)] = found
     if not numbers or size > room:
         return None
     makers = tuple((programs[i], modules[i], number) for i, number in numbers)

@@ -31,6 +31,7 @@ from nas_engine_cgo.train.optimizer import StackedOptimizer
 from nas_engine_cgo.train.passes import Outcome, Passes, Recorder
 from nas_engine_cgo.train.scaling import Scales
 from nas_engine_cgo.train.taped import Tapes
+from nas_engine_cgo.train.watch import Watch
 
 __all__ = ["Loop", "MemberError", "Options", "Prepared"]
 
@@ -134,13 +135,14 @@ class Loop:
     def _run(self, batches: Sequence[Sequence[Tensor]]) -> list[Outcome]:
         """The losses of all members; the gradients are left where they are trained."""
         found: list[Outcome] = []
-        for cluster in self.merged.clusters:
-            with autocast(self.recipe, self.device):
-                outcomes = self.merged.losses(cluster, batches)
-            # At once: so only one cluster's activations are kept.
-            losses = [loss for loss, _ in outcomes]
-            torch.autograd.backward(losses, [self._weight(*each) for each in outcomes])
-            found += [(loss.detach(), members) for loss, members in outcomes]
+        with self.watch.over("training"):
+            for cluster in self.merged.clusters:
+                with autocast(self.recipe, self.device):
+                    outcomes = self.merged.losses(cluster, batches)
+                # At once: so only one cluster's activations are kept.
+                losses = [loss for loss, _ in outcomes]
+                torch.autograd.backward(losses, [self._weight(*each) for each in outcomes])
+                found += [(loss.detach(), members) for loss, members in outcomes]
         return found
 
     def _weight(self, loss: Tensor, members: Sequence[int]) -> Tensor:
@@ -204,21 +206,21 @@ class Loop:
 
     # ------------------------------------------------------------------ measuring
 
-    def outputs(self, which: str) -> tuple[list[list[Tensor]], list[Tensor]]:
+    def outputs(self, which: str) -> tuple[list[list[Any]], list[Tensor]]:
         """All members' outputs on some data in evaluation mode by batch, and the targets.
 
         Raises:
             MemberError: one of them raised.
             ValueError: there is no data.
         """
-        outputs: list[list[Tensor]] = [[] for _ in self.members]
+        outputs: list[list[Any]] = [[] for _ in self.members]
         targets: list[list[Tensor]] = [[] for _ in self._feeds]
-        low = self.recipe.precision != "float32"
         run = self.merged.outputs_one_by_one if self._measures_little() else self.merged.outputs
         streams = (feeds.measured[which].epoch() for feeds in self._feeds)
+        self.merged.take_over()
         with torch.no_grad(), self._blame():
             for batches in zip(*streams, strict=True):
-                with autocast(self.recipe, self.device):
+                with autocast(self.recipe, self.device), self.watch.over("evaluation"):
                     outcomes = [
                         outcome
                         for cluster in self.merged.clusters
@@ -227,7 +229,7 @@ class Loop:
                 for tensor, members in outcomes:
                     parts = tensor.unbind(0) if len(members) > 1 else (tensor,)
                     for member, part in zip(members, parts, strict=True):
-                        outputs[member].append(part.float() if low else part)
+                        outputs[member].append(part)
                 for stream, batch in enumerate(batches):
                     targets[stream].append(batch[self._width(batch) - 1])
         if not targets[0]:
@@ -341,6 +343,7 @@ class Loop:
             self.prepared.verdicts if self.options.exact else None,
             bool(self.options.widen) and can_be_wide(self.members) and not self.options.exact,
         )
+        self.watch = Watch([member.stream for member in self.members])
         self.passes = Passes(
             lambda: [entry.tensor for entry in merged.store.entries()],
             merged.is_fixed,

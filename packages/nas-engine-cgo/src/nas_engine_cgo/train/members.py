@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from nas_core.protocols import Candidate
 from nas_search.evaluators import SupervisedEvaluator
-from nas_search.evaluators.parts import Scheduler
+from nas_search.evaluators.parts import LossFunction, Scheduler
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
@@ -18,7 +18,16 @@ from nas_engine_cgo.state import Stream
 from nas_engine_cgo.train.optimizer import flags_of, numbers_of
 from nas_engine_cgo.train.updates import UPDATES
 
-__all__ = ["Member", "Tutor", "can_be_wide", "cohort_key", "comparable", "tutors_of", "why_alone"]
+__all__ = [
+    "Graded",
+    "Member",
+    "Tutor",
+    "can_be_wide",
+    "cohort_key",
+    "comparable",
+    "tutors_of",
+    "why_alone",
+]
 
 Recipe = SupervisedEvaluator
 
@@ -50,13 +59,18 @@ class Member:
 
     def loss(self) -> Callable[..., Tensor]:
         """What is done with a batch in training."""
-        function = self.recipe.loss_function()
+        return Graded(self.recipe.loss_function())
 
-        def forward(module: nn.Module, *batch: Tensor) -> Tensor:
-            *inputs, target = batch
-            return function(module(*inputs), target)
 
-        return forward
+@dataclass(frozen=True, eq=False)
+class Graded:
+    """The loss of a module on a batch."""
+
+    function: LossFunction
+
+    def __call__(self, module: nn.Module, *batch: Tensor) -> Tensor:
+        *inputs, target = batch
+        return self.function(module(*inputs), target)
 
 
 @dataclass(eq=False)
@@ -95,12 +109,20 @@ def why_alone(member: Member) -> str | None:
             return "the optimiser is capturable or differentiable"
         if member.recipe.precision == "float16" and group.get("dampening"):
             return "with float16 first steps may be left out, after which dampening begins"
+        if any(isinstance(value, Tensor) for name, value in group.items() if name != "params"):
+            return "a number of the optimiser is a tensor"
+    if type(optimizer) is not torch.optim.SGD and any(map(torch.is_complex, _trained(optimizer))):
+        return f"{type(optimizer).__name__} takes the parts of complex numbers by themselves"
     if len({flags_of(optimizer, i) for i in range(len(optimizer.param_groups))}) > 1:
         return "the groups of the optimiser differ in more than numbers"
-    known = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    known = set(map(id, _trained(optimizer)))
     if any(id(p) not in known for p in member.module.parameters() if p.requires_grad):
         return "the optimiser is given only some of the parameters"
     return None
+
+
+def _trained(optimizer: torch.optim.Optimizer) -> Iterator[Tensor]:
+    return (parameter for group in optimizer.param_groups for parameter in group["params"])
 
 
 def can_be_wide(members: Sequence[Member]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import traceback
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -69,6 +69,7 @@ class Merged:
         self.store = Store([member.module for member in members], memory_format)
         self.clusters = tuple(tuple(cluster) for cluster in clusters)
         self.alone: dict[int, str] = {}
+        self._measured_alone: dict[int, str] = {}
         self._members, self._feeds = members, feeds
         self._device = members[0].stream.generator.device
         self._forwards = [member.loss() for member in members]
@@ -140,7 +141,8 @@ class Merged:
         modules = [self._members[member].module for member in owners]
         frozen = [self._frozen.get(member, frozenset()) for member in owners]
         contents = content_of(modules, programs, frozen, self._contents)
-        return find_features(programs, modules, contents, len(batch), room, samples)
+        numbers = [self._members[member].candidate.number for member in owners]
+        return find_features(programs, numbers, modules, contents, len(batch), room, samples)
 
     def _own(self, batch: Sequence[Tensor]) -> Sequence[Tensor]:
         """The tensors of a batch that are the recipe's own."""
@@ -157,6 +159,11 @@ class Merged:
     def has_trained(self) -> None:
         """Note that all members have taken a step, of which their modules do not know."""
         self._passed_by.update(range(len(self._members)))
+
+    def take_over(self) -> None:
+        """Look for what modules that train by themselves have put in the place of buffers."""
+        for member in range(len(self._members)):
+            self.store.take_over(member)
 
     def is_fixed(self, batches: Sequence[Sequence[Tensor]]) -> bool:
         """Whether training on such batches is nothing but torch's operations on the same tensors.
@@ -278,9 +285,9 @@ class Merged:
     ) -> tuple[Compiled | None, tuple[int, ...]]:
         programs = self._traceable(cluster, batches, training)
         single = tuple(member for member in cluster if member not in programs)
-        if training:
-            self._untouched((member, "") for member in single)
+        called = [(member, "") for member in single]
         if not programs:
+            self._check_called(called, programs, training)
             return None, single
         members = tuple(programs)
         if self._widen:
@@ -294,10 +301,8 @@ class Merged:
             self._compiled[key] = self._written(members, list(programs.values()), training)
             if self._differ(self._compiled[key], batches, training):
                 return self._plan(cluster, batches, training)
-        if training:
-            made = self._compiled[key]
-            self._untouched((made.members[m], path) for m, path in made.function.modules)
-            self._check_whole(made, single, programs)
+        called += [(members[m], path) for m, path in self._compiled[key].function.modules]
+        self._check_called(called, programs, training)
         return self._compiled[key], single
 
     def _traceable(
@@ -305,20 +310,19 @@ class Merged:
     ) -> dict[int, Program]:
         """What those members do of whom that can be told."""
         programs: dict[int, Program] = {}
+        alone = self._told_alone(training)
         for member in cluster:
-            if member in self.alone:
+            if member in self.alone or member in alone:
                 continue
             try:
                 program = self._traced(member, self._own(batches[self._feeds[member]]), training)
-                programs[member] = self._features.read_by(program) if self._features else program
+                if self._features is not None:
+                    number = self._members[member].candidate.number
+                    program = self._features.read_by(number, program)
+                programs[member] = program
             except UntraceableError as error:
-                self.alone[member] = str(error)
+                alone[member] = str(error)
         return programs
-
-    def _untouched(self, called: Iterable[Place]) -> None:
-        """Let modules that are called whole draw in the order in memory that they have alone."""
-        for member, path in called:
-            self.store.restore_layout(member, path)
 
     def _differ(self, made: Compiled, batches: Sequence[Sequence[Tensor]], training: bool) -> bool:
         """Whether members get other bits than alone, where these count; then they run alone."""
@@ -337,23 +341,38 @@ class Merged:
         ]
         found = self._exact.differing(subjects, made.function, training)
         for number in found:
-            self.alone[made.members[number]] = "merged, the last bits would differ"
+            reason = "merged, the last bits would differ"
+            self._told_alone(training)[made.members[number]] = reason
         return bool(found)
 
-    def _check_whole(
-        self, made: Compiled, single: Sequence[int], programs: Mapping[int, Program]
+    def _told_alone(self, training: bool) -> dict[int, str]:
+        """Where it is noted why a member runs alone: what measures alone may be trained merged."""
+        return self.alone if training else self._measured_alone
+
+    def _check_called(
+        self, called: Sequence[Place], programs: Mapping[int, Program], training: bool
     ) -> None:
-        """Refuse code that trains only some of what other code trains in one tensor."""
+        """Refuse code that trains only some of what other code trains in one tensor.
+
+        What is called whole draws in the order in memory that it has alone.
+
+        Args:
+            called: members and submodules that run by themselves.
+            programs: of the other members.
+            training: whether anything is trained.
+        """
+        if not training:
+            return
+        for member, path in called:
+            self.store.restore_layout(member, path)
         felt = {
             (member, source.path)
             for member, program in programs.items()
             for number, source in program.sources.items()
             if source.kind == "parameter" and number in (program.felt or ())
         }
-        modules = [(member, "") for member in single]
-        modules += [(made.members[m], path) for m, path in made.function.modules]
         for parts, trained in self.store.packed():
-            missed = [place for place in parts if _within(place, modules)]
+            missed = [place for place in parts if _within(place, called)]
             if trained and not missed and not felt.isdisjoint(parts):
                 missed = [place for place in parts if place not in felt]
             if missed:

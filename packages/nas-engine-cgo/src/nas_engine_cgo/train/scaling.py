@@ -28,7 +28,8 @@ class Scales:
 
     def __init__(self, members: int, device: torch.device) -> None:
         self._scaler = scaler = torch.amp.GradScaler(device.type)
-        self._scales = torch.full((members,), scaler.get_scale(), device=device)
+        scale = scaler.get_scale()
+        self._scales = torch.full((members,), scale, dtype=torch.float32, device=device)
         self._clean = torch.zeros(members, dtype=torch.int32, device=device)
 
     def of(self, members: Sequence[int], dtype: torch.dtype) -> Tensor:

@@ -15,8 +15,9 @@ from nas_core.candidate import checked_metrics
 from nas_core.failure import failure_text
 from nas_core.protocols import Recorder, Result
 from nas_core.pruned import Pruned
-from nas_search.evaluators.training import diverged, model_metrics
+from nas_search.evaluators.training import concatenated, diverged, model_metrics
 
+from nas_engine_cgo.state import drawing
 from nas_engine_cgo.tally import tally
 from nas_engine_cgo.train.loop import Loop, Options, Prepared
 from nas_engine_cgo.train.members import Member
@@ -121,13 +122,16 @@ class _Course:
     def _measure(self, which: str) -> None:
         """Measure all members on some data; a metric that raises fails its member alone."""
         outputs, targets = self._loop.outputs(which)
-        for member, output, target in zip(self._loop.members, outputs, targets, strict=True):
-            with self._alone(member):
-                joined = torch.cat(output)
-                self._progress[member].metrics |= {
-                    f"{which}{name}": float(metric(joined, target))
-                    for name, metric in member.recipe.metric_functions().items()
-                }
+        measured = zip(self._loop.members, outputs, targets, strict=True)
+        with torch.no_grad(), self._loop.watch.over("a metric"):
+            for member, output, target in measured:
+                # What it draws is what comes after the numbers that its model has drawn.
+                with self._alone(member), drawing(member.stream, everything=True):
+                    joined = concatenated(member.recipe, output)
+                    self._progress[member].metrics |= {
+                        f"{which}{name}": float(metric(joined, target))
+                        for name, metric in member.recipe.metric_functions().items()
+                    }
 
     def _end_epoch(self, epoch: int, losses: Mapping[Member, float]) -> None:
         main = next(iter(self._loop.recipe.objectives))

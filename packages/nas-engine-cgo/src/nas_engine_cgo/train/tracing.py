@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from nas_engine_cgo.members import Program, Ref, Remembered, UntraceableError, look, prune, trace
-from nas_engine_cgo.train.members import Member, comparable
+from nas_engine_cgo.members.held import changed_attribute, held_by, holders_of
+from nas_engine_cgo.train.members import Graded, Member, comparable
 
 __all__ = ["kind_of", "program_of"]
 
@@ -41,7 +42,7 @@ def program_of(
         UntraceableError: it has none that can be merged, and why.
     """
     if training:
-        program = trace(member.module, member.loss(), batch, seen)
+        program = _graded(member, batch, seen)
     else:
         with torch.no_grad():
             program = trace(member.module, _outputs, batch[:-1], seen)
@@ -52,6 +53,18 @@ def program_of(
     if training and program.facts[program.output.id].shape != ():
         raise UntraceableError("the loss is more than one number")
     return prune(program)
+
+
+def _graded(member: Member, batch: Sequence[Tensor], seen: Remembered) -> Program:
+    """The program of a loss, which does not count, or change in some other way, as it is called."""
+    loss = member.loss()
+    holders = tuple(holders_of(loss.function)) if isinstance(loss, Graded) else ()
+    before = [held_by(holder) for holder in holders]
+    program = trace(member.module, loss, batch, seen)
+    for holder, held in zip(holders, before, strict=True):
+        if (name := changed_attribute(holder, held)) is not None:
+            raise UntraceableError(f"the loss changes its attribute {name}")
+    return program
 
 
 def _outputs(module: nn.Module, *inputs: Tensor) -> Any:

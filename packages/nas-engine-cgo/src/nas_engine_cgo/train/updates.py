@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, TypeAlias
 
 import torch
@@ -45,7 +46,8 @@ class Each:
         return self.map(lambda x: x / _plain(other))
 
     def __rtruediv__(self, other: Number) -> Each:
-        return self.map(lambda x: _plain(other) / x)
+        # Torch would multiply by the reciprocal of a number, which rounds twice.
+        return self.map(lambda x: torch.as_tensor(_plain(other), dtype=x.dtype) / x)
 
     def __rsub__(self, other: Number) -> Each:
         return self.map(lambda x: _plain(other) - x)
@@ -54,10 +56,10 @@ class Each:
         return self.map(lambda x: x + _plain(other))
 
     def __pow__(self, exponent: Number) -> Each:
-        return self.map(lambda x: x ** _plain(exponent))
+        return self.map(lambda x: _powers(x, _plain(exponent)))
 
     def __rpow__(self, base: float) -> Each:
-        return self.map(lambda x: base**x)
+        return self.map(lambda x: _powers(base, x))
 
 
 Number: TypeAlias = float | Each
@@ -66,6 +68,13 @@ Hyper: TypeAlias = Mapping[str, Any]
 State: TypeAlias = dict[str, Any]
 Update: TypeAlias = Callable[[Tensor, Tensor, State, Hyper], None]
 """Changes a parameter, given its gradient, its state and its hyperparameters."""
+
+
+def _powers(bases: Tensor | float, exponents: Tensor | float) -> Tensor:
+    """Powers as Python computes them: torch rounds some of them in another way."""
+    known = [x.tolist() if isinstance(x, Tensor) else repeat(x) for x in (bases, exponents)]
+    powers = [base**exponent for base, exponent in zip(*known, strict=False)]
+    return torch.tensor(powers, dtype=torch.float64)
 
 
 def _plain(number: Number) -> Any:

@@ -186,7 +186,15 @@ def _made(
     wanted = {"generator": order} if "generator" in inspect.signature(factory).parameters else {}
     with stream.active():
         made = factory(**wanted)
-    return (lambda: made), (len(made) if isinstance(made, Sized) else None)
+    return (lambda: made), _length(made)
+
+
+def _length(made: object) -> int | None:
+    """Batches in an epoch; the loader of an ``IterableDataset`` has a length only if that has."""
+    try:
+        return len(made) if isinstance(made, Sized) else None
+    except TypeError:
+        return None
 
 
 def _collated(
@@ -226,4 +234,6 @@ def _checked(batch: Sequence[torch.Tensor], device: torch.device) -> Batch:
             "a batch must be a tuple of one or more inputs and the target, "
             f"not {type(batch).__name__}"
         )
+    if not isinstance(batch[-1], torch.Tensor):
+        raise TypeError(f"the target of a batch must be a tensor, not {type(batch[-1]).__name__}")
     return tuple(part.to(device) if isinstance(part, torch.Tensor) else part for part in batch)

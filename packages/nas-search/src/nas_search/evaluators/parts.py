@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 import torch
@@ -56,7 +57,7 @@ def loss_function(loss: str | Callable[..., Any], options: Mapping[str, Any]) ->
         return made
     function = _named("loss", loss, LOSSES)
     _check_options("loss", function, options)
-    return lambda outputs, target: function(outputs, target, **options)
+    return partial(function, **options)
 
 
 def make_optimizer(
@@ -69,9 +70,10 @@ def make_optimizer(
     >>> make_optimizer("SGD", {"lr": 0.1}, torch.nn.Linear(1, 1).parameters()).defaults["lr"]
     0.1
     """
-    made: Optimizer = _called(
-        "optimizer", _named("optimizer", optimizer, OPTIMIZERS), (parameters,), options
-    )
+    factory = _named("optimizer", optimizer, OPTIMIZERS)
+    if factory is torch.optim.LBFGS:
+        raise ValueError("LBFGS computes the loss several times in a step, which is not done here")
+    made: Optimizer = _called("optimizer", factory, (parameters,), options)
     return made
 
 
@@ -138,6 +140,10 @@ def accuracy(outputs: torch.Tensor, target: torch.Tensor) -> float:
     >>> accuracy(torch.tensor([[2.0, 1.0], [0.0, 3.0]]), torch.tensor([0, 0]))
     0.5
     """
+    if not isinstance(outputs, torch.Tensor):
+        raise TypeError(
+            f"accuracy needs outputs that are one tensor, not a {type(outputs).__name__}"
+        )
     if outputs.ndim != target.ndim + 1:
         raise ValueError(
             f"accuracy needs outputs of shape (N, classes, ...) for a target of shape (N, ...), "

@@ -133,7 +133,13 @@ CHECKS: Mapping[Callable[[SupervisedEvaluator], None], Sequence[str]] = {
         "epochs",
         "objectives",
     ),
-    _check_optimizer: ("optimizer", "optimizer_options", "schedule", "schedule_options"),
+    _check_optimizer: (
+        "optimizer",
+        "optimizer_options",
+        "schedule",
+        "schedule_options",
+        "schedule_every",
+    ),
     _check_device: ("device", "precision"),
     _check_data: ("train", "validation", "also_measure"),
 }

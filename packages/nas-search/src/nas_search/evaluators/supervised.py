@@ -7,6 +7,7 @@ from typing import Any, Literal
 import torch
 from nas_core import Space
 from nas_core.protocols import Direction, Problem, Report
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from nas_search.evaluators.data import Data, Feed, open_feed, split
 from nas_search.evaluators.parts import (
@@ -56,7 +57,8 @@ class SupervisedEvaluator:
     batch_size: int = 64
     drop_last: bool = False
     loss: str | Callable[..., Any] = "cross_entropy"
-    """A name, a module class, or a function of outputs and target."""
+    """A name, a module class, or a function of outputs and target. Outputs are what the model
+    gives: a tensor, or a tuple, list or dictionary of such, for losses and metrics of your own."""
     loss_options: Mapping[str, Any] = field(default_factory=dict)
     optimizer: str | Callable[..., torch.optim.Optimizer] = "SGD"
     optimizer_options: Mapping[str, Any] = field(default_factory=dict)
@@ -164,6 +166,12 @@ class SupervisedEvaluator:
         if self.schedule is None:
             return None
         direction = next(iter(self.objectives.values()))
-        return make_schedule(
+        made = make_schedule(
             self.schedule, self.schedule_options, optimizer, moves=moves, direction=direction
         )
+        if isinstance(made, ReduceLROnPlateau) and self.schedule_every == "step":
+            raise ValueError(
+                "ReduceLROnPlateau follows a metric, which there is after each epoch: "
+                "schedule_every must be 'epoch'"
+            )
+        return made

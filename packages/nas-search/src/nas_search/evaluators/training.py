@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from nas_core.errors import nearest
@@ -121,17 +121,40 @@ def measure(
     with torch.no_grad():
         for *inputs, target in feed.epoch():
             with autocast(recipe, target.device):
-                outputs.append(
-                    model(*inputs).float() if recipe.precision != "float32" else model(*inputs)
-                )
+                outputs.append(model(*inputs))
             targets.append(target)
         if not outputs:
             raise ValueError(f"there is no data to measure {prefix or 'validation '}metrics on")
-        all_outputs, all_targets = torch.cat(outputs), torch.cat(targets)
+        all_outputs, all_targets = concatenated(recipe, outputs), torch.cat(targets)
         functions = recipe.metric_functions()
         return {
             f"{prefix}{name}": float(fn(all_outputs, all_targets)) for name, fn in functions.items()
         }
+
+
+def concatenated(recipe: "SupervisedEvaluator", parts: Sequence[Any]) -> Any:
+    """Join what a model gave for several batches: tensors, or equal structures of such.
+
+    In lower precision they are numbers of single precision.
+
+    Raises:
+        TypeError: they are something else.
+    """
+    first = parts[0]
+    match first:
+        case torch.Tensor():
+            low = recipe.precision != "float32"
+            return torch.cat([part.float() for part in parts] if low else list(parts))
+        case dict():
+            return {key: concatenated(recipe, [part[key] for part in parts]) for key in first}
+        case tuple() | list():
+            columns = [concatenated(recipe, column) for column in zip(*parts, strict=True)]
+            return type(first)(*columns) if hasattr(first, "_fields") else type(first)(columns)
+        case _:
+            raise TypeError(
+                "a model must give a tensor, or a tuple, list or dictionary of such, "
+                f"not {type(first).__name__}"
+            )
 
 
 def autocast(recipe: "SupervisedEvaluator", device: torch.device) -> AbstractContextManager[object]:

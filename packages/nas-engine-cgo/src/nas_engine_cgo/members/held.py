@@ -1,0 +1,117 @@
+"""What an object holds, so that a change can be seen: another run would do otherwise."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import operator
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+__all__ = ["Held", "changed_attribute", "held_by", "holders_of"]
+
+_ATOMS = frozenset({bool, int, float, str, type(None)})
+_CONTAINERS = (dict, list, set)
+_OTHERWISE = (Tensor, nn.Module, type, types.ModuleType, types.FunctionType)
+"""What is looked at in another way, or is no state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What an object holds at a time.
+
+    Attributes:
+        own: name → value.
+        full: the containers among the values, by name, with what was in them.
+        empty: those in which nothing was.
+        inner: the same for the objects among the values, by name.
+    """
+
+    own: dict[str, Any]
+    full: list[tuple[str, Any, tuple[Any, ...]]]
+    empty: list[Any]
+    inner: list[tuple[str, Any, Held]]
+
+
+def held_by(holder: object, seen: frozenset[int] = frozenset()) -> Held:
+    """What a module, another object, or a function, by the variables around it, holds."""
+    own, seen = dict(_variables(holder)), seen | {id(holder)}
+    held = [(name, value) for name, value in own.items() if isinstance(value, _CONTAINERS)]
+    full = [(name, value, _items(value)) for name, value in held if value]
+    inner = [
+        (name, value, held_by(value, seen))
+        for name, value in own.items()
+        if type(value) not in _ATOMS and _is_object(value) and id(value) not in seen
+    ]
+    return Held(own, full, [value for _, value in held if not value], inner)
+
+
+def changed_attribute(holder: object, before: Held) -> str | None:
+    """The name of something that is held otherwise than before; None if nothing is.
+
+    >>> class Counter:
+    ...     count = 0
+    >>> module = nn.Identity()
+    >>> module.counter = Counter()
+    >>> before = held_by(module)
+    >>> module.counter.count += 1
+    >>> changed_attribute(module, before)
+    'counter.count'
+    """
+    own, now = before.own, _variables(holder)
+    if own.keys() != now.keys():
+        return next(iter(own.keys() ^ now.keys()))
+    for name, value in now.items():
+        if value is not own[name] and not _equal(value, own[name]):
+            return name
+    for name, value, items in before.full:
+        current = _items(value)
+        if len(current) != len(items) or not all(map(operator.is_, current, items)):
+            return name
+    for name, value, held in before.inner:
+        if (changed := changed_attribute(value, held)) is not None:
+            return f"{name}.{changed}"
+    filled = next(filter(None, before.empty), None)
+    return None if filled is None else next(n for n, value in own.items() if value is filled)
+
+
+def holders_of(function: object) -> Iterator[object]:
+    """What may hold a state for a function of the user's: itself, what it is bound to, modules.
+
+    >>> [type(holder).__name__ for holder in holders_of(nn.Sequential(nn.ReLU()))]
+    ['Sequential', 'ReLU']
+    """
+    match function:
+        case functools.partial():
+            yield from holders_of(function.func)
+        case types.MethodType():
+            yield from holders_of(function.__self__)
+            yield function.__func__
+        case nn.Module():
+            yield from function.modules()
+        case _ if hasattr(function, "__dict__"):
+            yield function
+
+
+def _variables(holder: object) -> Mapping[str, Any]:
+    if isinstance(holder, types.FunctionType):
+        around = inspect.getclosurevars(holder)
+        return {**around.globals, **around.nonlocals}
+    return vars(holder)
+
+
+def _is_object(value: object) -> bool:
+    """Whether it is an object with attributes of its own."""
+    return hasattr(value, "__dict__") and not isinstance(value, (*_OTHERWISE, *_CONTAINERS))
+
+
+def _items(container: Any) -> tuple[Any, ...]:
+    return (*container, *container.values()) if isinstance(container, dict) else (*container,)
+
+
+def _equal(value: Any, before: Any) -> bool:
+    return type(value) in _ATOMS and type(value) is type(before) and bool(value == before)
