@@ -1,8 +1,9 @@
-"""Random small programs: straight lines, values of several types, views, in-place writes, containers, objects, branches, loops."""
+"""Random small programs: values of many types, views, in-place writes, containers, objects, branches, loops, early ends."""
 
 import itertools
 import linecache
-from typing import Any
+import re
+from typing import Any, NamedTuple, Optional
 
 import torch
 from hypothesis import strategies as st
@@ -37,8 +38,15 @@ class Box:
         return Box(self.value + other.value, max(self.count, other.count))
 
 
+class Point(NamedTuple):
+    value: Tensor
+    count: int
+
+
 _UNARY = ("{a}.sin()", "-{a}", "{a}.abs()", "F.relu({a})", "{a}.t().t()", "{a}.clone()", "self.linear({a})",
-          "self.drop({a})", "{a}.cumsum(0)", "{a}.flip(1)", "helper({a})", "self.method({a}, n)")  # fmt: skip
+          "self.drop({a})", "{a}.cumsum(0)", "{a}.flip(1)", "helper({a})", "self.method({a}, n)",
+          "helper(helper({a}))", "self.inner({a}, n)[0]", "self.layers[1]({a})", "looped({a}, n, ok)",
+          "{a} * r", "torch.tanh({a})[:, :3]")  # fmt: skip
 _BINARY = ("{a} + {b}", "{a} * {b}", "{a} - {b} * 2", "torch.maximum({a}, {b})",
            "torch.where({a} > 0, {a}, {b})", "torch.stack([{a}, {b}]).mean(0)")  # fmt: skip
 _IN_PLACE = ("{a}.add_({c})", "{a}.mul_({c})", "{a}[0] = {c}", "{a}[:, 1] = {b}[:, 0]", "{a} += {b}",
@@ -46,8 +54,32 @@ _IN_PLACE = ("{a}.add_({c})", "{a}.mul_({c})", "{a}[0] = {c}", "{a}[:, 1] = {b}[
              "{a}.clamp_(-3, 3)", "{a}[n % 3] *= {c}")  # fmt: skip
 _LISTS = ("items.append({a})", "items[0] = {a}", "{a} = items[-1] + {c}", "items = items + [{a}]",
           "other = items\nother.append({b})", "{a} = items.pop() * {c}\nitems.append({a})",
-          "self.total += n", "self.seen.add_({a}.detach().sum())")  # fmt: skip
-_SCALARS = ("n += 1", "n = n * 2 % 7", "n = max(n - 1, 0)", "n = len(items)", "n = {a}.size(0) + n")
+          "self.total += n", "self.seen.add_({a}.detach().sum())", "items.reverse()", "items = items[1:] + items[:1]",
+          "{a} = torch.stack(items).sum(0)", "for t in items[:2]:\n    {a} = {a} + t", "for layer in self.layers:\n    {a} = layer({a})",
+          "for j, layer in enumerate(self.layers):\n    {a} = layer({a}) * j\n    n = n + j", "items = [t * 2 for t in items]",
+          "for t, k in zip(items[:2], numbers):\n    {a} = {a} * k + t", "items.insert(0, {a})", "items.append({b})\ndel items[0]", "items.extend([{a}, {b}])")  # fmt: skip
+_SCALARS = ("n += 1", "n = n * 2 % 7", "n = max(n - 1, 0)", "n = len(items)", "n = {a}.size(0) + n",
+            "n = n // 2 + n % 3", "r = r * 0.5 + n", "r = float(n) / 2", "r = r ** 2 % 7", "n = int(r) % 5",
+            "r = max(r, 0.5)", "r = -r", "r = n / 2", "r, n = float(n), int(r) % 7", "n, r = abs(n), abs(r)",
+            "numbers.append(n)", "n = sum(numbers) % 7", "numbers = [2 * k % 9 for k in numbers]", "numbers.sort()",
+            "n = numbers[-1]", "numbers[0] += 1", "numbers.insert(0, n)", "n = n if ok else len(numbers)",
+            "for k in numbers[:2]:\n    n = (n + k) % 9", "n += {a}.dim() - 1", "{a}, n = both({a}, n)")  # fmt: skip
+_TEXTS = ("s += 'x'", "s = s[-3:] + 'y'", "s = str(n)", "s = s.upper()", "n = len(s)", "s = 'ab' if n > 2 else s",
+          "ok = s == 'x'", "ok = 'x' in s", "s = s + s[:1]", "s = '{{}}-{{}}'.format(n, s[:2])", "ok = n > 2", "ok = not ok",
+          "ok = ok and n > 1", "ok = ok or bool({a}.sum() > 0)", "ok = (n > 1) == ok", "n += int(ok)",
+          "ok = {a}.size(1) == 3 and not ok", "s = f'{{n}}{{s[:1]}}'", "s, ok = 'z', s != 'z'", "s = '{{}}'.format(r)", "s = str(r)[:3]", "n = s.find('y') + 2", "s = s.replace('x', 'yy')[:4]")  # fmt: skip
+_TUPLES = ("pair = ({a}, n)", "{a} = pair[0] + {c}", "n = pair[1] % 5", "{a}, n = pair", "pair = (pair[0] * 2, pair[1] + 1)",
+           "pair = ({b}, n) if n > 2 else pair", "first, second = pair\npair = (first + second, n)", "point = Point({a}, n)",
+           "{a} = point.value + {c}", "n = point.count % 7", "point = moved(point, n)", "value, count = point\n{a} = value * count",
+           "point = Point(point.value * 2, point.count)", "pair = (point.value, point.count)", "point.value.add_({c})")  # fmt: skip
+_DICTS = ("table['k'] = {a}", "{a} = table['k'] * {c}", "table[str(n % 3)] = {a}", "n = len(table)", "table = {{'k': {a}}}",
+          "if '1' in table:\n    {a} = table['1'] + {b}", "for name, v in table.items():\n    {a} = {a} + v", "table.update({{'1': {b}}})",
+          "n = len(list(table.keys()))", "{a} = table.get('2', {b})", "for v in table.values():\n    v.add_({c})",
+          "{a} = table.pop('1', {b})", "table['k'].mul_({c})", "for key in table:\n    s = key")  # fmt: skip
+_OPTIONALS = ("o = {a}", "o = None", "if o is not None:\n    {a} = {a} + o", "{b} = {a} if o is None else o", "{a} = optional({a}, o)",
+              "if o is None:\n    o = {a}\n{b} = {b} + o", "o = maybe({a}, n)", "ok = o is None", "o = maybe({a}, n) if ok else o",
+              "if o is not None and n > 1:\n    o = o * 2", "if o is not None:\n    o.add_({c})\nelse:\n    o = {b}",
+              "w = maybe({b}, n)\nif w is not None:\n    {a} = w")  # fmt: skip
 _MIXED = ("m = 0", "m = 0.5", "m = n * {c}", "m = {a}.sum()", "m += {a}.detach().mean()", "m = m * 2",
           "{b} = {a} * m", "m = n > 1 and {c}", "m = n or {c}", "m = {c} if n > 2 else n", "m -= 1",
           "q = m\nm *= 2\n{a} = {a} + q", "m = n if {a}.sum() > 0 else {c}", "m = 1 - m", "m = True",
@@ -60,10 +92,14 @@ _OBJECTS = ("box.value = {a}", "{a} = box.value + {c}", "box.count += n", "n = b
             "other_box = boxes[0]\nbox.value, other_box.value = other_box.value, box.value")  # fmt: skip
 _CONDITIONS = ("{a}.sum() > 0", "n > 2", "self.training", "n % 2 == 0 and {a}.mean() < {c}", "not self.flag",
                "len(items) > 2 or n == 1", "{a}.size(0) == 3", "self.flag",
-               "box is boxes[0]", "box.count > 2", "len(box) > len(boxes)")  # fmt: skip
+               "box is boxes[0]", "ok", "o is None", "o is not None and n > 1", "s == 'x'", "not ok or r > 1", "len(table) > 2",
+               "'1' in table", "point.count > pair[1]", "ok != (n > 2)", "r < n < 5", "box.count > 2", "len(box) > len(boxes)")  # fmt: skip
 _FORMS = {"write": _IN_PLACE, "list": _LISTS, "scalar": _SCALARS, "mixed": _MIXED,
-          "object": _OBJECTS}  # fmt: skip
+          "object": _OBJECTS, "text": _TEXTS, "tuple": _TUPLES, "dict": _DICTS, "optional": _OPTIONALS}  # fmt: skip
 _NAMES = ("a", "b", "c_")
+_RESULTS = (
+    "a, b, c_, items, n, self.total, {m}, box, boxes, s, ok, r, numbers, pair, point, table, o"
+)
 
 
 def _indent(text: str) -> str:
@@ -74,10 +110,9 @@ def _indent(text: str) -> str:
 def _statement(draw: Any, depth: int, loop: bool) -> str:
     names = {"a": draw(st.sampled_from(_NAMES)), "b": draw(st.sampled_from(_NAMES)),
              "c": draw(st.sampled_from(("1", "2.5", "-1", "0.5")))}  # fmt: skip
-    kinds = ["unary", "binary", "write", "list", "scalar", "mixed", "object"] + (
-        ["if", "for", "while"] if depth else []
-    )
-    kinds += ["break", "continue"] if loop else []
+    kinds = ["unary", "binary", *_FORMS]
+    kinds += ["if", "if", "for", "for", "while", "with"] if depth else []
+    kinds += ["break", "continue", "return"] if loop else []
     kind = draw(st.sampled_from(kinds))
     target = draw(st.sampled_from(_NAMES))
     if kind in ("unary", "binary"):
@@ -86,8 +121,10 @@ def _statement(draw: Any, depth: int, loop: bool) -> str:
     if kind in _FORMS:
         forms = _FORMS[kind]
         return draw(st.sampled_from(forms)).format(**names)
-    if kind in ("break", "continue"):
+    if kind in ("break", "continue", "return"):
         return f"if {draw(st.sampled_from(_CONDITIONS)).format(**names)}:\n    {kind}"
+    if kind == "with":
+        return f"with torch.no_grad():\n{_indent(draw(_block(depth - 1, False)))}"
     body = _indent(draw(_block(depth - 1, loop or kind != "if")))
     if kind == "if":
         condition = draw(st.sampled_from(_CONDITIONS)).format(**names)
@@ -96,7 +133,15 @@ def _statement(draw: Any, depth: int, loop: bool) -> str:
     if kind == "for":
         counted = draw(
             st.sampled_from(
-                ("range(3)", "range(1, 6, 2)", "range(n % 4)", "[1, 5]", "range(2, 0, -1)")
+                (
+                    "range(3)",
+                    "range(1, 6, 2)",
+                    "range(n % 4)",
+                    "[1, 5]",
+                    "range(2, 0, -1)",
+                    "numbers[:3]",
+                    "range(n, n + 2)",
+                )
             )
         )
         return f"for i in {counted}:\n    n = n + i\n{body}"
@@ -113,10 +158,14 @@ def programs(draw: Any) -> str:
     """The source of a module class ``Program``."""
     body = "\n".join(draw(st.lists(_statement(2, False), min_size=2, max_size=8)))
     flag = draw(st.booleans())
-    early = draw(
-        st.sampled_from(
-            ("", "if n > 20:\n    return a, b, c_, items, n, self.total, m, box, boxes\n")
-        )
+    early = draw(st.sampled_from(("", "if n > 20:\n    return\n")))
+    if "return" in body:
+        # TorchScript fails on some of the contexts that come after early returns.
+        body = body.replace("with torch.no_grad():", "if self.training:")
+    # It has one type for all that is returned.
+    results = _RESULTS.format(m="float(m)" if "return" in body else "m")
+    body, early = (
+        re.sub(r"\breturn$", f"return {results}", t, flags=re.MULTILINE) for t in (body, early)
     )
     return f"""
 def helper(x):
@@ -132,6 +181,60 @@ def renewed(box: Box, n: int):
     return box
 
 
+def both(x, n: int):
+    if n > 2:
+        return x * 2, n - 1
+    return x, n + 1
+
+
+def looped(x, n: int, ok: bool):
+    total, count = x, 0.5
+    for i in range(n % 5):
+        if ok and i > 2:
+            return total * count
+        for j in range(i):
+            if j > 1:
+                continue
+            total = total + j
+        count = count + i
+    return total - count
+
+
+def maybe(x, n: int) -> Optional[Tensor]:
+    if n > 2:
+        return x
+    return None
+
+
+def optional(x, o: Optional[Tensor] = None):
+    if o is None:
+        return x
+    x, o = o, x * 2
+    return x + o
+
+
+def moved(point: Point, n: int) -> Point:
+    if n > 3:
+        return point
+    return Point(point.value + 1, point.count + n)
+
+
+class Inner(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(3, 3)
+        self.calls = 0
+
+    def forward(self, x, n: int):
+        self.calls += 1
+        while n < 4:
+            n += 1
+            if n == 3 and self.calls > 1:
+                return self.linear(x), n
+            x = x * 0.5
+        return x, self.calls
+
+
 class Program(nn.Module):
     def __init__(self):
         super().__init__()
@@ -140,6 +243,8 @@ class Program(nn.Module):
         self.flag = {flag}
         self.total = 0
         self.box = Box(torch.zeros(3, 3), 1)
+        self.inner = Inner()
+        self.layers = nn.ModuleList([nn.Linear(3, 3), nn.Tanh()])
         self.register_buffer("seen", torch.zeros(()))
 
     def method(self, x, n: int):
@@ -154,10 +259,13 @@ class Program(nn.Module):
         m = 0
         box = Box(a, n)
         boxes = [box]
+        s, ok, r, numbers = "x", False, 0.5, [1, 2]
+        pair, point, table = (a, n), Point(b, n), {{"k": c_}}
+        o: Optional[Tensor] = None
 {_indent(_indent(body))}
 {_indent(_indent(early))}
         x.add_(1)
-        return a, b, c_, items, n, self.total, m, box, boxes
+        return {results}
 """
 
 
@@ -170,6 +278,9 @@ def load(source: str) -> type[nn.Module]:
         "nn": nn,
         "F": torch.nn.functional,
         "Box": Box,
+        "Point": Point,
+        "Optional": Optional,
+        "Tensor": Tensor,
         "__name__": "programs",
     }
     exec(compile(source, file, "exec", dont_inherit=True), scope)

@@ -15,16 +15,15 @@ class Case:
     make: Callable[[], nn.Module]
     inputs: tuple[Any, ...]
     keywords: dict[str, Any] = field(default_factory=dict)
-    stable: bool = True
 
     @property
     def name(self) -> str:
         return f"{self.make.__module__.rpartition('.')[2]}.{self.make.__qualname__}"
 
 
-def case(*inputs: Any, stable: bool = True, **keywords: Any) -> Callable[[Any], Any]:
+def case(*inputs: Any, **keywords: Any) -> Callable[[Any], Any]:
     def register(make: Any) -> Any:
-        CASES.append(Case(make, inputs, keywords, stable))
+        CASES.append(Case(make, inputs, keywords))
         return make
 
     return register

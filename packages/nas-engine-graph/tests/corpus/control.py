@@ -98,7 +98,7 @@ class WhileTrue(nn.Module):
         return x
 
 
-@case(x(2, 4), stable=False)
+@case(x(2, 4))
 class BreakContinue(nn.Module):
     def forward(self, x):
         total = torch.zeros(4)
@@ -124,7 +124,7 @@ class NestedLoops(nn.Module):
         return out
 
 
-@case(x(2, 4), stable=False)
+@case(x(2, 4))
 class ReturnInLoop(nn.Module):
     def forward(self, x):
         for i in range(5):

@@ -254,3 +254,88 @@ class CarriesNumbersAndTensors(nn.Module):
             k, m = m, k
             m = m * n
         return x, n, k, m
+
+
+@case(x(3, 3))
+class GoesOnWithNumbersAndTensors(nn.Module):
+    """Sums of numbers are written where they are read, which moves them from arm to arm."""
+
+    def forward(self, x):
+        n, m, y = x.size(1) - 1, 0, x * 2
+        for i in range(n):
+            m = 1 - m
+            if y.size(0) == 3:
+                continue
+            m = n > 1 and 1
+            y = y + m
+        return y, m
+
+
+@case(x(3, 3))
+@case(x(3, 3), 4)
+class LeavesWithSeveralValues(nn.Module):
+    def forward(self, x, n: int = 1):
+        a, b, total, name = x * 1, x + 1, 0.5, "none"
+        for i in range(5):
+            if i > n:
+                if n % 2 == 0:
+                    total, name = total * 2, "even"
+                    continue
+                b = b + a
+            a, b = b, a
+            if total > 3:
+                name = "large"
+                break
+        return a, b, total, name
+
+
+def optional(x, other: Optional[Tensor] = None):
+    return x if other is None else x + other
+
+
+def unwanted(x):
+    return x * 3
+
+
+@case(x(3, 3))
+class KeepsWhatItCarries(nn.Module):
+    """What only a branch changes that is never taken stays as it is, and is known in the loop."""
+
+    def __init__(self):
+        super().__init__()
+        self.flag, self.total = False, 0
+
+    def forward(self, x):
+        other: Optional[Tensor] = None
+        n, name = x.size(0), "x"
+        while n < 9:
+            if self.flag:
+                other, name = x, name + "y"
+            else:
+                n = n * 2
+            x = optional(x, other)
+            if name == "xy":
+                x = unwanted(x)
+        return x, n, name, other, "y" in name
+
+
+@case(x(3, 3))
+class CountsFromNumbers(nn.Module):
+    def forward(self, x):
+        n = x.size(1) - 1
+        for _ in range(n, n + 2):
+            x = x * 2
+        m = n if x.sum() > 0 else 2.5
+        return x, float(m)
+
+
+@case(x(3))
+class CountsItems(nn.Module):
+    """Nobody reads the numbers of the loops, nor the names of the items."""
+
+    def forward(self, x):
+        table = {"a": x, "b": x + 1}
+        for _ in [1, 5]:
+            for _name, value in table.items():
+                x = x + value
+        return x

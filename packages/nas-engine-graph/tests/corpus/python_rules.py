@@ -161,7 +161,7 @@ class InOtherMethods(nn.Module):
         return self.joined(x), self.cubed, x.new_zeros(self.n**2)
 
 
-@case(x(2, 3), stable=False)
+@case(x(2, 3))
 class LogicOfEffects(nn.Module):
     """Each operand is evaluated once, and only if it is needed."""
 

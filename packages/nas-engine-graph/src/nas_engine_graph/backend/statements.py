@@ -42,6 +42,9 @@ class Writer(Expressions):
     _scopes: tuple[set[str], ...] = ()
     """The variables that are defined, in each of the blocks around the next line."""
 
+    _unread: tuple[str, ...] = ("int",)
+    """The types of values that nobody reads; those of loops are numbers."""
+
     def lines(self) -> list[str]:
         """The definition of the function."""
         head = [] if self.function.free else ["self"]
@@ -138,20 +141,28 @@ class Writer(Expressions):
         ):
             return self._augmented(node, AUGMENTED[node.operation.name])
         text, _ = self.expression(node)
-        targets = [self.names[v.name] if v.name in self.names.used else "_" for v in node.outputs]
-        self._scopes[-1].update(() if _is_untyped(node) else targets)
-        if not targets or set(targets) == {"_"}:
+        if not any(value.name in self.names.used for value in node.outputs):
             return [text]
+        targets = [self._target(value.name) for value in node.outputs]
+        self._scopes[-1].update(() if _is_untyped(node) else targets)
         if _is_untyped(node):
             return [self._declared(targets[0], node.outputs[0].type, text)]
         if node.operation == Builtin("unpack") and len(targets) == 1:
             return [f"({targets[0]},) = {text}"]
         return [f"{', '.join(targets)} = {text}"]
 
+    def _target(self, name: str) -> str:
+        """The variable of a value; one for all of a type that nobody reads."""
+        if name in self.names.used:
+            return self.names[name]
+        kinds = [*self._unread, *({self.kinds[name]} - {*self._unread})]
+        self._unread = tuple(kinds)
+        return "_" * (1 + kinds.index(self.kinds[name]))
+
     def _augmented(self, node: Node, sign: str) -> list[str]:
         """An assignment that sets the variable of a number anew, and changes a tensor in place."""
         name = node.outputs[0].name
-        target = self.names[name] if name in self.names.used else "_"
+        target = self._target(name)
         value, other = map(self.text, node.inputs)
         self._scopes[-1].add(target)
         first = [] if value == target else [f"{target} = {value}"]
@@ -277,16 +288,24 @@ class Writer(Expressions):
             bounds = self._bounds(trips, first)
             if bounds:
                 return f"range({bounds})", self.names[first.outputs[0].name], first
-        name = self.names[index] if index in self.names.used else "_"
-        return f"range({self.text(trips)})", name, None
+        if index in self.names.used:
+            return f"range({self.text(trips)})", self.names[index], None
+        if (length := self._length(trips)) is not None:
+            return f"range({', '.join(map(self.text, length.inputs))})", "_", None
+        return f"range({self.text(trips)})", "_", None
+
+    def _length(self, trips: Operand) -> Node | None:
+        """The node that counts a range, if this is what the trips are."""
+        node = self.inlined.get(trips.name) if isinstance(trips, Ref) else None
+        counts = node is not None and node.operation == Builtin("range_length")
+        return node if counts else None
 
     def _bounds(self, trips: Operand, derive: Node) -> str:
         """The arguments of ``range``, if the node derives its number from the trip."""
         if derive.operation != Builtin("derive_index"):
             return ""
         _, start, step = derive.inputs
-        length = self.inlined.get(trips.name) if isinstance(trips, Ref) else None
-        if length is not None and length.operation == Builtin("range_length"):
+        if (length := self._length(trips)) is not None:
             same = (length.inputs[0], length.inputs[2]) == (start, step)
             return ", ".join(map(self.text, length.inputs)) if same else ""
         match trips, start, step:
@@ -308,7 +327,3 @@ def _is_untyped(node: Node) -> bool:
 def _ends(block: Block) -> bool:
     """Whether control never reaches the end of the block."""
     return bool(block.nodes) and isinstance(block.nodes[-1].operation, Raise)
-
-
-def _places(items: Sequence[str]) -> str:
-    return ", ".join(":" if item == "None" else item for item in items) or "..."

@@ -52,14 +52,16 @@ def method(t: Translator, node: Any) -> None:
     if name == "__len__" and type(module).__len__ in _LENGTHS:  # type: ignore[attr-defined]
         t.alias(node, Const(len(module._modules)))
         return
-    if own := not t.world.layer(module):
-        t.world.want(owner.path, name)
-    else:
+    wanted = (owner.path, name)
+    if not (own := not t.world.layer(module)):
         name = re.sub(r"__\d+$", "", name)  # One of the overloads.
     python = getattr(type(module), name, None)
     positional, keywords = shortened(None if name in vars(module) else python, inputs, 1, own)
     hint = relative[-1] if relative and not relative[-1].isdigit() else name
-    t.emit(node, Invoke(relative, public_method(name)), positional, keywords, hint=hint)
+    called = Invoke(relative, public_method(name))
+    if own:
+        t.need(called, t.world.want, *wanted)
+    t.emit(node, called, positional, keywords, hint=hint)
 
 
 def _is_number(operand: Operand) -> bool:
@@ -161,8 +163,7 @@ def free_function(t: Translator, name: str, python: Callable[..., Any] | None) -
         base = base if base.isidentifier() else "function"
         known[name] = base if base not in known.values() else f"{base}_{len(known)}"
     local = known[name]
-    if local not in t.free:
-        t.free.update(t.world.free_function(name, local, python))
+    t.need(Local(local), t.free.update, t.world.free_function(name, local, python))
     return local
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from nas_engine_graph.frontend.kinds import walk_scripted
 from nas_engine_graph.frontend.places import unsupported
+from nas_engine_graph.frontend.settled import raises
 from nas_engine_graph.frontend.translate import Translator
 from nas_engine_graph.ir import (
     Block,
@@ -35,9 +36,6 @@ def branch(t: Translator, node: Any) -> None:
     """``prim::If``."""
     condition = t.operand(node, 0)
     arms = list(node.blocks())
-    if isinstance(condition, Ref) and condition.name in t.negated:
-        condition = t.negated[condition.name]
-        arms.reverse()
     if isinstance(condition, Const):
         chosen = arms[0 if condition.value else 1]
         t.inline(chosen)
@@ -53,7 +51,7 @@ def branch(t: Translator, node: Any) -> None:
         for block in arms
     ]
     # After an arm that raises nobody asks what it gives.
-    going_on = [i for i, block in enumerate(blocks) if not _raises(block)]
+    going_on = [i for i, block in enumerate(blocks) if not raises(block)]
     if len(going_on) == 1:
         given[1 - going_on[0]] = (Const(None),) * len(given[0])
     differing = []
@@ -77,16 +75,6 @@ def branch(t: Translator, node: Any) -> None:
         t.loosen(output, *(results[index] for results in given))
 
 
-def _raises(block: Block) -> bool:
-    """Whether nothing comes after a block."""
-    match block.nodes[-1:]:
-        case [Node(Raise())]:
-            return True
-        case [Node(If(), blocks=blocks)]:
-            return all(map(_raises, blocks))
-    return False
-
-
 def _defines(blocks: Iterable[Block], operand: Operand) -> bool:
     """Whether a value is made in one of these blocks."""
     made = (value.name for block in blocks for node in walk(block) for value in node.outputs)
@@ -95,7 +83,6 @@ def _defines(blocks: Iterable[Block], operand: Operand) -> bool:
 
 def loop(t: Translator, node: Any) -> None:
     """``prim::Loop``."""
-    (block,) = node.blocks()
     trips, start, *carried = t.operands(node)
     if isinstance(trips, Const) and trips.value == _ENDLESS:
         trips = Const(None)
@@ -103,25 +90,64 @@ def loop(t: Translator, node: Any) -> None:
         for output, first in zip(node.outputs(), carried, strict=True):
             t.meaning[output.unique()] = first
         return
-    parameters = tuple(t.bind(value, "index") for value in block.inputs())
+    body, kept = _trip(t, node, carried, {})
+    for at, first in kept.items():
+        t.meaning[list(node.outputs())[at].unique()] = first
+    left = [at for at in range(len(carried)) if at not in kept]
+    inputs = [trips, start, *(carried[at] for at in left)]
+    body = Block(
+        (body.parameters[0], *(body.parameters[1 + at] for at in left)),
+        body.nodes,
+        (body.results[0], *(body.results[1 + at] for at in left)),
+    )
+    values = [list(node.outputs())[at] for at in left]
+    outputs = [t.bind(value) for value in values]
+    for value, first, last in zip(values, inputs[2:], body.results[1:], strict=True):
+        t.loosen(value, first, last)
+    if (counter := _counter(t, inputs, body)) is not None:
+        inputs, body = _counted(t, inputs, body, counter)
+        del outputs[counter]
+    t.emit(node, Loop(), inputs, blocks=(body,), outputs=tuple(outputs))
+
+
+def _trip(
+    t: Translator, node: Any, carried: Sequence[Operand], kept: dict[int, Operand]
+) -> tuple[Block, dict[int, Operand]]:
+    """The body of a loop, and which of what it carries it never changes.
+
+    It is read again where this shows: what is known then may choose branches in it, and TorchScript
+    has seen a change in one that is never taken.
+
+    Args:
+        t: the state of the translation.
+        node: the loop.
+        carried: with what it begins.
+        kept: which of these, by their index, are known to stay as they are.
+    """
+    (block,) = node.blocks()
+    index, *inside = block.inputs()
+    parameters = [t.bind(index, "index"), *(t.bind(value, "index") for value in inside)]
     loosens = any(t.is_cast(inner) for inner in walk_scripted(block))
-    for value, first in zip(list(block.inputs())[1:], carried, strict=True):
+    for at, (value, first) in enumerate(zip(inside, carried, strict=True)):
         if loosens and value.type().annotation_str == "Tensor":
             t.loosen(value)
         t.loosen(value, first)
-    body = t.block(block, parameters)
+        if at in kept:
+            t.meaning[value.unique()] = kept[at]
+    body = t.block(block, tuple(parameters))
     proceed, *following = block.outputs()
     results = [t.resolve(proceed, lambda: None, node)]
     for output, value in zip(node.outputs(), following, strict=True):
         results.append(t.resolve(value, lambda o=output: t.kinds.of(o), node))  # type: ignore[misc]
-    inputs, body = [trips, start, *carried], replace(body, results=tuple(results))
-    outputs = [t.bind(value) for value in node.outputs()]
-    for value, first, last in zip(node.outputs(), carried, results[1:], strict=True):
-        t.loosen(value, first, last)
-    if (at := _counter(t, inputs, body)) is not None:
-        inputs, body = _counted(t, inputs, body, at)
-        del outputs[at]
-    t.emit(node, Loop(), inputs, blocks=(body,), outputs=tuple(outputs))
+    more = dict(kept)
+    for at, (value, first, last) in enumerate(
+        zip(parameters[1:], carried, results[1:], strict=True)
+    ):
+        if last in (Ref(value.name), first):
+            more.setdefault(at, first)
+    if len(more) > len(kept):
+        return _trip(t, node, carried, more)
+    return replace(body, results=tuple(results)), kept
 
 
 def _counter(t: Translator, inputs: Sequence[Operand], body: Block) -> int | None:

@@ -97,13 +97,15 @@ def _get(t: Translator, node: Any) -> None:
         t.meaning[value.unique()] = Const(encode(content))
         t.inexact |= isinstance(content, torch.Size)  # Which TorchScript takes for a tuple.
     else:
-        _note_attribute(t, owner, name, value)
+        _note_attribute(t, owner, Read(relative), t.annotated(value))
         t.emit(node, Read(relative), hint=name)
 
 
-def _note_attribute(t: Translator, owner: ModulePath, name: str, value: Any) -> None:
-    path = t.world.canonical(owner.path)
-    t.world.attributes.setdefault(path, {})[name] = t.annotated(value)
+def _note_attribute(t: Translator, owner: ModulePath, access: Read | Write, kind: str) -> None:
+    """Notes the type of an attribute that is read or set; what is read tells it better."""
+    kinds = t.world.attributes.setdefault(t.world.canonical(owner.path), {})
+    note = kinds.__setitem__ if isinstance(access, Read) else kinds.setdefault
+    t.need(access, note, access.path[-1], kind)
 
 
 def _set(t: Translator, node: Any) -> None:
@@ -115,13 +117,12 @@ def _set(t: Translator, node: Any) -> None:
     module = t.world.module(owner.path)
     if name == "training":
         raise unsupported(node, "setting self.training", t.owner or ())
+    relative = (*owner.path[len(t.owner or ()) :], name)
     if name not in module._parameters and name not in module._buffers:
-        known = t.world.attributes.setdefault(t.world.canonical(owner.path), {})
         kind = t.annotated(value)
         if getattr(module, name) is None and "None" not in kind and "Optional" not in kind:
             kind = f"Optional[{kind}]"
-        known.setdefault(name, kind)
-    relative = (*owner.path[len(t.owner or ()) :], name)
+        _note_attribute(t, owner, Write(relative), kind)
     t.emit(node, Write(relative), [t.operand(node, 1)])
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import operator as python
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 from nas_engine_graph.frontend.encode import is_valued, plain_value
+from nas_engine_graph.frontend.folding import FOLDED, folded
 from nas_engine_graph.frontend.loose import IMPLICIT, hand_on, learn, loosely
 from nas_engine_graph.frontend.packed import emit_packed, is_packed
 from nas_engine_graph.frontend.places import unsupported
@@ -64,17 +64,6 @@ _NAMES = {
     "slice": "slice", "add_": "iadd", "mul_": "imul", "warn": "warn",
 }  # fmt: skip
 _QUESTIONS = {"has_torch_function": False, "is_scripting": True, "is_tracing": False}
-_FOLDED: dict[str, Callable[..., Any]] = {
-    "add": python.add, "sub": python.sub, "mul": python.mul, "truediv": python.truediv,
-    "floordiv": python.floordiv, "mod": python.mod, "pow": python.pow, "neg": python.neg,
-    "eq": python.eq, "ne": python.ne, "lt": python.lt, "le": python.le, "gt": python.gt,
-    "ge": python.ge, "and": python.and_, "or": python.or_, "xor": python.xor, "not": python.not_,
-    "is": python.is_, "is_not": python.is_not, "int": int, "float": float, "bool": bool,
-    "abs": abs, "min": min, "max": max, "round": round, "str": str, "getitem": python.getitem,
-    "len": len, "contains": python.contains, "rshift": python.rshift,
-    "lshift": lambda value, count: value << min(count, 64),
-    "range_length": lambda start, stop, step: len(range(start, stop, step)) if step else None,
-}  # fmt: skip
 # What Python does to numbers, and to tensors in place.
 _AUGMENTED = {
     "%": ("mod", "remainder_"), "**": ("pow", "pow_"), "//": ("floordiv", "floor_divide_"),
@@ -153,19 +142,6 @@ def _is_default(default: Any, kind: str | None, operand: Operand) -> bool:
     return bool(key(value) == key(operand.value))
 
 
-def _folded(function: Callable[..., Any] | None, operands: Sequence[Operand]) -> Const | None:
-    if function is None or not all(isinstance(o, Const) for o in operands):
-        return None
-    values = [o.value for o in operands if isinstance(o, Const)]
-    try:
-        found = function(*values)
-    except (ArithmeticError, TypeError, ValueError, IndexError):
-        return None
-    if isinstance(found, tuple) and any(isinstance(value, Size) for value in values):
-        return None  # It may be a size again.
-    return Const(found)
-
-
 def _plain(operand: Operand) -> Operand:
     """An operand of which only the value counts: a member of an enum may be a text or number."""
     if isinstance(operand, Const) and isinstance(operand.value, Symbol):
@@ -196,11 +172,7 @@ def _plainly(t: Translator, node: Any, schema: Schema, operands: Sequence[Operan
     if (
         isinstance(operation, Operator)
         or operation == Builtin("contains")
-        or (
-            constant
-            and isinstance(operation, Builtin)
-            and operation.name in _FOLDED.keys() - _KEEPING
-        )
+        or (constant and isinstance(operation, Builtin) and operation.name in FOLDED - _KEEPING)
     ):
         operands = tuple(map(_plain, operands))
     if (known := _known(node, schema, operands, operation)) is not None:
@@ -267,7 +239,7 @@ def _known(
         if Const(None) in operands and sorted(kinds) == ["NoneType", "Tensor"]:
             return Const(operation.name == "is_not")  # What may be None is declared so.
     if isinstance(operation, Call) and operation.target.startswith("math."):
-        return _folded(getattr(math, operation.target.removeprefix("math.")), operands)
+        return folded(operation, operands)
     return None
 
 
@@ -306,13 +278,8 @@ def _hint(schema: Schema) -> str:
 def _builtin(t: Translator, node: Any, name: str, schema: Schema, operands: list[Operand]) -> None:
     if name in _INEXACT:
         t.inexact = True
-    if (folded := _folded(_FOLDED.get(name), operands)) is not None:
-        t.alias(node, folded)
-        return
-    if name == "not" and all(u.user.kind() == "prim::If" for u in node.output().uses()):
-        # A branch turns its arms around instead: one form for "if not a" and for the assert of a.
-        made = t.bind(node.output())
-        t.negated[made.name] = operands[0]
+    if (known := folded(Builtin(name), operands)) is not None:
+        t.alias(node, known)
         return
     if name in ("iadd", "imul"):
         # A tuple can't be changed in place: Python makes another one.

@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeAlias
 
 from nas_engine_graph.frontend.carried import in_order
@@ -15,7 +16,7 @@ from nas_engine_graph.frontend.kinds import Kinds, decode
 from nas_engine_graph.frontend.mixed import as_tensor, may_differ
 from nas_engine_graph.frontend.names import annotated, public_method
 from nas_engine_graph.frontend.places import place_of, unsupported
-from nas_engine_graph.frontend.unused import without_unused
+from nas_engine_graph.frontend.settled import settled
 from nas_engine_graph.frontend.world import Path, World
 from nas_engine_graph.ir import (
     Block,
@@ -27,6 +28,7 @@ from nas_engine_graph.ir import (
     Ref,
     Value,
     With,
+    walk,
 )
 
 __all__ = [
@@ -95,11 +97,11 @@ class Translator:
         self.kinds: Kinds = world.kinds(key, self.graph)
         self.meaning: dict[int, Meaning] = {}
         self.types: dict[str, str] = {}
-        self.negated: dict[str, Operand] = {}
         self.packed: dict[int, Operand] = {}
         self.loose: set[str] = set()
         self.divisors: dict[int, Operand] = {}
         self.free: dict[str, Function] = {}
+        self.needs: dict[Operation, list[Callable[[], object]]] = {}
         self.inexact = False  # Whether TorchScript has other types for numbers than Python.
         self._names: dict[str, int] = {}
         self._open: list[_Open] = []
@@ -221,6 +223,10 @@ class Translator:
             Node(operation, tuple(inputs), tuple(keywords), outputs, blocks, place=place_of(node))
         )
 
+    def need(self, operation: Operation, ask: Callable[..., object], *arguments: Any) -> None:
+        """Notes whom to ask for what an operation needs, if it is left in the function."""
+        self.needs.setdefault(operation, []).append(partial(ask, *arguments))
+
     def nodes(self) -> list[Node]:
         """The nodes of the open block."""
         return self._open[-1].nodes
@@ -324,9 +330,13 @@ class Translator:
         for target in contexts(python, ".".join(self.owner or ())):
             body = self.within(target, body)
         returns = annotated(self.declared, self.homes)
+        body = settled(body)
+        for node in walk(body):
+            for ask in self.needs.get(node.operation, ()):
+                ask()
         made = Function(
             name,
-            without_unused(body),
+            body,
             "" if self.inexact and _NUMBER.search(returns) else returns,
             _defaults(python, parameters),
             free,

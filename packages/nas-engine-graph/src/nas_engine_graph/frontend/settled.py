@@ -1,0 +1,179 @@
+"""Functions in which nothing is left open that is known, and nothing is handed on for nothing.
+
+TorchScript looks for some of this, before it knows what is constant for eager code. What it leaves
+it would find when it reads generated code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from nas_engine_graph.frontend.folding import folded
+from nas_engine_graph.frontend.unused import without_unused
+from nas_engine_graph.ir import (
+    Block,
+    Builtin,
+    Const,
+    If,
+    Loop,
+    Node,
+    Operand,
+    Raise,
+    Ref,
+    Symbol,
+    Value,
+    With,
+    walk,
+)
+
+__all__ = ["raises", "settled"]
+
+
+def settled(body: Block) -> Block:
+    """The body of a function that means the same.
+
+    What constants make is constant, and so are branches that these choose. What is known to be
+    another value, as it is handed on unchanged or twice, is that value. A branch does not ask
+    whether something is not so. What nobody uses is left out.
+    """
+    known = _Known()
+    body = without_unused(body)
+    while known.more:
+        known.more = False
+        body = without_unused(known.block(body))
+    return body
+
+
+def raises(block: Block) -> bool:
+    """Whether nothing comes after a block."""
+    match block.nodes[-1:]:
+        case [Node(Raise())]:
+            return True
+        case [Node(If(), blocks=blocks)]:
+            return all(map(raises, blocks))
+    return False
+
+
+class _Known:
+    """Which operands values are; ``more`` if some were found that earlier uses do not know of."""
+
+    def __init__(self) -> None:
+        self.same: dict[str, Operand] = {}
+        self.negated: dict[str, Operand] = {}
+        self.more = True
+
+    def note(self, value: Value, operand: Operand) -> None:
+        if value.name not in self.same:
+            self.same[value.name] = operand
+            self.more = True
+
+    def of(self, operand: Operand) -> Operand:
+        while isinstance(operand, Ref) and operand.name in self.same:
+            operand = self.same[operand.name]
+        return operand
+
+    def block(self, block: Block) -> Block:
+        nodes = tuple(made for node in block.nodes for made in self.node(node))
+        return replace(block, nodes=nodes, results=tuple(map(self.of, block.results)))
+
+    def node(self, node: Node) -> Sequence[Node]:
+        node = replace(
+            node,
+            inputs=tuple(map(self.of, node.inputs)),
+            keywords=tuple((name, self.of(operand)) for name, operand in node.keywords),
+        )
+        match node.operation:
+            case If():
+                return self.branch(node)
+            case Loop():
+                return self.loop(node)
+            case With():
+                return [self.handing_on(node)]
+            case Builtin("not"):
+                self.negated[node.outputs[0].name] = node.inputs[0]
+        if (constant := _constant(node)) is not None:
+            self.note(node.outputs[0], constant)
+            return []
+        return [node]
+
+    def branch(self, node: Node) -> Sequence[Node]:
+        (condition,), blocks = node.inputs, node.blocks
+        while isinstance(condition, Ref) and condition.name in self.negated:
+            condition, blocks = self.negated[condition.name], blocks[::-1]
+        if isinstance(condition, Const):
+            chosen = self.block(blocks[0 if condition.value else 1])
+            for value, result in zip(node.outputs, chosen.results, strict=True):
+                self.note(value, result)
+            return chosen.nodes
+        return [self.handing_on(replace(node, inputs=(condition,), blocks=blocks))]
+
+    def handing_on(self, node: Node) -> Node:
+        """A branch or context."""
+        blocks = tuple(map(self.block, node.blocks))
+        node = replace(node, blocks=blocks)
+        made = {value.name for block in blocks for inner in walk(block) for value in inner.outputs}
+        asked = [block for block in blocks if not raises(block)] or blocks
+        seen: dict[object, Value] = {}
+        for index, value in enumerate(node.outputs):
+            given = tuple(block.results[index] for block in asked)
+            one = given[0]
+            if set(given) == {one} and not (isinstance(one, Ref) and one.name in made):
+                self.note(value, one)
+            elif given == (Const(True), Const(False)):
+                self.note(value, node.inputs[0])
+            elif (other := seen.setdefault((given, value.type), value)) is not value:
+                self.note(value, Ref(other.name))
+        return node
+
+    def loop(self, node: Node) -> Sequence[Node]:
+        trips, start, *first = node.inputs
+        if trips == Const(0) or start == Const(False):
+            for value, operand in zip(node.outputs, first, strict=True):
+                self.note(value, operand)
+            return []
+        block = self.block(node.blocks[0])
+        inside, following = block.parameters[1:], block.results[1:]
+        carried = list(zip(node.outputs, inside, first, following, strict=True))
+        for after, value, operand, result in carried:
+            if result in (Ref(value.name), operand):
+                self.note(value, operand)
+                self.note(after, operand)
+        groups = _equal(
+            [(operand, value.type) for _, value, operand, _ in carried],
+            [value.name for value in inside],
+            following,
+        )
+        for (after, value, *_), index in zip(carried, groups, strict=True):
+            if carried[index][1] is not value:
+                self.note(value, Ref(carried[index][1].name))
+                self.note(after, Ref(carried[index][0].name))
+        return [replace(node, blocks=(block,))]
+
+
+def _constant(node: Node) -> Const | None:
+    """What a node computes from constants."""
+    if len(node.outputs) != 1 or node.keywords:
+        return None
+    if any(isinstance(o, Const) and isinstance(o.value, Symbol) for o in node.inputs):
+        return None  # That may be a member of an enum, which is more than its value.
+    return folded(node.operation, node.inputs)
+
+
+def _equal(
+    first: Sequence[object], names: Sequence[str], following: Sequence[Operand]
+) -> Sequence[int]:
+    """For each value that a loop carries the first one that is equal to it in each trip."""
+    groups = _firsts(first)
+    while True:
+        of = dict(zip(names, groups, strict=True))
+        results = (of.get(o.name, o) if isinstance(o, Ref) else o for o in following)
+        finer = _firsts(zip(groups, results, strict=True))
+        if finer == groups:
+            return groups
+        groups = finer
+
+
+def _firsts(items: Iterable[object]) -> list[int]:
+    seen: dict[object, int] = {}
+    return [seen.setdefault(item, index) for index, item in enumerate(items)]
