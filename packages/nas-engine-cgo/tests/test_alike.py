@@ -7,7 +7,7 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-import nas_engine_cgo.train.merged as merging
+import nas_engine_cgo.train.traces as tracing
 import pytest
 import torch
 from nas_core import Architecture, Candidate
@@ -128,13 +128,13 @@ def cnn(width: int) -> nn.Module:
 
 def test_alike_members_are_traced_once(monkeypatch: pytest.MonkeyPatch) -> None:
     traced: list[int] = []
-    original = merging.program_of
+    original = tracing.program_of
 
     def counted(member: Member, *args: Any) -> Any:
         traced.append(member.candidate.number)
         return original(member, *args)
 
-    monkeypatch.setattr(merging, "program_of", counted)
+    monkeypatch.setattr(tracing, "program_of", counted)
     loop = loop_of([cnn(width) for width in (4, 5, 4, 5)], Options())
     programs = loop.merged.traced(next(loop.batches()))
     assert traced == [0, 1]

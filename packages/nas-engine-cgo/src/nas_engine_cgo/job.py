@@ -93,10 +93,12 @@ class MergedJob:
             raised = error
             recorder.note(f"they can't be trained together: {failure_text(raised)}")
         left = [job for job in jobs if job.candidates[0].number not in answered]
-        parts = [[job] for job in left] if suspects is None else _divided(left, suspects)
+        parts: Sequence[GraphJob | MergedJob] = left
+        if suspects is not None:
+            parts = [MergedJob(tuple(p), self.options) for p in _divided(left, suspects)]
         failed = False
         for part in parts:
-            for result in MergedJob(tuple(part), self.options).run(recorder):
+            for result in part.run(recorder):
                 failed |= result.failed
                 yield result
         if raised is not None and not failed:

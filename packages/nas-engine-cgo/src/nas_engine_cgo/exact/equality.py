@@ -226,7 +226,7 @@ def _random(facts: Facts, seed: int) -> Tensor:
     """Numbers that lie in memory as they do alone, by which kernels are chosen, too."""
     last = sum((n - 1) * s for n, s in zip(facts.shape, facts.stride, strict=True))
     size, stream = 0 if 0 in facts.shape else last + 1, Generator().manual_seed(seed)
-    if facts.dtype.is_floating_point or facts.dtype.is_complex:
+    if _takes_gradient(facts):
         memory = torch.randn(size, generator=stream, dtype=facts.dtype)
     else:
         memory = torch.randint(0, 2, (size,), generator=stream).to(facts.dtype)

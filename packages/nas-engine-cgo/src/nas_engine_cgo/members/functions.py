@@ -33,8 +33,18 @@ ELEMENTWISE = _names(
 )
 """One element of the result from one of each argument: any layout will do."""
 
-PURE = ELEMENTWISE | _names(
+PLACING = _names(
     """
+    index_add index_copy index_fill index_put masked_scatter scatter scatter_add scatter_reduce
+    """
+)
+"""Numbers are put into a tensor at some places; the result has its type."""
+
+PURE = (
+    ELEMENTWISE
+    | PLACING
+    | _names(
+        """
     adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d
     adaptive_max_pool2d adaptive_max_pool3d addbmm addmm addmv all amax amin any arange
     argmax argmin argsort avg_pool1d avg_pool2d avg_pool3d baddbmm bilinear
@@ -47,25 +57,19 @@ PURE = ELEMENTWISE | _names(
     logsumexp lp_pool1d lp_pool2d margin_ranking_loss masked_select matmul max max_pool1d
     max_pool2d max_pool3d max_pool1d_with_indices max_pool2d_with_indices
     max_pool3d_with_indices mean median mH min mm mode moveaxis movedim mse_loss mT
-    index_add index_copy index_fill index_put masked_scatter new_full new_ones new_zeros
+    new_full new_ones new_zeros
     multilabel_soft_margin_loss mv narrow nll_loss norm normalize one_hot ones outer pad
     permute pixel_shuffle pixel_unshuffle poisson_nll_loss prelu prod ravel repeat
-    repeat_interleave reshape reshape_as rms_norm roll scatter scatter_add scatter_reduce select
+    repeat_interleave reshape reshape_as rms_norm roll select
     smooth_l1_loss soft_margin_loss softmax softmin sort split split_with_sizes squeeze
     stack std std_mean sum swapaxes swapdims T t take take_along_dim tensor tensor_split
     tile to topk type_as trace transpose tril triu triu_indices unbind unflatten unfold unsqueeze
     upsample var var_mean vector_norm view view_as zeros __getitem__ __matmul__ __rmatmul__
     _adaptive_max_pool2d _max_pool1d _max_pool2d _max_pool3d
     """
+    )
 )
 """No random numbers, nothing changed."""
-
-PLACING = _names(
-    """
-    index_add index_copy index_fill index_put masked_scatter scatter scatter_add scatter_reduce
-    """
-)
-"""Numbers are put into a tensor at some places; the result has its type."""
 
 KEEPING = (ELEMENTWISE - {"logsigmoid"}) | _names(
     """

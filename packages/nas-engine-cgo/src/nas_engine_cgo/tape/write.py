@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 import torch.nn.functional as functional
+from nas_engine_graph.defined import defined
 from torch import Tensor
 
-from nas_engine_cgo.defined import defined
 from nas_engine_cgo.tape.calls import Argument, Call, Tape, Value
 
 __all__ = ["written"]

@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 import torch.nn.functional as functional
+from nas_engine_graph.defined import defined
 from torch import nn
 
-from nas_engine_cgo.defined import defined
 from nas_engine_cgo.packs import Need
 from nas_engine_cgo.train.vocabulary import VOCABULARY
 from nas_engine_cgo.write import Function

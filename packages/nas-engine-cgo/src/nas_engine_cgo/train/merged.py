@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import traceback
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,24 +13,21 @@ from nas_core.failure import failure_text
 from torch import Tensor
 
 from nas_engine_cgo.exact import ExactWriter, Verdicts
-from nas_engine_cgo.exact.fan_out import with_fans
-from nas_engine_cgo.exact.losses import with_logarithms
 from nas_engine_cgo.exact.verify import Subject
 from nas_engine_cgo.kinds import fits
 from nas_engine_cgo.members import (
     Call,
     Program,
-    Remembered,
     UntraceableError,
     frozen_programs,
 )
 from nas_engine_cgo.state import Place, Store, drawing
 from nas_engine_cgo.train.compiled import Compiled, callable_of
 from nas_engine_cgo.train.features import Features, find_features
-from nas_engine_cgo.train.frozen import content_of, left_by, written_by
+from nas_engine_cgo.train.frozen import written_by
 from nas_engine_cgo.train.members import Member
 from nas_engine_cgo.train.passes import Outcome
-from nas_engine_cgo.train.tracing import kind_of, program_of
+from nas_engine_cgo.train.traces import Traces
 from nas_engine_cgo.uncollected import uncollected
 from nas_engine_cgo.widen import widened
 from nas_engine_cgo.write import Function, write_function
@@ -73,12 +70,11 @@ class Merged:
         self._members, self._feeds = members, feeds
         self._device = members[0].stream.generator.device
         self._forwards = [member.loss() for member in members]
-        self._programs, self._features = programs, features
+        exact = self._exact is not None
+        self._traces = Traces(members, self.store, programs, exact, self._set_mode)
+        self._features = features
         self._compiled: dict[Any, Compiled] = {}
         self._tensors: dict[Compiled, list[Tensor]] = {}
-        self._seen = Remembered()
-        self._frozen: dict[int, frozenset[str]] = {}
-        self._contents: dict[int, Hashable] = {}
         self._files: dict[str, Compiled] = {}
         self._shapes: dict[Any, Any] = {}
         self._modes: dict[int, bool] = {}
@@ -112,14 +108,14 @@ class Merged:
         found: list[Program | None] = []
         for member, feed in enumerate(self._feeds):
             try:
-                found.append(self._traced(member, self._own(batches[feed]), training))
+                found.append(self._traces.of(member, self._own(batches[feed]), training))
             except UntraceableError:
                 found.append(None)
         return found
 
     def kinds(self) -> int:
         """How many members were traced for training: one of those that are alike."""
-        return len({id(p) for (_, training, _), p in self._programs.items() if training})
+        return self._traces.kinds()
 
     def features(
         self, batch: Sequence[Tensor], other: Sequence[Tensor], samples: int, room: int
@@ -135,12 +131,11 @@ class Merged:
         owners: list[int] = []
         for member in range(len(self._members)):
             with contextlib.suppress(UntraceableError):
-                pair = [self._traced(member, batch, True), self._traced(member, other, False)]
+                pair = [self._traces.of(member, batch, True), self._traces.of(member, other, False)]
                 programs += pair
                 owners += [member, member]
         modules = [self._members[member].module for member in owners]
-        frozen = [self._frozen.get(member, frozenset()) for member in owners]
-        contents = content_of(modules, programs, frozen, self._contents)
+        contents = self._traces.contents(owners, programs)
         numbers = [self._members[member].candidate.number for member in owners]
         return find_features(programs, numbers, modules, contents, len(batch), room, samples)
 
@@ -315,7 +310,7 @@ class Merged:
             if member in self.alone or member in alone:
                 continue
             try:
-                program = self._traced(member, self._own(batches[self._feeds[member]]), training)
+                program = self._traces.of(member, self._own(batches[self._feeds[member]]), training)
                 if self._features is not None:
                     number = self._members[member].candidate.number
                     program = self._features.read_by(number, program)
@@ -379,46 +374,12 @@ class Merged:
                 reason = "another size of the batch trains other parameters"
                 raise RefusedError(sorted({member for member, _ in missed}), reason)
 
-    def _traced(self, member: int, batch: Sequence[Tensor], training: bool) -> Program:
-        shapes = tuple((tuple(t.shape), t.dtype) for t in batch)
-        key = (self._members[member].candidate.number, training, shapes)
-        if key not in self._programs:
-            self._set_mode(member, training)
-            with self.store.as_built(member):
-                self._programs[key] = self._known(member, batch, training, shapes)
-        if training:
-            self._frozen[member] = self._unchanged(member, batch, self._programs[key])
-        return self._programs[key]
-
-    def _unchanged(self, member: int, batch: Sequence[Tensor], program: Program) -> frozenset[str]:
-        """What training reads and leaves as it is, and evaluation, too."""
-        left = left_by(program)
-        if not left:
-            return left
-        try:
-            return left - written_by(self._traced(member, batch, False))
-        except UntraceableError:
-            return frozenset()
-
-    def _known(
-        self, member: int, batch: Sequence[Tensor], training: bool, shapes: Hashable
-    ) -> Program:
-        """The program of an alike member, if one was traced, or this one's own."""
-        kind = (kind_of(self._members[member], training), training, shapes)
-        if kind not in self._programs:
-            program = program_of(self._members[member], batch, training, self._seen)
-            if self._exact is not None:
-                program = with_fans(with_logarithms(program))
-            self._programs[kind] = program
-        return self._programs[kind]
-
     def _written(
         self, members: tuple[int, ...], programs: Sequence[Program], training: bool
     ) -> Compiled:
         feeds = [self._feeds[member] for member in members]
         modules = [self._members[member].module for member in members]
-        frozen = [self._frozen.get(member, frozenset()) for member in members]
-        contents = content_of(modules, programs, frozen, self._contents)
+        contents = self._traces.contents(members, programs)
         if self._exact is None:
             function = write_function(programs, feeds, contents, self._fits)
         else:

@@ -23,7 +23,7 @@ from nas_engine_graph.frontend.learning import Lesson, UnknownTypeError, lesson_
 from nas_engine_graph.frontend.members import assemble
 from nas_engine_graph.frontend.mixed import left_alone
 from nas_engine_graph.frontend.parametrizations import has_parametrization
-from nas_engine_graph.frontend.places import FRAME, located
+from nas_engine_graph.frontend.places import frames_of, located
 from nas_engine_graph.frontend.shadow import has_simple_signature, is_stand_in, shadow
 from nas_engine_graph.frontend.switches import check_machinery
 from nas_engine_graph.frontend.translate import translate
@@ -203,8 +203,7 @@ def _cause(error: Exception, progress: Progress) -> Exception:
 
 def _frames(text: str) -> list[tuple[str, int]]:
     """The files and lines outside of torch where TorchScript says that it was."""
-    found = [(file, int(line)) for file, line in FRAME.findall(text)]
-    return [(file, line) for file, line in found if "site-packages/torch/" not in file]
+    return [(f.file, f.line) for f in frames_of(text) if "site-packages/torch/" not in f.file]
 
 
 def _methods(module: nn.Module) -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 from torch.jit._script import _unwrap_optional
 
 from nas_engine_graph.frontend.mixed import cast, is_kind, written
-from nas_engine_graph.frontend.places import FRAME
+from nas_engine_graph.frontend.places import frame_of, placed
 from nas_engine_graph.frontend.variables import name_of, value_of, variables_of
 
 __all__ = [
@@ -74,10 +74,10 @@ def given_of(text: str) -> Given | None:
 
 def unrefined_of(text: str) -> Unrefined | None:
     """Where it is used, if this is why TorchScript refuses."""
-    where = FRAME.search(text)
-    if where is None or "Optional[" not in text[: where.start()]:
+    frame = frame_of(text)
+    if frame is None or "Optional[" not in frame.said:
         return None
-    return Unrefined(where[1], int(where[2]))
+    return Unrefined(frame.file, frame.line)
 
 
 def declare_given(tree: Any, found: Iterable[Given]) -> None:
@@ -85,7 +85,7 @@ def declare_given(tree: Any, found: Iterable[Given]) -> None:
     for given in found:
         for argument in _arguments(tree.body[0].args):
             if argument.arg == given.argument and argument.annotation is None:
-                argument.annotation = _placed(ast.parse(given.kind, mode="eval").body, argument)
+                argument.annotation = placed(ast.parse(given.kind, mode="eval").body, argument)
 
 
 def declare_by_default(tree: Any, function: Any, found: Sequence[Unrefined]) -> None:
@@ -101,7 +101,7 @@ def declare_by_default(tree: Any, function: Any, found: Sequence[Unrefined]) -> 
     around = variables_of(function, tree).around if defaults else {}
     for argument, default in defaults:
         if default is not None and argument.annotation is None:
-            argument.annotation = _placed(ast.Name(default, ast.Load()), argument)
+            argument.annotation = placed(ast.Name(default, ast.Load()), argument)
         if default is None and not _admits_none(argument.annotation, around):
             argument.annotation = _optional(argument)
     if found:
@@ -142,13 +142,7 @@ def _optional(argument: ast.arg) -> ast.expr:
     kind: ast.expr = argument.annotation or ast.Name("Tensor", ast.Load())
     if isinstance(kind, ast.Constant) and isinstance(kind.value, str):
         kind = ast.parse(kind.value, mode="eval").body
-    return _placed(ast.Subscript(ast.Name("Optional", ast.Load()), kind, ast.Load()), argument)
-
-
-def _placed(kind: ast.expr, argument: ast.arg) -> ast.expr:
-    for node in ast.walk(kind):
-        ast.copy_location(node, argument)
-    return kind
+    return placed(ast.Subscript(ast.Name("Optional", ast.Load()), kind, ast.Load()), argument)
 
 
 def _kind(annotation: ast.expr | None) -> str | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from nas_engine_graph.frontend.marked import first_mark
 from nas_engine_graph.frontend.mixed import cast
-from nas_engine_graph.frontend.places import FRAME
+from nas_engine_graph.frontend.places import frame_of
 
 __all__ = ["Integer", "integer_of", "take_for_floats"]
 
@@ -43,14 +43,14 @@ class Integer:
 
 def integer_of(text: str) -> Integer | None:
     """The integer, if it is why TorchScript refuses."""
-    said, where = _SAID.search(text), FRAME.search(text)
-    if said is None or where is None:
+    said, frame = _SAID.search(text), frame_of(text)
+    if said is None or frame is None:
         return None
     names = [name for name in _NAME.findall(said[1]) if name != "self"]
     if said[2] not in names:
         return None
     index = names.index(said[2])
-    return Integer(where[1], int(where[2]), first_mark(text), said[2], index)
+    return Integer(frame.file, frame.line, first_mark(text), said[2], index)
 
 
 def take_for_floats(tree: ast.AST, first: int, indent: int, found: Iterable[Integer]) -> None:

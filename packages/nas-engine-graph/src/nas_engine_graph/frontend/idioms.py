@@ -124,10 +124,7 @@ class _Idioms(ast.NodeTransformer):
         for test in reversed(generator.ifs):
             body = ast.If(test, [body], [])
         made = ast.For(generator.target, generator.iter, [body], [])
-        for inner in ast.walk(made):
-            if isinstance(inner, ast.expr | ast.stmt) and not hasattr(inner, "lineno"):
-                ast.copy_location(inner, node)
-        return made
+        return ast.fix_missing_locations(ast.copy_location(made, node))
 
     def is_of_torch(self, node: ast.expr) -> bool:
         """Whether an expression is torch itself, or may be a tensor."""

@@ -5,15 +5,13 @@ from __future__ import annotations
 import ast
 import itertools
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
 
 from torch import nn
 
 from nas_engine_graph.frontend.modules import items_of
+from nas_engine_graph.frontend.places import placed
 
 __all__ = ["without_jumps"]
-
-Statement = TypeVar("Statement", bound=ast.stmt)
 
 
 def without_jumps(tree: ast.AST, owner: nn.Module) -> None:
@@ -92,19 +90,12 @@ def _leaves(body: Sequence[ast.stmt]) -> bool:
 
 def _set(name: str, value: bool, place: ast.stmt) -> ast.stmt:
     target = ast.Name(name, ast.Store())
-    return _placed(ast.Assign([target], ast.Constant(value)), place)
+    return placed(ast.Assign([target], ast.Constant(value)), place)
 
 
 def _unless(names: list[str], body: list[ast.stmt], place: ast.stmt) -> ast.stmt:
     asked: list[ast.expr] = [ast.Name(name, ast.Load()) for name in names]
     asked = asked if len(asked) == 1 else [ast.BoolOp(ast.Or(), asked)]
-    made = _placed(ast.If(ast.UnaryOp(ast.Not(), asked[0]), [], []), place)
+    made = placed(ast.If(ast.UnaryOp(ast.Not(), asked[0]), [], []), place)
     made.body = body
-    return made
-
-
-def _placed(made: Statement, place: ast.stmt) -> Statement:
-    for node in ast.walk(made):
-        if isinstance(node, ast.expr | ast.stmt):
-            ast.copy_location(node, place)
     return made

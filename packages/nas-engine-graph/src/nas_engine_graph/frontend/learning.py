@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from nas_engine_graph.frontend.defaults import Given, Unrefined, given_of, unrefined_of
 from nas_engine_graph.frontend.floats import Integer, integer_of
 from nas_engine_graph.frontend.mixed import Mixed, mixed_of
-from nas_engine_graph.frontend.places import FRAME
+from nas_engine_graph.frontend.places import frame_of
 from nas_engine_graph.frontend.returned import Returned, returned_of
 
 __all__ = ["Learnt", "Lesson", "UnknownTypeError", "Unread", "declare", "lesson_of",
@@ -81,15 +81,15 @@ def lesson_of(error: BaseException | None) -> Lesson | None:
     if isinstance(error, UnknownTypeError):
         return error.lesson
     text = str(error)
-    where = FRAME.search(text)
-    if where is None:
+    frame = frame_of(text)
+    if frame is None:
         return None
     if (said := _ITEM.search(text)) is not None:
-        return Learnt(where[1], int(where[2]), "", f"List[{said[1]}]")
+        return Learnt(frame.file, frame.line, "", f"List[{said[1]}]")
     if (said := _BOTH.search(text)) is not None and "NoneType" in (said[2], said[3]):
         kind = said[2] if said[3] == "NoneType" else said[3]
         kind = kind if kind.startswith("Optional[") else f"Optional[{kind}]"
-        return Learnt(where[1], int(where[2]), said[1], kind)
+        return Learnt(frame.file, frame.line, said[1], kind)
     early: Lesson | None = integer_of(text) or mixed_of(text) or given_of(text)
     return early or returned_of(text) or unrefined_of(text)
 

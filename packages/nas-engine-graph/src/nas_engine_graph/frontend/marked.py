@@ -9,7 +9,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
-from nas_engine_graph.frontend.places import FRAME
+from nas_engine_graph.frontend.places import frame_of
 
 __all__ = ["assigned_to", "called", "first_mark", "marked", "marked_text"]
 
@@ -42,11 +42,11 @@ def _completed(text: str) -> str:
 def called(node: Any) -> ast.Call | None:
     """The call in the user's source that a node stands for: TorchScript marks what is called."""
     shown = node.sourceRange().splitlines()
-    where, mark = FRAME.search(node.sourceRange()), first_mark(node.sourceRange())
+    frame, mark = frame_of(node.sourceRange()), first_mark(node.sourceRange())
     before = next((line for line, below in pairwise(shown) if _MARK.match(below)), "")
-    if where is None or not before:
+    if frame is None or not before:
         return None
-    file, line = where[1], int(where[2])
+    file, line, _ = frame
     column = linecache.getline(file, line).find(before.strip()) + mark - _indent(before)
     for call in _calls(file, len(linecache.getlines(file))):
         first = call.func
@@ -62,9 +62,9 @@ def _indent(line: str) -> int:
 
 def assigned_to(name: str, node: Any) -> list[ast.expr]:
     """The values that a variable gets in the function in which a node is; none if not all show."""
-    if (where := FRAME.search(node.sourceRange())) is None:
+    if (frame := frame_of(node.sourceRange())) is None:
         return []
-    file, line = where[1], int(where[2])
+    file, line, _ = frame
     around: ast.AST = ast.Module([], [])
     for tree in ast.walk(_tree(file, len(linecache.getlines(file)))):
         if isinstance(tree, ast.FunctionDef) and tree.lineno <= line <= (tree.end_lineno or 0):

@@ -19,7 +19,7 @@ from torch.jit._script import _unwrap_optional
 
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.marked import called, first_mark, marked_text
-from nas_engine_graph.frontend.places import FRAME
+from nas_engine_graph.frontend.places import frame_of
 
 __all__ = [
     "CASTS", "WRITTEN", "Mixed", "as_number", "as_tensor", "asks_types", "cast", "drawn",
@@ -152,14 +152,15 @@ def may_differ(kind: str, other: str) -> bool:
 
 def mixed_of(text: str) -> Mixed | None:
     """What is of several types, if this is why TorchScript refuses."""
-    if _RANGE.search(text) and (where := FRAME.search(text)) is not None:
-        return Mixed(where[1], int(where[2]), first_mark(text), _ARGUMENT, "int")
+    if (frame := frame_of(text)) is None:
+        return None
+    if _RANGE.search(text):
+        return Mixed(frame.file, frame.line, first_mark(text), _ARGUMENT, "int")
     for pattern in (*_VARIABLE, *_EXPRESSION):
-        where = FRAME.search(text)
-        if where is not None and (said := pattern.search(text)) is not None:
+        if (said := pattern.search(text)) is not None:
             widest = max(said[2], said[3], key=_RANKS.index)
             kind = said[2] if "expected" in said[0] else widest
-            return Mixed(where[1], int(where[2]), first_mark(text), said[1], kind)
+            return Mixed(frame.file, frame.line, first_mark(text), said[1], kind)
     return None
 
 
@@ -171,13 +172,13 @@ def mixed_in(node: Any, kind: str, learnt: Collection[Any]) -> Mixed | None:
         kind: the widest type.
         learnt: what is known already.
     """
-    where, name = FRAME.search(node.sourceRange()), marked_text(node)
-    if where is None or not name.isidentifier():
+    frame, name = frame_of(node.sourceRange()), marked_text(node)
+    if frame is None or not name.isidentifier():
         return None
     kept = any(use.user.kind() == "prim::Return" for use in node.output().uses())
     if not kept and called(node) is not None:
         return None  # An argument: what is marked is the function.
-    found = Mixed(where[1], int(where[2]), 0, name, kind, wanted=False)
+    found = Mixed(frame.file, frame.line, 0, name, kind, wanted=False)
     return None if found in learnt or replace(found, kind="") in learnt else found
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 from nas_core.errors import Place
 from torch import nn
@@ -14,15 +15,49 @@ from torch import nn
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.names import is_of_torch
 
-__all__ = ["FRAME", "located", "place_of", "unsupported"]
+__all__ = ["Frame", "frame_of", "frames_of", "located", "place_of", "placed", "unsupported"]
 
-FRAME = re.compile(r'File "([^"]+)", line (\d+)')
+Tree = TypeVar("Tree", bound=ast.AST)
+
+_FRAME = re.compile(r'File "([^"]+)", line (\d+)')
+
+
+class Frame(NamedTuple):
+    """A line that TorchScript shows.
+
+    Attributes:
+        file: where it is.
+        line: its number.
+        said: what stands before it.
+    """
+
+    file: str
+    line: int
+    said: str
+
+
+def frames_of(text: str) -> Iterator[Frame]:
+    """The lines that a message of TorchScript shows, in its order."""
+    for found in _FRAME.finditer(text):
+        yield Frame(found[1], int(found[2]), text[: found.start()])
+
+
+def frame_of(text: str) -> Frame | None:
+    """The first line that a message shows, if there is one."""
+    return next(frames_of(text), None)
 
 
 def place_of(node: Any) -> Place | None:
     """The user's file and line of a TorchScript node."""
-    found = FRAME.search(node.sourceRange())
-    return Place(found[1], int(found[2])) if found and "<" not in found[1] else None
+    frame = frame_of(node.sourceRange())
+    return Place(frame.file, frame.line) if frame and "<" not in frame.file else None
+
+
+def placed(made: Tree, place: ast.expr | ast.stmt | ast.arg) -> Tree:
+    """What is written here in the place of something in the user's file."""
+    for node in ast.walk(made):
+        ast.copy_location(node, place)
+    return made
 
 
 def unsupported(node: Any, construct: str, path: tuple[str, ...]) -> UnsupportedModuleError:

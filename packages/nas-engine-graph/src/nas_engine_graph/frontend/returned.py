@@ -6,7 +6,7 @@ import ast
 import re
 from dataclasses import dataclass
 
-from nas_engine_graph.frontend.places import FRAME
+from nas_engine_graph.frontend.places import frame_of
 from nas_engine_graph.frontend.variables import name_of
 
 __all__ = ["Returned", "declare_returned", "returned_of"]
@@ -32,10 +32,10 @@ class Returned:
 
 def returned_of(text: str) -> Returned | None:
     """The function, if this is why TorchScript refuses."""
-    where = FRAME.search(text)
-    if where is None or not _DIFFERENT.search(text[: where.start()]):
+    frame = frame_of(text)
+    if frame is None or not _DIFFERENT.search(frame.said):
         return None
-    return Returned(where[1], int(where[2]))
+    return Returned(frame.file, frame.line)
 
 
 def declare_returned(tree: ast.Module, anything: bool) -> None:

@@ -7,8 +7,6 @@ constants, so that TorchScript follows the branch that the module really takes.
 from __future__ import annotations
 
 import inspect
-import itertools
-import linecache
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, get_type_hints
@@ -16,13 +14,13 @@ from typing import Any, get_type_hints
 import torch
 from torch import Tensor, nn
 
+from nas_engine_graph.defined import defined
 from nas_engine_graph.frontend.encode import is_read_plain
 from nas_engine_graph.frontend.methods import assigned, literals
 from nas_engine_graph.frontend.names import is_of_torch
 
 __all__ = ["has_simple_signature", "is_stand_in", "shadow"]
 
-_COUNTER = itertools.count()
 _STAND_INS = "stand_ins"
 _FLAGS = (bool, str)
 _READABLE = (bool, int, float, str, tuple)
@@ -128,11 +126,8 @@ def _stand_in_class(cls: type[nn.Module], pair: bool) -> type[nn.Module]:
         f"def whole({', '.join(declared)}) -> Result:\n"
         "    raise RuntimeError()\n"
     )
-    file = f"<stand-in {next(_COUNTER)}>"
-    linecache.cache[file] = (len(source), None, source.splitlines(True), file)
-    exec(compile(source, file, "exec", dont_inherit=True), scope)
     members: dict[str, Any] = {
-        "forward": scope["forward"],
+        "forward": defined("forward", source, scope, "stand-in"),
         "whole": scope["whole"],
         "__module__": _STAND_INS,
     }

@@ -1,0 +1,95 @@
+"""What each member does, traced once for members that are alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from nas_engine_cgo.exact.fan_out import with_fans
+from nas_engine_cgo.exact.losses import with_logarithms
+from nas_engine_cgo.members import Program, Remembered, UntraceableError
+from nas_engine_cgo.merge import Slot
+from nas_engine_cgo.state import Store
+from nas_engine_cgo.train.frozen import content_of, left_by, written_by
+from nas_engine_cgo.train.members import Member
+from nas_engine_cgo.train.tracing import kind_of, program_of
+
+__all__ = ["Traces"]
+
+
+class Traces:
+    """The programs of members, by mode and shapes of the batch.
+
+    Args:
+        members: whose.
+        store: where their parameters and buffers lie.
+        programs: those that were traced before; it is filled.
+        exact: whether bits count.
+        set_mode: lets the module of a member train, or not.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[Member],
+        store: Store,
+        programs: dict[Any, Program],
+        exact: bool,
+        set_mode: Callable[[int, bool], None],
+    ) -> None:
+        self._members, self._store, self._programs = members, store, programs
+        self._exact, self._set_mode = exact, set_mode
+        self._seen = Remembered()
+        self._frozen: dict[int, frozenset[str]] = {}
+        self._contents: dict[int, Hashable] = {}
+
+    def of(self, member: int, batch: Sequence[Tensor], training: bool) -> Program:
+        """What a member does with such a batch.
+
+        Raises:
+            UntraceableError: that can't be told.
+        """
+        shapes = tuple((tuple(t.shape), t.dtype) for t in batch)
+        key = (self._members[member].candidate.number, training, shapes)
+        if key not in self._programs:
+            self._set_mode(member, training)
+            with self._store.as_built(member):
+                self._programs[key] = self._known(member, batch, training, shapes)
+        if training:
+            self._frozen[member] = self._unchanged(member, batch, self._programs[key])
+        return self._programs[key]
+
+    def kinds(self) -> int:
+        """How many members were traced for training: one of those that are alike."""
+        return len({id(p) for (_, training, _), p in self._programs.items() if training})
+
+    def contents(
+        self, members: Sequence[int], programs: Sequence[Program]
+    ) -> Mapping[Slot, Hashable]:
+        """(program, source) → what is equal for frozen tensors of these members, if they are."""
+        modules = [self._members[member].module for member in members]
+        frozen = [self._frozen.get(member, frozenset()) for member in members]
+        return content_of(modules, programs, frozen, self._contents)
+
+    def _unchanged(self, member: int, batch: Sequence[Tensor], program: Program) -> frozenset[str]:
+        """What training reads and leaves as it is, and evaluation, too."""
+        left = left_by(program)
+        if not left:
+            return left
+        try:
+            return left - written_by(self.of(member, batch, False))
+        except UntraceableError:
+            return frozenset()
+
+    def _known(
+        self, member: int, batch: Sequence[Tensor], training: bool, shapes: Hashable
+    ) -> Program:
+        """The program of an alike member, if one was traced, or this one's own."""
+        kind = (kind_of(self._members[member], training), training, shapes)
+        if kind not in self._programs:
+            program = program_of(self._members[member], batch, training, self._seen)
+            if self._exact:
+                program = with_fans(with_logarithms(program))
+            self._programs[kind] = program
+        return self._programs[kind]
