@@ -15,10 +15,10 @@ from alone import Alone, assert_steps_as_alone, jobs_of
 from apart import assert_each_as_alone
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
+from machines import IMAGE, Instruction, Machine, members
 from nas_engine_cgo.train import Options
 from nas_engine_cgo.train.merged import RefusedError
 from nas_search.evaluators import SupervisedEvaluator
-from programs import IMAGE, Instruction, Machine, members
 
 THOROUGH = settings.get_current_profile_name() == "thorough"
 thoroughly = settings(
