@@ -54,11 +54,12 @@ def raised_in(*packages: str) -> Exception:
         (["my.main", "nas_core.candidate", "my.net", "nas_search.work"], "/my.net.py:2"),
         (["nas_core.plugins", "nas_engine_mine.plugin"], "/nas_engine_mine.plugin.py:2"),
         (["nas_core.plugins"], "None"),
+        (["nas_core.candidate", "nas_search.evaluators.training"], "None"),
+        (["nas_engine_mine.job", "nas_core.candidate"], "None"),
+        (["nas_engine_mine.job", "nas_search.evaluators.training", "my.net"], "/my.net.py:2"),
     ],
 )
-def test_the_users_lines_tell_most_and_those_of_the_core_nothing(
-    packages: list[str], place: str
-) -> None:
+def test_the_users_lines_tell_most_and_our_own_nothing(packages: list[str], place: str) -> None:
     assert str(place_of(raised_in(*packages))) == place
 
 

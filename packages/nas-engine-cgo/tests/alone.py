@@ -95,15 +95,10 @@ def assert_as_alone(
 
 
 def assert_results_equal(found: Result, expected: Result) -> None:
-    assert plain(found.error) == plain(expected.error), (found.details, expected.details)
+    assert found.error == expected.error, (found.details, expected.details)
     if expected.metrics is not None:
         assert found.metrics is not None
         assert_metrics_equal(found.metrics, expected.metrics, found.number)
-
-
-def plain(error: str | None) -> str | None:
-    """Without the place, which may be another line of the same code."""
-    return error and error.partition(" (")[0]
 
 
 def assert_metrics_equal(

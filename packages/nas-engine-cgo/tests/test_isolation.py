@@ -14,6 +14,7 @@ from nas_engine_cgo.train import Options
 from nas_engine_cgo.train.optimizer import StackedOptimizer
 from nas_search.evaluators import SupervisedEvaluator
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 from torch.overrides import TorchFunctionMode
 
 MEMBERS, BAD = 16, 5
@@ -226,6 +227,57 @@ def test_every_failure_as_alone() -> None:
     builds = [make for make, _ in CULPRITS.values()] + [good, good]
     results = assert_as_alone(builds, recipe(), frozenset({len(builds) - 1}))
     assert [result.failed for result in results] == [True] * len(CULPRITS) + [False, True]
+
+
+def no_number(outputs: Tensor, target: Tensor) -> Any:
+    return outputs.mean(0)
+
+
+def not_finite(outputs: Tensor, target: Tensor) -> float:
+    return float("nan")
+
+
+def out_of_reach(outputs: Tensor, target: Tensor) -> Tensor:
+    return outputs[:, 99].mean()
+
+
+RECIPES: dict[str, tuple[dict[str, Any], str]] = {
+    "loss is nan": ({"loss": lambda o, t: cross_entropy(o, t) * float("nan")}, "Floating"),
+    "loss is no tensor": ({"loss": lambda o, t: 1.0}, "TypeError"),
+    "loss of each sample": ({"loss_options": {"reduction": "none"}}, "RuntimeError"),
+    "loss without gradient": ({"loss": lambda o, t: o.detach().mean()}, "RuntimeError"),
+    "metric is nan": ({"metrics": {"accuracy": not_finite}}, "MetricsError"),
+    "metric is no number": (
+        {"metrics": {"accuracy": no_number}},
+        "TypeError: metric 'accuracy' must give a number, not tensor(",
+    ),
+    "metric raises": ({"metrics": {"accuracy": out_of_reach}}, "IndexError"),
+    "no objective": ({"metrics": ["loss"]}, "ValueError: objective 'accuracy'"),
+    "no batch": ({"train": (X[:0], Y[:0]), "validation": (X, Y)}, "ValueError: the training data"),
+    "nothing to measure": ({"validation": (X[:0], Y[:0])}, "ValueError: there is no data"),
+    "classes": ({"train": (X, Y + 7)}, "IndexError: Target"),
+    "rate": ({"optimizer_options": {"lr": -1}}, "ValueError: Invalid learning rate"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_what_fails_in_a_recipe_is_told_as_alone_and_in_no_line_of_ours(name: str) -> None:
+    given, error = RECIPES[name]
+    for result in assert_as_alone([good] * 3, recipe(**given)):
+        assert result.error is not None
+        assert result.error.startswith(error)
+        assert "nas_" not in result.error
+        assert "<merged" not in result.error
+
+
+def test_notes_tell_what_a_member_raised_in_its_own_words() -> None:
+    builds = [CULPRITS[name][0] for name in ("forward", "shapes")] + [good] * 2
+    results, heard = run(jobs_of(builds, recipe()))
+    assert [result.failed for result in results] == [True, True, False, False]
+    raised = [note for note in heard.notes if "raised" in note]
+    assert "one of trials [0] raised: ValueError: too wide" in raised
+    assert any("raised: RuntimeError: mat1 and mat2" in note for note in raised)
+    assert not any("RefusedError" in note or ".py:" in note for note in raised)
 
 
 def test_data_that_raises() -> None:

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 _STANDARD = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
 _INSTALLED = (sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))
-_OURS = ("nas_search", "nas_cli")
+_OURS = ("nas_core", "nas_search", "nas_cli")
 
 
 @dataclass(frozen=True)
@@ -65,27 +65,30 @@ def failure_text(error: BaseException) -> str:
 def place_of(error: BaseException) -> Place | None:
     """The innermost line of the user's code that an exception passed.
 
-    If there is none, that of a library, and else that of an engine; never one of the core.
+    If there is none, that of a library, and else that of an engine, but for what our own packages
+    raise there: their messages say all.
     """
     passed = [
         (_rank(frame), Place(_shortest(frame.f_code.co_filename), line))
         for frame, line in traceback.walk_tb(error.__traceback__)
+        if not _is_standard(frame.f_code.co_filename)
     ]
-    best = min((rank for rank, _ in passed), default=_CORE)
-    found = [place for rank, place in passed if rank == best != _CORE]
-    return found[-1] if found else None
+    best = min((rank for rank, _ in passed), default=_OWN)
+    if best == _OWN or (best == _ENGINE and passed[-1][0] == _OWN):
+        return None
+    return [place for rank, place in passed if rank == best][-1]
 
 
-_USER, _LIBRARY, _ENGINE, _CORE = range(4)
+_USER, _LIBRARY, _ENGINE, _OWN = range(4)
 
 
 def _rank(frame: FrameType) -> int:
     """How little the line of this frame tells the user."""
     file = frame.f_code.co_filename
     package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-    if package == "nas_core" or _is_standard(file):
-        return _CORE
-    if package in _OURS or package.startswith("nas_engine_"):
+    if package in _OURS:
+        return _OWN
+    if package.startswith("nas_engine_"):
         return _ENGINE
     return _LIBRARY if _is_installed(file) else _USER
 

@@ -87,7 +87,7 @@ class MergedJob:
                 yield result
         except MemberError as error:
             suspects, raised = set(error.members), error.__cause__ or error
-            recorder.note(f"one of trials {sorted(suspects)} raised: {failure_text(raised)}")
+            recorder.note(_why_not_together(sorted(suspects), raised))
         # Reading data is anybody's code, too, and no single member's fault: each finds its own end.
         except (Exception, SystemExit) as error:  # noqa: BLE001
             raised = error
@@ -122,6 +122,15 @@ class MergedJob:
             yield result
             for twin in [] if result.failed else shared.twins[result.number]:
                 yield replace(result, number=twin.member.candidate.number, seconds=0.0)
+
+
+def _why_not_together(numbers: Sequence[int], raised: BaseException) -> str:
+    """What ended the training of some trials in words; where it did, their own failures say."""
+    if isinstance(raised, RefusedError) and raised.__cause__ is None:
+        return f"trials {numbers} are trained by themselves: {raised}"
+    cause = raised.__cause__ if isinstance(raised, RefusedError) else raised
+    (text,) = traceback.format_exception_only(cause)[-1:]
+    return f"one of trials {numbers} raised: {text.strip()}"
 
 
 def _divided(jobs: Sequence[GraphJob], suspects: set[int]) -> list[list[GraphJob]]:

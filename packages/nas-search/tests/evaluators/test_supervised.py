@@ -516,6 +516,15 @@ class TestParts:
         with pytest.raises(FloatingPointError, match=r"training loss became (nan|inf) in epoch 2"):
             run(recipe_of(optimizer_options={"lr": 1e38}, batch_size=90), net())
 
+    def test_a_metric_that_is_no_number_is_named_with_its_line(self) -> None:
+        def means(outputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+            return outputs.mean(0)
+
+        line = means.__code__.co_firstlineno
+        message = rf"metric 'means' must give a number, not tensor\(.*test_supervised.py:{line}\)"
+        with pytest.raises(TypeError, match=message):
+            run(recipe_of(metrics=["accuracy", means]), net())
+
     @pytest.mark.parametrize(
         ("options", "message"),
         [

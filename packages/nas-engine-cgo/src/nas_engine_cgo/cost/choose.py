@@ -161,7 +161,8 @@ class _Probe:
         batches = next(loop.batches(), None)
         if batches is None:
             # Each says for itself that it has no data.
-            raise MemberError([member.candidate.number for member in members])
+            numbers = [member.candidate.number for member in members]
+            raise MemberError(numbers) from ValueError("the training data gives no batch")
         self._batches = batches
         self._copied: dict[int, Member] = {}
         self._alone: dict[int, float] = {}

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import torch
 from nas_search.evaluators import SupervisedEvaluator
 from nas_search.evaluators.data import Batch, Feed
-from nas_search.evaluators.training import autocast, moves_of
+from nas_search.evaluators.training import autocast, check_measurable, moves_of
 from torch import Tensor
 
 from nas_engine_cgo.exact import Verdicts
@@ -232,8 +232,7 @@ class Loop:
                         outputs[member].append(part)
                 for stream, batch in enumerate(batches):
                     targets[stream].append(batch[self._width(batch) - 1])
-        if not targets[0]:
-            raise ValueError(f"there is no data to measure {which or 'validation '}metrics on")
+        check_measurable(targets[0], which)
         joined = [torch.cat(parts) for parts in targets]
         streams_of = self._stream_numbers()
         return outputs, [joined[s] for s in streams_of]

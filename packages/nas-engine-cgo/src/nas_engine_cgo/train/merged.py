@@ -239,7 +239,7 @@ class Merged:
         # The member is anybody's code.
         except (Exception, SystemExit) as error:
             raise RefusedError((member,), failure_text(error)) from error
-        if loss.shape != () or not loss.requires_grad:
+        if not isinstance(loss, Tensor) or loss.shape != () or not loss.requires_grad:
             raise RefusedError((member,), "the loss is no number that has a gradient")
         return loss
 

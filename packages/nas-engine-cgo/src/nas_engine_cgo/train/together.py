@@ -15,7 +15,12 @@ from nas_core.candidate import checked_metrics
 from nas_core.failure import failure_text
 from nas_core.protocols import Recorder, Result
 from nas_core.pruned import Pruned
-from nas_search.evaluators.training import concatenated, diverged, model_metrics
+from nas_search.evaluators.training import (
+    check_finite,
+    check_trained,
+    measured_metrics,
+    model_metrics,
+)
 
 from nas_engine_cgo.state import drawing
 from nas_engine_cgo.tally import tally
@@ -83,14 +88,13 @@ class _Course:
         for epoch in count(1):
             if left <= 0 or not self._loop.members:
                 break
-            steps, losses = self._epoch(None if recipe.steps is None else left)
+            steps, losses = self._epoch(None if recipe.steps is None else left, epoch)
             left -= 1 if recipe.steps is None else steps
             if epoch == 1:
                 self._note()
             for member, loss in losses.items():
                 with self._alone(member):
-                    if not math.isfinite(loss):
-                        raise diverged(loss, epoch)
+                    check_finite(loss, epoch)
             yield from self._drop_ended()
             if self._loop.members and (left <= 0 or epoch % recipe.validate_every == 0):
                 self._measure("")
@@ -103,7 +107,7 @@ class _Course:
         count, done = len(self._loop.members), tally(self._loop.merged.functions())
         self._recorder.note(f"{count} trained as one, {self._why}; {done}")
 
-    def _epoch(self, limit: int | None) -> tuple[int, dict[Member, float]]:
+    def _epoch(self, limit: int | None, epoch: int) -> tuple[int, dict[Member, float]]:
         """Train for an epoch, at most ``limit`` steps; the steps and the mean losses."""
         rows, sizes = [], []
         for batches in self._loop.batches():
@@ -111,8 +115,7 @@ class _Course:
             sizes.append(len(batches[0][-1]))
             if len(rows) == limit:
                 break
-        if not rows:
-            raise ValueError("the training data gave no batch: it must be readable in every epoch")
+        check_trained(rows, epoch)
         means = [
             math.fsum(loss * size for loss, size in zip(losses, sizes, strict=True)) / sum(sizes)
             for losses in torch.stack(rows, 1).tolist()
@@ -127,11 +130,8 @@ class _Course:
             for member, output, target in measured:
                 # What it draws is what comes after the numbers that its model has drawn.
                 with self._alone(member), drawing(member.stream, everything=True):
-                    joined = concatenated(member.recipe, output)
-                    self._progress[member].metrics |= {
-                        f"{which}{name}": float(metric(joined, target))
-                        for name, metric in member.recipe.metric_functions().items()
-                    }
+                    found = measured_metrics(member.recipe, output, target, which)
+                    self._progress[member].metrics |= found
 
     def _end_epoch(self, epoch: int, losses: Mapping[Member, float]) -> None:
         main = next(iter(self._loop.recipe.objectives))

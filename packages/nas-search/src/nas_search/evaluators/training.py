@@ -8,12 +8,18 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import torch
-from nas_core.errors import nearest
+from nas_core.errors import Place, nearest
 from nas_core.protocols import Report
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from nas_search.evaluators.data import Batch, Feed
-from nas_search.evaluators.parts import MODEL_METRICS, READY_METRICS, LossFunction, Scheduler
+from nas_search.evaluators.parts import (
+    MODEL_METRICS,
+    READY_METRICS,
+    LossFunction,
+    Metric,
+    Scheduler,
+)
 from nas_search.memory import kept_memory
 from nas_search.metrics import flops, parameters
 
@@ -123,13 +129,38 @@ def measure(
             with autocast(recipe, target.device):
                 outputs.append(model(*inputs))
             targets.append(target)
-        if not outputs:
-            raise ValueError(f"there is no data to measure {prefix or 'validation '}metrics on")
-        all_outputs, all_targets = concatenated(recipe, outputs), torch.cat(targets)
-        functions = recipe.metric_functions()
-        return {
-            f"{prefix}{name}": float(fn(all_outputs, all_targets)) for name, fn in functions.items()
-        }
+        check_measurable(outputs, prefix)
+        return measured_metrics(recipe, outputs, torch.cat(targets), prefix)
+
+
+def check_measurable(outputs: Sequence[Any], prefix: str = "") -> None:
+    """Refuse data that gave no batch."""
+    if not outputs:
+        raise ValueError(f"there is no data to measure {prefix or 'validation '}metrics on")
+
+
+def measured_metrics(
+    recipe: "SupervisedEvaluator", outputs: Sequence[Any], targets: torch.Tensor, prefix: str = ""
+) -> dict[str, float]:
+    """Give the metrics of what a model gave for the batches that have these targets.
+
+    Raises:
+        TypeError: a metric is no number.
+    """
+    joined = concatenated(recipe, outputs)
+    return {
+        f"{prefix}{name}": _number(name, metric, metric(joined, targets))
+        for name, metric in recipe.metric_functions().items()
+    }
+
+
+def _number(name: str, metric: Metric, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        code = getattr(metric, "__code__", None)
+        where = "" if code is None else f" ({Place(code.co_filename, code.co_firstlineno)})"
+        raise TypeError(f"metric {name!r} must give a number, not {value!r:.200}{where}") from error
 
 
 def concatenated(recipe: "SupervisedEvaluator", parts: Sequence[Any]) -> Any:
@@ -201,22 +232,27 @@ def _epoch(learner: Learner, training: Feed, limit: int | None, epoch: int) -> t
         sizes.append(len(batch[-1]))
         if len(losses) == limit:
             break
-    if not losses:
-        raise ValueError(
-            f"the training data gave no batch in epoch {epoch}: it must be readable in every epoch"
-        )
+    check_trained(losses, epoch)
     total = math.fsum(
         loss * size for loss, size in zip(torch.stack(losses).tolist(), sizes, strict=True)
     )
     mean = total / sum(sizes)
-    if not math.isfinite(mean):
-        raise diverged(mean, epoch)
+    check_finite(mean, epoch)
     return len(losses), mean
 
 
-def diverged(loss: float, epoch: int) -> FloatingPointError:
-    """Say that a model can't be trained on."""
-    return FloatingPointError(f"the training loss became {loss} in epoch {epoch}")
+def check_trained(losses: Sequence[torch.Tensor], epoch: int) -> None:
+    """Refuse data that gave no batch."""
+    if not losses:
+        raise ValueError(
+            f"the training data gave no batch in epoch {epoch}: it must be readable in every epoch"
+        )
+
+
+def check_finite(loss: float, epoch: int) -> None:
+    """Refuse to train a model on whose mean loss is no number."""
+    if not math.isfinite(loss):
+        raise FloatingPointError(f"the training loss became {loss} in epoch {epoch}")
 
 
 def moves_of(recipe: "SupervisedEvaluator", training: Feed) -> int:
