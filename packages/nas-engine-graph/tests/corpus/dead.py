@@ -1,9 +1,16 @@
 """Writes and loops of which nobody sees anything afterwards, and some of which one does."""
 
+from typing import NamedTuple, Optional
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from corpus.case import case, x
+
+
+class Pair(NamedTuple):
+    value: Tensor
+    count: int
 
 
 @case(x(3, 3), x(3, 3))
@@ -95,3 +102,95 @@ class BranchesGiveMany(nn.Module):
             b = torch.where(b > 0, b, a)
             m = 1 - m
         return n, m, b, a
+
+
+@case(x(3, 3))
+class NeverGives(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.on = False
+
+    def half(self, x) -> Optional[Tensor]:
+        if self.on:
+            return x * 2
+        return None
+
+    def forward(self, x):
+        h = self.half(x)
+        if h is not None:
+            x = x + h
+        return x
+
+
+@case(x(3, 3))
+class TakesOfTuple(nn.Module):
+    def forward(self, x):
+        done, pair = False, (x * 2, x.size(0))
+        if done:
+            pair = (pair[0] + 1, pair[1] * 2)
+        return pair[1] % 5, pair[-2] + x
+
+
+@case(x(3, 3))
+class NeverNone(nn.Module):
+    def forward(self, x):
+        done, mask = False, torch.jit.annotate(Optional[Tensor], None)
+        if not done:
+            mask = x * 2
+        if mask is not None and x.size(0) > 1:
+            x = x + mask
+        return x
+
+
+@case(x(3, 3))
+class NeverNoneInLoops(nn.Module):
+    def some(self, x) -> Optional[Tensor]:
+        return x * 2 if x.size(0) > 1 else None
+
+    def forward(self, x):
+        done, kept = False, self.some(x)
+        if not done:
+            kept = x
+        for _ in range(x.size(1)):
+            if kept is None:
+                kept = x * 3
+            else:
+                kept = kept + 1
+        if kept is not None:
+            x = x + kept
+        return x
+
+
+@case(x(3, 3))
+class NoneInLoops(nn.Module):
+    def forward(self, x):
+        n = x.size(1)
+        kept: Optional[Tensor] = None
+        while n < 9:
+            if x.sum() > 5:
+                break
+            kept = None
+            n = n + x.size(0)
+        if kept is None:
+            x = x * n
+        return x
+
+
+@case(x(3, 3))
+class FillsAndForgets(nn.Module):
+    def forward(self, x):
+        numbers, table, items = [2, 1], {"k": x * 2}, [x + 1]
+        numbers.sort()
+        table["k"] = x * 3
+        items.append(x)
+        return x
+
+
+@case(x(3, 3))
+class MakesAndForgets(nn.Module):
+    def forward(self, x):
+        pair = Pair(x * 3, 2)
+        for i in range(x.size(0)):
+            if x.sum() > 0:
+                pair = Pair(x, i)
+        return x

@@ -82,7 +82,8 @@ class Writer(Expressions):
         lines = self.block(block)
         if block.results and not _ends(block):
             results = ", ".join(self.text(r) for r in block.results)
-            lines += [f"return {results}"] if results != "None" else []
+            silent = results == "None" and self.function.returns in ("", "NoneType")
+            lines += [] if silent else [f"return {results}"]
         return lines
 
     def _is_mixed(self, node: Node, results: tuple[Operand, ...]) -> bool:

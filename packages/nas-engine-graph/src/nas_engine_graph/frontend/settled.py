@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from nas_engine_graph.frontend.folding import folded
+from nas_engine_graph.frontend.nones import Solid
 from nas_engine_graph.frontend.unused import without_unused
 from nas_engine_graph.ir import (
     Block,
@@ -34,13 +35,14 @@ def settled(body: Block) -> Block:
     """The body of a function that means the same.
 
     What constants make is constant, and so are branches that these choose. What is known to be
-    another value, as it is handed on unchanged or twice, is that value. A branch does not ask
-    whether something is not so. What nobody uses is left out.
+    another value, as it is handed on unchanged or twice, or an item of a new tuple, is that value.
+    Nobody asks whether something is None that never is. A branch does not ask whether something is
+    not so. What nobody uses is left out.
     """
     known = _Known()
     body = without_unused(body)
     while known.more:
-        known.more = False
+        known.more, known.solid = False, Solid(body)
         body = without_unused(known.block(body))
     return body
 
@@ -58,9 +60,12 @@ def raises(block: Block) -> bool:
 class _Known:
     """Which operands values are; ``more`` if some were found that earlier uses do not know of."""
 
+    solid: Solid
+
     def __init__(self) -> None:
         self.same: dict[str, Operand] = {}
         self.negated: dict[str, Operand] = {}
+        self.tuples: dict[str, Sequence[Operand]] = {}
         self.more = True
 
     def note(self, value: Value, operand: Operand) -> None:
@@ -92,10 +97,27 @@ class _Known:
                 return [self.handing_on(node)]
             case Builtin("not"):
                 self.negated[node.outputs[0].name] = node.inputs[0]
-        if (constant := _constant(node)) is not None:
-            self.note(node.outputs[0], constant)
+            case Builtin("tuple"):
+                self.tuples[node.outputs[0].name] = node.inputs
+        if (operand := self.item(node) or self.nothing(node) or _constant(node)) is not None:
+            self.note(node.outputs[0], operand)
             return []
         return [node]
+
+    def item(self, node: Node) -> Operand | None:
+        """What is taken from a tuple that is new."""
+        match node:
+            case Node(Builtin("getitem"), (Ref(name), Const(int(index)))):
+                items = self.tuples.get(name, ())
+                return items[index] if -len(items) <= index < len(items) else None
+        return None
+
+    def nothing(self, node: Node) -> Const | None:
+        """Whether something is None that never is."""
+        match node:
+            case Node(Builtin("is" | "is_not" as name), (Ref() as asked, Const(None))):
+                return Const(name == "is_not") if asked in self.solid else None
+        return None
 
     def branch(self, node: Node) -> Sequence[Node]:
         (condition,), blocks = node.inputs, node.blocks
@@ -118,7 +140,9 @@ class _Known:
         for index, value in enumerate(node.outputs):
             given = tuple(block.results[index] for block in asked)
             one = given[0]
-            if set(given) == {one} and not (isinstance(one, Ref) and one.name in made):
+            if value.type == "NoneType":
+                self.note(value, Const(None))
+            elif set(given) == {one} and not (isinstance(one, Ref) and one.name in made):
                 self.note(value, one)
             elif given == (Const(True), Const(False)):
                 self.note(value, node.inputs[0])
@@ -136,7 +160,10 @@ class _Known:
         inside, following = block.parameters[1:], block.results[1:]
         carried = list(zip(node.outputs, inside, first, following, strict=True))
         for after, value, operand, result in carried:
-            if result in (Ref(value.name), operand):
+            if value.type == "NoneType":
+                self.note(value, Const(None))
+                self.note(after, Const(None))
+            elif result in (Ref(value.name), operand):
                 self.note(value, operand)
                 self.note(after, operand)
         groups = _equal(

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from nas_engine_graph.frontend.dead import dead_writes
+from nas_engine_graph.frontend.forgotten import forgotten
 from nas_engine_graph.ir import (
     Block,
     Const,
@@ -28,7 +29,8 @@ Passing = tuple[tuple[str, ...], tuple[Operand, ...]]
 def without_unused(body: Block) -> Block:
     """The body without values that are only handed on, from trip to trip at most."""
     made = _handing_on_less(body)
-    idle = {id(node) for node in walk(made) if _is_idle(node)} | dead_writes(made)
+    idle = {id(node) for node in walk(made) if _is_idle(node)}
+    idle |= dead_writes(made) | forgotten(made)
     return without_unused(_without(made, idle)) if idle else made
 
 

@@ -1,0 +1,53 @@
+"""Values that are never None, though TorchScript takes them for such as may be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nas_engine_graph.ir import Block, Const, If, Loop, Operand, Ref, Value, With, walk
+
+__all__ = ["Solid"]
+
+_SOLID = ("Tensor", "int", "float", "bool", "str", "List[", "Dict[", "Tuple[")
+"""How the types begin whose values are never None."""
+
+
+class Solid:
+    """Which values of a function are never None: by their types, or as nobody hands on another."""
+
+    def __init__(self, body: Block) -> None:
+        handed = list(_handed(body))
+        named = {value.name for value, _ in handed}
+        made = [*body.parameters, *(value for node in walk(body) for value in node.outputs)]
+        self.names = {value.name for value in made if value.type.startswith(_SOLID)} | named
+        while some := {v.name for v, given in handed if not (self.has(v) or self.all(given))}:
+            self.names -= some
+
+    def has(self, value: Value) -> bool:
+        """Whether its type says so, or it is known not to be."""
+        return value.type.startswith(_SOLID) or value.name not in self.names
+
+    def all(self, operands: tuple[Operand, ...]) -> bool:
+        """Whether all of these are never None."""
+        return all(operand in self for operand in operands)
+
+    def __contains__(self, operand: Operand) -> bool:
+        match operand:
+            case Const(value):
+                return value is not None
+            case Ref(name):
+                return name in self.names
+
+
+def _handed(body: Block) -> Iterator[tuple[Value, tuple[Operand, ...]]]:
+    """The values that branches, contexts and loops hand on, and what they are made of."""
+    for node in walk(body):
+        match node.operation:
+            case If() | With():
+                results = zip(*(block.results for block in node.blocks), strict=True)
+                yield from zip(node.outputs, results, strict=True)
+            case Loop():
+                (block,) = node.blocks
+                given = list(zip(node.inputs[2:], block.results[1:], strict=True))
+                yield from zip(block.parameters[1:], given, strict=True)
+                yield from zip(node.outputs, given, strict=True)
