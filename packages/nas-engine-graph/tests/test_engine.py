@@ -156,6 +156,22 @@ def test_a_model_that_can_not_be_converted_is_a_problem_with_its_line() -> None:
     assert f"test_engine.py:{line}" in str(problem)
 
 
+@nas.model_wrapper
+class Uncalled(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.heads = nn.ValueChoice([1, 2], label="heads")
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.view(self.heads(), x.size(0) // self.heads)
+
+
+def test_a_choice_that_is_not_called_is_named_as_it_is_written() -> None:
+    (problem,) = GraphEngine().problems(Uncalled(), CountParameters())
+    assert "`x.size(0) // self.heads` uses a choice that is not called" in str(problem)
+    assert "Known" not in str(problem)
+
+
 def test_a_job_of_a_class_that_only_the_script_has_runs_elsewhere(tmp_path: Path) -> None:
     script = """
         import sys, cloudpickle, torch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import warnings
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.isolation import Progress, isolated
 from nas_engine_graph.frontend.layers import is_layer
 from nas_engine_graph.frontend.learning import Lesson, UnknownTypeError, lesson_of
+from nas_engine_graph.frontend.marked import marked_in
 from nas_engine_graph.frontend.members import assemble
 from nas_engine_graph.frontend.mixed import left_alone
 from nas_engine_graph.frontend.parametrizations import has_parametrization
@@ -29,11 +31,16 @@ from nas_engine_graph.frontend.switches import check_machinery
 from nas_engine_graph.frontend.translate import translate
 from nas_engine_graph.frontend.world import World
 from nas_engine_graph.ir import Graph, verify
+from nas_engine_graph.known import Known
 
 __all__ = ["check", "convert", "is_whole", "translated"]
 
 _LONG = 300
 _UNSUPPORTED = (3, 14)
+_CLASS = re.compile(
+    r"__torch__\.([\w.]*?)(?:___torch_mangle_\d+\.)?(\w+) \(of Python compilation unit at: \w+\)"
+)
+_KNOWN = f"{Known.__module__}.{Known.__name__}"
 _SCRIPT_ERRORS = (
     FrontendError,
     RuntimeError,
@@ -222,9 +229,12 @@ def _all_callable(module: nn.Module) -> bool:
 
 
 def _refusal(error: Exception, progress: Progress) -> UnsupportedModuleError:
-    text = str(error)
+    text = _CLASS.sub(r"\1\2", str(error))
     frames = _frames(text)
     place = Place(*frames[0]) if frames else progress.place
+    if _KNOWN in text:
+        used = f"`{marked_in(text)}` uses a choice that is not called"
+        return UnsupportedModuleError(f"{used}: write `self.name()` for its value", place=place)
     read = "it" if frames else repr(progress.name)
     said = " ".join(text.partition('File "')[0].split()).rstrip(":") or type(error).__name__
     message = said if len(said) <= _LONG else f"{said[:_LONG]}…"

@@ -11,7 +11,7 @@ from typing import Any
 
 from nas_engine_graph.frontend.places import frame_of
 
-__all__ = ["assigned_to", "called", "first_mark", "marked", "marked_text"]
+__all__ = ["assigned_to", "called", "first_mark", "marked", "marked_in", "marked_text"]
 
 _CLOSING = {"(": ",)", "[": "]", "{": "}"}
 _OPENING = {")": "(", "]": "[", "}": "{"}
@@ -104,9 +104,13 @@ def first_mark(text: str) -> int:
 
 def marked_text(node: Any) -> str:
     """The marked part of the lines that TorchScript shows as the place of a node."""
-    lines = node.sourceRange().splitlines()
+    return marked_in(node.sourceRange())
+
+
+def marked_in(text: str) -> str:
+    """The marked part of the lines that TorchScript shows."""
     parts = []
-    for line, mark in pairwise(lines):
+    for line, mark in pairwise(text.splitlines()):
         if found := _MARK.match(mark):
             start, end = found.span(1)
             parts.append(line[start:end])
