@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeGuard
 
 import torch
 
 from nas_core.choice import Choice
 from nas_core.space import Constraint, Item
 
-__all__ = ["Conditional", "Scanner", "join"]
+__all__ = ["Conditional", "Scanner", "is_conditional", "join"]
 
 
 class Scanner(Protocol):
@@ -26,12 +26,16 @@ class Scanner(Protocol):
         """Leave out the architectures that break it."""
 
 
-@runtime_checkable
 class Conditional(Protocol):
     """A module whose choices, or those of its children, are only sometimes active."""
 
     def nas_items(self, scanner: Scanner, path: str) -> Iterator[Item]:
         """What it asks for, its children included."""
+
+
+def is_conditional(module: object) -> TypeGuard[Conditional]:
+    """Whether a module is ``Conditional``; ``isinstance`` would look at it attribute by attribute."""
+    return hasattr(type(module), "nas_items")
 
 
 def join(path: str, name: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
-from nas_core import Candidate, Evaluator, Problem, Recorder, Result, Space, build, run_candidate
+from nas_core import Architecture, Candidate, Evaluator, Problem, Recorder, Result, Space, build, run_candidate
 from nas_core.errors import NasError, UnsupportedSpaceError
 from nas_core.failure import Failed, attempt, failure_text
 from nas_core.formats import format_refused
@@ -22,6 +22,9 @@ from nas_engine_graph.mutate.inline import InlineGraphs
 from nas_engine_graph.weights import Generated, generated
 
 __all__ = ["GraphEngine", "GraphJob"]
+
+_REMEMBERED = 256
+"""How many architectures of a model have sources that are kept, the latest."""
 
 
 class GraphEngine:
@@ -46,6 +49,9 @@ class GraphEngine:
             WeakKeyDictionary()
         )
         self._inline: WeakKeyDictionary[torch.nn.Module, InlineGraphs] = WeakKeyDictionary()
+        self._made: WeakKeyDictionary[torch.nn.Module, dict[Architecture, Generated]] = (
+            WeakKeyDictionary()
+        )
 
     def problems(self, base_model: torch.nn.Module, evaluator: Evaluator) -> Iterator[Problem]:
         """Why the model can't be made again, or its first architecture not be converted."""
@@ -73,17 +79,26 @@ class GraphEngine:
     ) -> Sequence[GraphJob]:
         """One job per candidate, with its source; one that can't be made fails alone.
 
+        Candidates that differ in nothing but the evaluator's choices have the same source.
+
         Raises:
             UnsupportedSpaceError: there are ``problems``.
         """
         if problems := tuple(self.problems(base_model, evaluator)):
             raise UnsupportedSpaceError(problems)
         inline, space = self._inline_of(base_model), self._space(base_model)
+        known = self._made.setdefault(base_model, {})
 
         def made(candidate: Candidate) -> Generated | NasError:
             valid = space.part_of(candidate.architecture)
-            found = attempt(lambda: self._generated(base_model, inline.of(valid), valid))
-            return _why_not(found.error) if isinstance(found, Failed) else found
+            if valid not in known:
+                found = attempt(lambda: self._generated(base_model, inline.of(valid), valid))
+                if isinstance(found, Failed):
+                    return _why_not(found.error)
+                if len(known) == _REMEMBERED:
+                    del known[next(iter(known))]
+                known[valid] = found
+            return known[valid]
 
         return [GraphJob((c,), made(c), inline.recipe, evaluator) for c in candidates]
 

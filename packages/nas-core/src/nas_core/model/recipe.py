@@ -239,10 +239,13 @@ def _made(model: torch.nn.Module) -> _Made:
                 names = {"name": record.cls.__name__, "kind": type(argument).__name__}
                 message = _OPEN_ARGUMENT.format(**names)
                 raise UnsupportedSpaceError([Problem(message, certain=True)])
-        traced = None if record.chosen else trace_model(model)
-        parts = (None,) if traced is None else (traced.labels, traced.uses)
-        made_by = Recipe(record.cls, record.args, record.kwargs, *parts)
-        record.made = _Made(made_by, scan(model))
+        called = (record.cls, record.args, record.kwargs)
+        if record.chosen:
+            record.made = _Made(Recipe(*called, None), scan(model))
+        else:
+            traced = trace_model(model)
+            made_by = Recipe(*called, traced.labels, traced.uses)
+            record.made = _Made(made_by, Space(traced.items, traced.constraints))
     made: _Made = record.made
     return made
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from nas_core.choice import Choice, Key
-from nas_core.conditional import Conditional, join
+from nas_core.conditional import is_conditional, join
 from nas_core.construction import relative
 from nas_core.errors import LabelConflictError
 from nas_core.expression import expressions_in
@@ -63,7 +63,7 @@ class _Scanner:
     constraints: list[Constraint] = field(default_factory=list)
 
     def visit(self, module: torch.nn.Module, path: str) -> Iterator[Item]:
-        if isinstance(module, Conditional):
+        if is_conditional(module):
             yield from module.nas_items(self, path)
             return
         yield from self._arguments(module, path)

@@ -14,7 +14,7 @@ import torch
 
 from nas_core.architecture import Value
 from nas_core.choice import Choice, Key
-from nas_core.conditional import Conditional
+from nas_core.conditional import is_conditional
 from nas_core.construction import relative
 from nas_core.space import Blocks, Constraint, Decision, Item
 from nas_core.wrapper import creation_of
@@ -98,7 +98,7 @@ class _Walk:
         self._start = start
 
     def visit(self, module: torch.nn.Module, path: str) -> Iterator[Item]:
-        if isinstance(module, Conditional):
+        if is_conditional(module):
             yield from module.nas_items(self, path)
             return
         created = creation_of(module)
