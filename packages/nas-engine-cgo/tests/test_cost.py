@@ -139,13 +139,57 @@ def test_both_layouts_of_images_are_timed_once(
     assert choice.options.layout == faster
 
 
+def test_what_is_much_slower_in_both_layouts_is_not_timed_further(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    probed = []
+
+    def of(_probe: object, setting: Any) -> float:
+        probed.append((setting.size, setting.layout))
+        return 1.3 if setting.size > 1 else 1.0
+
+    monkeypatch.setattr(CHOOSING._Probe, "_seconds", of)
+    monkeypatch.setattr(CHOOSING, "cache_bytes", lambda: 4 * 8 * 3 * 8 * 8 * 4)
+    x, y = torch.randn(32, 2, 8, 8), torch.arange(32) % 3
+    nets: list[nn.Module] = [
+        nn.Sequential(nn.Conv2d(2, 3, 3, padding=1), nn.ReLU(), nn.Flatten()) for _ in range(8)
+    ]
+    choice = choose(members(nets, train=(x, y), epochs=100), Options(), Memory())
+    assert probed == [(1, "contiguous"), (4, "channels_last"), (4, "contiguous")]
+    assert len(choice.clusters) == 8
+
+
+def test_every_setting_is_timed_by_as_many_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also members one by one, of which several kinds are timed: one step of each says little."""
+    counts: list[int] = []
+    timed = CHOOSING._timed
+
+    def counting(step: Any, clock: Any, untimed: int) -> float:
+        taken = 0
+
+        def counted() -> None:
+            nonlocal taken
+            taken += 1
+            step()
+
+        found = timed(counted, clock, untimed)
+        counts.append(taken - untimed)
+        return float(found)
+
+    monkeypatch.setattr(CHOOSING, "_timed", counting)
+    made = members([mlp(width) for width in (4, 8) * 4], epochs=1000)
+    choose(made, Options(), Memory())
+    assert len(counts) > 3
+    assert set(counts) == {3}
+
+
 def test_members_that_take_longer_are_compared_with_themselves(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The first is done in a moment: merged with others, a step takes longer for each of them."""
     steps = []
 
-    def of(_probe: object, chosen: Any, setting: Any, _times: int) -> float:
+    def of(_probe: object, chosen: Any, setting: Any) -> float:
         steps.append(tuple(chosen))
         return sum(map(float, chosen)) / len(chosen) * (0.8 if setting.size > 1 else 1.0)
 

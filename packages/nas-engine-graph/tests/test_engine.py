@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import cloudpickle
 import nas_core as nas
@@ -17,6 +18,8 @@ from nas_core.testing import CountParameters, Recording
 from torch import Tensor
 
 from nas_engine_graph.engine import GraphEngine
+from nas_engine_graph.ir import Graph
+from nas_engine_graph.weights import Generated, generated
 
 
 class Residual(nn.Module):
@@ -118,6 +121,27 @@ class SometimesSorts(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.body(x)
+
+
+def test_an_architecture_that_comes_again_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As candidates that differ in the evaluator's choices do."""
+    made: list[Graph] = []
+
+    def counted(before: Graph, after: Graph) -> Generated:
+        made.append(after)
+        return generated(before, after)
+
+    monkeypatch.setattr("nas_engine_graph.engine.generated", counted)
+    engine, model = GraphEngine(), SometimesSorts()
+    values: list[dict[str, Any]] = [{"body": 0, "lr": 0.1}, {"body": 0, "lr": 0.2}]
+    candidates = [Candidate(i, nas.Architecture(v), seed=i) for i, v in enumerate(values)]
+    list(engine.problems(model, CountParameters()))
+    made.clear()
+    jobs = [*engine.plan(model, candidates, CountParameters())]
+    jobs += engine.plan(model, candidates, CountParameters())
+    assert len(made) == 1
+    states = [job.build().state_dict() for job in jobs]
+    assert not torch.equal(states[0]["body.weight"], states[1]["body.weight"])
 
 
 def test_a_candidate_that_can_not_be_converted_fails_alone() -> None:

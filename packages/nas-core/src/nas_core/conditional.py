@@ -34,7 +34,7 @@ class Conditional(Protocol):
 
 
 def is_conditional(module: object) -> TypeGuard[Conditional]:
-    """Whether a module is ``Conditional``; ``isinstance`` would look at it attribute by attribute."""
+    """Whether a module is ``Conditional``; ``isinstance`` would take far longer."""
     return hasattr(type(module), "nas_items")
 
 

@@ -8,7 +8,17 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
-from nas_core import Architecture, Candidate, Evaluator, Problem, Recorder, Result, Space, build, run_candidate
+from nas_core import (
+    Architecture,
+    Candidate,
+    Evaluator,
+    Problem,
+    Recorder,
+    Result,
+    Space,
+    build,
+    run_candidate,
+)
 from nas_core.errors import NasError, UnsupportedSpaceError
 from nas_core.failure import Failed, attempt, failure_text
 from nas_core.formats import format_refused

@@ -39,8 +39,10 @@ _PROBED, _PROBED_LARGE = 1 / 4, 1 / 64
 """The part of all steps of all members that may be taken to time settings, and the same for members
 of which the cache has room for one: they have little to gain."""
 _OUTGROWN = 1.05
+_LOST = 1.2
+"""So much longer than one by one, and merging is given up once it was timed in two ways."""
 _TIMED = 3
-"""Steps that a setting is timed by."""
+"""Steps that a setting is timed by, the least counts: a first one may take half as long again."""
 _SOME = 4
 """So many members of a cluster are timed one by one."""
 _LONG = 0.05
@@ -137,10 +139,17 @@ class _Trials:
         """Time a setting; whether that was done, and it is not slower than others."""
         if self.tried and self._spent > self.steps * min(self.tried.values()):
             return False
+        if self.is_lost():
+            return False
         started = self.clock()
         self.tried[setting] = self.time(setting)
         self._spent += self.clock() - started
         return self.tried[setting] <= _OUTGROWN * min(self.tried.values())
+
+    def is_lost(self) -> bool:
+        """Whether merging was so much slower in two ways that no other will be faster."""
+        merged = [seconds for setting, seconds in self.tried.items() if setting != _ALONE]
+        return len(merged) > 1 and min(merged) > _LOST * self.tried[_ALONE]
 
     def faster(self, one: _Setting, other: _Setting) -> _Setting:
         """The one of two that took less time, as far as they were timed."""
@@ -293,7 +302,7 @@ class _Probe:
         """
         (chosen, *_) = clusters_of(self.order, setting.size)
         if setting.size > 1:
-            return self._step(chosen, setting, _TIMED) * self._usual / self._one_by_one(chosen)
+            return self._step(chosen, setting) * self._usual / self._one_by_one(chosen)
         return self._usual
 
     @cached_property
@@ -305,11 +314,11 @@ class _Probe:
         kinds = {id(self._traced[i]): i for i in chosen[:: math.ceil(len(chosen) / _SOME)]}
         for kind, i in kinds.items():
             if kind not in self._alone:
-                self._alone[kind] = self._step([i], _ALONE, max(1, _TIMED // len(kinds)))
+                self._alone[kind] = self._step([i], _ALONE)
         return fmean(self._alone[kind] for kind in kinds)
 
-    def _step(self, chosen: Sequence[int], setting: _Setting, times: int) -> float:
-        """Seconds of a step of one cluster for each member, the least of so many."""
+    def _step(self, chosen: Sequence[int], setting: _Setting) -> float:
+        """Seconds of a step of one cluster for each member."""
         copies = self._copies(chosen)
         options = replace(self._options, layout=setting.layout, widen=setting.widen)
         loop = Loop(copies, [range(len(copies))], options, self.prepared)
@@ -318,7 +327,7 @@ class _Probe:
             if loop.device.type == "cpu":  # A graph of CUDA has to wait for longer.
                 loop.passes.patience = 1
             untimed = 1 + max(1, loop.passes.patience)  # Till steps are repeated.
-            return _timed(partial(loop.step, batches), self._clock(), untimed, times) / len(copies)
+            return _timed(partial(loop.step, batches), self._clock(), untimed) / len(copies)
         except MemberError as error:
             if is_out_of_memory(error.__cause__) and len(copies) > 1:
                 return math.inf
@@ -337,14 +346,12 @@ class _Probe:
         return [self._copied[i] for i in chosen]
 
 
-def _timed(
-    step: Callable[[], object], clock: Callable[[], float], untimed: int, most: int
-) -> float:
+def _timed(step: Callable[[], object], clock: Callable[[], float], untimed: int) -> float:
     """The least seconds of a few steps after some others; of one, if that takes long."""
     for _ in range(untimed):
         step()
     times: list[float] = []
-    while len(times) < most and sum(times) < _LONG:
+    while len(times) < _TIMED and sum(times) < _LONG:
         started = clock()
         step()
         times.append(clock() - started)
