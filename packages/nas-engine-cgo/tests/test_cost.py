@@ -342,6 +342,23 @@ def test_a_setting_that_makes_no_sense_is_not_taken(kept: Any) -> None:
     assert "before" not in choice.why
 
 
+def test_members_that_differ_say_nothing_of_members_that_are_alike() -> None:
+    """One by one may be right for the first, and lose most for the others."""
+
+    def deep(*layers: type[nn.Module]) -> nn.Module:
+        return nn.Sequential(nn.Linear(6, 6), *(layer() for layer in layers))
+
+    functions = (nn.ReLU, nn.Tanh, nn.GELU, nn.SiLU, nn.ELU, nn.CELU, nn.Softplus, nn.Mish)
+    alike = members([deep(*functions) for _ in range(8)], epochs=100)
+    mixed = members([deep(*[functions[i]] * 8) for i in range(8)], epochs=100)
+
+    def key(made: list[Member]) -> str:
+        return str(CHOOSING._Probe(made, Options(), CHOOSING.Verdicts()).key)
+
+    assert key(alike) != key(mixed)
+    assert key(alike) == key(members([deep(*reversed(functions)) for _ in range(8)]))
+
+
 def test_old_entries_of_a_memory_are_forgotten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,11 +20,11 @@ from typing import Any, Literal, TypeAlias
 import torch
 
 from nas_engine_cgo.cost.cache import cache_bytes
-from nas_engine_cgo.cost.clusters import similar
+from nas_engine_cgo.cost.clusters import deeds, likeness, similar
 from nas_engine_cgo.cost.memory import largest_activation, training_memory
 from nas_engine_cgo.cost.widening import seems_to_pay
 from nas_engine_cgo.exact import Verdicts
-from nas_engine_cgo.members import duplicate
+from nas_engine_cgo.members import Program, duplicate
 from nas_engine_cgo.remember import Memory
 from nas_engine_cgo.train import Loop, Member, MemberError, Options, Prepared
 from nas_engine_cgo.train.available import available
@@ -178,7 +178,8 @@ class _Probe:
         self._first: Sequence[int] = ()
         self._traced = loop.merged.traced(self._batches)
         self.prepared = loop.prepared
-        self.order = similar(self._traced)
+        self._deeds = deeds(self._traced)
+        self.order = similar(self._deeds)
         self._programs = [program for program in self._traced if program]
         may = options.widen is not False and not options.exact and can_be_wide(members)
         self._wide = widened(self._programs) if may else self._programs
@@ -231,8 +232,9 @@ class _Probe:
         work = sum(training_memory(p) for p in programs) // max(1, len(programs))
         largest, _ = self._largest
         calls = sum(len(p.calls) for p in programs) // max(1, len(programs))
-        names = sorted({call.name for p in programs for call in p.calls if "conv" in call.name})
-        sizes = [value.bit_length() for value in (work, largest, calls, len(self._members))]
+        like = int(likeness(self._deeds))
+        sizes = [value.bit_length() for value in (work, largest, calls, like, len(self._members))]
+        names = sorted(set().union(*map(_layers, {id(p): p for p in programs}.values())))
         device = self._batches[0][0].device.type
         threads = torch.get_num_threads()
         # Other code, and in no other layout.
@@ -344,6 +346,12 @@ class _Probe:
                 module, stream = duplicate(member.module), member.stream.copied()
                 self._copied[i] = Member(member.candidate, module, member.recipe, stream)
         return [self._copied[i] for i in chosen]
+
+
+def _layers(program: Program) -> set[str]:
+    """The functions that take parameters."""
+    parameters = {n for n, source in program.sources.items() if source.kind == "parameter"}
+    return {call.name for call in program.calls if not parameters.isdisjoint(call.inputs)}
 
 
 def _timed(step: Callable[[], object], clock: Callable[[], float], untimed: int) -> float:
