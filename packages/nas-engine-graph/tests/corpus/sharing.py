@@ -156,3 +156,46 @@ class UnusualStrides(nn.Module):
 
     def forward(self, x):
         return x @ self.turned.float(), self.turned, self.expanded, self.images[0]
+
+
+@case(x(4, 2))
+class BuffersOfColumns(nn.Module):
+    """Their elements lie between each other."""
+
+    def __init__(self):
+        super().__init__()
+        angles = torch.stack([torch.arange(4.0).cos(), torch.arange(4.0).sin()], -1)
+        cos, sin = angles.unbind(-1)
+        self.register_buffer("cos", cos)
+        self.register_buffer("sin", sin)
+        self.parts = torch.polar(torch.ones(4), torch.arange(4.0))
+        self.register_buffer("real", self.parts.real.clone(), persistent=False)
+
+    def forward(self, x):
+        self.cos.mul_(2)
+        return x * self.cos[:, None] + self.sin[:, None] * self.real[:, None]
+
+
+class _Last(nn.Module):
+    def __init__(self, last):
+        super().__init__()
+        self.register_buffer("last", last)
+
+    def forward(self, x):
+        return x + self.last.sum()
+
+
+@case(x(4, 2))
+class BuffersThatAreViews(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("table", torch.randn(3, 4))
+        self.register_buffer("turned", self.table.t())
+        self.register_buffer("row", self.table[1, 1:], persistent=False)
+        self.same = self.row
+        self.inner = _Last(self.turned[2:])
+
+    def forward(self, x):
+        self.row.add_(x.detach().mean())
+        self.table[2].mul_(0.5)
+        return self.inner(x) * self.turned[:, :2], self.inner.last, self.same

@@ -134,6 +134,8 @@ class Classes:
         for tie in graph.ties:
             owner = member_path(graph, tie.target[:-1])
             target, source = attribute(owner, tie.target[-1]), member_path(graph, tie.source)
+            if tie.view:
+                source = f"{source}.as_strided({', '.join(map(repr, tie.view))})"
             if target.startswith("getattr"):
                 yield f'setattr({owner}, "{tie.target[-1]}", {source})'
             else:

@@ -171,12 +171,12 @@ class _Assembly:
     def buffer(self, tensor: Tensor | None, path: Path, persistent: bool) -> Member:
         if tensor is None:
             return Absent("buffer" if persistent else "transient buffer")
-        if not self.objects.first(tensor, path):
-            return Absent("buffer" if persistent else "transient buffer")
         if tensor.requires_grad or type(tensor) is not Tensor:
             raise UnsupportedModuleError(
                 f"buffer {path[-1]!r} that is no plain tensor", ".".join(path[:-1])
             )
+        if not self.objects.first(tensor, path, viewing=not vars(tensor)):
+            return Absent("buffer" if persistent else "transient buffer")
         init, strides = self.laid_out(tensor, path, drawn=False)
         kind, settings = dtype_name(tensor.dtype), self.settings(tensor, path)
         return Buffer(tuple(tensor.shape), init, kind, persistent, strides, settings)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.changing import held
+from nas_engine_graph.frontend.elements import Elements
 from nas_engine_graph.frontend.encode import NotEncodableError
 from nas_engine_graph.frontend.objects import fields_of, is_object
 from nas_engine_graph.frontend.world import Path
@@ -36,27 +37,29 @@ class Objects:
         self.ties: list[Tie] = []
         self._places: dict[int, Path] = {}
         self._inside: dict[int, Path] = {}
-        self._memory: dict[int, list[tuple[int, int, Path]]] = {}
+        self._memory: dict[int, list[tuple[Elements, Path, bool]]] = {}
         self._held: dict[int, tuple[Path, bool]] = {}
         self._kinds: dict[int, str] = {}
         self._anew: set[Path] = set()
         self._alive: list[Any] = []
         self._changed = frozenset({_OBJECT, *(kind for f in functions for kind in _changed(f))})
 
-    def first(self, obj: Any, path: Path, whole: Path | None = None) -> bool:
-        """Whether this is the first place of the object; a tie otherwise.
+    def first(self, obj: Any, path: Path, whole: Path | None = None, viewing: bool = False) -> bool:
+        """Whether this is the first place of the object, or of its elements; a tie otherwise.
 
         Args:
             obj: a module, a parameter, a buffer, or what an attribute is.
             path: where it is.
             whole: the module around it whose constructor makes it.
+            viewing: whether it may be made as a view of another tensor.
 
         Raises:
             UnsupportedModuleError: it is a tensor that source can't make.
         """
         if (source := self._places.setdefault(id(obj), path)) == path:
-            if isinstance(obj, Tensor):
-                self._check_memory(obj, path, whole)
+            if isinstance(obj, Tensor) and (view := self._view(obj, path, whole, viewing)):
+                self.ties.append(view)
+                return False
             return True
         self.ties.append(Tie(path, source))
         return False
@@ -106,7 +109,7 @@ class Objects:
         kind = _OBJECT if is_object(value) else kind
         if isinstance(value, Tensor):
             _check_plain(value, path)
-            self._check_memory(value, path, None)
+            self._view(value, path, None, viewing=False, item=True)
         elif isinstance(value, list | dict) or is_object(value):
             self._check_held(value, path, self._may_change(kind))
             self._kinds[id(value)] = kind
@@ -160,26 +163,37 @@ class Objects:
             other = _name(tie.target, tie.source)
             raise _refusal(tie.target, f"which is also {other}, and which an override sets anew")
 
-    def _check_memory(self, tensor: Tensor, path: Path, whole: Path | None) -> None:
-        """Refuses memory that two tensors share, and unusual layouts."""
+    def _view(
+        self, tensor: Tensor, path: Path, whole: Path | None, viewing: bool, item: bool = False
+    ) -> Tie | None:
+        """How to make the tensor in the memory of another one, if it has its elements there.
+
+        Raises:
+            UnsupportedModuleError: it is in an unusual layout, or shares memory otherwise.
+        """
         if tensor.layout is not torch.strided or tensor.is_quantized:
             raise UnsupportedModuleError(
                 f"tensor {path[-1]!r} in an unusual layout", ".".join(path[:-1])
             )
         if tensor.is_meta or not tensor.numel():
-            return
-        steps = zip(tensor.shape, tensor.stride(), strict=True)
-        start = tensor.data_ptr()
-        end = start + (1 + sum((n - 1) * step for n, step in steps)) * tensor.element_size()
+            return None
+        elements = Elements(tensor)
         beside = self._memory.setdefault(tensor.untyped_storage().data_ptr(), [])
-        for first, last, other in beside:
-            inside = path[:-1] == other[:-1] == whole
-            if first < end and start < last and not inside:
-                raise UnsupportedModuleError(
-                    f"tensor {path[-1]!r} shares its memory with {'.'.join(other)!r}",
-                    ".".join(path[:-1]),
-                )
-        beside.append((start, end, path))
+        met = [
+            (other, where, makes)
+            for other, where, makes in beside
+            if not path[:-1] == where[:-1] == whole and elements.meet(other)
+        ]
+        beside.append((elements, path, not item and not isinstance(tensor, nn.Parameter)))
+        if not met:
+            return None
+        for other, where, makes in met:
+            if viewing and makes and elements.within(other):
+                return Tie(path, where, elements.seen_from(other))
+        raise UnsupportedModuleError(
+            f"tensor {path[-1]!r} shares its memory with {'.'.join(met[0][1])!r}",
+            ".".join(path[:-1]),
+        )
 
 
 def _items(value: Any) -> Iterator[Any]:

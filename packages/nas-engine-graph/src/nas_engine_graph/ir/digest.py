@@ -152,7 +152,7 @@ def digest(graph: Graph) -> str:
         graph.kind,
         tuple((name, _member(member)) for name, member in graph.members),
         tuple(_function(function, names_written) for function in graph.functions),
-        tuple((tie.target, tie.source) for tie in graph.ties),
+        tuple((t.target, t.source, *([t.view] if t.view else [])) for t in graph.ties),
         graph.pinned,
         tuple(reset.key for reset in graph.resets),
         graph.evaluating,

@@ -200,10 +200,15 @@ class Reset:
 
 @dataclass(frozen=True, slots=True)
 class Tie:
-    """``target`` is the very object that ``source`` is; both paths start at the tie's graph."""
+    """``target`` is the very object that ``source`` is; both paths start at the tie's graph.
+
+    With a ``view``, a shape, strides and an offset, it is a buffer that has its elements in the
+    memory of another one.
+    """
 
     target: tuple[str, ...]
     source: tuple[str, ...]
+    view: tuple[tuple[int, ...], tuple[int, ...], int] | None = None
 
 
 @dataclass(frozen=True)

@@ -362,7 +362,8 @@ class _Parser:
                 case "method" | "function":
                     functions.append(self.function(word == "function"))
                 case "tie":
-                    ties.append(Tie(self.value(), self.value()))
+                    target, source = self.value(), self.value()
+                    ties.append(Tie(target, source, self.value() if self.maybe("view") else None))
                 case "pinned":
                     pinned.append(self.value())
                 case "reset":

@@ -261,7 +261,8 @@ def _graph(graph: Graph, depth: int) -> Iterator[str]:
     for name, member in graph.members:
         yield from _member(name, member, depth + 1)
     for tie in graph.ties:
-        yield f"{pad}{_INDENT}tie {value_text(tie.target)} {value_text(tie.source)}"
+        view = f" view {value_text(tie.view)}" if tie.view else ""
+        yield f"{pad}{_INDENT}tie {value_text(tie.target)} {value_text(tie.source)}{view}"
     for path in graph.pinned:
         yield f"{pad}{_INDENT}pinned {value_text(path)}"
     if graph.versioned:

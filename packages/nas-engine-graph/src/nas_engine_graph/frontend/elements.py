@@ -1,0 +1,58 @@
+"""Where in memory the elements of tensors are, and which tensors have some in common."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+__all__ = ["Elements"]
+
+View = tuple[tuple[int, ...], tuple[int, ...], int]
+
+
+class Elements:
+    """The places of the elements of a tensor.
+
+    >>> table = torch.zeros(4, 2)
+    >>> even, odd, rows = Elements(table[:, 0]), Elements(table[:, 1]), Elements(table[:2])
+    >>> even.meet(odd), even.meet(rows), even.within(Elements(table))
+    (False, True, True)
+    >>> odd.seen_from(Elements(table))
+    ((4,), (2,), 1)
+    """
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.shape, self.strides = tuple(tensor.shape), tensor.stride()
+        self.dtype, self.size = tensor.dtype, tensor.element_size()
+        steps = zip(self.shape, self.strides, strict=True)
+        self.start = tensor.data_ptr()
+        self.end = self.start + (1 + sum((n - 1) * step for n, step in steps)) * self.size
+
+    def meet(self, other: Elements) -> bool:
+        """Whether they have elements in common, as far as that can be told."""
+        apart = self.end <= other.start or other.end <= self.start
+        return not apart and (not self._is_like(other) or bool(self._in(other).any()))
+
+    def within(self, other: Elements) -> bool:
+        """Whether all elements are also of the other tensor."""
+        inside = other.start <= self.start and self.end <= other.end
+        return inside and self._is_like(other) and bool(self._in(other).all())
+
+    def seen_from(self, other: Elements) -> View:
+        """The shape, the strides, and how far they begin behind those of the other tensor."""
+        return self.shape, self.strides, (self.start - other.start) // self.size
+
+    def _is_like(self, other: Elements) -> bool:
+        return self.dtype == other.dtype and (self.start - other.start) % self.size == 0
+
+    def _in(self, other: Elements) -> Tensor:
+        """For each element whether it is also one of the other tensor."""
+        start, end = min(self.start, other.start), max(self.end, other.end)
+        marks = torch.zeros((end - start) // self.size, dtype=torch.bool)
+        marks[other._places(start)] = True
+        return marks[self._places(start)]
+
+    def _places(self, start: int) -> Tensor:
+        first = (self.start - start) // self.size
+        places = torch.arange((self.end - start) // self.size)
+        return places.as_strided(self.shape, self.strides, first).reshape(-1)
