@@ -11,6 +11,7 @@ import nas_engine_cgo.job
 import pytest
 import torch
 from hypothesis import settings
+from nas_engine_cgo.cost import length
 from nas_engine_cgo.job import _Once
 from nas_engine_cgo.train.taped import Tapes
 
@@ -44,6 +45,13 @@ def nothing_known_of_the_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 def steps_are_soon_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few tests have as many steps as it takes otherwise until one is recorded."""
     monkeypatch.setattr(Tapes, "patience", 1)
+
+
+@pytest.fixture(autouse=True)
+def short_trainings_are_planned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most tests have fewer steps than would repay that."""
+    for module in (length, sys.modules["nas_engine_cgo.cost.choose"]):
+        monkeypatch.setattr(module, "gains_anyway", lambda members, options: True)
 
 
 @pytest.fixture(autouse=True)

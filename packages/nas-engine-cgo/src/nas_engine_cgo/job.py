@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,7 +20,7 @@ from nas_search.evaluators.training import check_numbers, check_objectives, pick
 from nas_search.memory import kept_memory
 from platformdirs import user_cache_path
 
-from nas_engine_cgo.cost import Memory, choose, is_out_of_memory
+from nas_engine_cgo.cost import Memory, choose, is_out_of_memory, why_too_short
 from nas_engine_cgo.train import (
     Member,
     MemberError,
@@ -30,6 +30,7 @@ from nas_engine_cgo.train import (
     Twin,
     cohort_key,
     find_twins,
+    modes_kept,
     train_together,
     why_alone,
 )
@@ -63,9 +64,12 @@ class MergedJob:
         once = recorder if isinstance(recorder, _Once) else _Once(recorder)
         jobs = {job.candidates[0].number: job for job in self.jobs}
         cohorts, alone = assembled(self.jobs, self.options)
-        for number, reason in alone.items():
-            once.note(f"trial {number} alone: {reason}")
-            yield from jobs[number].run(once)
+        for number, apart in alone.items():
+            once.note(f"trial {number} alone: {apart.reason}")
+            if apart.member is None:
+                yield from jobs[number].run(once)
+            else:
+                yield apart.member.by_itself(once)
         for members in cohorts:
             numbers = [member.candidate.number for member in members]
             with kept_memory():
@@ -107,7 +111,7 @@ class MergedJob:
     def _trained(self, members: Sequence[Member], recorder: _Once) -> Iterator[Result]:
         """The results of members; no twin has one of whose first the training fails."""
         once = self.options.twins == "once"
-        with threads_of(members[0]):
+        with threads_of(members[0]), modes_kept(members):
             twins = find_twins(members, self.options) if once else []
             for twin in twins:
                 number, first = twin.member.candidate.number, twin.first.candidate.number
@@ -116,9 +120,14 @@ class MergedJob:
             firsts = [member for member in members if member not in copies]
             choice = choose(firsts, self.options, Memory(CACHE))
         shared = _Shared(recorder, twins)
-        for result in train_together(
-            firsts, choice.clusters, shared, choice.options, choice.prepared, choice.why
-        ):
+        if choice.apart:
+            recorder.note(f"{len(firsts)} trained one by one, {choice.why}")
+            results: Iterable[Result] = (member.by_itself(shared) for member in firsts)
+        else:
+            results = train_together(
+                firsts, choice.clusters, shared, choice.options, choice.prepared, choice.why
+            )
+        for result in results:
             yield result
             for twin in [] if result.failed else shared.twins[result.number]:
                 yield replace(result, number=twin.member.candidate.number, seconds=0.0)
@@ -141,25 +150,46 @@ def _divided(jobs: Sequence[GraphJob], suspects: set[int]) -> list[list[GraphJob
     return [part for part in (sound, culprits[:half], culprits[half:]) if part]
 
 
+@dataclass(frozen=True, eq=False)
+class Apart:
+    """A candidate that is trained by itself.
+
+    Attributes:
+        reason: why.
+        member: what was made of it; None if that failed.
+    """
+
+    reason: str
+    member: Member | None = None
+
+
 @uncollected()
 def assembled(
     jobs: Sequence[GraphJob], options: Options
-) -> tuple[list[list[Member]], dict[int, str]]:
+) -> tuple[list[list[Member]], dict[int, Apart]]:
     """The candidates of jobs: those that can be trained in one loop, and why others run alone."""
     cohorts: dict[Any, list[Member]] = defaultdict(list)
-    alone: dict[int, str] = {}
+    alone: dict[int, Apart] = {}
     for job in jobs:
-        member = _member(job)
-        if isinstance(member, str):
-            alone[job.candidates[0].number] = member
-        elif options.exact and (reason := _inexact(member)):
-            alone[member.candidate.number] = reason
+        try:
+            member = _member(job)
+            reason = why_alone(member) or (_inexact(member) if options.exact else None)
+        # The model and the recipe are anybody's: alone, it finds its own end.
+        except (Exception, SystemExit) as error:  # noqa: BLE001
+            alone[job.candidates[0].number] = Apart(failure_text(error))
         else:
-            cohorts[cohort_key(member)].append(member)
+            if reason is None:
+                cohorts[cohort_key(member)].append(member)
+            else:
+                alone[member.candidate.number] = Apart(reason, member)
+    together = []
     for members in cohorts.values():
-        if len(members) == 1:
-            alone[members[0].candidate.number] = "no other is trained in the same way"
-    return [members for members in cohorts.values() if len(members) > 1], alone
+        one = "no other is trained in the same way" if len(members) == 1 else None
+        if (reason := one or why_too_short(members, options)) is None:
+            together.append(members)
+        else:
+            alone |= {member.candidate.number: Apart(reason, member) for member in members}
+    return together, alone
 
 
 def _inexact(member: Member) -> str | None:
@@ -176,22 +206,18 @@ def _inexact(member: Member) -> str | None:
     return None
 
 
-def _member(job: GraphJob) -> Member | str:
-    """The candidate of a job, ready to be trained with others, or why it runs alone."""
+def _member(job: GraphJob) -> Member:
+    """The candidate of a job, ready to be trained with others."""
     (candidate,) = job.candidates
-    try:
-        recipe: Any = resolve(job.evaluator, candidate.architecture)
-        check_numbers(recipe)
-        check_objectives(recipe)
-        device = pick_device(recipe.device)
-        seed_all(candidate.seed)
-        module = job.build().to(device)
-        stream = Stream(torch.Generator(device).manual_seed(candidate.seed))
-        member = Member(candidate, module, recipe, stream)
-        return why_alone(member) or member
-    # The model and the recipe are anybody's: alone, it finds its own end.
-    except (Exception, SystemExit) as error:  # noqa: BLE001
-        return failure_text(error)
+    recipe: Any = resolve(job.evaluator, candidate.architecture)
+    check_numbers(recipe)
+    check_objectives(recipe)
+    device = pick_device(recipe.device)
+    seed_all(candidate.seed)
+    module = job.build().to(device)
+    return Member(
+        candidate, module, recipe, Stream(torch.Generator(device).manual_seed(candidate.seed))
+    )
 
 
 @contextmanager

@@ -11,20 +11,22 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from importlib.metadata import version
 from statistics import fmean
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import torch
 
 from nas_engine_cgo.cost.cache import cache_bytes
-from nas_engine_cgo.cost.clusters import deeds, likeness, similar
-from nas_engine_cgo.cost.memory import largest_activation, training_memory
+from nas_engine_cgo.cost.clusters import Deeds, deeds, likeness, similar
+from nas_engine_cgo.cost.length import gains_anyway, steps_of
+from nas_engine_cgo.cost.memory import is_out_of_memory, largest_activation, training_memory
+from nas_engine_cgo.cost.trials import ALONE, Layout, Setting, Trials
 from nas_engine_cgo.cost.widening import seems_to_pay
 from nas_engine_cgo.exact import Verdicts
-from nas_engine_cgo.members import Program, duplicate
+from nas_engine_cgo.members import Program, UntraceableError, duplicate
 from nas_engine_cgo.remember import Memory
 from nas_engine_cgo.train import Loop, Member, MemberError, Options, Prepared
 from nas_engine_cgo.train.available import available
@@ -35,20 +37,21 @@ from nas_engine_cgo.widen import widened, widths_of
 
 __all__ = ["Choice", "choose"]
 
-_PROBED, _PROBED_LARGE = 1 / 4, 1 / 64
+_PROBED, _PROBED_LARGE = 1 / 4, 1 / 32
 """The part of all steps of all members that may be taken to time settings, and the same for members
 of which the cache has room for one: they have little to gain."""
-_OUTGROWN = 1.05
-_LOST = 1.2
-"""So much longer than one by one, and merging is given up once it was timed in two ways."""
+_SHORT, _SHORT_BY_PARTS = 1024, 3072
+"""Steps of all members that gain less in one loop than it takes to plan it, where nothing can be
+merged, and where most can't be."""
+_MOSTLY_ALONE = "most of the work can't be merged"
+_MADE = 80
+"""Steps of one member that take as long as to make the code of two settings."""
 _TIMED = 3
 """Steps that a setting is timed by, the least counts: a first one may take half as long again."""
 _SOME = 4
 """So many members of a cluster are timed one by one."""
 _LONG = 0.05
 """Seconds after which a setting is known well enough."""
-
-Layout: TypeAlias = Literal["contiguous", "channels_last"]
 
 
 @dataclass(frozen=True)
@@ -60,35 +63,25 @@ class Choice:
         options: with what was chosen.
         why: what decided, in words.
         prepared: what was found out on the way.
+        apart: whether nothing is gained by one loop for all.
     """
 
     clusters: list[list[int]]
     options: Options
     why: str
     prepared: Prepared
-
-
-@dataclass(frozen=True)
-class _Setting:
-    """A size of clusters, a layout by name, and whether layers that differ in width are widened."""
-
-    size: int
-    layout: Layout
-    widen: bool = False
-
-    def __str__(self) -> str:
-        return f"clusters of {self.size}, {self.layout}{', widened' if self.widen else ''}"
-
-
-_ALONE = _Setting(1, "contiguous")
-"""Members one by one."""
+    apart: bool = False
 
 
 def choose(members: Sequence[Member], options: Options, memory: Memory) -> Choice:
     """Decide for these members."""
     probe = _Probe(members, options, Verdicts(memory.beside("cgo-bits.json")))
+    if (reason := probe.why_apart()) is not None:
+        each = [[i] for i in range(len(members))]
+        return Choice(each, options, reason, probe.prepared, apart=True)
     most = probe.most()
     setting, why = probe.guess(most)
+    apart = False
     if options.cluster_size is not None:
         size = max(1, min(most, options.cluster_size))
         setting, why = replace(setting, size=size), "as asked for"
@@ -99,6 +92,8 @@ def choose(members: Sequence[Member], options: Options, memory: Memory) -> Choic
         setting, speed = trials.best()
         why = f"it was fastest of what was timed, {speed:.1f} times one by one"
         memory.keep({probe.key: (setting.size, setting.layout, setting.widen)})
+    else:
+        apart = setting.size == 1 and not gains_anyway(members, options)
     clusters = clusters_of(probe.order, setting.size)
     setting = replace(setting, widen=setting.widen and any(map(probe.differ, clusters)))
     return Choice(
@@ -106,59 +101,17 @@ def choose(members: Sequence[Member], options: Options, memory: Memory) -> Choic
         replace(options, layout=setting.layout, widen=setting.widen),
         f"{setting}: {why}",
         probe.prepared,
+        apart,
     )
 
 
-def _recalled(found: Any) -> _Setting | None:
+def _recalled(found: Any) -> Setting | None:
     """A setting that was kept, unless the file was changed by somebody else."""
     match found:
         case [int(size), ("contiguous" | "channels_last") as layout, bool(widen)]:
-            return _Setting(size, layout, widen)
+            return Setting(size, layout, widen)
         case _:
             return None
-
-
-@dataclass
-class _Trials:
-    """Settings that are timed while that takes no more than it may.
-
-    Attributes:
-        time: seconds of a step for each member.
-        clock: by which those are.
-        steps: steps of one member that timing may take; all else that it takes counts as well.
-        tried: what was found.
-    """
-
-    time: Callable[[_Setting], float]
-    clock: Callable[[], float]
-    steps: float
-    tried: dict[_Setting, float] = field(default_factory=dict)
-    _spent: float = 0.0
-
-    def run(self, setting: _Setting) -> bool:
-        """Time a setting; whether that was done, and it is not slower than others."""
-        if self.tried and self._spent > self.steps * min(self.tried.values()):
-            return False
-        if self.is_lost():
-            return False
-        started = self.clock()
-        self.tried[setting] = self.time(setting)
-        self._spent += self.clock() - started
-        return self.tried[setting] <= _OUTGROWN * min(self.tried.values())
-
-    def is_lost(self) -> bool:
-        """Whether merging was so much slower in two ways that no other will be faster."""
-        merged = [seconds for setting, seconds in self.tried.items() if setting != _ALONE]
-        return len(merged) > 1 and min(merged) > _LOST * self.tried[_ALONE]
-
-    def faster(self, one: _Setting, other: _Setting) -> _Setting:
-        """The one of two that took less time, as far as they were timed."""
-        return min((one, other), key=lambda each: self.tried.get(each, math.inf))
-
-    def best(self) -> tuple[_Setting, float]:
-        """The fastest, and how much faster it is than members one by one."""
-        best = min(self.tried, key=lambda setting: self.tried[setting])
-        return best, self.tried[_ALONE] / self.tried[best]
 
 
 class _Probe:
@@ -176,14 +129,50 @@ class _Probe:
         self._copied: dict[int, Member] = {}
         self._alone: dict[int, float] = {}
         self._first: Sequence[int] = ()
-        self._traced = loop.merged.traced(self._batches)
+        self._merged = loop.merged
         self.prepared = loop.prepared
-        self._deeds = deeds(self._traced)
-        self.order = similar(self._deeds)
-        self._programs = [program for program in self._traced if program]
-        may = options.widen is not False and not options.exact and can_be_wide(members)
-        self._wide = widened(self._programs) if may else self._programs
-        self._differ = self._wide != self._programs
+
+    def why_apart(self) -> str | None:
+        """Why it takes longer to look at all members than a short training can gain, if so.
+
+        The first one tells.
+        """
+        steps = steps_of(self._members[0]) * len(self._members)
+        if steps >= _SHORT_BY_PARTS or gains_anyway(self._members, self._options):
+            return None
+        try:
+            program = self._merged.program(0, self._batches)
+        except UntraceableError as error:
+            return str(error) if steps < _SHORT else None
+        _, alone = largest_activation(program)
+        return _MOSTLY_ALONE if alone else None
+
+    @cached_property
+    def _traced(self) -> list[Program | None]:
+        return self._merged.traced(self._batches)
+
+    @cached_property
+    def _programs(self) -> list[Program]:
+        return [program for program in self._traced if program]
+
+    @cached_property
+    def _deeds(self) -> list[Deeds]:
+        return deeds(self._traced)
+
+    @cached_property
+    def order(self) -> list[int]:
+        """Members in the order in which they are merged."""
+        return similar(self._deeds)
+
+    @cached_property
+    def _wide(self) -> list[Program]:
+        options = self._options
+        may = options.widen is not False and not options.exact and can_be_wide(self._members)
+        return widened(self._programs) if may else self._programs
+
+    @cached_property
+    def _differ(self) -> bool:
+        return self._wide != self._programs
 
     def most(self) -> int:
         """How many members have room in memory at once."""
@@ -191,16 +180,16 @@ class _Probe:
         room = self._options.memory or available(self._batches[0][0].device) // 2
         return max(1, min(len(self._members), room // max(1, needed)))
 
-    def guess(self, most: int) -> tuple[_Setting, str]:
+    def guess(self, most: int) -> tuple[Setting, str]:
         """As many as the cache holds the largest activations of, and that in words.
 
         One, if those come from a call that can't be merged, such as a recurrent layer.
         """
         largest, alone = self._largest
         size = 1 if alone else max(1, min(most, cache_bytes() // max(1, largest)))
-        why = "most of the work can't be merged" if alone else f"the cache has room for {size}"
-        layout = self._merged_layout() if size > 1 else _ALONE.layout
-        return _Setting(size, layout, self._widens()), why
+        why = _MOSTLY_ALONE if alone else f"the cache has room for {size}"
+        layout = self._merged_layout() if size > 1 else ALONE.layout
+        return Setting(size, layout, self._widens()), why
 
     def differ(self, cluster: Sequence[int]) -> bool:
         """Whether members have layers that differ in width."""
@@ -215,15 +204,10 @@ class _Probe:
     def _largest(self) -> tuple[int, bool]:
         return max(map(largest_activation, self._programs), default=(0, False))
 
-    def _affordable(self, guess: _Setting) -> float:
+    def _affordable(self, guess: Setting) -> float:
         """How many steps of one member may be taken to time settings."""
-        recipe = self._members[0].recipe
-        steps = recipe.steps
-        if steps is None:
-            count = recipe.feeds(0, self._batches[0][0].device)[0].batches
-            steps = None if count is None else count * recipe.epochs
         part = _PROBED if guess.size > 1 else _PROBED_LARGE
-        return math.inf if steps is None else part * steps * len(self._members)
+        return part * steps_of(self._members[0]) * len(self._members)
 
     @cached_property
     def key(self) -> str:
@@ -242,28 +226,32 @@ class _Probe:
         versions = torch.__version__, version("nas-engine-cgo")
         return repr((*versions, device, threads, ways, names, sizes))
 
-    def trials(self, most: int, guess: _Setting) -> _Trials:
+    def trials(self, most: int, guess: Setting) -> Trials:
         """Time one by one, what the cache suggests, and larger clusters while they are faster."""
-        trials = _Trials(self._seconds, self._clock(), self._affordable(guess))
-        first = _Setting(min(most, max(2, guess.size)), self._merged_layout(), guess.widen)
-        if most == 1 or trials.steps < (1 + _TIMED) * (1 + first.size):
+        trials = Trials(self._seconds, self._clock(), self._affordable(guess))
+        first = Setting(min(most, max(2, guess.size)), self._merged_layout(), guess.widen)
+        if (
+            most == 1
+            or not self._programs
+            or trials.steps < _MADE + (1 + _TIMED) * (1 + first.size)
+        ):
             return trials
         (self._first, *_) = clusters_of(self.order, first.size)
-        trials.run(_ALONE)
+        trials.run(ALONE)
         last = self._larger(trials, first, most)
         if first.size // 2 > 1 and trials.best()[0].size <= first.size:
             trials.run(replace(last, size=first.size // 2))
         return trials
 
-    def _larger(self, trials: _Trials, setting: _Setting, most: int) -> _Setting:
+    def _larger(self, trials: Trials, setting: Setting, most: int) -> Setting:
         """Time a setting and larger ones, till they have outgrown the cache; gives the last.
 
         The first is timed in both layouts, and the first whose members differ in width is timed
         both ways: larger ones follow what was faster there.
         """
         changes: list[dict[str, Any]] = []
-        if setting.layout != _ALONE.layout:
-            changes.append({"layout": _ALONE.layout})
+        if setting.layout != ALONE.layout:
+            changes.append({"layout": ALONE.layout})
         undecided = self._options.widen is None
         for size in sorted({setting.size, min(most, 2 * setting.size), most}):
             setting = replace(setting, size=size)
@@ -296,7 +284,7 @@ class _Probe:
         return "channels_last" if images and not self._options.exact else self._options.layout
 
     @uncollected()
-    def _seconds(self, setting: _Setting) -> float:
+    def _seconds(self, setting: Setting) -> float:
         """Seconds of a step for each member, timed on copies of one cluster.
 
         Members may differ in what they take: so it is compared with what those of the cluster take
@@ -316,10 +304,10 @@ class _Probe:
         kinds = {id(self._traced[i]): i for i in chosen[:: math.ceil(len(chosen) / _SOME)]}
         for kind, i in kinds.items():
             if kind not in self._alone:
-                self._alone[kind] = self._step([i], _ALONE)
+                self._alone[kind] = self._step([i], ALONE)
         return fmean(self._alone[kind] for kind in kinds)
 
-    def _step(self, chosen: Sequence[int], setting: _Setting) -> float:
+    def _step(self, chosen: Sequence[int], setting: Setting) -> float:
         """Seconds of a step of one cluster for each member."""
         copies = self._copies(chosen)
         options = replace(self._options, layout=setting.layout, widen=setting.widen)
@@ -370,14 +358,3 @@ def _after_kernels(device: torch.device) -> float:
     """The time at which a GPU has done what it was given."""
     torch.cuda.synchronize(device)
     return time.perf_counter()
-
-
-def is_out_of_memory(error: BaseException | None) -> bool:
-    """Whether an error says that memory is used up.
-
-    >>> is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory"))
-    True
-    """
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
-        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
-    )

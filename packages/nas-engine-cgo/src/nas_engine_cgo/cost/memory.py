@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import torch
+
 from nas_engine_cgo.kinds import fits
 from nas_engine_cgo.members import Program
 
-__all__ = ["largest_activation", "training_memory"]
+__all__ = ["is_out_of_memory", "largest_activation", "training_memory"]
 
 
 def training_memory(program: Program) -> int:
@@ -41,3 +43,14 @@ def _bytes(program: Program, number: int) -> int:
     for size in facts.shape:
         count *= size
     return count
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether an error says that memory is used up.
+
+    >>> is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory"))
+    True
+    """
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
+        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    )

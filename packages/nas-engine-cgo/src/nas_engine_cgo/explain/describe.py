@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from nas_core import Candidate
 from nas_engine_graph.engine import GraphJob
 
-from nas_engine_cgo.cost import Memory, choose, training_memory
+from nas_engine_cgo.cost import Choice, Memory, choose, training_memory
 from nas_engine_cgo.job import assembled, threads_of
 from nas_engine_cgo.members import Facts
 from nas_engine_cgo.merge import Slot
@@ -122,33 +122,38 @@ def describe(jobs: Sequence[GraphJob], options: Options, memory: Memory) -> Desc
         options: how they are run together.
         memory: what is known of this machine.
     """
-    cohorts, alone = assembled(jobs, options)
+    cohorts, apart = assembled(jobs, options)
+    alone = {number: each.reason for number, each in apart.items()}
+    found = []
+    for members in cohorts:
+        with threads_of(members[0]):
+            choice = choose(members, options, memory)
+            if choice.apart:
+                alone |= {member.candidate.number: choice.why for member in members}
+            else:
+                found.append(_cohort(members, options, choice))
     return Described(
-        tuple(candidate for job in jobs for candidate in job.candidates),
-        tuple(_cohort(members, options, memory) for members in cohorts),
-        alone,
+        tuple(candidate for job in jobs for candidate in job.candidates), tuple(found), alone
     )
 
 
-def _cohort(members: Sequence[Member], options: Options, memory: Memory) -> Cohort:
-    with threads_of(members[0]):
-        choice = choose(members, options, memory)
-        loop = Loop(members, choice.clusters, choice.options, choice.prepared)
-        batches = next(loop.batches())
-        clusters = []
-        for cluster in loop.merged.clusters:
-            compiled, single = loop.merged.code(cluster, batches, training=True)
-            merged = () if compiled is None else compiled.members
-            programs = () if compiled is None else compiled.function.programs
-            clusters.append(
-                Cluster(
-                    tuple(members[m].candidate.number for m in merged),
-                    None if compiled is None else compiled.function,
-                    {members[m].candidate.number: loop.merged.alone[m] for m in single},
-                    sum(map(training_memory, programs)),
-                )
+def _cohort(members: Sequence[Member], options: Options, choice: Choice) -> Cohort:
+    loop = Loop(members, choice.clusters, choice.options, choice.prepared)
+    batches = next(loop.batches())
+    clusters = []
+    for cluster in loop.merged.clusters:
+        compiled, single = loop.merged.code(cluster, batches, training=True)
+        merged = () if compiled is None else compiled.members
+        programs = () if compiled is None else compiled.function.programs
+        clusters.append(
+            Cluster(
+                tuple(members[m].candidate.number for m in merged),
+                None if compiled is None else compiled.function,
+                {members[m].candidate.number: loop.merged.alone[m] for m in single},
+                sum(map(training_memory, programs)),
             )
-        twins = find_twins(members, options, choice.prepared)
+        )
+    twins = find_twins(members, options, choice.prepared)
     return Cohort(
         tuple(member.candidate.number for member in members),
         choice.why,

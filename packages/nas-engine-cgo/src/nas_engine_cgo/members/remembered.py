@@ -7,6 +7,7 @@ would go.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from functools import cache
 from types import FunctionType
 from typing import Any, NamedTuple
 
@@ -24,6 +25,8 @@ __all__ = ["Remembered"]
 _RECURRENT = frozenset({"lstm", "gru", "rnn_tanh", "rnn_relu"})
 _MAKERS = frozenset({torch.arange, torch.asarray, torch.full, torch.linspace, torch.logspace})
 """Functions that make a tensor of numbers, which may be tensors, too."""
+_MOST = 10_000
+"""So many results are remembered."""
 
 
 class _Facts(NamedTuple):
@@ -51,6 +54,12 @@ class Remembered:
     def __init__(self) -> None:
         self._known: dict[Hashable, _Facts] = {}
 
+    @staticmethod
+    @cache
+    def here() -> Remembered:
+        """That of this process: what shapes functions give does not change from job to job."""
+        return Remembered()
+
     def call(
         self, name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
@@ -60,13 +69,15 @@ class Remembered:
         given = tensors_in((args, kwargs))
         if name not in PURE:
             return _called(function, args, kwargs, given)
-        key = (function, _shapes(args), _shapes(kwargs), _felt(given))
+        key = (function, _shapes(args), _shapes(kwargs), _felt(given), _types())
         if (found := self._known.get(key)) is not None:
             return _stand_in(found, given)
         versions = [version_of(tensor) for tensor in given]
         result = _called(function, args, kwargs, given)
         changed = versions != [version_of(tensor) for tensor in given]
         if given and isinstance(result, Tensor) and not changed and not _is_view(result, given):
+            if len(self._known) >= _MOST:
+                self._known.clear()
             self._known[key] = _Facts.of(result, result.requires_grad)
         return result
 
@@ -148,5 +159,16 @@ def _shapes(structure: Any) -> Hashable:
             return (type(structure).__name__, *map(_shapes, structure))
         case dict():
             return tuple((key, _shapes(value)) for key, value in structure.items())
-        case _:
-            return hashable(structure)
+        case slice():
+            return "slice", *map(_shapes, (structure.start, structure.stop, structure.step))
+    try:
+        hash(structure)
+    except TypeError:
+        return object()  # Equal to nothing that comes later.
+    return hashable(structure)
+
+
+def _types() -> Hashable:
+    """What decides the types of results beside the arguments."""
+    devices = [device for device in ("cpu", "cuda") if torch.is_autocast_enabled(device)]
+    return torch.get_default_dtype(), *((d, torch.get_autocast_dtype(d)) for d in devices)

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from nas_core.failure import failure_text
+from nas_core.failure import failure_text, place_of
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
@@ -64,7 +64,7 @@ def trace(
     >>> [call.name for call in program.calls]
     ['linear', 'relu']
     """
-    culprit, seen = "", seen or Remembered()
+    culprit, seen = "", seen or Remembered.here()
     if whole is None:
         whole = frozenset() if module.training else keeping(module)
     if "" in whole:
@@ -79,11 +79,20 @@ def trace(
             culprit = tracer.inside
     # The module is anybody's code, and the meta device refuses in many ways.
     except (Exception, SystemExit) as error:
-        everywhere = isinstance(error, UntraceableError) and error.everywhere
-        if not culprit or culprit in whole or everywhere:
-            reason = str(error) if isinstance(error, UntraceableError) else failure_text(error)
-            raise UntraceableError(reason) from error
+        found = error if isinstance(error, UntraceableError) else _refusal(error)
+        if not culprit or culprit in whole or found.everywhere:
+            raise UntraceableError(str(found)) from error
     return trace(module, forward, inputs, seen, whole | {culprit})
+
+
+def _refusal(error: BaseException) -> UntraceableError:
+    """What was raised, as a reason."""
+    text = failure_text(error)
+    if isinstance(error, RuntimeError) and "cannot be called on meta tensors" in text:
+        where = "" if (place := place_of(error)) is None else f" ({place})"
+        # As a whole it would do the same.
+        return UntraceableError(f"forward asks for a value of a tensor{where}", everywhere=True)
+    return UntraceableError(text)
 
 
 class _Tracer(TorchFunctionMode):
@@ -195,7 +204,7 @@ class _Tracer(TorchFunctionMode):
     ) -> Any:
         named = dict(kwargs or {})
         if self._paused:
-            return func(*args, **named)
+            return self._seen.call(name_of(func), func, args, named)
         return self._function(name_of(func), func, *self._ghosts_of(args, named))
 
     def _ghosts_of(

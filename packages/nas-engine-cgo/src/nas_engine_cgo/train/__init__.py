@@ -4,7 +4,8 @@ from nas_engine_cgo.state import Stream
 from nas_engine_cgo.train.loop import Loop, MemberError, Options, Prepared
 from nas_engine_cgo.train.members import Member, cohort_key, why_alone
 from nas_engine_cgo.train.merged import RefusedError
-from nas_engine_cgo.train.together import train_together
+from nas_engine_cgo.train.together import modes_kept, train_together
+from nas_engine_cgo.train.tracing import kind_of
 from nas_engine_cgo.train.twins import Twin, find_twins
 
 __all__ = [
@@ -18,6 +19,8 @@ __all__ = [
     "Twin",
     "cohort_key",
     "find_twins",
+    "kind_of",
+    "modes_kept",
     "train_together",
     "why_alone",
 ]

@@ -20,7 +20,7 @@ from nas_search.evaluators.training import autocast, check_measurable, moves_of
 from torch import Tensor
 
 from nas_engine_cgo.exact import Verdicts
-from nas_engine_cgo.members import Program
+from nas_engine_cgo.members import Program, UntraceableError
 from nas_engine_cgo.train.available import available
 from nas_engine_cgo.train.clusters import refilled
 from nas_engine_cgo.train.features import Features, can_extend, extended
@@ -380,7 +380,7 @@ class Prepared:
         data: the recipe whose data has the features.
     """
 
-    programs: dict[Any, Program]
+    programs: dict[Any, Program | UntraceableError]
     verdicts: Verdicts = field(default_factory=Verdicts)
     features: Features | None = None
     data: SupervisedEvaluator | None = None

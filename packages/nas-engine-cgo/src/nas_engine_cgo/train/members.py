@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from nas_core.protocols import Candidate
+from nas_core import run_candidate
+from nas_core.protocols import Candidate, Recorder, Result
 from nas_search.evaluators import SupervisedEvaluator
 from nas_search.evaluators.parts import LossFunction, Scheduler
 from torch import Tensor, nn
@@ -60,6 +61,15 @@ class Member:
     def loss(self) -> Callable[..., Tensor]:
         """What is done with a batch in training."""
         return Graded(self.recipe.loss_function())
+
+    def by_itself(self, recorder: Recorder) -> Result:
+        """Train and measure it as if there were no others; it has not been trained yet."""
+
+        def build() -> nn.Module:
+            self.stream.elsewhere.restore()  # As the constructor has left them.
+            return self.module
+
+        return run_candidate(self.candidate, build, self.recipe, recorder)
 
 
 @dataclass(frozen=True, eq=False)

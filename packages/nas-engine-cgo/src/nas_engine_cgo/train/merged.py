@@ -55,7 +55,7 @@ class Merged:
         members: Sequence[Member],
         feeds: Sequence[int],
         clusters: Sequence[Sequence[int]],
-        programs: dict[Any, Program],
+        programs: dict[Any, Program | UntraceableError],
         features: Features | None = None,
         memory_format: torch.memory_format = torch.contiguous_format,
         verdicts: Verdicts | None = None,
@@ -106,12 +106,22 @@ class Merged:
     ) -> list[Program | None]:
         """What each member does, by default in training; None where that can't be told."""
         found: list[Program | None] = []
-        for member, feed in enumerate(self._feeds):
+        for member in range(len(self._members)):
             try:
-                found.append(self._traces.of(member, self._own(batches[feed]), training))
+                found.append(self.program(member, batches, training))
             except UntraceableError:
                 found.append(None)
         return found
+
+    def program(
+        self, member: int, batches: Sequence[Sequence[Tensor]], training: bool = True
+    ) -> Program:
+        """What a member does.
+
+        Raises:
+            UntraceableError: that can't be told.
+        """
+        return self._traces.of(member, self._own(batches[self._feeds[member]]), training)
 
     def kinds(self) -> int:
         """How many members were traced for training: one of those that are alike."""
@@ -310,7 +320,7 @@ class Merged:
             if member in self.alone or member in alone:
                 continue
             try:
-                program = self._traces.of(member, self._own(batches[self._feeds[member]]), training)
+                program = self.program(member, batches, training)
                 if self._features is not None:
                     number = self._members[member].candidate.number
                     program = self._features.read_by(number, program)

@@ -27,7 +27,7 @@ from nas_engine_cgo.tally import tally
 from nas_engine_cgo.train.loop import Loop, Options, Prepared
 from nas_engine_cgo.train.members import Member
 
-__all__ = ["train_together"]
+__all__ = ["modes_kept", "train_together"]
 
 
 def train_together(
@@ -220,13 +220,21 @@ def _surroundings(members: Sequence[Member]) -> Iterator[None]:
     """Leave the global generator, the threads and the mode of every module as they were."""
     threads = members[0].recipe.threads
     outer = torch.get_num_threads()
-    modes = [(m, m.training) for member in members for m in member.module.modules()]
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), modes_kept(members):
         try:
             if threads is not None:
                 torch.set_num_threads(threads)
             yield
         finally:
             torch.set_num_threads(outer)
-            for module, training in modes:
-                module.training = training
+
+
+@contextmanager
+def modes_kept(members: Sequence[Member]) -> Iterator[None]:
+    """Leave the mode of every module as it was."""
+    modes = [(m, m.training) for member in members for m in member.module.modules()]
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training

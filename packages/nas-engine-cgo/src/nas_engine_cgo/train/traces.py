@@ -25,7 +25,7 @@ class Traces:
     Args:
         members: whose.
         store: where their parameters and buffers lie.
-        programs: those that were traced before; it is filled.
+        programs: those that were traced before, or why they have none; it is filled.
         exact: whether bits count.
         set_mode: lets the module of a member train, or not.
     """
@@ -34,13 +34,13 @@ class Traces:
         self,
         members: Sequence[Member],
         store: Store,
-        programs: dict[Any, Program],
+        programs: dict[Any, Program | UntraceableError],
         exact: bool,
         set_mode: Callable[[int, bool], None],
     ) -> None:
         self._members, self._store, self._programs = members, store, programs
         self._exact, self._set_mode = exact, set_mode
-        self._seen = Remembered()
+        self._seen = Remembered.here()
         self._frozen: dict[int, frozenset[str]] = {}
         self._contents: dict[int, Hashable] = {}
 
@@ -56,13 +56,16 @@ class Traces:
             self._set_mode(member, training)
             with self._store.as_built(member):
                 self._programs[key] = self._known(member, batch, training, shapes)
+        found = self._programs[key]
+        assert isinstance(found, Program)
         if training:
-            self._frozen[member] = self._unchanged(member, batch, self._programs[key])
-        return self._programs[key]
+            self._frozen[member] = self._unchanged(member, batch, found)
+        return found
 
     def kinds(self) -> int:
         """How many members were traced for training: one of those that are alike."""
-        return len({id(p) for (_, training, _), p in self._programs.items() if training})
+        found = ((program, key[1]) for key, program in self._programs.items())
+        return len({id(p) for p, training in found if training and isinstance(p, Program)})
 
     def contents(
         self, members: Sequence[int], programs: Sequence[Program]
@@ -88,8 +91,18 @@ class Traces:
         """The program of an alike member, if one was traced, or this one's own."""
         kind = (kind_of(self._members[member], training), training, shapes)
         if kind not in self._programs:
+            self._programs[kind] = self._traced(member, batch, training)
+        found = self._programs[kind]
+        if isinstance(found, UntraceableError):
+            raise found.with_traceback(None)
+        return found
+
+    def _traced(
+        self, member: int, batch: Sequence[Tensor], training: bool
+    ) -> Program | UntraceableError:
+        try:
             program = program_of(self._members[member], batch, training, self._seen)
-            if self._exact:
-                program = with_fans(with_logarithms(program))
-            self._programs[kind] = program
-        return self._programs[kind]
+        except UntraceableError as error:
+            # What it was raised by holds what was traced so far.
+            return UntraceableError(str(error), error.everywhere)
+        return with_fans(with_logarithms(program)) if self._exact else program

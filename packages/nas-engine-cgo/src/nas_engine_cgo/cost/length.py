@@ -1,0 +1,47 @@
+"""What there is to gain: how much of the training is left when merging has been planned."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from nas_search.evaluators.data import is_tensors
+
+from nas_engine_cgo.train import Member, Options, kind_of
+
+__all__ = ["gains_anyway", "steps_of", "why_too_short"]
+
+_WORTH = 48
+"""Steps of one member that it takes to trace it and to write what it does, at least."""
+
+
+def steps_of(member: Member) -> float:
+    """How many steps its training has, or about; infinite if that is not known."""
+    recipe = member.recipe
+    if recipe.steps is not None:
+        return recipe.steps
+    if is_tensors(recipe.train):  # To divide them takes time.
+        share = recipe.validation if isinstance(recipe.validation, float | int) else 0.0
+        return math.ceil(len(recipe.train[0]) * (1 - share) / recipe.batch_size) * recipe.epochs
+    batches = recipe.feeds(0, member.stream.generator.device)[0].batches
+    return math.inf if batches is None else batches * recipe.epochs
+
+
+def gains_anyway(members: Sequence[Member], options: Options) -> bool:
+    """Whether members gain by one loop even where they can't be merged, or it has to be.
+
+    Data that has to be loaded is loaded once, and so is frozen layers' work done.
+    """
+    frozen = any(not p.requires_grad for member in members for p in member.module.parameters())
+    asked = options.cluster_size is not None or options.twins == "once"
+    return asked or frozen or not is_tensors(members[0].recipe.train)
+
+
+def why_too_short(members: Sequence[Member], options: Options) -> str | None:
+    """Why members had better not be planned at all; None if they may gain by it."""
+    if gains_anyway(members, options) or (steps := steps_of(members[0])) >= _WORTH:
+        return None
+    kinds = len({kind_of(member, training=True) for member in members})
+    if steps * len(members) >= _WORTH * kinds:
+        return None
+    return f"{steps} steps are too few to gain by merging"

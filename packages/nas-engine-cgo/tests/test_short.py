@@ -1,0 +1,167 @@
+"""Trainings that gain nothing by one loop are left to the loop of the graph engine at once."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from alone import Alone, Heard, assert_as_alone, jobs_of
+from nas_engine_cgo.cost import length
+from nas_engine_cgo.job import MergedJob
+from nas_engine_cgo.train import Options, tracing
+from nas_search.evaluators import SupervisedEvaluator
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+X = torch.randn(40, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+Y = X[:, :3].argmax(1)
+CHOOSING = sys.modules["nas_engine_cgo.cost.choose"]
+GAINS_ANYWAY = length.gains_anyway
+
+
+@pytest.fixture(autouse=True)
+def only_what_pays(monkeypatch: pytest.MonkeyPatch, short_trainings_are_planned: None) -> None:
+    for module in (length, CHOOSING):
+        monkeypatch.setattr(module, "gains_anyway", GAINS_ANYWAY)
+
+
+def recipe(steps: int, **more: Any) -> SupervisedEvaluator:
+    given = {"train": (X, Y), "batch_size": 8, "epochs": 1000, "steps": steps, "threads": 1}
+    return SupervisedEvaluator(**{**given, **more})
+
+
+def net(width: int = 4) -> nn.Module:
+    return nn.Sequential(nn.Linear(6, width), nn.Dropout(0.2), nn.ReLU(), nn.Linear(width, 3))
+
+
+class Asks(nn.Module):
+    """Decides by what is in a tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = net()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x) if x.sum().item() > 0 else self.inner(2 * x)
+
+
+class Counts(nn.Module):
+    """Most of its work is done by a module that can only be called as a whole."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls, self.wide, self.last = 0, nn.Linear(6, 64), nn.Linear(64, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        return self.last(self.wide(x))
+
+
+def opaque() -> nn.Module:
+    return nn.Sequential(Counts(), nn.Linear(3, 3))
+
+
+class Draws(nn.Module):
+    """Python's random numbers, as it is made and as it is called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.factor = net(), random.random()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x) * (self.factor + random.random())
+
+
+def notes_of(jobs: list[Alone], options: Options | None = None) -> list[str]:
+    heard = Heard()
+    for result in MergedJob(tuple(jobs), options or Options()).run(heard):  # type: ignore[arg-type]
+        assert not result.failed
+    return heard.notes
+
+
+def test_few_steps_are_not_planned_and_models_are_made_once() -> None:
+    made = []
+
+    def make(width: int) -> Callable[[], nn.Module]:
+        return lambda: made.append(width) or net(width)  # type: ignore[func-returns-value]
+
+    assert_as_alone([make(width) for width in (2, 3, 4)], recipe(8))
+    assert sorted(made) == [2, 2, 3, 3, 4, 4]  # Each by its job alone as well.
+    notes = notes_of(jobs_of([make(width) for width in (2, 3, 4)], recipe(8)))
+    assert set(notes) == {
+        f"trial {number} alone: 8 steps are too few to gain by merging" for number in range(3)
+    }
+
+
+def test_alike_members_and_long_trainings_are_planned() -> None:
+    for builds, steps in (([net] * 8, 8), ([net, lambda: net(5)], 48)):
+        (note, *_) = notes_of(jobs_of(builds, recipe(steps)))
+        assert "trained as one" in note
+
+
+def test_what_shares_a_loader_is_planned_however_short() -> None:
+    def loader() -> DataLoader[tuple[Tensor, ...]]:
+        return DataLoader(TensorDataset(X, Y), batch_size=8)
+
+    jobs = jobs_of([net, lambda: net(5)], recipe(8, train=loader, validation=(X, Y)))
+    assert "2 trained as one" in notes_of(jobs)[0]
+
+
+def test_frozen_layers_are_planned_however_short() -> None:
+    def tuned(width: int) -> nn.Module:
+        return nn.Sequential(nn.Linear(6, 6).requires_grad_(False), net(width))
+
+    jobs = jobs_of([lambda: tuned(4), lambda: tuned(5)], recipe(8))
+    assert "2 trained as one" in notes_of(jobs)[0]
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [(Asks, "forward asks for a value of a tensor"), (opaque, "most of the work can't be merged")],
+)
+def test_the_first_member_tells_that_little_can_be_merged(
+    monkeypatch: pytest.MonkeyPatch, make: Callable[[], nn.Module], reason: str
+) -> None:
+    builds = [make] * 4
+    traced = []
+    trace = tracing.trace
+
+    def counting(*given: Any) -> Any:
+        traced.append(given)
+        return trace(*given)
+
+    monkeypatch.setattr(tracing, "trace", counting)
+    assert_as_alone(builds, recipe(60))
+    assert len(traced) == 1
+    (note,) = notes_of(jobs_of(builds, recipe(60)))
+    assert note.startswith(f"4 trained one by one, {reason}")
+
+
+def test_where_it_is_long_or_asked_for_they_share_a_loop() -> None:
+    for steps, options in ((300, Options()), (60, Options(cluster_size=4))):
+        (note, *_) = notes_of(jobs_of([Asks] * 4, recipe(steps)), options)
+        assert "4 trained as one" in note
+
+
+def test_what_python_draws_is_what_it_draws_alone() -> None:
+    assert_as_alone([Draws] * 3, recipe(8))
+    assert_as_alone([Draws, lambda: nn.Sequential(Draws(), nn.Linear(3, 3))] * 2, recipe(60))
+
+
+def test_what_can_not_be_traced_is_tried_once_for_all_that_are_alike(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    traced = []
+    trace = tracing.trace
+
+    def counting(*given: Any) -> Any:
+        traced.append(given)
+        return trace(*given)
+
+    monkeypatch.setattr(tracing, "trace", counting)
+    assert_as_alone([Asks] * 4 + [net] * 2, recipe(300))
+    assert len([given for given in traced if isinstance(given[0], Asks)]) <= 2  # Two modes.
