@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nas_engine_cgo.kernels import (
     avg_pool2d,
+    avg_pool2d_in_order,
     batch_norm,
     conv2d,
     in_layout,
@@ -75,6 +76,24 @@ def test_mean(data: st.DataObject) -> None:
 
 @settings(deadline=None)
 @given(st.data())
+def test_mean_to_the_bit(data: st.DataObject) -> None:
+    window = data.draw(st.tuples(windows, windows))
+    arguments = (
+        window,
+        data.draw(st.none() | windows),
+        data.draw(st.integers(0, min(window) // 2)),
+        data.draw(st.booleans()),
+        data.draw(st.booleans()),
+        data.draw(st.none() | st.integers(1, 5)),
+    )
+    x = images(data.draw(channels), (22, 17), 1, data.draw(formats))
+    made, expected = avg_pool2d_in_order(x, *arguments), torch_own.avg_pool2d(x, *arguments)
+    assert torch.equal(made, expected)
+    assert_gradients_close(made, expected, (x,), 0.0)
+
+
+@settings(deadline=None)
+@given(st.data())
 def test_maximum(data: st.DataObject) -> None:
     window = data.draw(windows)
     arguments = (
@@ -88,6 +107,9 @@ def test_maximum(data: st.DataObject) -> None:
     assert_equal(
         lambda x: max_pool2d(x, *arguments), lambda x: torch_own.max_pool2d(x, *arguments), x
     )
+    made, expected = max_pool2d(x, *arguments), torch_own.max_pool2d(x, *arguments)
+    assert torch.equal(made, expected)
+    assert_gradients_close(made, expected, (x,), 0.0)
 
 
 def test_what_has_no_faster_way_is_torchs_own() -> None:

@@ -6,11 +6,12 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from nas_engine_cgo.kernels.sizes import Pair, pair
 
-__all__ = ["avg_pool2d", "max_pool2d"]
+__all__ = ["avg_pool2d", "avg_pool2d_in_order", "max_pool2d"]
 
 Size: TypeAlias = int | tuple[int, ...] | list[int]
 
@@ -46,6 +47,47 @@ def avg_pool2d(
     if divisor_override is not None or count_include_pad or pad == (0, 0):
         return sums
     return sums * _outside(input, window, step, pad)
+
+
+def avg_pool2d_in_order(
+    input: Tensor,  # noqa: A002 (as torch calls it)
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Tensor:
+    """``torch.nn.functional.avg_pool2d`` to the bit, by way of the layout ``channels_last``.
+
+    >>> x = torch.randn(2, 64, 16, 16)
+    >>> torch.equal(avg_pool2d_in_order(x, 3, 1, 1), functional.avg_pool2d(x, 3, 1, 1))
+    True
+    """
+    window, step = pair(kernel_size), pair(stride or kernel_size)
+    given = (window, step, pair(padding), ceil_mode, count_include_pad, divisor_override)
+    if not _slow(input, window, step):
+        return functional.avg_pool2d(input, *given)
+    made: Tensor = _Mean.apply(input, given)  # type: ignore[no-untyped-call]
+    return made
+
+
+class _Mean(torch.autograd.Function):
+    """Both ways in ``channels_last``, where torch adds many channels at once, in the same order."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, given: tuple[Any, ...]) -> Tensor:
+        x = x.contiguous(memory_format=torch.channels_last)
+        ctx.save_for_backward(x)
+        ctx.given = given
+        return functional.avg_pool2d(x, *given).contiguous()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, felt: Tensor) -> tuple[Tensor, None]:
+        (x,) = ctx.saved_tensors
+        felt = felt.contiguous(memory_format=torch.channels_last)
+        return torch.ops.aten.avg_pool2d_backward(felt, x, *ctx.given).contiguous(), None
 
 
 def max_pool2d(

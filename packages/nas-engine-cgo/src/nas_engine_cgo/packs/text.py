@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from nas_engine_cgo.kernels import FASTER
+from nas_engine_cgo.kernels import FASTER, FASTER_TO_THE_BIT
 
 __all__ = ["Text", "spelled"]
 
@@ -142,8 +142,9 @@ class Text:
         name = spelled(function)
         if name is None:
             return self.constant(function)
-        kernel = name.removeprefix("F.")
-        return kernel if kernel in FASTER and not self.exact else name
+        kernels = FASTER_TO_THE_BIT if self.exact else FASTER
+        kernel = kernels.get(name.removeprefix("F."))
+        return name if kernel is None else kernel.__name__
 
 
 def spelled(function: Callable[..., Any]) -> str | None:

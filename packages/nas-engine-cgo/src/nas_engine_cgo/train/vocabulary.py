@@ -11,7 +11,7 @@ from nas_engine_cgo.exact.fan_out import fan_out
 from nas_engine_cgo.exact.linear import member_linear
 from nas_engine_cgo.exact.order import cat_in_order, in_order
 from nas_engine_cgo.exact.values import added_up, with_values
-from nas_engine_cgo.kernels import FASTER, in_layout, pointwise, split
+from nas_engine_cgo.kernels import FASTER, FASTER_TO_THE_BIT, in_layout, pointwise, split
 from nas_engine_cgo.state import drawing, dropout_masks, ordered
 
 __all__ = ["VOCABULARY", "imports"]
@@ -33,6 +33,7 @@ VOCABULARY: Mapping[str, Callable[..., Any]] = {
         split,
         with_values,
         *FASTER.values(),
+        *FASTER_TO_THE_BIT.values(),
     )
 }
 
