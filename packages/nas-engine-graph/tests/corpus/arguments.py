@@ -1,6 +1,6 @@
 """Arguments of which defaults and calls say what they are, and methods for Python alone."""
 
-from typing import List, Optional  # noqa: UP035 - What TorchScript reads.
+from typing import List, Optional, Tuple  # noqa: UP035 - What TorchScript reads.
 
 import torch
 from torch import Tensor, nn
@@ -119,6 +119,70 @@ def is_compiling() -> bool:
 class AsksTheCompiler(nn.Module):
     def forward(self, x):
         return x if is_compiling() else x + 1
+
+
+def tries(x) -> float:
+    try:
+        return float(x.shape[0])
+    except IndexError:
+        return 0.0
+
+
+def tried(x):
+    if torch.jit.is_scripting():
+        return x * 2
+    return x * 2 * tries(x)
+
+
+def checked(n: int) -> None:
+    if not torch.jit.is_scripting():
+        tries(torch.ones(n))
+
+
+@case(x(2, 3))
+class CallsWhatTries(nn.Module):
+    """TorchScript can't read what is called only where it does not read."""
+
+    def forward(self, x):
+        checked(x.size(1))
+        return tried(x) + 1
+
+
+def gained(x, gain: float = 1, by: float = 2.0):
+    return x * gain + by
+
+
+def weighted(x, weights: Tuple[float, float] = (1, 2), times: int = True):
+    return x * weights[0] + weights[1], times
+
+
+class Gain:
+    def __init__(self, by: float = 2) -> None:
+        self.by = by
+
+    def applied(self, x: Tensor, more: float = 3) -> Tensor:
+        return x * self.by * more
+
+
+@case(torch.arange(3))
+class IntegersByDefault(nn.Module):
+    """For floats: of integers they make integers."""
+
+    def half(self, x, gain: float = 1):
+        return x * gain
+
+    def forward(self, x, by: float = 2):
+        found = [gained(x), gained(x, 1.0), gained(x, 1), gained(x, gain=1, by=1)]
+        gain = Gain()
+        found += [self.half(x) * by, self.half(x, gain=1.0), gain.applied(x)]
+        return (
+            found,
+            weighted(x),
+            weighted(x, (1.0, 2.0), 1),
+            gain.by,
+            Gain(2.0).applied(x, 3.0),
+            gain.applied(x, 3.0),
+        )
 
 
 @case(x(2, 3))

@@ -356,3 +356,15 @@ class KeepsItsLoss(nn.Module):
         else:
             self.last_loss = None
         return x * 2
+
+
+@case(torch.arange(3))
+class IntegerForFloat(nn.Module):
+    scale: float
+
+    def __init__(self):
+        super().__init__()
+        self.scale = 2
+
+    def forward(self, x):
+        return x * self.scale, self.scale

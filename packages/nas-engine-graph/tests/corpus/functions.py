@@ -332,3 +332,14 @@ class Printing(nn.Module):
     def forward(self, x, y):
         print("shape", x.shape[0], f"{y.shape[1]}", "%d rows" % x.size(0))
         return torch.cdist(x, y)
+
+
+_scaled = nn.PReLU(init=0.5)
+
+
+@case(x(3, 3))
+class CallsGlobalModule(nn.Module):
+    """Which is no part of it."""
+
+    def forward(self, x):
+        return _scaled(x) + 1

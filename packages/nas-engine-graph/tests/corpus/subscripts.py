@@ -217,3 +217,12 @@ class TakesAll(nn.Module):
         last = y[:, :, 0:height]
         rows = x[..., 0::2, :, :], x[..., 1::2, :], x[:, :, :], x[1:, :, :]
         return self.head(y.permute(0, 2, 3, 1)), last[:, :], last[1:, :], rows
+
+
+@case(x(4, 5))
+class SlicesWithNames(nn.Module):
+    def forward(self, x):
+        left = slice(0, -2)
+        center = slice(1, -1)
+        right = slice(2, None)
+        return x[left, center] + x[right, right] * x[center, left], x[right]

@@ -97,7 +97,7 @@ class Classes:
         for name, member in graph.members:
             if isinstance(member, Attribute) and name.isidentifier():
                 kind = annotation(member.type, self.imports)
-                if kind not in ("", "int", "float", "bool", "str"):
+                if kind not in ("", type(member.value).__name__):
                     yield f"{_INDENT}{name}: {kind}"
         yield f"{_INDENT}def __init__(self) -> None:"
         for line in self._constructor(graph):

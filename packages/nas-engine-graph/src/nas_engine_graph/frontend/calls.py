@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch import nn
 
+from nas_engine_graph.frontend import marked
 from nas_engine_graph.frontend.encode import NotEncodableError, encode, symbol_of
 from nas_engine_graph.frontend.kinds import decode
 from nas_engine_graph.frontend.mixed import CASTS, as_number
@@ -56,7 +59,7 @@ def method(t: Translator, node: Any) -> None:
     if not (own := not t.world.layer(module)):
         name = re.sub(r"__\d+$", "", name)  # One of the overloads.
     python = getattr(type(module), name, None)
-    positional, keywords = shortened(None if name in vars(module) else python, inputs, 1, own)
+    positional, keywords = shortened(node, None if name in vars(module) else python, inputs, 1, own)
     hint = relative[-1] if relative and not relative[-1].isdigit() else name
     called = Invoke(relative, public_method(name))
     if own:
@@ -78,11 +81,12 @@ def _as_dtype(operand: Operand) -> Operand:
 
 
 def shortened(
-    python: Any, inputs: Sequence[Operand], skip: int = 0, own: bool = False
+    node: Any, python: Any, inputs: Sequence[Operand], skip: int = 0, own: bool = False
 ) -> tuple[list[Operand], list[tuple[str, Operand]]]:
     """Arguments without those that are the default; keywords from the first that is left out.
 
     Args:
+        node: the call.
         python: what is called.
         inputs: all arguments.
         skip: how many of its parameters have no argument here.
@@ -99,8 +103,10 @@ def shortened(
     positional: list[Operand] = []
     keywords: list[tuple[str, Operand]] = []
     left_out = False
-    for parameter, operand in zip(names, inputs, strict=False):
-        if _is_default(parameter.default, operand):
+    for index, (parameter, operand) in enumerate(zip(names, inputs, strict=False)):
+        if _is_default(parameter.default, operand) or _is_converted(
+            parameter, operand, index, node
+        ):
             left_out = True
         elif left_out or (parameter.kind is parameter.KEYWORD_ONLY and not own):
             keywords.append((parameter.name, operand))
@@ -118,6 +124,22 @@ def _is_default(default: Any, operand: Operand) -> bool:
         return False
 
 
+def _is_converted(parameter: inspect.Parameter, operand: Operand, index: int, node: Any) -> bool:
+    """Whether this is a default that TorchScript has made another number of, such as a float."""
+    match operand:
+        case Const(int() | float() | tuple() as value) if value == parameter.default:
+            call = marked.called(node)
+            return call is not None and not _gives(call, index, parameter.name)
+    return False
+
+
+def _gives(call: ast.Call, index: int, name: str) -> bool:
+    """Whether a call has an argument for a parameter."""
+    spread = any(isinstance(argument, ast.Starred) for argument in call.args)
+    named = any(keyword.arg in (name, None) for keyword in call.keywords)
+    return spread or named or index < len(call.args)
+
+
 def function(t: Translator, node: Any) -> None:
     """``prim::CallFunction``."""
     name = t.meaning[next(iter(node.inputs())).unique()]
@@ -132,17 +154,17 @@ def function(t: Translator, node: Any) -> None:
         return
     if python is not None and (public := torch_name(python)) is not None:
         called = resolve(public)
-        positional, keywords = shortened(called, inputs)
+        positional, keywords = shortened(node, called, inputs)
         if called is not python:
-            positional, keywords = shortened(python, inputs)
+            positional, keywords = shortened(node, python, inputs)
         t.emit(node, Call(public), positional, keywords, hint=python.__name__)
         return
     if python is not None and (imported := t.world.unread.get(python)) is not None:
-        positional, keywords = shortened(python, inputs)
+        positional, keywords = shortened(node, python, inputs)
         t.emit(node, Call(imported), positional, keywords, hint=python.__name__)
         return
     local = free_function(t, name.name, python)
-    positional, keywords = shortened(python, inputs, own=True)
+    positional, keywords = shortened(node, python, inputs, own=True)
     t.emit(node, Local(local), positional, keywords, hint=local)
 
 
@@ -170,6 +192,9 @@ def free_function(t: Translator, name: str, python: Callable[..., Any] | None) -
 def python(t: Translator, node: Any) -> None:
     """``prim::PythonOp``: a function marked @torch.jit.ignore, called as it is."""
     called = node.pyobj()
+    if isinstance(called, nn.Module):
+        t.emit(node, Call(_global(t, node, called)), t.operands(node), hint="value")
+        return
     if "lazy_bind" in getattr(called, "__qualname__", ""):
         name = node.pyname()
         raise unsupported(
@@ -188,6 +213,21 @@ def python(t: Translator, node: Any) -> None:
     if "<locals>" in symbol.name or symbol.name.startswith("stand_ins"):
         raise unsupported(node, f"a call of the local function {called.__name__!r}", t.owner or ())
     t.emit(node, Call(symbol.name), t.operands(node), hint=called.__name__)
+
+
+def _global(t: Translator, node: Any, called: nn.Module) -> str:
+    """The dotted name of a module that is a global variable: it is no part of what calls it."""
+    homes = [(name, vars(home)) for name, home in list(sys.modules.items()) if name != "__main__"]
+    found = (
+        f"{home}.{name}"
+        for home, names in homes
+        for name, value in list(names.items())
+        if value is called
+    )
+    if (first := min(found, default=None)) is None:
+        text = f"a call of a {type(called).__name__} that is no part of the module, and not global"
+        raise unsupported(node, text, t.owner or ())
+    return first
 
 
 def _member(cls: type, name: str) -> Symbol:

@@ -40,6 +40,7 @@ _UNSUPPORTED = (3, 14)
 _CLASS = re.compile(
     r"__torch__\.([\w.]*?)(?:___torch_mangle_\d+\.)?(\w+) \(of Python compilation unit at: \w+\)"
 )
+_COMPILED = re.compile(r"'(\w+)' is being compiled since it was called from")
 _KNOWN = f"{Known.__module__}.{Known.__name__}"
 _SCRIPT_ERRORS = (
     FrontendError,
@@ -200,11 +201,14 @@ def _script(module: nn.Module, whole: Any, progress: Progress) -> Any:
 
 
 def _cause(error: Exception, progress: Progress) -> Exception:
-    """The error, or what there is to learn from it about the function that can't be read."""
+    """The error, or what there is to learn from it: which function is called as it is.
+
+    It may be one that calls the one that can't be read.
+    """
     frames = _frames(str(error))
     if not frames or lesson_of(error) is not None:
         return error
-    unread = progress.unread(*frames[0])
+    unread = progress.unread(*frames[0], _COMPILED.findall(str(error)))
     return error if unread is None else UnknownTypeError(unread)
 
 

@@ -43,7 +43,7 @@ def initialise(t: Translator, node: Any, created: Created) -> None:
     """The call of ``__init__``: in Python that of the class."""
     value = next(iter(node.inputs()))
     function = getattr(resolve(created.name), "__init__", None)
-    positional, keywords = shortened(function, t.operands(node, 1), 1)
+    positional, keywords = shortened(node, function, t.operands(node, 1), 1)
     made = t.bind(value, created.name.rpartition(".")[2].lower())
     t.emit(node, Call(created.name), positional, keywords, outputs=(made,))
     t.meaning[node.output().unique()] = Const(None)
@@ -73,10 +73,10 @@ def call(t: Translator, node: Any) -> None:
         else:
             t.emit(node, Builtin(f"property.{found['name']}"), operands, hint=found["name"])
         return
-    given = shortened(getattr(cls, name, None), operands[1:], 1)
+    given = shortened(node, getattr(cls, name, None), operands[1:], 1)
     for heir in _heirs(cls):
         # TorchScript has filled in a default as if it had been given, or it was given.
-        if shortened(getattr(heir, name, None), operands[1:], 1) != given:
+        if shortened(node, getattr(heir, name, None), operands[1:], 1) != given:
             text = f"method {name!r} with an argument whose default is another in {heir.__name__}"
             raise unsupported(node, text, t.owner or ())
     positional, keywords = given

@@ -12,6 +12,7 @@ from nas_engine_graph.frontend import calls, control, fields, operators, subscri
 from nas_engine_graph.frontend.coded import decoded
 from nas_engine_graph.frontend.encode import NotEncodableError, encode
 from nas_engine_graph.frontend.lets import let
+from nas_engine_graph.frontend.mixed import may_differ
 from nas_engine_graph.frontend.names import annotated, plain_name
 from nas_engine_graph.frontend.places import unsupported
 from nas_engine_graph.frontend.sequences import (
@@ -95,7 +96,9 @@ def _get(t: Translator, node: Any) -> None:
             t.emit(node, Read(relative), hint=name)
     elif _is_scalar(content) and not t.world.is_written(name):
         t.meaning[value.unique()] = Const(encode(content))
-        t.inexact |= isinstance(content, torch.Size)  # Which TorchScript takes for a tuple.
+        # TorchScript takes sizes for tuples, and an integer for a float that is declared.
+        t.inexact |= isinstance(content, torch.Size)
+        t.inexact |= may_differ(t.annotated(value), type(content).__name__)
     else:
         _note_attribute(t, owner, Read(relative), t.annotated(value))
         t.emit(node, Read(relative), hint=name)

@@ -108,15 +108,21 @@ class Progress:
         self.added.append((cls, name))
         return name
 
-    def unread(self, file: str, line: int) -> Unread | None:
-        """The function in a line, if it can be called as it is.
+    def unread(self, file: str, line: int, around: Iterable[str]) -> Unread | None:
+        """The function in a line, or the nearest around it, that can be called as it is.
 
         It asks whether it is read by TorchScript, or is marked as unused in it: that can't read
         what it is for Python.
+
+        Args:
+            file: where TorchScript can't read on.
+            line: likewise.
+            around: the names of the functions that it was compiling, from the inside.
         """
-        for parsed, function in zip(self.read, self.functions, strict=True):
-            if parsed.filename != file or not _is_in(line, parsed):
-                continue
+        both = list(zip(self.read, self.functions, strict=True))
+        here = [(p, f) for p, f in both if p.filename == file and _is_in(line, p)]
+        there = [(p, f) for name in around for p, f in both if f.__qualname__ == name]
+        for parsed, function in (*here, *there):
             asks = "is_scripting" in parsed.source or is_unused(function)
             if asks and "." not in function.__qualname__:
                 with suppress(NotEncodableError):

@@ -11,7 +11,7 @@ from typing import Any
 from nas_engine_graph.frontend import operators
 from nas_engine_graph.frontend.marked import marked_text
 from nas_engine_graph.frontend.translate import Translator
-from nas_engine_graph.ir import Builtin, Const, Operand
+from nas_engine_graph.ir import Builtin, Const, Operand, Operator
 
 __all__ = ["assign", "fact", "index", "is_index", "part", "tensor"]
 
@@ -85,8 +85,16 @@ def part(t: Translator, node: Any) -> None:
     """``aten::slice``."""
     if _is_everything(node) and (_is_passed_on(node) or _is_beside(node)):
         t.alias(node, t.operand(node, 0))
+    elif _is_open(node) and t.operand(node, 3) == Const(_LAST):
+        t.emit(node, Operator("aten.slice.Tensor"), t.operands(node)[:3], hint="slice")
     else:
         operators.operator(t, node)
+
+
+def _is_open(node: Any) -> bool:
+    """Whether a slice of a tensor takes each element, as TorchScript ends ``slice(2, None)``."""
+    is_tensor = node.output().type().annotation_str == "Tensor"
+    return is_tensor and bool(list(node.inputs())[4].toIValue() == 1)
 
 
 def _is_unasked(node: Any) -> bool:
