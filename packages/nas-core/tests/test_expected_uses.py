@@ -12,6 +12,8 @@ import nas_core.nn as nn
 import pytest
 import torch
 from nas_core.model import Recipe, recipe
+from nas_core.model.scan import reader_of
+from nas_core.space import Evaluation
 from nas_core.testing.references import REFERENCES, Reference
 
 plain = torch.nn
@@ -81,6 +83,41 @@ def test_the_constructor_runs_once(reference: Reference, runs: list[None]) -> No
     for seed in range(4):
         made.build(nas.Space.of(model).sample(seed))
     assert len(runs) == 4
+
+
+@pytest.mark.parametrize("reference", REFERENCES, ids=lambda r: r.name)
+def test_what_reads_an_architecture_says_what_space_and_uses_say(reference: Reference) -> None:
+    model = reference.model()
+    if recipe(model).labels is None:
+        return
+    space, uses = nas.Space.of(model), recipe(model).uses
+    reader = reader_of(model, uses)
+    if reader is None:
+        assert any(isinstance(item, Evaluation) for item in every_item(space.items))
+        return
+    seen: dict[str, Any] = {}
+    for seed in range(12):
+        values = dict(space.sample(seed))
+        assert reader.unused(values) == uses.unused(values)
+        for label in values:
+            for other in (seen.get(label), True, 1, 1.0, -0.0, "1", None, [0], (0,), object()):
+                changed = {**values, label: other}
+                read = reader.unused(changed)
+                if read is not None:
+                    assert space.validate(changed) == changed
+                    assert read == uses.unused(changed)
+            assert reader.unused({x: v for x, v in values.items() if x != label}) is None
+        assert reader.unused({**values, "more": 1}) is None
+        seen |= values
+
+
+def every_item(items: Any) -> Any:
+    for item in items:
+        yield item
+        for branch in getattr(item, "branches", {}).values():
+            yield from every_item(branch)
+        for block in getattr(item, "blocks", ()):
+            yield from every_item(block)
 
 
 class Block(plain.Module):

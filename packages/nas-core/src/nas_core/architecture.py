@@ -114,7 +114,8 @@ class Architecture(Mapping[str, Value]):
     def items(self) -> ItemsView[str, Value]:
         if ATOMS.issuperset(map(type, self._values.values())):
             return self._values.items()
-        return {label: _own(value) for label, value in self._values.items()}.items()
+        items = self._values.items()
+        return {x: value if type(value) in ATOMS else _own(value) for x, value in items}.items()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)

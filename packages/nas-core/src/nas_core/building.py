@@ -9,7 +9,7 @@ model is the one that is written by hand.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any, TypeAlias
 
 import torch
@@ -18,7 +18,8 @@ from torch.nn import Module
 from nas_core.architecture import Value
 from nas_core.choice import Key
 from nas_core.construction import Fixed, running
-from nas_core.deferred import empty_class, fill
+from nas_core.deferred import empty_class, fill, is_empty
+from nas_core.expression import Operation
 from nas_core.quick import as_torch_made_it
 from nas_core.structure import ATOMS
 from nas_core.value import ValueChoice
@@ -33,7 +34,7 @@ _TORCHS = frozenset(x for x in vars(torch.nn).values() if isinstance(x, type))
 
 _DRAW_NOTHING = (torch.nn.Sequential, torch.nn.ModuleList, torch.nn.ModuleDict)
 
-_ARGUMENTS = ATOMS | {ValueChoice}
+_ARGUMENTS = ATOMS | {ValueChoice, Operation}
 """Types whose values are no modules and hold none."""
 
 
@@ -48,7 +49,7 @@ class Building(Fixed):
 
     Attributes:
         made: the creations that were made, and their layers or units, by the id of these.
-        closed: the ids of layers that hold no modules but what torch has made for them.
+        closed: the ids of layers made that hold no modules but what torch has made for them.
         disturbed: the state of the random generator before a layer drew that is not used.
     """
 
@@ -65,7 +66,6 @@ class Building(Fixed):
         self.disturbed: torch.Tensor | None = None
         self._quick = as_torch_made_it()
         self._left: dict[int, tuple[Key, Module]] = {}
-        self._held: dict[int, Sequence[Module]] = {}
         self._dropped: list[object] = []
 
     def make(
@@ -96,10 +96,6 @@ class Building(Fixed):
         """Let an empty object be initialised by this call when something touches it."""
         # Not setattr, which is a touch.
         object.__setattr__(layer, "_late", (self, initialise, args, kwargs))
-        if _ARGUMENTS.issuperset(map(type, (*args, *kwargs.values()))):
-            self.closed.add(id(layer))
-        else:
-            self._held[id(layer)] = _modules_in((*args, *kwargs.values()))
         self._left[id(layer)] = key, layer
         return layer
 
@@ -124,8 +120,6 @@ class Building(Fixed):
         """Initialise an empty layer after all."""
         if self.disturbed is None and not isinstance(layer, _DRAW_NOTHING):
             self.disturbed = torch.get_rng_state()
-        self.closed.discard(id(layer))
-        self._held.pop(id(layer), None)
         _, initialise, args, kwargs = late
         fill(layer)
         with running(self):
@@ -156,7 +150,7 @@ class Building(Fixed):
             created = {**self.made, **self._left}
             keys = {created[number][0] for number in dropped & created.keys()}
         # Empty layers know their session: they would keep all others until cycles are collected.
-        self.made, self._left, self._held, self._dropped = {}, {}, {}, []
+        self.made, self._left, self._dropped = {}, {}, []
         return own, keys
 
     def _tree(self, model: Module) -> tuple[set[int], list[Module]]:
@@ -164,36 +158,43 @@ class Building(Fixed):
 
         Empty ones are among both; they are not touched.
         """
-        found, own = {id(model)}, []
+        found, own, closed = {id(model)}, [], self.closed
         pending = [model]
         for module in pending:  # It grows meanwhile.
             kind = type(module)
             # Not those with a metaclass: the classes of nas_core.nn equal those of torch.
-            if (type(kind) is not type or kind not in _TORCHS) and not (
-                kind.__module__.startswith("torch.nn.")
-            ):
+            if type(kind) is type and (kind in _TORCHS or kind.__module__.startswith("torch.nn.")):
+                inner: Iterable[Module | None] = module._modules.values()
+            else:
                 own.append(module)
-            for child in self._in(module):
+                inner = _in(module)
+            for child in inner:
                 if child is not None and (number := id(child)) not in found:
                     found.add(number)
-                    if number not in self.closed:
+                    if number not in closed:
                         pending.append(child)
         return found, own
 
     def _in_what_was_dropped(self) -> set[int]:
         """The ids of what choices dropped, and of all that is in it."""
         found: set[int] = set()
-        pending = self._dropped
-        while pending:
-            found.update(map(id, pending))
-            inner = [x for x in pending if id(x) not in self.closed and isinstance(x, Module)]
-            pending = [x for module in inner for x in self._in(module) if id(x) not in found]
+        for module in self._dropped:  # It grows meanwhile.
+            if (number := id(module)) not in found:
+                found.add(number)
+                if number not in self.closed and isinstance(module, Module):
+                    self._dropped += [x for x in _in(module) if x is not None]
         return found
 
-    def _in(self, module: Module) -> Iterable[Module | None]:
-        """What a module holds, or will hold if it is empty."""
-        held = self._held.get(id(module))
-        return module._modules.values() if held is None else held
+
+def _in(module: Module) -> Iterable[Module | None]:
+    """What a module holds, or will hold if it is empty."""
+    if not is_empty(module):
+        return module._modules.values()
+    late: _Late = object.__getattribute__(module, "__dict__")["_late"]
+    _, _, args, kwargs = late
+    if _ARGUMENTS.issuperset(map(type, args)) and _ARGUMENTS.issuperset(map(type, kwargs.values())):
+        return ()
+    return _modules_in((*args, *kwargs.values()))
 
 
 class _Everything:

@@ -48,7 +48,8 @@ class Expression(Arithmetic):
     """A value that depends on choices. Calling it yields the value in a built model.
 
     Attributes:
-        fixed: its value if that has been known since it was created, else ``OPEN``.
+        fixed: its value if that is known since it was created in the run of a constructor whose
+            choices are fixed, else ``OPEN``.
     """
 
     # On the class: copies of an open one must not hold a copy of OPEN.
@@ -150,8 +151,14 @@ class Operation(Expression):
         self._form = form
 
     def value_with(self, decide: Decide) -> Any:
+        if self.fixed is not OPEN:
+            return self.fixed
         operands = [x if type(x) in ATOMS else evaluate(x, decide) for x in self._operands]
-        return self._function(*operands)
+        value = self._function(*operands)
+        # Nothing that may be changed later: each use has its own.
+        if type(value) in ATOMS and all(type(x) in ATOMS or _is_fixed(x) for x in self._operands):
+            self.fixed = value
+        return value
 
     def choices(self) -> Iterator[Choice]:
         for expression in expressions_in(self._operands):
@@ -179,6 +186,10 @@ class Operation(Expression):
             texts |= {f"{{{i}}}": inner[i], f"{{{i}!}}": bare[i]}
         # At once: an operand may contain what looks like a place of another.
         return re.sub(r"\{[\d*]!?\}", lambda found: texts[found[0]], self._form)
+
+
+def _is_fixed(x: object) -> bool:
+    return isinstance(x, Expression) and x.fixed is not OPEN
 
 
 class Condition(Expression):

@@ -10,6 +10,7 @@ computes, draws and keeps is left to torch, and so is whatever is not as simple 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -19,16 +20,10 @@ from nas_core.structure import ATOMS
 
 __all__ = ["as_torch_made_it", "quick_class", "sequential"]
 
-_TORCHS = {
-    name: getattr(Module, name)
-    for name in (
-        "__init__",
-        "__setattr__",
-        "register_parameter",
-        "register_buffer",
-        "add_module",
-    )
-}
+_methods = attrgetter(
+    "__init__", "__setattr__", "register_parameter", "register_buffer", "add_module"
+)
+_TORCHS = _methods(Module)
 """What is done here in another way."""
 
 _TOLD = [
@@ -49,8 +44,7 @@ _PLAIN = ATOMS | {tuple, list}
 
 def as_torch_made_it() -> bool:
     """Whether nobody has replaced what is done here in another way, nor is to be told of it."""
-    torchs = all(getattr(Module, name) is own for name, own in _TORCHS.items())
-    return torchs and not any(_TOLD)
+    return _methods(Module) == _TORCHS and not any(_TOLD)
 
 
 def quick_class(plain: type[Module]) -> type[Module]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-import random
-import sys
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,8 +16,10 @@ from nas_core.choice import Choice, Key
 from nas_core.construction import Open, running
 from nas_core.errors import Place, UnsupportedSpaceError
 from nas_core.expression import Expression, Need, bind
+from nas_core.generators import random_states
 from nas_core.model.program import fresh_arguments
-from nas_core.model.scan import scan, trace_model
+from nas_core.model.reading import Reader
+from nas_core.model.scan import reader_of, scan, trace_model
 from nas_core.model.uses import Uses
 from nas_core.needs import refuse_needs
 from nas_core.nn.choices import InputChoice, LayerChoice, Repeat
@@ -105,7 +105,7 @@ class Recipe:
     def carry_out(self, plan: Plan) -> torch.nn.Module:
         """The model of a plan."""
         session = Building(plan.values, plan.labels, plan.unused)
-        rewind = _random_states()
+        rewind = random_states()
         try:
             model = self._construct(session)
             own, unused = session.conclude(model)
@@ -162,20 +162,6 @@ class Recipe:
         return traced.labels, traced.uses
 
 
-def _random_states() -> Callable[[], None]:
-    """Set the global generators back to where they are now."""
-    numpy = sys.modules.get("numpy.random")  # Whoever loads it later seeds it later.
-    states = torch.get_rng_state(), random.getstate(), numpy and numpy.get_state()
-
-    def rewind() -> None:
-        torch.set_rng_state(states[0])
-        random.setstate(states[1])
-        if numpy is not None:
-            numpy.set_state(states[2])
-
-    return rewind
-
-
 def _check_closed(module: torch.nn.Module, cls: type[torch.nn.Module]) -> None:
     """Refuse what was created open, outside of the constructor: no architecture closes it."""
     if isinstance(module, (InputChoice, LayerChoice, Repeat)) or is_open_layer(module):
@@ -209,10 +195,14 @@ def recipe(model: torch.nn.Module) -> Recipe:
 class _Made:
     """What is made of a model once: its recipe, its space, and plans of what was built last."""
 
-    def __init__(self, recipe: Recipe, space: Space) -> None:
+    def __init__(self, recipe: Recipe, space: Space, reader: Reader | None) -> None:
         @functools.lru_cache(_REMEMBERED)
         def planned(architecture: Architecture) -> Plan:
-            return recipe.plan(space.validate(architecture))
+            values = dict(architecture.items())
+            unused = None if reader is None else reader.unused(values)
+            if unused is None or not space.allows(architecture):
+                return recipe.plan(space.validate(architecture))
+            return Plan(values, recipe.labels or {}, unused)
 
         self.recipe = recipe
         self.space = space
@@ -241,11 +231,12 @@ def _made(model: torch.nn.Module) -> _Made:
                 raise UnsupportedSpaceError([Problem(message, certain=True)])
         called = (record.cls, record.args, record.kwargs)
         if record.chosen:
-            record.made = _Made(Recipe(*called, None), scan(model))
+            record.made = _Made(Recipe(*called, None), scan(model), None)
         else:
             traced = trace_model(model)
             made_by = Recipe(*called, traced.labels, traced.uses)
-            record.made = _Made(made_by, Space(traced.items, traced.constraints))
+            space = Space(traced.items, traced.constraints)
+            record.made = _Made(made_by, space, reader_of(model, traced.uses))
     made: _Made = record.made
     return made
 

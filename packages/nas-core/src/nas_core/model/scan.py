@@ -15,12 +15,13 @@ from nas_core.construction import relative
 from nas_core.errors import LabelConflictError
 from nas_core.expression import expressions_in
 from nas_core.model.program import Program, Traced
-from nas_core.model.uses import Uses, uses
+from nas_core.model.reading import Reader, reader
+from nas_core.model.uses import Creations, Uses, uses
 from nas_core.space import Constraint, Item, Space, distinct, items_of
 from nas_core.structure import has_attributes
-from nas_core.wrapper import arguments_of, record_of
+from nas_core.wrapper import arguments_of, creation_of, record_of
 
-__all__ = ["name_choices", "scan"]
+__all__ = ["name_choices", "reader_of", "scan", "trace_model"]
 
 _TORCH_OWN = frozenset(torch.nn.Module().__dict__)
 
@@ -57,8 +58,24 @@ def trace_model(model: torch.nn.Module) -> Traced:
     return Traced(items, tuple(scanner.constraints), labels, uses(model, record.start))
 
 
+def reader_of(model: torch.nn.Module, uses: Uses) -> Reader | None:
+    """What reads the architectures of a model that ``choose`` has no part in, if one can.
+
+    Args:
+        uses: what is known of its creations.
+    """
+    record = record_of(model)
+    if record is None:
+        return None
+    items = distinct(_Scanner(record.start).visit(model, ""))
+    return reader(items, uses.creations)
+
+
 @dataclass
 class _Scanner:
+    """Finds choices; also what a constructor created that began at ``start``, if that is given."""
+
+    start: Key | None = None
     found: dict[int, tuple[Choice, str]] = field(default_factory=dict)
     constraints: list[Constraint] = field(default_factory=list)
 
@@ -66,6 +83,9 @@ class _Scanner:
         if is_conditional(module):
             yield from module.nas_items(self, path)
             return
+        if self.start is not None and (created := creation_of(module)) is not None:
+            key = relative(created, self.start)
+            yield Creations(frozenset(() if key is None else [key]))
         yield from self._arguments(module, path)
         yield from self._attributes(module, path)
         for name, child in module._modules.items():

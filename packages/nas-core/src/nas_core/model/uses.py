@@ -19,7 +19,7 @@ from nas_core.construction import relative
 from nas_core.space import Blocks, Constraint, Decision, Item
 from nas_core.wrapper import creation_of
 
-__all__ = ["Uses", "uses"]
+__all__ = ["Creations", "Uses", "uses"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Uses:
         pending = list(self.items)
         while pending:
             item = pending.pop()
-            if isinstance(item, _Creations):
+            if isinstance(item, Creations):
                 unused -= item.keys
             elif not isinstance(following := item.step(values), Choice):
                 pending += following
@@ -49,13 +49,13 @@ def uses(model: torch.nn.Module, start: Key) -> Uses:
     """
     walk = _Walk(start)
     items = _merged(walk.visit(model, ""))
-    always = [item.keys for item in items if isinstance(item, _Creations)]
-    conditional = tuple(item for item in items if not isinstance(item, _Creations))
+    always = [item.keys for item in items if isinstance(item, Creations)]
+    conditional = tuple(item for item in items if not isinstance(item, Creations))
     return Uses(frozenset(walk.creations.difference(*always)), conditional)
 
 
 @dataclass(frozen=True, slots=True)
-class _Creations:
+class Creations:
     """Layers that are used together, as an item without a choice."""
 
     keys: frozenset[Key]
@@ -77,7 +77,7 @@ def _merged(items: Iterable[Item]) -> Sequence[Item]:
     others: list[Item] = []
     for item in items:
         match item:
-            case _Creations():
+            case Creations():
                 keys |= item.keys
             case Decision():
                 branches = {text: _merged(branch) for text, branch in item.branches.items()}
@@ -87,7 +87,7 @@ def _merged(items: Iterable[Item]) -> Sequence[Item]:
                 others.append(Blocks(item.depth, [_merged(block) for block in item.blocks]))
             case _:
                 others.append(item)
-    return (_Creations(frozenset(keys)), *others) if keys else tuple(others)
+    return (Creations(frozenset(keys)), *others) if keys else tuple(others)
 
 
 class _Walk:
@@ -104,7 +104,7 @@ class _Walk:
         created = creation_of(module)
         if created is not None and (key := relative(created, self._start)) is not None:
             self.creations.add(key)
-            yield _Creations(frozenset([key]))
+            yield Creations(frozenset([key]))
         for child in module._modules.values():
             if child is not None:
                 yield from self.visit(child, path)

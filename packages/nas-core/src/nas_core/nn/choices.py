@@ -54,6 +54,8 @@ class _ChoiceType(type):
             return _chosen_layer(session, *args, **kwargs)
         if cls is Repeat:
             return _chosen_chain(session, *args, **kwargs)
+        if cls is InputChoice:
+            return _chosen_inputs(session, *args, **kwargs)
         return super().__call__(*args, **kwargs).chosen(session)
 
 
@@ -189,14 +191,7 @@ class InputChoice(torch.nn.Module, metaclass=_ChoiceType):
         label: str | None = None,
     ) -> None:
         super().__init__()
-        if reduction not in ("sum", "mean", "concat", "none"):
-            raise ChoiceError(
-                f"reduction must be 'sum', 'mean', 'concat' or 'none', not {reduction!r}"
-            )
-        for name, count in (("n_candidates", n_candidates), ("n_chosen", n_chosen)):
-            if count is not None and type(count) is not int:
-                raise ChoiceError(f"{name} must be an integer, not {count!r}")
-        domain = Subset(n_candidates, n_chosen)
+        domain = _subset(n_candidates, n_chosen, reduction)
         self.n_candidates = n_candidates
         self.n_chosen = n_chosen
         self.reduction = reduction
@@ -214,16 +209,13 @@ class InputChoice(torch.nn.Module, metaclass=_ChoiceType):
 
     def chosen(self, session: Fixed) -> ChosenInputs:
         """The module that the running constructor gets."""
-        chosen = self._choosing(session.value(self.choice))
-        return labelled(chosen, self.choice.label) if self.choice.label else chosen
-
-    def _choosing(self, indices: list[int]) -> ChosenInputs:
-        if self.n_chosen != 1 and self.reduction == "none":
-            return ChosenList(indices, self.n_candidates, "none")
-        return ChosenInputs(indices, self.n_candidates, self.reduction)
+        indices = session.value(self.choice)
+        made = _choosing(indices, self.n_candidates, self.n_chosen, self.reduction)
+        return labelled(made, self.choice.label) if self.choice.label else made
 
     def forward(self, inputs: Sequence[torch.Tensor]) -> Any:
-        return self._choosing(self.choice.domain.default)(inputs)
+        first = self.choice.domain.default
+        return _choosing(first, self.n_candidates, self.n_chosen, self.reduction)(inputs)
 
 
 class ChosenInputs(torch.nn.Module):
@@ -268,6 +260,38 @@ class ChosenList(ChosenInputs):
 
     def forward(self, inputs: list[torch.Tensor]) -> list[torch.Tensor]:  # type: ignore[override]
         return self.select(inputs)
+
+
+def _subset(n_candidates: int, n_chosen: int | None, reduction: Reduction) -> Subset:
+    """What an ``InputChoice`` of these arguments may choose."""
+    if reduction not in ("sum", "mean", "concat", "none"):
+        raise ChoiceError(f"reduction must be 'sum', 'mean', 'concat' or 'none', not {reduction!r}")
+    for name, count in (("n_candidates", n_candidates), ("n_chosen", n_chosen)):
+        if count is not None and type(count) is not int:
+            raise ChoiceError(f"{name} must be an integer, not {count!r}")
+    return Subset(n_candidates, n_chosen)
+
+
+def _choosing(
+    indices: Sequence[int], n_candidates: int, n_chosen: int | None, reduction: Reduction
+) -> ChosenInputs:
+    if n_chosen != 1 and reduction == "none":
+        return ChosenList(indices, n_candidates, "none")
+    return ChosenInputs(indices, n_candidates, reduction)
+
+
+def _chosen_inputs(
+    session: Fixed,
+    n_candidates: int,
+    n_chosen: int | None = 1,
+    reduction: Reduction = "sum",
+    label: str | None = None,
+) -> ChosenInputs:
+    subset = _subset(n_candidates, n_chosen, reduction)
+    name, value = session.next_value(label, None)
+    indices = subset.default if value is None else subset.find(value)
+    made = _choosing(indices, n_candidates, n_chosen, reduction)
+    return labelled(made, name) if name else made
 
 
 class Repeat(torch.nn.Module, metaclass=_ChoiceType):

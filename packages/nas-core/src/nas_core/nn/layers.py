@@ -18,10 +18,9 @@ import torch
 from nas_core.building import Building
 from nas_core.construction import SESSION, take_key
 from nas_core.deferred import empty_class
-from nas_core.expression import OPEN, concrete, evaluate, expressions_in
+from nas_core.expression import concrete, evaluate, expressions_in
 from nas_core.quick import quick_class
 from nas_core.structure import ATOMS
-from nas_core.value import ValueChoice
 from nas_core.wrapper import remember_arguments, remember_creation
 
 __all__ = ["is_open_layer", "layer_class"]
@@ -67,12 +66,15 @@ class _LayerType(type):
             return session.leave(_new(cls._nas_empty), key, cls._nas_late, args, kwargs)
         if session.disturbed is not None:
             session.rewind()
+        closed = True
         if not ATOMS.issuperset(map(type, args)):
             args = tuple([_known(x, session) for x in args])
+            closed = ATOMS.issuperset(map(type, args))
         if not ATOMS.issuperset(map(type, kwargs.values())):
             kwargs = {name: _known(x, session) for name, x in kwargs.items()}
+            closed = closed and ATOMS.issuperset(map(type, kwargs.values()))
         layer = session.make(key, plain, cls._nas_quick, args, kwargs)
-        if ATOMS.issuperset(map(type, (*args, *kwargs.values()))):
+        if closed:
             session.closed.add(id(layer))
         return layer
 
@@ -126,8 +128,6 @@ class _ContainerType(_LayerType, ABCMeta):
 
 def _known(value: Any, session: Building) -> Any:
     """An argument with its choices decided."""
-    if type(value) is ValueChoice and value.fixed is not OPEN:
-        return value.fixed
     return value if type(value) in ATOMS else evaluate(value, session.value)
 
 

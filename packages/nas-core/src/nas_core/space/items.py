@@ -107,6 +107,11 @@ class Blocks:
         """What the depth always depends on."""
         return () if self.depth.conditional() else tuple(self.depth.choices())
 
+    @property
+    def decided_by(self) -> Choice | None:
+        """The choice that the depth always depends on, if it is the only one."""
+        return self._needed[0] if len(self._needed) == 1 else None
+
     def step(self, values: Mapping[str, Value]) -> Choice | Sequence[Item]:
         for choice in self._needed:  # Less work than to be told by what is raised.
             if choice.label not in values:

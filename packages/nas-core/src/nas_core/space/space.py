@@ -157,7 +157,7 @@ class Space:
 
     def allows(self, architecture: Mapping[str, Value]) -> bool:
         """Whether it satisfies the constraints."""
-        return all(constraint.holds(architecture) for constraint in self.constraints)
+        return not self.constraints or all(c.holds(architecture) for c in self.constraints)
 
     def default(self) -> Architecture:
         """The architecture with the first option everywhere (the first allowed one)."""
