@@ -43,6 +43,7 @@ def test_the_default_architecture_is_shown_as_text(nas: Any) -> None:
     assert result.exit_code == 0, result.output
     first = {"width": 2, "body": "deep", "rate": 0.1}
     assert json.loads(result.stdout) == ["Net", first, "text", []]
+    assert nas("graph", "net.py:Net", "--output", "-").stdout == result.stdout
 
 
 @pytest.mark.usefixtures("artist")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -96,10 +97,32 @@ def test_it_is_written_to_a_file_and_options_reach_the_engine(talk: Any, folder:
     assert (folder / "plan.html").read_text().startswith("html FunctionEvaluator 7\n0 ")
 
 
+def test_a_dash_is_standard_output(talk: Any, folder: Path) -> None:
+    shown = talk("plan", "search.toml", "--sample", "2")
+    assert talk("plan", "search.toml", "--sample", "2", "--output", "-").stdout == shown.stdout
+    assert not (folder / "-").exists()
+
+
+def test_no_database_is_loaded_for_it(talk: Any, folder: Path) -> None:
+    code = (
+        "import sys\n"
+        "from nas_cli.main import nas\n"
+        "nas(['plan', 'search.toml', '--sample', '1'], standalone_mode=False)\n"
+        "assert 'torch' in sys.modules and 'sqlalchemy' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=folder)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
         (["net.py:Net"], 2, "no evaluator: give --evaluator"),
+        (
+            ["net.py:Net", "--evaluator", "net.py:Net"],
+            2,
+            "the evaluator must have a method evaluate",
+        ),
+        (["modelless.toml"], 2, "modelless.toml names no model, as in model ="),
         (["search.toml", "--arch", "{width: 3}"], 2, "'{width: 3}' is no JSON"),
         (["search.toml", "--arch", "[3]"], 2, "'[3]' is no object"),
         (["search.toml", "--arch", '{"widht": 3}'], 2, "did you mean 'width'?"),
@@ -109,6 +132,7 @@ def test_it_is_written_to_a_file_and_options_reach_the_engine(talk: Any, folder:
     ],
 )
 def test_each_mistake_is_named(talk: Any, arguments: list[str], code: int, message: str) -> None:
+    Path("modelless.toml").write_text('name = "none"\nmax_trials = 1\n')
     result = talk("plan", *arguments)
     assert result.exit_code == code
     assert message in result.stderr

@@ -28,6 +28,18 @@ def test_the_page_is_written_beside_the_trials_or_where_it_is_told(
     assert "of trial 1" in Path("page.html").read_text()
 
 
+def test_a_dash_is_standard_output(nas: Any, experiment: Path) -> None:
+    result = nas("report", "sizes", "--output", "-", "--trial", "1")
+    assert result.exit_code == 0, result.output
+    assert nas("report", "sizes", "--output", "page.html", "--trial", "1").exit_code == 0
+    assert result.stdout.rstrip() == Path("page.html").read_text().rstrip()
+    assert not Path("-").exists()
+    assert not (experiment / "report.html").exists()
+    both = nas("report", "sizes", "--output", "-", "--open")
+    assert both.exit_code == 2
+    assert "--open shows a file" in both.stderr
+
+
 def test_the_browser_is_shown_the_file(
     nas: Any, experiment: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

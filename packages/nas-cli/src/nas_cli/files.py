@@ -12,7 +12,12 @@ import click
 
 from nas_cli.console import printable
 
-__all__ = ["write_output"]
+__all__ = ["is_standard_output", "write_output"]
+
+
+def is_standard_output(path: Path) -> bool:
+    """Whether ``path`` stands for no file, but for standard output."""
+    return str(path) == "-"
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import click
 
 from nas_cli.command import command
 from nas_cli.environment import plugins
-from nas_cli.files import write_output
+from nas_cli.files import is_standard_output, write_output
 from nas_cli.space import load_space
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ _SHAPE = re.compile(r"(?P<sizes>\d+([,x]\d+)*)?(:(?P<dtype>\w+))?")
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="The file to write.  [default: standard output]",
+    help="The file to write.  [default: -, standard output]",
 )
 @click.option(
     "--input",
@@ -92,7 +92,7 @@ def graph(
     model, space = _model(target)
     architecture = _completed(model, space, decisions)
     drawn = engine.draw(model, architecture, formatter, inputs)
-    if output is None:
+    if output is None or is_standard_output(output):
         click.echo(drawn)
         return
     write_output(output, f"{drawn.rstrip()}\n")

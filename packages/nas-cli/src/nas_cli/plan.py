@@ -11,7 +11,7 @@ import click
 from nas_cli.command import command
 from nas_cli.console import printable, results_only
 from nas_cli.environment import plugins
-from nas_cli.files import write_output
+from nas_cli.files import is_standard_output, write_output
 from nas_cli.subject import candidates, load_subject, subject_options
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _architectures(
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="The file to write to.  [default: standard output]",
+    help="The file to write to.  [default: -, standard output]",
 )
 def plan(
     target: str,
@@ -105,10 +105,10 @@ def plan(
             raise click.UsageError("no candidates: give --arch or --sample")
         engine = _engine(subject.config)
         text = engine.explain(subject.model, chosen, subject.evaluator, formatter)
-    if output is not None:
-        write_output(output, text)
-    else:
+    if output is None or is_standard_output(output):
         click.echo(printable(text), nl=False)
+    else:
+        write_output(output, text)
 
 
 def _engine(config: ExperimentConfig) -> Explains:

@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from nas_cli.command import command
+from nas_cli.console import results_only
 from nas_cli.environment import plugins
-from nas_cli.files import write_output
+from nas_cli.files import is_standard_output, write_output
 from nas_cli.locate import experiment_argument
 
 __all__ = ["report"]
@@ -20,6 +21,7 @@ __all__ = ["report"]
     examples=(
         "nas report digits --open",
         "nas report digits --trial 7 --output digits.html",
+        "nas report digits --output - | ssh host 'cat > digits.html'",
     ),
 )
 @experiment_argument
@@ -27,7 +29,8 @@ __all__ = ["report"]
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="The file to write.  [default: report.html in the folder of EXPERIMENT]",
+    help="The file to write, - for standard output.  "
+    "[default: report.html in the folder of EXPERIMENT]",
 )
 @click.option(
     "--trial",
@@ -45,8 +48,16 @@ def report(folder: Path, output: Path | None, trial: int | None, shown: bool) ->
     from nas_search import Experiment
     from nas_search.report import report_page
 
-    page = report_page(Experiment.open(folder, plugins=plugins()), trial=trial, plugins=plugins())
     path = folder / "report.html" if output is None else output
+    to_stdout = is_standard_output(path)
+    if to_stdout and shown:
+        raise click.UsageError("--open shows a file, which --output - does not write")
+    with results_only(to_stdout):
+        found = Experiment.open(folder, plugins=plugins())
+        page = report_page(found, trial=trial, plugins=plugins())
+    if to_stdout:
+        click.echo(page)
+        return
     write_output(path, page)
     if shown:
         webbrowser.open(path.resolve().as_uri())

@@ -62,9 +62,10 @@ def load_subject(target: str, evaluator: str | None, overrides: Mapping[str, Any
         click.UsageError: there is no evaluator, or an override is not accepted.
         NasError: the configuration or a target can't be loaded.
     """
-    from nas_search import Experiment, ExperimentConfig
+    from nas_search import ExperimentConfig
     from nas_search.strategies import RandomSearch
     from nas_search.target import load_target, made
+    from nas_search.usable import require_usable
 
     here = str(Path.cwd())
     is_config = target.endswith(".toml")
@@ -74,13 +75,19 @@ def load_subject(target: str, evaluator: str | None, overrides: Mapping[str, Any
         else ExperimentConfig(model=target, root=here),
         overrides,
     )
-    if evaluator is None and config.evaluator is None:
+    if config.model is None:
+        example = 'model = "net.py:Net"'
+        raise click.BadParameter(f"{target} names no model, as in {example}", param_hint="TARGET")
+    root = here
+    if evaluator is None:
+        evaluator, root = config.evaluator, config.root
+    if evaluator is None:
         where = f"{target} names none" if is_config else "a TOML file would name one"
         raise click.UsageError(f"no evaluator: give --evaluator file.py:name ({where})")
-    given = None if evaluator is None else made(load_target(evaluator, here))
-    experiment = Experiment(None, given, RandomSearch(), config)
-    experiment.load()
-    return Subject(experiment.base_model, experiment.evaluator, config)
+    model = made(load_target(config.model, config.root))
+    measures = made(load_target(evaluator, root))
+    require_usable(model, measures, RandomSearch())
+    return Subject(model, measures, config)
 
 
 def candidates(
@@ -92,8 +99,8 @@ def candidates(
         InvalidArchitectureError: a given one is no point of the space.
     """
     from nas_core import Candidate
-    from nas_search.experiment import seed_of
     from nas_search.strategies import RandomSearch
+    from nas_search.usable import seed_of
 
     space = subject.space
     chosen = [space.validate(architecture) for architecture in given]

@@ -9,7 +9,6 @@ some of the answers already, and so is a second run of it elsewhere, on the same
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -23,7 +22,7 @@ from nas_search.artifacts import Artifacts
 from nas_search.config import ExperimentConfig
 from nas_search.executors import Executor
 from nas_search.export import load_weights, ranked, require_format
-from nas_search.inputs import input_path, load_input, require_usable
+from nas_search.inputs import input_path, load_input
 from nas_search.located import located
 from nas_search.lock import runs
 from nas_search.observers import make_observers
@@ -35,11 +34,12 @@ from nas_search.session import Setup, find, objectives_of, require_existing, req
 from nas_search.store import Address, Database, Trial, TrialStore, address_of, is_stored
 from nas_search.strategies import Strategy, make_strategy
 from nas_search.target import load_target, made
+from nas_search.usable import require_usable, seed_of
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Experiment", "ReplayError", "seed_of"]
+__all__ = ["Experiment", "ReplayError"]
 
 REQUIRED = ("base_model", "evaluator", "strategy")
 OPTIONAL = ("pruner", "space")
@@ -65,15 +65,6 @@ def search(config: ExperimentConfig, proposals: Proposals, running: Running) -> 
 
 def _trials(count: int) -> str:
     return "1 trial" if count == 1 else f"{count} trials"
-
-
-def seed_of(seed: int, number: int) -> int:
-    """The seed of a trial, from that of the experiment.
-
-    >>> seed_of(0, 0) != seed_of(0, 1)
-    True
-    """
-    return int.from_bytes(sha256(f"{seed}/{number}".encode()).digest()[:4])
 
 
 class Experiment:

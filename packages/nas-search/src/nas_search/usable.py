@@ -1,0 +1,86 @@
+"""What an experiment asks of what it is given, and gives each trial; knows nothing of its store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import sha256
+from inspect import Signature, isroutine, signature
+
+from nas_search.config import ConfigError
+from nas_search.strategies import Strategy, StrategyError
+
+__all__ = ["require_usable", "seed_of"]
+
+
+def seed_of(seed: int, number: int) -> int:
+    """The seed of a trial, from that of the experiment.
+
+    >>> seed_of(0, 0) != seed_of(0, 1)
+    True
+    """
+    return int.from_bytes(sha256(f"{seed}/{number}".encode()).digest()[:4])
+
+
+def require_usable(
+    base_model: object, evaluator: object, strategy: object, executor: object | None = None
+) -> None:
+    """Refuse what can't be the model, evaluator, strategy or executor of any experiment.
+
+    Raises:
+        ConfigError: the model is no module, the evaluator does not evaluate, or the executor lacks
+            a method of ``Executor``.
+        StrategyError: the strategy lacks a method of ``Strategy``.
+    """
+    import torch
+
+    if not isinstance(base_model, torch.nn.Module):
+        raise ConfigError(f"the model must be a torch.nn.Module, not {_kind(base_model)}")
+    evaluate = getattr(evaluator, "evaluate", None)
+    if isinstance(evaluator, type) or not callable(evaluate):
+        wrapped = (
+            f"; FunctionEvaluator({evaluator.__name__}) is one" if isroutine(evaluator) else ""
+        )
+        raise ConfigError(
+            "the evaluator must have a method evaluate(model, *, seed, report), "
+            f"not be {_kind(evaluator)}{wrapped}"
+        )
+    if (found := _uncallable(evaluate)) is not None:
+        raise ConfigError(
+            f"the method evaluate of {type(evaluator).__name__} must take "
+            f"(model, *, seed, report), not {found}"
+        )
+    if isinstance(strategy, type) or not isinstance(strategy, Strategy):
+        raise StrategyError(
+            f"the strategy must have the methods start, propose and tell, not be {_kind(strategy)}"
+        )
+    methods = [callable(getattr(executor, name, None)) for name in ("submit", "shutdown")]
+    if executor is not None and (isinstance(executor, type) or not all(methods)):
+        raise ConfigError(
+            f"the executor must have the methods submit and shutdown, not be {_kind(executor)}"
+        )
+
+
+def _uncallable(evaluate: Callable[..., object]) -> Signature | None:
+    """The signature of a method that does not take what an evaluator is given."""
+    try:
+        found = signature(evaluate)
+    except (TypeError, ValueError):  # some builtins have none
+        return None
+    try:
+        found.bind(None, seed=0, report=None)
+    except TypeError:
+        return found
+    return None
+
+
+def _kind(found: object) -> str:
+    """Say what was given instead.
+
+    >>> _kind(int), _kind(3), _kind(len)
+    ('the class int itself', 'an object of the class int', 'the function len')
+    """
+    if isinstance(found, type):
+        return f"the class {found.__name__} itself"
+    if isroutine(found):
+        return f"the function {found.__name__}"
+    return f"an object of the class {type(found).__name__}"
