@@ -18,7 +18,7 @@ from torch.nn import Module
 from nas_core.architecture import Value
 from nas_core.choice import Key
 from nas_core.construction import Fixed, running
-from nas_core.deferred import empty_class, fill, is_empty
+from nas_core.deferred import empty_class, fill
 from nas_core.expression import Operation
 from nas_core.quick import as_torch_made_it
 from nas_core.structure import ATOMS
@@ -66,6 +66,7 @@ class Building(Fixed):
         self.disturbed: torch.Tensor | None = None
         self._quick = as_torch_made_it()
         self._left: dict[int, tuple[Key, Module]] = {}
+        self._held: dict[int, Iterable[Module | None]] = {}
         self._dropped: list[object] = []
 
     def make(
@@ -97,6 +98,10 @@ class Building(Fixed):
         # Not setattr, which is a touch.
         object.__setattr__(layer, "_late", (self, initialise, args, kwargs))
         self._left[id(layer)] = key, layer
+        if not _ARGUMENTS.issuperset(map(type, args)) or (
+            kwargs and not _ARGUMENTS.issuperset(map(type, kwargs.values()))
+        ):
+            self._held[id(layer)] = _modules_in((*args, *kwargs.values()))
         return layer
 
     def initialise(
@@ -124,6 +129,7 @@ class Building(Fixed):
         fill(layer)
         with running(self):
             initialise(layer, *args, **kwargs)
+        self._held[id(layer)] = layer._modules.values()
 
     def rewind(self) -> None:
         """Take back what a layer drew that is not used, though its own constructor touched it."""
@@ -150,7 +156,7 @@ class Building(Fixed):
             created = {**self.made, **self._left}
             keys = {created[number][0] for number in dropped & created.keys()}
         # Empty layers know their session: they would keep all others until cycles are collected.
-        self.made, self._left, self._dropped = {}, {}, []
+        self.made, self._left, self._held, self._dropped = {}, {}, {}, []
         return own, keys
 
     def _tree(self, model: Module) -> tuple[set[int], list[Module]]:
@@ -167,7 +173,7 @@ class Building(Fixed):
                 inner: Iterable[Module | None] = module._modules.values()
             else:
                 own.append(module)
-                inner = _in(module)
+                inner = self._in(module)
             for child in inner:
                 if child is not None and (number := id(child)) not in found:
                     found.add(number)
@@ -178,23 +184,22 @@ class Building(Fixed):
     def _in_what_was_dropped(self) -> set[int]:
         """The ids of what choices dropped, and of all that is in it."""
         found: set[int] = set()
-        for module in self._dropped:  # It grows meanwhile.
-            if (number := id(module)) not in found:
-                found.add(number)
-                if number not in self.closed and isinstance(module, Module):
-                    self._dropped += [x for x in _in(module) if x is not None]
+        left, held, closed, pending = self._left, self._held, self.closed, self._dropped
+        for module in pending:  # It grows meanwhile.
+            if (number := id(module)) in found:
+                continue
+            found.add(number)
+            if number in left:
+                if number in held:
+                    pending += held[number]
+            elif number not in closed and isinstance(module, Module):
+                pending += module._modules.values()
         return found
 
-
-def _in(module: Module) -> Iterable[Module | None]:
-    """What a module holds, or will hold if it is empty."""
-    if not is_empty(module):
-        return module._modules.values()
-    late: _Late = object.__getattribute__(module, "__dict__")["_late"]
-    _, _, args, kwargs = late
-    if _ARGUMENTS.issuperset(map(type, args)) and _ARGUMENTS.issuperset(map(type, kwargs.values())):
-        return ()
-    return _modules_in((*args, *kwargs.values()))
+    def _in(self, module: Module) -> Iterable[Module | None]:
+        """What a module holds, or will hold if it is empty."""
+        is_left = id(module) in self._left
+        return self._held.get(id(module), ()) if is_left else module._modules.values()
 
 
 class _Everything:
