@@ -22,8 +22,13 @@ __all__ = [
     "parameters_of",
     "storage_of",
     "version_of",
+    "with_item",
     "wrapped",
 ]
+
+
+_OF_VIEWS = frozenset({slice, int, type(None), type(...)})
+"""What is indexed by these is a view."""
 
 
 @cache
@@ -35,10 +40,27 @@ def parameters_of(function: Callable[..., Any] | None) -> tuple[str, ...]:
 
 def out_of_place(function: Callable[..., Any], name: str) -> Callable[..., Any]:
     """The form of a function that leaves its arguments alone."""
+    if name == "__setitem__":
+        return with_item
     if not getattr(function, "__name__", "").endswith("_") or name.startswith("__"):
         return function
     found: Callable[..., Any] = getattr(torch.Tensor, name, None) or getattr(torch, name)
     return found
+
+
+def with_item(x: Tensor, index: Any, value: Any) -> Tensor:
+    """The tensor with a value at some places.
+
+    >>> with_item(torch.zeros(3), slice(1, None), 2.0)
+    tensor([0., 2., 2.])
+    """
+    made = x.clone()
+    places = index if isinstance(index, tuple) else (index,)
+    if isinstance(value, (int, float)) and all(type(place) in _OF_VIEWS for place in places):
+        made[index].fill_(value)  # Without a tensor that is made of the number.
+    else:
+        made[index] = value
+    return made
 
 
 def keeps_type(target: Tensor, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:

@@ -36,6 +36,7 @@ ELEMENTWISE = _names(
 PLACING = _names(
     """
     index_add index_copy index_fill index_put masked_scatter scatter scatter_add scatter_reduce
+    __setitem__
     """
 )
 """Numbers are put into a tensor at some places; the result has its type."""
@@ -49,13 +50,13 @@ PURE = (
     adaptive_max_pool2d adaptive_max_pool3d addbmm addmm addmv all amax amin any arange
     argmax argmin argsort avg_pool1d avg_pool2d avg_pool3d baddbmm bilinear
     binary_cross_entropy binary_cross_entropy_with_logits bmm broadcast_to bucketize cat
-    cdist channel_shuffle chunk concat concatenate conv1d conv2d conv3d conv_transpose1d
+    cdist ctc_loss channel_shuffle chunk concat concatenate conv1d conv2d conv3d conv_transpose1d
     conv_transpose2d conv_transpose3d cosine_similarity cross_entropy cummax cummin cumprod
     cumsum diag diag_embed diagonal dot einsum embedding expand expand_as eye flatten flip
-    full full_like gather glu group_norm H hinge_embedding_loss huber_loss index_select
-    interpolate kl_div kthvalue l1_loss layer_norm linear linspace log_softmax logcumsumexp
-    logsumexp lp_pool1d lp_pool2d margin_ranking_loss masked_select matmul max max_pool1d
-    max_pool2d max_pool3d max_pool1d_with_indices max_pool2d_with_indices
+    full full_like gather gaussian_nll_loss glu group_norm H hinge_embedding_loss huber_loss
+    index_select interpolate kl_div kthvalue l1_loss layer_norm linear linspace log_softmax
+    logcumsumexp logsumexp lp_pool1d lp_pool2d margin_ranking_loss masked_select matmul max
+    max_pool1d max_pool2d max_pool3d max_pool1d_with_indices max_pool2d_with_indices
     max_pool3d_with_indices mean median mH min mm mode moveaxis movedim mse_loss mT
     new_full new_ones new_zeros
     multilabel_soft_margin_loss mv narrow nll_loss norm normalize one_hot ones outer pad

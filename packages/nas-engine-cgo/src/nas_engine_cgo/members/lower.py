@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["simpler"]
+__all__ = ["one_hot", "simpler"]
 
 
 def simpler(
@@ -42,7 +42,55 @@ def simpler(
         if any(given.get(more) not in (None, False) for more in _RARE) or given["query"].dim() < 3:
             return None
         return lambda: _heads(given)
+    if name in _CELLS and device == "cpu":
+        return lambda: _CELLS[name](*args, **kwargs)
     return None
+
+
+def _lstm_cell(
+    x: Tensor, state: tuple[Tensor, Tensor], *parameters: Tensor
+) -> tuple[Tensor, Tensor]:
+    """``lstm_cell`` as torch computes it on a CPU, and so do the others."""
+    hidden, cell = state
+    gates = torch.add(*reversed(_projected_both(x, hidden, *parameters)))
+    kept, forgotten, new, shown = gates.chunk(4, 1)
+    cell = forgotten.sigmoid() * cell + kept.sigmoid() * new.tanh()
+    return shown.sigmoid() * cell.tanh(), cell
+
+
+def _gru_cell(x: Tensor, hidden: Tensor, *parameters: Tensor) -> Tensor:
+    given, held = (part.chunk(3, 1) for part in _projected_both(x, hidden, *parameters))
+    reset, update = ((held[i] + given[i]).sigmoid() for i in (0, 1))
+    new = (given[2] + held[2] * reset).tanh()
+    return (hidden - new) * update + new
+
+
+def _tanh_cell(x: Tensor, hidden: Tensor, *parameters: Tensor) -> Tensor:
+    return torch.add(*reversed(_projected_both(x, hidden, *parameters))).tanh()
+
+
+def _relu_cell(x: Tensor, hidden: Tensor, *parameters: Tensor) -> Tensor:
+    return torch.add(*reversed(_projected_both(x, hidden, *parameters))).relu()
+
+
+def _projected_both(
+    x: Tensor,
+    hidden: Tensor,
+    given: Tensor,
+    held: Tensor,
+    given_bias: Tensor | None = None,
+    held_bias: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """The projections of what a cell is given and of what it holds."""
+    return functional.linear(x, given, given_bias), functional.linear(hidden, held, held_bias)
+
+
+_CELLS: Mapping[str, Callable[..., Any]] = {
+    "lstm_cell": _lstm_cell,
+    "gru_cell": _gru_cell,
+    "rnn_tanh_cell": _tanh_cell,
+    "rnn_relu_cell": _relu_cell,
+}
 
 
 _HEADS = (
@@ -75,7 +123,7 @@ def _attention(
 def _weights(
     query: Tensor, key: Tensor, mask: Tensor | None, is_causal: bool, scale: float | None = None
 ) -> Tensor:
-    factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    factor = math.sqrt(1 / query.shape[-1]) if scale is None else scale
     scores = (query * factor) @ key.transpose(-2, -1)
     if is_causal:
         mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=query.device).tril()
@@ -148,3 +196,16 @@ def _mask(
         return mask
     padding = added(padding)[:, None, None]
     return padding if mask is None else mask + padding
+
+
+def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+    """``one_hot`` that does not look for the least and the largest class, where these are given.
+
+    >>> one_hot(torch.tensor([1, 0]), 3)
+    tensor([[0, 1, 0],
+            [1, 0, 0]])
+    """
+    if num_classes < 1:
+        return functional.one_hot(tensor, num_classes)
+    zeros = tensor.new_zeros((*tensor.shape, num_classes))
+    return zeros.scatter(-1, tensor.unsqueeze(-1), 1)  # Other classes are refused as well.

@@ -6,7 +6,7 @@ A value is a tensor as long as nothing is written into its storage: then it beco
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from nas_engine_cgo.members.calls import (
     out_of_place,
     parameters_of,
     storage_of,
+    with_item,
 )
 from nas_engine_cgo.members.functions import (
     ELEMENTWISE,
@@ -184,9 +185,40 @@ class Record:
             more, function = {"effects": name not in PURE}, out_of_place(function, name)
         else:
             raise UntraceableError(f"{name}() writes into a tensor")
+        around = [] if kept else list(self._cut_from(number))
         self._stale |= self._aliases[storage]
-        self.define(target)
+        made = self.define(target)
         self._add(Call(name, function, *given, self.number(result), **more))
+        parts, inner = [number, made], made
+        for outer, index in around:
+            whole = self.define(self._alive[outer])
+            self._add(
+                Call("__setitem__", with_item, (Ref(outer), index, Ref(inner)), {}, Ref(whole))
+            )
+            parts, inner = [*parts, outer, whole], whole
+        # The gradient comes to the parts by the whole, and by them to what was the whole before.
+        for part in parts[:-2] if around else ():
+            if self._origins[part] is not None:
+                self._origins[part] = self._origins[inner]
+
+    def _cut_from(self, number: int) -> Iterator[tuple[int, Any]]:
+        """What a value is a part of, and that in turn, each with the index of the part."""
+        while (cut := self._cut(number)) is not None:
+            yield cut
+            number = cut[0]
+
+    def _cut(self, number: int) -> tuple[int, Any] | None:
+        call = next((call for call in reversed(self._calls) if number in call.outputs), None)
+        match call:
+            case Call(name="__getitem__", args=(Ref(id=outer), index)):
+                pass
+            case Call(name="select", args=(Ref(id=outer), int(dim), int(place)), kwargs={}):
+                index = (*(slice(None),) * (dim % len(self._facts[outer].shape)), place)
+            case _:
+                return None
+        whole, part = self._alive[outer], self._alive[number]
+        current = self._numbers.get(id(whole)) == outer and outer not in self._stale
+        return (outer, index) if current and storage_of(whole) == storage_of(part) else None
 
     def written(self, numbers: tuple[int, ...]) -> None:
         """Note that a call as a whole may have changed these values."""

@@ -6,8 +6,8 @@ would go.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from functools import cache
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import cache, partial
 from types import FunctionType
 from typing import Any, NamedTuple
 
@@ -67,6 +67,8 @@ class Remembered:
         if name in _RECURRENT and len(args) == 9 and type(args[3]) is bool:
             return _recurred(function, args)
         given = tensors_in((args, kwargs))
+        if (like := _LIKE.get(name)) is not None:
+            return _stand_in(_Facts.of(like(*args, **kwargs), any(_felt(given))), given)
         if name not in PURE:
             return _called(function, args, kwargs, given)
         key = (function, _shapes(args), _shapes(kwargs), _felt(given), _types())
@@ -88,6 +90,27 @@ class Remembered:
         if key not in self._known:
             self._known[key] = _Facts.of(torch.empty_like(x), felt)
         return _stand_in(self._known[key], given)
+
+
+def _of_ctc(names: str, *args: Any, **kwargs: Any) -> Tensor:
+    given = dict(zip(names.split(), args, strict=False)) | kwargs
+    each: Tensor = given["log_probs"].detach().sum((0, -1))
+    return each if given.get("reduction", "mean") == "none" else each.sum()
+
+
+def _of_gaussian(names: str, *args: Any, **kwargs: Any) -> Tensor:
+    given = dict(zip(names.split(), args, strict=False)) | kwargs
+    each: Tensor = (given["input"] - given["target"]).detach()
+    return each if given.get("reduction", "mean") == "none" else each.sum()
+
+
+_LIKE: Mapping[str, Callable[..., Tensor]] = {
+    "ctc_loss": partial(
+        _of_ctc, "log_probs targets input_lengths target_lengths blank reduction zero_infinity"
+    ),
+    "gaussian_nll_loss": partial(_of_gaussian, "input target var full eps reduction"),
+}
+"""Tensors like the results of losses that ask for values, or that are not known without storage."""
 
 
 def _called(

@@ -23,7 +23,7 @@ from nas_engine_cgo.members.generators import GlobalStates
 from nas_engine_cgo.members.ghosts import ghost_module, ghostly, tensors_in
 from nas_engine_cgo.members.held import Held, changed_attribute, held_by
 from nas_engine_cgo.members.keeping import keeping
-from nas_engine_cgo.members.lower import simpler
+from nas_engine_cgo.members.lower import one_hot, simpler
 from nas_engine_cgo.members.program import Program, Source, replaced
 from nas_engine_cgo.members.record import Record, UntraceableError
 from nas_engine_cgo.members.remembered import Remembered
@@ -224,11 +224,15 @@ class _Tracer(TorchFunctionMode):
             with self:
                 return parts()
         before = [(t, version_of(t), origin_of(t)) for t in tensors_in((args, kwargs))]
+        if name == "one_hot":
+            func = one_hot  # It can be repeated.
         if name in _NORMS:
             return self._normalised(name, func, args, kwargs)
         result = self._seen.call(name, func, args, kwargs)
         changed = {id(t): (t, origin) for t, version, origin in before if version_of(t) != version}
-        if changed:
+        if changed and name == "__setitem__":
+            self._record.write(name, func, args, kwargs, args[0], *changed.values())
+        elif changed:
             self._record.write(name, func, args, kwargs, result, *changed.values())
         elif tensors_in(result) and not self._record.knows(result):
             self._record.call(name, func, args, kwargs, result, effects=name not in PURE)

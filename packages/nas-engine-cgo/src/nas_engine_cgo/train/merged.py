@@ -236,8 +236,11 @@ class Merged:
         ]
 
     def _single(self, member: int, batches: Sequence[Sequence[Tensor]], training: bool) -> Tensor:
-        """Call the module itself."""
-        module, batch = self._members[member].module, self._own(batches[self._feeds[member]])
+        """Call the module itself; what it does to its batch is seen by no other."""
+        module, feed = self._members[member].module, self._feeds[member]
+        batch = self._own(batches[feed])
+        if self._feeds.count(feed) > 1:
+            batch = [tensor.clone() for tensor in batch]
         self._prepare(member, training)
         try:
             with drawing(self._members[member].stream, everything=True):

@@ -130,7 +130,8 @@ class _Course:
             for member, output, target in measured:
                 # What it draws is what comes after the numbers that its model has drawn.
                 with self._alone(member), drawing(member.stream, everything=True):
-                    found = measured_metrics(member.recipe, output, target, which)
+                    # A copy: what a metric does to it is seen by no other member's.
+                    found = measured_metrics(member.recipe, output, target.clone(), which)
                     self._progress[member].metrics |= found
 
     def _end_epoch(self, epoch: int, losses: Mapping[Member, float]) -> None:
