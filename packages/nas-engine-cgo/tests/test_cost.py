@@ -10,7 +10,8 @@ import pytest
 import torch
 from nas_core import Architecture, Candidate
 from nas_engine_cgo.cost import Memory, choose
-from nas_engine_cgo.train import Member, MemberError, Options, Stream
+from nas_engine_cgo.exact import ExactWriter
+from nas_engine_cgo.train import Loop, Member, MemberError, Options, Stream
 from nas_search.evaluators import SupervisedEvaluator
 from torch import Tensor, nn
 
@@ -181,6 +182,25 @@ def test_every_setting_is_timed_by_as_many_steps(monkeypatch: pytest.MonkeyPatch
     choose(made, Options(), Memory())
     assert len(counts) > 3
     assert set(counts) == {3}
+
+
+def test_bits_are_compared_where_they_count_and_not_while_settings_are_timed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compared: list[int] = []
+
+    def differing(_writer: object, subjects: Any, *_: Any) -> list[int]:
+        compared.append(len(subjects))
+        return []
+
+    monkeypatch.setattr(ExactWriter, "differing", differing)
+    made, options = members([mlp(8) for _ in range(4)], epochs=100), Options(exact=True)
+    choice = choose(made, options, Memory())
+    assert "timed" in choice.why
+    assert not compared
+    loop = Loop(made, choice.clusters, choice.options, choice.prepared)
+    loop.step(next(loop.batches()))
+    assert compared == [len(cluster) for cluster in choice.clusters]
 
 
 def test_members_that_take_longer_are_compared_with_themselves(

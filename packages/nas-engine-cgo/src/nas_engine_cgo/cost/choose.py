@@ -312,6 +312,7 @@ class _Probe:
         copies = self._copies(chosen)
         options = replace(self._options, layout=setting.layout, widen=setting.widen)
         loop = Loop(copies, [range(len(copies))], options, self.prepared)
+        loop.merged.verifies = False  # Nobody asks for the bits of copies.
         batches = self._batches if len(self._batches) == 1 else [self._batches[i] for i in chosen]
         try:
             if loop.device.type == "cpu":  # A graph of CUDA has to wait for longer.
