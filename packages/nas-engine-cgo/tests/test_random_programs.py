@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from machines import IMAGE, Instruction, Machine, members
 from nas_engine_cgo.train import Options
-from nas_engine_cgo.train.merged import RefusedError
+from nas_engine_cgo.train.refused import RefusedError
 from nas_search.evaluators import SupervisedEvaluator
 
 THOROUGH = settings.get_current_profile_name() == "thorough"

@@ -3,7 +3,7 @@
 from nas_engine_cgo.state import Stream
 from nas_engine_cgo.train.loop import Loop, MemberError, Options, Prepared
 from nas_engine_cgo.train.members import Member, cohort_key, why_alone
-from nas_engine_cgo.train.merged import RefusedError
+from nas_engine_cgo.train.refused import RefusedError
 from nas_engine_cgo.train.together import modes_kept, train_together
 from nas_engine_cgo.train.tracing import kind_of
 from nas_engine_cgo.train.twins import Twin, find_twins

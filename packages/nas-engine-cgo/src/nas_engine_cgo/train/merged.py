@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,18 +21,19 @@ from nas_engine_cgo.members import (
     UntraceableError,
     frozen_programs,
 )
-from nas_engine_cgo.state import Place, Store, drawing
+from nas_engine_cgo.state import Store, drawing
 from nas_engine_cgo.train.compiled import Compiled, callable_of
 from nas_engine_cgo.train.features import Features, find_features
 from nas_engine_cgo.train.frozen import written_by
 from nas_engine_cgo.train.members import Member
 from nas_engine_cgo.train.passes import Outcome
+from nas_engine_cgo.train.refused import RefusedError, check_called
 from nas_engine_cgo.train.traces import Traces
 from nas_engine_cgo.uncollected import uncollected
 from nas_engine_cgo.widen import widened
 from nas_engine_cgo.write import Function, write_function
 
-__all__ = ["Merged", "RefusedError"]
+__all__ = ["Merged"]
 
 
 class Merged:
@@ -299,7 +300,7 @@ class Merged:
         single = tuple(member for member in cluster if member not in programs)
         called = [(member, "") for member in single]
         if not programs:
-            self._check_called(called, programs, training)
+            check_called(self.store, called, programs, training)
             return None, single
         members = tuple(programs)
         if self._widen:
@@ -314,7 +315,7 @@ class Merged:
             if self._differ(self._compiled[key], batches, training):
                 return self._plan(cluster, batches, training)
         called += [(members[m], path) for m, path in self._compiled[key].function.modules]
-        self._check_called(called, programs, training)
+        check_called(self.store, called, programs, training)
         return self._compiled[key], single
 
     def _traceable(
@@ -361,36 +362,6 @@ class Merged:
         """Where it is noted why a member runs alone: what measures alone may be trained merged."""
         return self.alone if training else self._measured_alone
 
-    def _check_called(
-        self, called: Sequence[Place], programs: Mapping[int, Program], training: bool
-    ) -> None:
-        """Refuse code that trains only some of what other code trains in one tensor.
-
-        What is called whole draws in the order in memory that it has alone.
-
-        Args:
-            called: members and submodules that run by themselves.
-            programs: of the other members.
-            training: whether anything is trained.
-        """
-        if not training:
-            return
-        for member, path in called:
-            self.store.restore_layout(member, path)
-        felt = {
-            (member, source.path)
-            for member, program in programs.items()
-            for number, source in program.sources.items()
-            if source.kind == "parameter" and number in (program.felt or ())
-        }
-        for parts, trained in self.store.packed():
-            missed = [place for place in parts if _within(place, called)]
-            if trained and not missed and not felt.isdisjoint(parts):
-                missed = [place for place in parts if place not in felt]
-            if missed:
-                reason = "another size of the batch trains other parameters"
-                raise RefusedError(sorted({member for member, _ in missed}), reason)
-
     def _written(
         self, members: tuple[int, ...], programs: Sequence[Program], training: bool
     ) -> Compiled:
@@ -431,19 +402,3 @@ class Merged:
             if (made := self._files.get(frame.f_code.co_filename)) is not None:
                 return tuple(made.members[m] for m in made.function.origin[line - 1])
         return ()
-
-
-class RefusedError(Exception):
-    """These members can't go on in this loop; alone, each finds its own end."""
-
-    def __init__(self, members: Sequence[int], reason: str) -> None:
-        super().__init__(reason)
-        self.members = tuple(members)
-
-
-def _within(place: Place, modules: Sequence[tuple[int, str]]) -> bool:
-    """Whether a parameter belongs to one of these submodules."""
-    member, path = place
-    return any(
-        member == other and (not root or path.startswith(f"{root}.")) for other, root in modules
-    )

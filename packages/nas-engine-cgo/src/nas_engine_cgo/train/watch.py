@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from nas_engine_cgo.members import GlobalStates
 from nas_engine_cgo.state import Stream
-from nas_engine_cgo.train.merged import RefusedError
+from nas_engine_cgo.train.refused import RefusedError
 
 __all__ = ["Watch"]
 
