@@ -84,6 +84,48 @@ def test_the_seed_decides_the_result() -> None:
     assert run(evaluator, linear()) == run(evaluator, linear())
 
 
+def stopping() -> Any:
+    return lightning.pytorch.callbacks.EarlyStopping("val_loss", min_delta=0.05, patience=2)
+
+
+@pytest.mark.parametrize("form", [lambda x: x, lambda x: [x], lambda x: (x,)], ids=str)
+def test_callbacks_are_given_as_to_the_trainer_and_forget_between_fits(form: Any) -> None:
+    trainer = {**TRAINER, "max_epochs": 20}
+
+    def fit(evaluator: LightningEvaluator) -> Any:
+        return run(evaluator, linear())
+
+    def evaluator() -> LightningEvaluator:
+        callbacks = {"callbacks": form(stopping())}
+        return LightningEvaluator(Regression, Data, {"val_loss": "minimize"}, trainer | callbacks)
+
+    shared = evaluator()
+    first = fit(shared)
+    assert 3 < len(first[1]) < 20
+    assert fit(shared) == first == fit(evaluator())
+
+
+def test_no_callbacks_may_be_none() -> None:
+    trainer = {**TRAINER, "callbacks": None}
+    evaluator = LightningEvaluator(Regression, Data, {"val_loss": "minimize"}, trainer)
+    assert len(run(evaluator, linear())[1]) == 2
+
+
+@pytest.mark.parametrize(
+    ("module", "data", "message"),
+    [
+        (Regression, loader(), "needs a function or class that makes the data of a fit, not an ob"),
+        (Regression, (loader(), loader()), "not an object of the class tuple"),
+        (Regression, Data(), "not an object of the class Data"),
+        (Regression(linear()), Data, "needs the class of a LightningModule, or a function from a"),
+        ("Regression", Data, "not an object of the class str"),
+    ],
+)
+def test_what_was_made_already_is_refused(module: Any, data: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        LightningEvaluator(module, data, {"val_loss": "minimize"})
+
+
 def test_training_data_alone() -> None:
     evaluator = LightningEvaluator(Regression, loader, {"train_loss": "minimize"}, TRAINER)
     metrics, reports = run(evaluator, linear())
@@ -92,11 +134,11 @@ def test_training_data_alone() -> None:
 
 
 def test_arguments_may_be_choices_and_callbacks_are_kept() -> None:
-    class Counts(lightning.Callback):
-        epochs = 0
+    epochs: list[int] = []
 
+    class Counts(lightning.Callback):
         def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-            self.epochs += 1
+            epochs.append(trainer.current_epoch)
 
     counts = Counts()
     evaluator = LightningEvaluator(
@@ -112,7 +154,7 @@ def test_arguments_may_be_choices_and_callbacks_are_kept() -> None:
     )
     assert Space.of(evaluator).options == {"epochs": (1, 3), "lr": (0.01, 0.1)}
     _, reports = run(resolve(evaluator, {"epochs": 3, "lr": 0.01}), linear())
-    assert len(reports) == counts.epochs == 3
+    assert len(reports) == len(epochs) == 3
 
 
 def test_the_mode_is_put_back() -> None:

@@ -1,5 +1,6 @@
 """PyTorch Lightning as an evaluator, for those who have their training in a ``LightningModule``."""
 
+import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -28,7 +29,7 @@ class LightningEvaluator:
             ``train_dataloaders`` or ``(train_dataloaders, val_dataloaders)``.
         objectives: logged name → direction, the main one first.
         trainer: arguments of ``lightning.Trainer``; without a logger, checkpoints or progress bar
-            unless named.
+            unless named. Each fit has copies of its callbacks, for many keep what they have seen.
         options: passed on to ``module``.
 
     Each epoch's logged metrics are reported when its validation (or, without one, its training)
@@ -43,6 +44,7 @@ class LightningEvaluator:
         trainer: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> None:
+        _require_makers(module, data)
         self.module = module
         self.data = data
         self.objectives: Mapping[str, Direction] = dict(objectives)
@@ -59,7 +61,7 @@ class LightningEvaluator:
         """Fit the model and give back what was logged."""
         lightning = _lightning()
         modes = [(module, module.training) for module in model.modules()]
-        callbacks = [*self.trainer.get("callbacks", ()), _reporter(lightning, report)]
+        callbacks = [*_own_callbacks(self.trainer), _reporter(lightning, report)]
         # Not lightning.seed_everything: it also writes to the environment.
         with Stream(seed).active():
             torch.cuda.manual_seed_all(seed)
@@ -70,6 +72,26 @@ class LightningEvaluator:
         for module, training in modes:
             module.training = training
         return _logged(trainer)
+
+
+def _require_makers(module: object, data: object) -> None:
+    """Refuse what has been made already: each fit needs its own.
+
+    Raises:
+        TypeError: the module or the data is no function or class.
+    """
+    needed = "LightningEvaluator needs {}, not an object of the class {}"
+    if not callable(module) or isinstance(module, torch.nn.Module):
+        what = "the class of a LightningModule, or a function from a model to one"
+        raise TypeError(needed.format(what, type(module).__name__))
+    if not callable(data):
+        what = "a function or class that makes the data of a fit"
+        raise TypeError(needed.format(what, type(data).__name__))
+
+
+def _own_callbacks(trainer: Mapping[str, Any]) -> list[Any]:
+    given = trainer.get("callbacks") or ()  # one, several or none, as for the Trainer
+    return copy.deepcopy([*given] if isinstance(given, (list, tuple)) else [given])
 
 
 def _lightning() -> Any:
