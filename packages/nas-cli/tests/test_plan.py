@@ -177,6 +177,65 @@ def test_engines_are_compared_on_the_same_candidates(nas: Any, search: Any) -> N
         assert row["difference"] == 0
 
 
+SLOW_TO_LOAD = """
+import time
+import nas_core as nas
+from nas_engine_py.engine import PyEngine
+
+class Engine(PyEngine):
+    calls = []
+
+    def plan(self, base_model, candidates, evaluator):
+        if not self.calls:
+            time.sleep(3)
+        self.calls.append(len(candidates))
+        return super().plan(base_model, candidates, evaluator)
+
+@nas.hookimpl
+def nas_engines():
+    yield nas.EngineInfo("talker", "it loads", frozenset({"inline"}), Engine)
+"""
+
+TRAINED = """
+import torch
+from nas_search.evaluators import SupervisedEvaluator
+
+x = torch.randn(8, 2, generator=torch.Generator().manual_seed(0))
+evaluator = SupervisedEvaluator(train=(x, x.sum(1).long() % 2), optimizer="SGD",
+                                optimizer_options={"lr": 0.1}, epochs=9, batch_size=8)
+"""
+
+TRAINABLE = """
+import nas_core as nas
+import nas_core.nn as nn
+
+@nas.model_wrapper
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(2, nn.ValueChoice([2, 3], label="width"))
+
+    def forward(self, x):
+        return self.layer(x)
+"""
+
+
+def test_what_the_first_step_of_all_loads_is_not_counted(
+    talker: Any, nas: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talker(SLOW_TO_LOAD)
+    monkeypatch.setenv("NAS_DISABLE_PLUGINS", "cgo,graph")
+    Path("small.py").write_text(TRAINABLE + TRAINED)
+    subject = ("small.py:Net", "--evaluator", "small.py:evaluator")
+    bounds = ("--candidates", "2", "--steps", "2", "--rounds", "1", "--json")
+    result = nas("bench-engines", *subject, *bounds)
+    assert result.exit_code == 0, result.output
+    rows = {row["engine"]: row for row in json.loads(result.stdout)}
+    assert 2 * rows["talker"]["seconds_per_candidate"] < 3
+    assert rows["talker"]["difference"] == 0
+    assert rows["talker"]["failed"] == 0
+
+
 def test_an_engine_that_cannot_take_part_is_listed_with_its_reason(
     talker: Any, nas: Any, search: Any
 ) -> None:

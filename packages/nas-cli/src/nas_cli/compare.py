@@ -89,8 +89,8 @@ def bench_engines(
     """Compare the installed engines on the space and the evaluator of TARGET.
 
     All train the same candidates, one engine after the other and so in every round, in this
-    process. Time is the median over the rounds and includes making the models. TARGET is as for
-    `nas plan`.
+    process. Time is the median over the rounds and includes making the models, but nothing that is
+    loaded at the first step of all. TARGET is as for `nas plan`.
     """
     with results_only():
         subject = load_subject(target, evaluator, overrides)
@@ -98,6 +98,7 @@ def bench_engines(
         bounded = _bounded(subject.evaluator, steps)
         runs = _competitors(plugins(), subject)
         _use_threads(threads)
+        _warm_up(runs, subject, chosen[0])
         for _ in range(rounds):
             for run in runs:
                 if run.engine is not None:
@@ -141,6 +142,19 @@ def _competitors(found: Plugins, subject: Subject) -> list[Run]:
         problems = "; ".join(map(str, engine.problems(subject.model, subject.evaluator)))
         runs.append(Run(name, None if problems else engine, problems or None))
     return runs
+
+
+def _warm_up(runs: Sequence[Run], subject: Subject, candidate: Candidate) -> None:
+    """Let each engine take a step that does not count: the first one of a process loads much.
+
+    Not where a step can't be told from the rest, which may take hours.
+    """
+    step = _bounded(subject.evaluator, 1)
+    if step is subject.evaluator:
+        return
+    for run in runs:
+        if run.engine is not None:
+            _run(dataclasses.replace(run, seconds=[]), run.engine, subject.model, [candidate], step)
 
 
 def _run(
