@@ -160,6 +160,11 @@ def test_what_is_much_slower_in_both_layouts_is_not_timed_further(
     assert len(choice.clusters) == 8
 
 
+def test_a_clock_that_stands_still_for_a_step_decides_nothing() -> None:
+    ticks = iter([0.0, 0.004, 1.0, 1.0, 2.0, 2.003])
+    assert CHOOSING._timed(lambda: None, lambda: next(ticks), 2) == pytest.approx(0.003)
+
+
 def test_every_setting_is_timed_by_as_many_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also members one by one, of which several kinds are timed: one step of each says little."""
     counts: list[int] = []

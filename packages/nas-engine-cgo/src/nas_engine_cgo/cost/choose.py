@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from importlib.metadata import version
-from statistics import fmean
+from statistics import fmean, median_low
 from typing import Any
 
 import torch
@@ -47,7 +47,8 @@ _MOSTLY_ALONE = "most of the work can't be merged"
 _MADE = 80
 """Steps of one member that take as long as to make the code of two settings."""
 _TIMED = 3
-"""Steps that a setting is timed by, the least counts: a first one may take half as long again."""
+"""Steps that a setting is timed by, of which the median counts: a first one may take half as long
+again, and a clock that stands still for a moment makes one seem to take no time."""
 _SOME = 4
 """So many members of a cluster are timed one by one."""
 _LONG = 0.05
@@ -344,7 +345,7 @@ def _layers(program: Program) -> set[str]:
 
 
 def _timed(step: Callable[[], object], clock: Callable[[], float], untimed: int) -> float:
-    """The least seconds of a few steps after some others; of one, if that takes long."""
+    """The median seconds of a few steps after some others; of one, if that takes long."""
     for _ in range(untimed):
         step()
     times: list[float] = []
@@ -352,7 +353,7 @@ def _timed(step: Callable[[], object], clock: Callable[[], float], untimed: int)
         started = clock()
         step()
         times.append(clock() - started)
-    return max(min(times), 1e-9)  # Some clocks stand still for so long.
+    return max(median_low(times), 1e-9)
 
 
 def _after_kernels(device: torch.device) -> float:
