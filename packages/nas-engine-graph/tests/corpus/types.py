@@ -269,3 +269,36 @@ class OneOrAnother(nn.Module):
         single = self.pair(x, False)
         assert isinstance(single, Tensor)
         return {"x": single, "y": x}
+
+
+class _Some(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.on = False
+
+    def some(self, x) -> Optional[Tensor]:
+        return x * 2 if x.sum() > 0 else None
+
+
+@case(x(3, 3))
+class LaterMaybeNone(_Some):
+    def forward(self, x):
+        h = x * 3
+        if x.size(0) > 2:
+            h = self.some(x)
+        for _ in range(2):
+            if h is not None:
+                h = self.some(h)
+        return x if h is None else h
+
+
+@case(x(3, 3))
+class MaybeNoneUnread(_Some):
+    def forward(self, x):
+        if self.on:
+            pass
+        else:
+            h = x * 3
+        if self.training:
+            h = self.some(x)
+        return x

@@ -86,12 +86,17 @@ def lesson_of(error: BaseException | None) -> Lesson | None:
         return None
     if (said := _ITEM.search(text)) is not None:
         return Learnt(frame.file, frame.line, "", f"List[{said[1]}]")
-    if (said := _BOTH.search(text)) is not None and "NoneType" in (said[2], said[3]):
+    if (said := _BOTH.search(text)) is not None and _may_be_none(said[2], said[3]):
         kind = said[2] if said[3] == "NoneType" else said[3]
         kind = kind if kind.startswith("Optional[") else f"Optional[{kind}]"
         return Learnt(frame.file, frame.line, said[1], kind)
     early: Lesson | None = integer_of(text) or mixed_of(text) or given_of(text)
     return early or returned_of(text) or unrefined_of(text)
+
+
+def _may_be_none(kind: str, other: str) -> bool:
+    """Whether a variable of these two types is of one that may be None."""
+    return "NoneType" in (kind, other) or other == f"Optional[{kind}]"
 
 
 def unread_of(learnt: Iterable[Lesson]) -> dict[Callable[..., Any], str]:
@@ -109,7 +114,13 @@ def declare(tree: ast.AST, first: int, learnt: Iterable[Learnt]) -> None:
     """
     for lesson in learnt:
         name = lesson.name or _filled(tree, lesson.line - first + 1)
-        _Declared(name, lesson.kind).visit(tree)
+        if not _is_declared(tree, name):
+            _Declared(name, lesson.kind).visit(tree)
+
+
+def _is_declared(tree: ast.AST, name: str) -> bool:
+    targets = (node.target for node in ast.walk(tree) if isinstance(node, ast.AnnAssign))
+    return any(isinstance(target, ast.Name) and target.id == name for target in targets)
 
 
 def _filled(tree: ast.AST, line: int) -> str:
