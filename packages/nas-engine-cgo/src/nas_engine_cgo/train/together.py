@@ -6,7 +6,7 @@ import math
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -15,6 +15,7 @@ from nas_core.candidate import checked_metrics
 from nas_core.failure import failure_text
 from nas_core.protocols import Recorder, Result
 from nas_core.pruned import Pruned
+from nas_search.evaluators import SupervisedEvaluator
 from nas_search.evaluators.training import (
     check_finite,
     check_trained,
@@ -128,10 +129,13 @@ class _Course:
         measured = zip(self._loop.members, outputs, targets, strict=True)
         with torch.no_grad(), self._loop.watch.over("a metric"):
             for member, output, target in measured:
+                own = _has_own_functions(member.recipe)
                 # What it draws is what comes after the numbers that its model has drawn.
-                with self._alone(member), drawing(member.stream, everything=True):
+                drawn = drawing(member.stream, everything=True) if own else nullcontext()
+                with self._alone(member), drawn:
                     # A copy: what a metric does to it is seen by no other member's.
-                    found = measured_metrics(member.recipe, output, target.clone(), which)
+                    given = target.clone() if own else target
+                    found = measured_metrics(member.recipe, output, given, which)
                     self._progress[member].metrics |= found
 
     def _end_epoch(self, epoch: int, losses: Mapping[Member, float]) -> None:
@@ -214,6 +218,12 @@ class _Course:
             found.seconds,
             found.pruned,
         )
+
+
+def _has_own_functions(recipe: SupervisedEvaluator) -> bool:
+    """Whether functions of the user's measure, which may draw numbers or write into targets."""
+    named = not isinstance(recipe.metrics, Mapping) and not any(map(callable, recipe.metrics))
+    return callable(recipe.loss) or not named
 
 
 @contextmanager
