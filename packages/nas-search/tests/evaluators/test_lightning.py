@@ -88,7 +88,9 @@ def stopping() -> Any:
     return lightning.pytorch.callbacks.EarlyStopping("val_loss", min_delta=0.05, patience=2)
 
 
-@pytest.mark.parametrize("form", [lambda x: x, lambda x: [x], lambda x: (x,)], ids=str)
+@pytest.mark.parametrize(
+    "form", [lambda x: x, lambda x: [x], lambda x: (x,)], ids=["one", "list", "tuple"]
+)
 def test_callbacks_are_given_as_to_the_trainer_and_forget_between_fits(form: Any) -> None:
     trainer = {**TRAINER, "max_epochs": 20}
 
