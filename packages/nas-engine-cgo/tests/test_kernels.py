@@ -56,11 +56,10 @@ def assert_gradients_close(
         torch.testing.assert_close(*gradients, atol=tolerance, rtol=tolerance)
 
 
-@settings(deadline=None)
-@given(st.data())
-def test_mean(data: st.DataObject) -> None:
+def arguments_of_mean(data: st.DataObject) -> tuple[Any, ...]:
+    """What a mean pool is given besides the images."""
     window = data.draw(st.tuples(windows, windows))
-    arguments = (
+    return (
         window,
         data.draw(st.none() | windows),
         data.draw(st.integers(0, min(window) // 2)),
@@ -68,6 +67,12 @@ def test_mean(data: st.DataObject) -> None:
         data.draw(st.booleans()),
         data.draw(st.none() | st.integers(1, 5)),
     )
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_mean(data: st.DataObject) -> None:
+    arguments = arguments_of_mean(data)
     x = images(data.draw(channels), (22, 17), 1, data.draw(formats))
     assert_equal(
         lambda x: avg_pool2d(x, *arguments), lambda x: torch_own.avg_pool2d(x, *arguments), x
@@ -77,15 +82,7 @@ def test_mean(data: st.DataObject) -> None:
 @settings(deadline=None)
 @given(st.data())
 def test_mean_to_the_bit(data: st.DataObject) -> None:
-    window = data.draw(st.tuples(windows, windows))
-    arguments = (
-        window,
-        data.draw(st.none() | windows),
-        data.draw(st.integers(0, min(window) // 2)),
-        data.draw(st.booleans()),
-        data.draw(st.booleans()),
-        data.draw(st.none() | st.integers(1, 5)),
-    )
+    arguments = arguments_of_mean(data)
     x = images(data.draw(channels), (22, 17), 1, data.draw(formats))
     made, expected = avg_pool2d_in_order(x, *arguments), torch_own.avg_pool2d(x, *arguments)
     assert torch.equal(made, expected)
