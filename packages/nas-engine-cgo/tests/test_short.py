@@ -119,22 +119,28 @@ def test_frozen_layers_are_planned_however_short() -> None:
     assert "2 trained as one" in notes_of(jobs)[0]
 
 
+@pytest.fixture
+def traced(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What is traced, as it is given."""
+    found: list[Any] = []
+    trace = tracing.trace
+
+    def noting(*given: Any) -> Any:
+        found.append(given)
+        return trace(*given)
+
+    monkeypatch.setattr(tracing, "trace", noting)
+    return found
+
+
 @pytest.mark.parametrize(
     ("make", "reason"),
     [(Asks, "forward asks for a value of a tensor"), (opaque, "most of the work can't be merged")],
 )
 def test_the_first_member_tells_that_little_can_be_merged(
-    monkeypatch: pytest.MonkeyPatch, make: Callable[[], nn.Module], reason: str
+    traced: list[Any], make: Callable[[], nn.Module], reason: str
 ) -> None:
     builds = [make] * 4
-    traced = []
-    trace = tracing.trace
-
-    def counting(*given: Any) -> Any:
-        traced.append(given)
-        return trace(*given)
-
-    monkeypatch.setattr(tracing, "trace", counting)
     assert_as_alone(builds, recipe(60))
     assert len(traced) == 1
     (note,) = notes_of(jobs_of(builds, recipe(60)))
@@ -153,15 +159,7 @@ def test_what_python_draws_is_what_it_draws_alone() -> None:
 
 
 def test_what_can_not_be_traced_is_tried_once_for_all_that_are_alike(
-    monkeypatch: pytest.MonkeyPatch,
+    traced: list[Any],
 ) -> None:
-    traced = []
-    trace = tracing.trace
-
-    def counting(*given: Any) -> Any:
-        traced.append(given)
-        return trace(*given)
-
-    monkeypatch.setattr(tracing, "trace", counting)
     assert_as_alone([Asks] * 4 + [net] * 2, recipe(300))
     assert len([given for given in traced if isinstance(given[0], Asks)]) <= 2  # Two modes.
