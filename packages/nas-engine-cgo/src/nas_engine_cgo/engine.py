@@ -91,7 +91,7 @@ not 0
     ) -> str:
         """What the job of ``plan`` would do; as ``"text"``, ``"source"``, ``"html"`` or ``"svg"``.
 
-        The first batch of a kind on a machine is timed, as it is by the job.
+        The first batches of a kind on a machine are timed, as they are by the job.
 
         Raises:
             UnsupportedFormatError: another format, or the extra ``draw`` is not installed.

@@ -3,7 +3,7 @@
 Three steps, each with less to say than the one before: the memory there is bounds the size of a
 cluster; the cache suggests one; as far as a small part of the training's time allows, steps of
 copies of the members are timed, and the fastest wins. What was found is remembered for the next
-batch like it.
+batches like it, of which some time again what they can for less.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import torch
 
 from nas_engine_cgo.cost.cache import cache_bytes
 from nas_engine_cgo.cost.clusters import Deeds, deeds, likeness, similar
+from nas_engine_cgo.cost.findings import Findings
 from nas_engine_cgo.cost.length import gains_anyway, steps_of
 from nas_engine_cgo.cost.memory import is_out_of_memory, largest_activation, training_memory
 from nas_engine_cgo.cost.trials import ALONE, Layout, Setting, Trials
@@ -40,6 +41,8 @@ __all__ = ["Choice", "choose"]
 _PROBED, _PROBED_LARGE = 1 / 4, 1 / 32
 """The part of all steps of all members that may be taken to time settings, and the same for members
 of which the cache has room for one: they have little to gain."""
+_AGAIN = 1 / 2
+"""The part of that which later batches may take to time them again."""
 _SHORT, _SHORT_BY_PARTS = 1024, 3072
 """Steps of all members that gain less in one loop than it takes to plan it, where nothing can be
 merged, and where most can't be."""
@@ -86,13 +89,8 @@ def choose(members: Sequence[Member], options: Options, memory: Memory) -> Choic
     if options.cluster_size is not None:
         size = max(1, min(most, options.cluster_size))
         setting, why = replace(setting, size=size), "as asked for"
-    elif (known := _recalled(memory.recall(probe.key))) is not None:
-        setting = replace(known, size=max(1, min(known.size, most)))
-        why = "it was fastest for such a batch before"
-    elif (trials := probe.trials(most, setting)).tried:
-        setting, speed = trials.best()
-        why = f"it was fastest of what was timed, {speed:.1f} times one by one"
-        memory.keep({probe.key: (setting.size, setting.layout, setting.widen)})
+    elif (fastest := _fastest(probe, most, setting, memory)) is not None:
+        setting, why = fastest
     else:
         apart = setting.size == 1 and not gains_anyway(members, options)
     clusters = clusters_of(probe.order, setting.size)
@@ -106,13 +104,24 @@ def choose(members: Sequence[Member], options: Options, memory: Memory) -> Choic
     )
 
 
-def _recalled(found: Any) -> Setting | None:
-    """A setting that was kept, unless the file was changed by somebody else."""
-    match found:
-        case [int(size), ("contiguous" | "channels_last") as layout, bool(widen)]:
-            return Setting(size, layout, widen)
-        case _:
-            return None
+def _fastest(
+    probe: _Probe, most: int, guess: Setting, memory: Memory
+) -> tuple[Setting, str] | None:
+    """The setting that was fastest of those that were timed, now or before, if any was.
+
+    One measurement may have met a machine that was busy: so what later batches find counts, too.
+    """
+    known = Findings.read(memory.recall(probe.key))
+    tried = {} if known.are_sure else probe.trials(most, guess, known).tried
+    if tried:
+        known = known.joined(tried)
+        memory.keep({probe.key: known.written()})
+    if not known:
+        return None
+    best, why = known.best(), "it was fastest for such a batch before"
+    if tried:
+        why = f"it was fastest of what was timed, {1 / known.share(best):.1f} times one by one"
+    return replace(best, size=min(best.size, most)), why
 
 
 class _Probe:
@@ -227,20 +236,23 @@ class _Probe:
         versions = torch.__version__, version("nas-engine-cgo")
         return repr((*versions, device, threads, ways, names, sizes))
 
-    def trials(self, most: int, guess: Setting) -> Trials:
-        """Time one by one, what the cache suggests, and larger clusters while they are faster."""
-        trials = Trials(self._seconds, self._clock(), self._affordable(guess))
+    def trials(self, most: int, guess: Setting, known: Findings) -> Trials:
+        """Time one by one, what the cache suggests, and larger clusters while they are faster.
+
+        What is known to be the fastest comes before all else, so that it is timed again for less.
+        """
+        affordable = self._affordable(guess)
+        part = _AGAIN if known else 1
+        trials = Trials(self._seconds, self._clock(), part * affordable)
         first = Setting(min(most, max(2, guess.size)), self._merged_layout(), guess.widen)
-        if (
-            most == 1
-            or not self._programs
-            or trials.steps < _MADE + (1 + _TIMED) * (1 + first.size)
-        ):
+        if most == 1 or not self._programs or affordable < _MADE + (1 + _TIMED) * (1 + first.size):
             return trials
         (self._first, *_) = clusters_of(self.order, first.size)
         trials.run(ALONE)
+        if known and (best := known.best()).size <= most:
+            trials.run(best)
         last = self._larger(trials, first, most)
-        if first.size // 2 > 1 and trials.best()[0].size <= first.size:
+        if first.size // 2 > 1 and trials.best().size <= first.size:
             trials.run(replace(last, size=first.size // 2))
         return trials
 

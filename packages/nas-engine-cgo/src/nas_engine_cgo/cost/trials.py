@@ -49,15 +49,18 @@ class Trials:
     _spent: float = 0.0
 
     def run(self, setting: Setting) -> bool:
-        """Time a setting; whether that was done, and it is not slower than others."""
-        if self.tried and self._spent > self.steps * min(self.tried.values()):
-            return False
-        if self.is_lost():
-            return False
-        started = self.clock()
-        self.tried[setting] = self.time(setting)
-        self._spent += self.clock() - started
+        """Time a setting, once; whether that was done, and it is not slower than others."""
+        if setting not in self.tried:
+            if self.is_spent() or self.is_lost():
+                return False
+            started = self.clock()
+            self.tried[setting] = self.time(setting)
+            self._spent += self.clock() - started
         return self.tried[setting] <= _OUTGROWN * min(self.tried.values())
+
+    def is_spent(self) -> bool:
+        """Whether timing has taken what it may."""
+        return bool(self.tried) and self._spent > self.steps * min(self.tried.values())
 
     def is_lost(self) -> bool:
         """Whether merging was so much slower in two ways that no other will be faster."""
@@ -68,7 +71,6 @@ class Trials:
         """The one of two that took less time, as far as they were timed."""
         return min((one, other), key=lambda each: self.tried.get(each, math.inf))
 
-    def best(self) -> tuple[Setting, float]:
-        """The fastest, and how much faster it is than members one by one."""
-        best = min(self.tried, key=lambda setting: self.tried[setting])
-        return best, self.tried[ALONE] / self.tried[best]
+    def best(self) -> Setting:
+        """The fastest."""
+        return min(self.tried, key=lambda setting: self.tried[setting])
