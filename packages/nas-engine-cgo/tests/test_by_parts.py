@@ -215,3 +215,79 @@ def test_what_a_metric_does_to_the_targets_no_other_sees() -> None:
     )  # fmt: skip
     other = SupervisedEvaluator(train=recipe.train, batch_size=4, threads=1)
     assert_as_alone([lambda: nn.Linear(6, 3)] * 4, [recipe, other, recipe, other])
+
+
+class Keeping(nn.Module):
+    """Keeps what it has seen in training, for which it is called as a whole."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept, self.count, self.seen = torch.zeros(()), 0, [1.0]
+        self.weight = nn.Parameter(torch.ones(6))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x * self.weight
+        if self.training:
+            self.kept = (x * x).mean()
+            self.count += 1
+            self.seen.append(0.5)
+        return x
+
+
+READERS: dict[str, Callable[[Keeping, Tensor, bool], Tensor]] = {
+    "a tensor": lambda part, x, _: x * part.kept,
+    "a tensor, measured": lambda part, x, training: x if training else x * part.kept,
+    "a number": lambda part, x, _: x * part.count,
+    "a number, measured": lambda part, x, training: x if training else x + part.count,
+    "a condition": lambda part, x, _: -x if part.count > 3 else x,
+    "a list": lambda part, x, _: x * sum(part.seen),
+    "nothing": lambda part, x, _: x,
+}
+
+
+class Reads(nn.Module):
+    """Reads what a part of it keeps; by itself, or in a part around that one."""
+
+    def __init__(self, reads: Callable[[Keeping, Tensor, bool], Tensor]) -> None:
+        super().__init__()
+        self.part, self.reads = Keeping(), reads
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.reads(self.part, self.part(x), self.training)
+
+
+@pytest.mark.parametrize("inside", [False, True])
+@pytest.mark.parametrize("reads", READERS)
+def test_what_a_part_keeps_is_read_as_it_is_then(reads: str, inside: bool) -> None:
+    recipe = SupervisedEvaluator(
+        train=(X[:, 0], Y), batch_size=4, epochs=8, threads=1, validation=(X[:, 1], Y)
+    )
+
+    def build() -> nn.Module:
+        module = Reads(READERS[reads])
+        return nn.Sequential(nn.Linear(6, 6), module, nn.Linear(6, 3)) if inside else module
+
+    builds, options = [build] * 4, Options(cluster_size=4)
+    assert_as_alone(builds, recipe, options=options)
+    if inside:  # What is around it is merged all the same.
+        heard = Heard()
+        list(MergedJob(tuple(jobs_of(builds, recipe)), options).run(heard))  # type: ignore[arg-type]
+        assert not any(" 0 % fused" in note for note in heard.notes)
+
+
+class Resets(nn.Module):
+    """Changes what a part of it keeps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.part, self.last = nn.Linear(6, 6), Keeping(), nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.part(self.first(x)) + len(self.part.seen)
+        self.part.seen.clear()
+        return self.last(x)
+
+
+def test_what_a_part_keeps_is_changed_by_another() -> None:
+    recipe = SupervisedEvaluator(train=(X[:, 0], Y), batch_size=4, epochs=4, threads=1)
+    assert_as_alone([Resets] * 4, recipe, options=Options(cluster_size=4))

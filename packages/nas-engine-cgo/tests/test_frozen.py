@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from alone import assert_as_alone
 from nas_core import Architecture, Candidate
 from nas_engine_cgo.train import Loop, Member, Options, Stream
 from nas_search.evaluators import SupervisedEvaluator
@@ -144,3 +145,22 @@ def test_features_are_left_where_they_can_not_be(
     loop, _ = loops(changes, **options)
     assert loop.prepared.features is None
     assert torch.isfinite(loop.step(next(loop.batches()))).all()
+
+
+class Steps(Net):
+    """Writes what it has read, long after its backbone, and reads it again."""
+
+    def __init__(self, backbone: nn.Module) -> None:
+        super().__init__(backbone, 8, 0.0)
+        self.register_buffer("seen", torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        value = self.backbone(x) + self.seen
+        self.seen.add_(1)
+        return self.head(value * self.seen)
+
+
+def test_what_reads_features_keeps_its_order() -> None:
+    torch.set_default_dtype(torch.float64)
+    backbone, given = Backbone(), recipe()
+    assert_as_alone([lambda: Steps(backbone)] * 3, given)

@@ -125,9 +125,9 @@ def traced(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     found: list[Any] = []
     trace = tracing.trace
 
-    def noting(*given: Any) -> Any:
+    def noting(*given: Any, **named: Any) -> Any:
         found.append(given)
-        return trace(*given)
+        return trace(*given, **named)
 
     monkeypatch.setattr(tracing, "trace", noting)
     return found

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 
 import torch
 
-__all__ = ["random_states"]
+__all__ = ["numpy_state", "python_state", "random_states"]
 
 _PYTHONS = struct.Struct("i624I")
 """The position and the numbers."""
@@ -40,20 +40,19 @@ def random_states() -> Callable[[], None]:
     >>> random.random() == drawn
     True
     """
-    numpy: Any = sys.modules.get("numpy.random")  # Whoever loads it later seeds it later.
-    torchs, pythons = torch.get_rng_state(), _python()
-    numpys = None if numpy is None else _numpy(numpy)
+    torchs, pythons, numpys = torch.get_rng_state(), python_state(), numpy_state()
 
     def rewind() -> None:
         torch.set_rng_state(torchs)
         random.setstate(pythons())
         if numpys is not None:
-            numpy.set_state(numpys())
+            sys.modules["numpy.random"].set_state(numpys())
 
     return rewind
 
 
-def _python() -> _Told:
+def python_state() -> _Told:
+    """Note the state of Python's global generator, for ``random.setstate`` to be told."""
     generator, at = getattr(random.getstate, "__self__", None), _place_in_pythons()
     if at is None or type(generator) is not random.Random:
         state = random.getstate()
@@ -68,7 +67,11 @@ def _python() -> _Told:
     return told
 
 
-def _numpy(numpy: Any) -> _Told:
+def numpy_state() -> _Told | None:
+    """Note the state of NumPy's, for ``numpy.random.set_state``; None if that is not loaded."""
+    numpy: Any = sys.modules.get("numpy.random")  # Whoever loads it later seeds it later.
+    if numpy is None:
+        return None
     generator, at = getattr(numpy.get_state, "__self__", None), _place_in_numpys(numpy)
     bits: Any = None if at is None else numpy.get_bit_generator()
     if at is None or type(generator) is not numpy.RandomState or type(bits) is not numpy.MT19937:

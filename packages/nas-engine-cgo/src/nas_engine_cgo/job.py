@@ -21,6 +21,7 @@ from nas_search.memory import kept_memory
 from platformdirs import user_cache_path
 
 from nas_engine_cgo.cost import Memory, choose, is_out_of_memory, why_too_short
+from nas_engine_cgo.members.calls import named_tensors
 from nas_engine_cgo.train import (
     Member,
     MemberError,
@@ -214,7 +215,9 @@ def _member(job: GraphJob) -> Member:
     check_objectives(recipe)
     device = pick_device(recipe.device)
     seed_all(candidate.seed)
-    module = job.build().to(device)
+    module = job.build()
+    if any(tensor.device != device for tensor in named_tensors(module).values()):
+        module = module.to(device)
     return Member(
         candidate, module, recipe, Stream(torch.Generator(device).manual_seed(candidate.seed))
     )

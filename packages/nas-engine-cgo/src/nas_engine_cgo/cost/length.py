@@ -32,7 +32,7 @@ def gains_anyway(members: Sequence[Member], options: Options) -> bool:
 
     Data that has to be loaded is loaded once, and so is frozen layers' work done.
     """
-    frozen = any(not p.requires_grad for member in members for p in member.module.parameters())
+    frozen = any(member.has_frozen for member in members)
     asked = options.cluster_size is not None or options.twins == "once"
     return asked or frozen or not is_tensors(members[0].recipe.train)
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import random
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+from nas_core.generators import numpy_state, python_state
 
 __all__ = ["GlobalStates"]
 
 
 @dataclass(frozen=True, eq=False)
 class GlobalStates:
-    """Their states; without NumPy as long as nobody has imported it.
+    """Their states, told when they are asked for; without NumPy until somebody has imported it.
 
     >>> before = GlobalStates.now()
     >>> drawn = random.random()
@@ -23,20 +26,19 @@ class GlobalStates:
     (True, True)
     """
 
-    python: Any
-    numpy: Any
+    python: Callable[[], Any]
+    numpy: Callable[[], Any] | None
 
     @classmethod
     def now(cls) -> GlobalStates:
         """Those that they are in."""
-        numpy = _numpy()
-        return cls(random.getstate(), None if numpy is None else numpy.random.get_state())
+        return cls(python_state(), numpy_state())
 
     def restore(self) -> None:
         """Put them back into these states."""
-        random.setstate(self.python)
+        random.setstate(self.python())
         if self.numpy is not None:
-            _numpy().random.set_state(self.numpy)
+            sys.modules["numpy.random"].set_state(self.numpy())
 
     def are_now(self) -> bool:
         """Whether nothing was drawn since."""
@@ -44,13 +46,19 @@ class GlobalStates:
 
     def are(self, others: GlobalStates) -> bool:
         """Whether the same will be drawn; NumPy may be there since."""
-        if self.python != others.python:
+        if self.python() != others.python():
             return False
         if self.numpy is None or others.numpy is None:
             return True
-        pairs = zip(self.numpy, others.numpy, strict=True)
-        return all(_numpy().array_equal(one, other) for one, other in pairs)
+        return _equal(self.numpy(), others.numpy())
 
 
-def _numpy() -> Any:
-    return sys.modules.get("numpy")
+def _equal(one: Any, other: Any) -> bool:
+    """Whether two of NumPy's states are; those of other generators than its first hold arrays."""
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(_equal(one[key], other[key]) for key in one)
+    return bool(sys.modules["numpy"].array_equal(one, other)) if _is_array(one) else one == other
+
+
+def _is_array(value: Any) -> bool:
+    return type(value).__module__ == "numpy"

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-__all__ = ["Held", "changed_attribute", "held_by", "holders_of"]
+__all__ = ["Held", "changed_attribute", "changed_attributes", "held_by", "holders_of"]
 
 _ATOMS = frozenset({bool, int, float, str, type(None)})
 _CONTAINERS = (dict, list, set)
@@ -62,21 +62,25 @@ def changed_attribute(holder: object, before: Held) -> str | None:
     >>> changed_attribute(module, before)
     'counter.count'
     """
+    return next(changed_attributes(holder, before), None)
+
+
+def changed_attributes(holder: object, before: Held) -> Iterator[str]:
+    """The names of all that is held otherwise than before."""
     own, now = before.own, _variables(holder)
     if own.keys() != now.keys():
-        return next(iter(own.keys() ^ now.keys()))
+        yield from own.keys() ^ now.keys()
     for name, value in now.items():
-        if value is not own[name] and not _equal(value, own[name]):
-            return name
+        if name in own and value is not own[name] and not _equal(value, own[name]):
+            yield name
     for name, value, items in before.full:
         current = _items(value)
         if len(current) != len(items) or not all(map(operator.is_, current, items)):
-            return name
+            yield name
     for name, value, held in before.inner:
-        if (changed := changed_attribute(value, held)) is not None:
-            return f"{name}.{changed}"
-    filled = next(filter(None, before.empty), None)
-    return None if filled is None else next(n for n, value in own.items() if value is filled)
+        yield from (f"{name}.{changed}" for changed in changed_attributes(value, held))
+    for filled in filter(None, before.empty):
+        yield next(n for n, value in own.items() if value is filled)
 
 
 def holders_of(function: object) -> Iterator[object]:

@@ -138,6 +138,7 @@ class Program:
         facts: number → what is known of every value.
         output: the structure of the result.
         felt: the values that the gradient of the result comes by; None if none was recorded.
+        kept: (path, name) of what submodules that are called as a whole change of themselves.
     """
 
     calls: tuple[Call, ...]
@@ -145,6 +146,7 @@ class Program:
     facts: Mapping[int, Facts]
     output: Any
     felt: frozenset[int] | None = None
+    kept: frozenset[tuple[str, str]] = frozenset()
 
     def uses(self) -> Counter[int]:
         """How many calls take each value."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -21,8 +22,9 @@ from nas_engine_cgo.members.calls import hooks_of, name_of, origin_of, version_o
 from nas_engine_cgo.members.functions import PURE
 from nas_engine_cgo.members.generators import GlobalStates
 from nas_engine_cgo.members.ghosts import ghost_module, ghostly, tensors_in
-from nas_engine_cgo.members.held import Held, changed_attribute, held_by
+from nas_engine_cgo.members.held import changed_attribute, held_by
 from nas_engine_cgo.members.keeping import keeping
+from nas_engine_cgo.members.kept import Attribute, Kept
 from nas_engine_cgo.members.lower import one_hot, simpler
 from nas_engine_cgo.members.program import Program, Source, replaced
 from nas_engine_cgo.members.record import Record, UntraceableError
@@ -46,6 +48,7 @@ def trace(
     inputs: Sequence[Tensor],
     seen: Remembered | None = None,
     whole: frozenset[str] | None = None,
+    kept: frozenset[Attribute] = frozenset(),
 ) -> Program:
     """The program of ``forward(module, *inputs)``, for the shapes of the inputs.
 
@@ -56,6 +59,7 @@ def trace(
         seen: results of earlier traces of similar modules.
         whole: submodules that are one call each; in evaluation at first those that may keep
             something from one call to the next.
+        kept: what training changes of its modules besides tensors, which no program can follow.
 
     Raises:
         UntraceableError: it has none, and why.
@@ -74,7 +78,7 @@ def trace(
     try:
         tracer = _Tracer(module, seen)
         try:
-            return tracer.run(forward, inputs, whole)
+            return tracer.run(forward, inputs, whole, kept)
         finally:
             culprit = tracer.inside
     # The module is anybody's code, and the meta device refuses in many ways.
@@ -82,7 +86,7 @@ def trace(
         found = error if isinstance(error, UntraceableError) else _refusal(error)
         if not culprit or culprit in whole or found.everywhere:
             raise UntraceableError(str(found)) from error
-    return trace(module, forward, inputs, seen, whole | {culprit})
+    return trace(module, forward, inputs, seen, whole | {culprit}, kept)
 
 
 def _refusal(error: BaseException) -> UntraceableError:
@@ -110,30 +114,32 @@ class _Tracer(TorchFunctionMode):
         self._device = next((p.device.type for p in module.parameters()), "cpu")
 
     def run(
-        self, forward: Callable[..., Any], inputs: Sequence[Tensor], whole: frozenset[str]
+        self,
+        forward: Callable[..., Any],
+        inputs: Sequence[Tensor],
+        whole: frozenset[str],
+        kept: frozenset[Attribute],
     ) -> Program:
         given = [ghostly(tensor) for tensor in inputs]
         for position, tensor in enumerate(given):
             self._record.define(tensor, Source("input", position))
         modules = dict(self._ghost.named_modules())
-        before = {path: held_by(child) for path, child in modules.items()}
         states = GlobalStates.now()
         with ExitStack() as stack:
             for path, child in modules.items():
                 stack.enter_context(
                     wrapped(child, partial(self._called, path, child, path in whole))
                 )
-            stack.enter_context(self)
-            output = forward(self._ghost, *given)
+            self._kept = Kept(self._ghost, kept)
+            with self:
+                output = forward(self._ghost, *given)
+            self.inside = ""
+            self._kept.check()
         program = self._record.program(output)
-        self.inside = ""
         if not states.are_now():
             states.restore()
             raise UntraceableError("forward draws random numbers of Python")
-        for path, child in self._ghost.named_modules():
-            if not any(path == root or path.startswith(f"{root}.") for root in whole):
-                self._check_unchanged(child, before[path])
-        return program
+        return replace(program, kept=self._kept.names)
 
     # ------------------------------------------------------------------ calls of submodules
 
@@ -155,16 +161,13 @@ class _Tracer(TorchFunctionMode):
         else:
             before = held_by(module)
             result = original(*args, **kwargs)
-            self._check_unchanged(module, before)
+            if (name := changed_attribute(module, before)) is not None:
+                raise UntraceableError(f"{type(module).__name__} changes its attribute {name}")
             with _UNSEEN():
                 for tensor in tensors_in(result):
                     self._record.number(tensor)  # It says where one that nobody knows came from.
         self.inside = outer  # Not in `finally`: it says where the exception came from.
         return result
-
-    def _check_unchanged(self, module: nn.Module, before: Held) -> None:
-        if (name := changed_attribute(module, before)) is not None:
-            raise UntraceableError(f"{type(module).__name__} changes its attribute {name}")
 
     def _call_whole(
         self,
@@ -178,7 +181,7 @@ class _Tracer(TorchFunctionMode):
             versions = [(tensor, version_of(tensor)) for tensor in tensors_in((args, kwargs))]
         parameters, buffers = self._record.numbers_of(module)
         self._paused = True
-        with torch.device("meta"):
+        with torch.device("meta"), self._kept.lent(module):
             result = original(*args, **kwargs)
         self._paused = False
         with _UNSEEN():

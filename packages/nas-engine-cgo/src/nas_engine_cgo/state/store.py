@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -72,12 +73,20 @@ class Store:
     ) -> None:
         self.modules = tuple(modules)
         self._memory_format = memory_format
-        if memory_format is not torch.contiguous_format:
+        self._lays_out = memory_format is not torch.contiguous_format
+        if self._lays_out:
             self._lay_out(memory_format)
         self._entries: dict[Need, Entry] = {}
         self._home: dict[Place, tuple[Entry, int]] = {}
         self._closed = False
-        self._own = [named_tensors(module) for module in modules]
+
+    @cached_property
+    def _own(self) -> list[dict[str, Tensor]]:
+        return [named_tensors(module) for module in self.modules]
+
+    def own(self, member: int, path: str) -> Tensor:
+        """A parameter or buffer of a member's module, where the module has it."""
+        return self._own[member][path]
 
     def claim(self, need: Need) -> Tensor:
         """The tensor of a need of the training code, which is trained in it from now on."""
@@ -124,10 +133,11 @@ class Store:
     def entries(self) -> Iterator[Entry]:
         """What is trained: each parameter of each member once."""
         yield from (e for e in self._entries.values() if e.tensor.requires_grad)
-        for member, module in enumerate(self.modules):
-            for path, parameter in module.named_parameters():
-                if (member, path) not in self._home and parameter.requires_grad:
-                    yield Entry(parameter, "own", ((member, path),))
+        for member, tensors in enumerate(self._own):
+            for path, tensor in tensors.items():
+                trained = isinstance(tensor, nn.Parameter) and tensor.requires_grad
+                if trained and (member, path) not in self._home:
+                    yield Entry(tensor, "own", ((member, path),))
 
     def packed(self) -> Iterator[tuple[tuple[Place, ...], bool]]:
         """What lies in another form than its own, and whether it is trained there."""
@@ -179,8 +189,8 @@ class Store:
     @contextmanager
     def as_built(self, member: int) -> Iterator[None]:
         """Have a member's weights laid out, for a while, as they were before."""
-        laid_out = self._memory_format is not torch.contiguous_format
-        chosen = [p for p in self.modules[member].parameters() if laid_out and p.dim() == 4]
+        laid_out = self.modules[member].parameters() if self._lays_out else ()
+        chosen = [parameter for parameter in laid_out if parameter.dim() == 4]
         kept = [parameter.data for parameter in chosen]
         for parameter in chosen:
             parameter.data = parameter.data.contiguous()
@@ -192,6 +202,8 @@ class Store:
 
     def restore_layout(self, member: int, path: str = "") -> None:
         """Lay the weights of a member, or of a part, out as in a module that nobody has touched."""
+        if not self._lays_out:
+            return
         for parameter in self.modules[member].get_submodule(path).parameters():
             parameter.data = parameter.data.contiguous()
 

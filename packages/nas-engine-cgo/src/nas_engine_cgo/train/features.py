@@ -7,7 +7,7 @@ epoch. It is computed beforehand and becomes one more tensor of the data, where 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ from nas_search.evaluators import SupervisedEvaluator
 from nas_search.evaluators.data import is_tensors
 from torch import Tensor
 
-from nas_engine_cgo.members import Call, Program, Ref, Source, frozen_calls, replaced
+from nas_engine_cgo.members import Call, Program, Ref, Source, frozen_calls, prune, replaced
 from nas_engine_cgo.members.calls import named_tensors
 from nas_engine_cgo.merge import Slot, deduplicate
 
@@ -50,30 +50,18 @@ class Features:
     width: int
     makers: tuple[tuple[Program, torch.nn.Module, int], ...]
     sources: Mapping[tuple[int, Hashable], Mapping[int, int]]
+    _read: dict[Hashable, tuple[Program, Program]] = field(default_factory=dict)
 
     def read_by(self, owner: int, program: Program) -> Program:
         """The program of a candidate that reads the features; itself if there are none for it."""
         found = self.sources.get((owner, frozen_calls(program)))
         if not found:
             return program
-        sources = {
-            **program.sources,
-            **{n: Source("input", self.width + feature) for n, feature in found.items()},
-        }
-        kept = _reaching(program, set(found))
-        return replace(program, calls=kept, sources=sources)
-
-
-def _reaching(program: Program, given: set[int]) -> tuple[Call, ...]:
-    """The calls that are still needed when some values are given."""
-    wanted = {program.output.id}
-    kept: list[Call] = []
-    for call in reversed(program.calls):
-        needed = call.effects or call.writes or (set(call.outputs) - given) & wanted
-        if needed:
-            wanted |= set(call.inputs) - given
-            kept.append(call)
-    return tuple(reversed(kept))
+        key = (id(program), tuple(found.items()))
+        if key not in self._read:  # Alike members read alike.
+            given = {n: Source("input", self.width + feature) for n, feature in found.items()}
+            self._read[key] = program, prune(program, given)
+        return self._read[key][1]
 
 
 def find_features(
@@ -188,7 +176,7 @@ def _computed(
 ) -> Tensor:
     """One feature of all samples."""
     program, module, number = maker
-    calls = [c for c in _reaching(replace(program, output=Ref(number)), set()) if _plain(c)]
+    calls = [c for c in prune(replace(program, output=Ref(number))).calls if _plain(c)]
     tensors = named_tensors(module)
     given = {n: tensors[str(s.path)] for n, s in program.sources.items() if s.path in tensors}
     inputs = {n: int(s.path) for n, s in program.sources.items() if s.kind == "input"}

@@ -39,6 +39,10 @@ _FEW_PASSES = 8
 """Batches for each trace to measure members on, for which merged code takes longer to make."""
 
 
+_MANY_STEPS = 64
+"""To record one that is sure to come again takes less than the next ones gain."""
+
+
 class MemberError(Exception):
     """Something was raised while members ran together.
 
@@ -96,7 +100,7 @@ class Loop:
     ) -> None:
         self.members, self.options = list(members), options
         self.recipe: SupervisedEvaluator = members[0].recipe
-        self.device = next(members[0].module.parameters()).device
+        self.device = members[0].parameters[0].device
         self._size = max(map(len, clusters))
         self._feeds = _opened(members, self.device)
         self.prepared = prepared or Prepared({}, verdicts or Verdicts())
@@ -128,8 +132,11 @@ class Loop:
             self.merged.has_trained()
             joined = torch.cat([loss.reshape(-1).double() for loss, _ in outcomes])
             self._update(self._optimizer or self._begin())
+        order = [member for _, members in outcomes for member in members]
+        if order == sorted(order):
+            return joined
         made = torch.empty_like(joined)
-        made[[member for _, members in outcomes for member in members]] = joined
+        made[order] = joined
         return made
 
     def _run(self, batches: Sequence[Sequence[Tensor]]) -> list[Outcome]:
@@ -187,7 +194,7 @@ class Loop:
         entries = list(self.merged.store.entries())
         groups = [
             [
-                tutor_of[member].group(self.members[member].module.get_parameter(path))
+                tutor_of[member].group(self.merged.store.own(member, path))
                 for member, path in entry.slots
             ]
             for entry in entries
@@ -302,8 +309,7 @@ class Loop:
         return again and self._has_frozen() and not self.options.exact and can_extend(recipe)
 
     def _has_frozen(self) -> bool:
-        modules = (member.module for member in self.members)
-        return any(not p.requires_grad for module in modules for p in module.parameters())
+        return any(member.has_frozen for member in self.members)
 
     def _look_for_features(self, clusters: Sequence[Sequence[int]]) -> None:
         """Compute what frozen layers make of the data, if there are such."""
@@ -353,7 +359,18 @@ class Loop:
         """What repeats steps on this device."""
         if self.device.type == "cuda" and self.options.cuda_graph:
             return Graphs(capturing(self.device, [member.stream for member in self.members]))
-        return Tapes() if self.device.type == "cpu" and self.options.tape else None
+        if self.device.type != "cpu" or not self.options.tape:
+            return None
+        tapes = Tapes()
+        if self._steps() >= _MANY_STEPS:
+            tapes.patience = 1
+        return tapes
+
+    def _steps(self) -> float:
+        """How many there will be, or would be without members that end early."""
+        if self.recipe.steps is not None:
+            return self.recipe.steps
+        return self.recipe.epochs * (self._feeds[0].training.batches or math.inf)
 
     def _stream_numbers(self) -> list[int]:
         one = len(self._feeds) == 1

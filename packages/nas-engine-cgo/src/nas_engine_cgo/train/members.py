@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -15,6 +15,7 @@ from nas_search.evaluators.parts import LossFunction, Scheduler
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from nas_engine_cgo.members import look
 from nas_engine_cgo.state import Stream
 from nas_engine_cgo.train.optimizer import flags_of, numbers_of
 from nas_engine_cgo.train.updates import UPDATES
@@ -58,6 +59,24 @@ class Member:
         """The one that the recipe makes for the module; it takes no steps."""
         return self.recipe.make_optimizer(self.module)
 
+    @cached_property
+    def parameters(self) -> tuple[nn.Parameter, ...]:
+        """Those of the module, as it was built."""
+        return tuple(self.module.parameters())
+
+    @property
+    def has_frozen(self) -> bool:
+        """Whether some of them are not trained."""
+        return not all(parameter.requires_grad for parameter in self.parameters)
+
+    @cached_property
+    def looks(self) -> Hashable:
+        """What is equal for modules that are alike, as they were built.
+
+        They stay so: no program reads what calls of modules change besides tensors.
+        """
+        return look(self.module)
+
     def loss(self) -> Callable[..., Tensor]:
         """What is done with a batch in training."""
         return Graded(self.recipe.loss_function())
@@ -91,7 +110,7 @@ class Tutor:
     schedule: Scheduler | None
     members: list[int] = field(default_factory=list)
 
-    def group(self, parameter: nn.Parameter) -> dict[str, Any]:
+    def group(self, parameter: Tensor) -> dict[str, Any]:
         """The group of the optimiser that the parameter of a member is in."""
         if len(self.optimizer.param_groups) == 1:
             return self.optimizer.param_groups[0]
@@ -126,7 +145,7 @@ def why_alone(member: Member) -> str | None:
     if len({flags_of(optimizer, i) for i in range(len(optimizer.param_groups))}) > 1:
         return "the groups of the optimiser differ in more than numbers"
     known = set(map(id, _trained(optimizer)))
-    if any(id(p) not in known for p in member.module.parameters() if p.requires_grad):
+    if any(id(p) not in known for p in member.parameters if p.requires_grad):
         return "the optimiser is given only some of the parameters"
     return None
 
@@ -149,7 +168,7 @@ def cohort_key(member: Member) -> Any:
     fields = {name: value for name, value in vars(recipe).items() if name not in OWN}
     shared = tuple((name, comparable(value)) for name, value in fields.items())
     moves = (recipe.schedule is None, recipe.schedule_every)
-    devices = tuple(sorted({str(p.device) for p in member.module.parameters()}))
+    devices = tuple(sorted(map(str, {p.device for p in member.parameters})))
     return shared, flags_of(member.optimizer), moves, devices
 
 

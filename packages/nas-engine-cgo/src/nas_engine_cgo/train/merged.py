@@ -172,7 +172,7 @@ class Merged:
 
     def take_over(self) -> None:
         """Look for what modules that train by themselves have put in the place of buffers."""
-        for member in range(len(self._members)):
+        for member in self._modes:  # Others have not run.
             self.store.take_over(member)
 
     def is_fixed(self, batches: Sequence[Sequence[Tensor]]) -> bool:

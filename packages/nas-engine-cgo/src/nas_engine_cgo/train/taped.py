@@ -18,7 +18,7 @@ __all__ = ["Tapes"]
 class Tapes:
     """Records passes as tapes, while they run."""
 
-    patience = 4  # To record and to write takes as long as some steps.
+    patience = 4  # To record and to write takes as long as some steps gain.
     repeated = ""
     refused = "no tape can be made of steps"
 

@@ -248,4 +248,5 @@ def modes_kept(members: Sequence[Member]) -> Iterator[None]:
         yield
     finally:
         for module, training in modes:
-            module.training = training
+            if module.training is not training:
+                module.training = training

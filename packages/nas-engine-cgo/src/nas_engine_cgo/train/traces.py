@@ -10,6 +10,7 @@ from torch import Tensor
 from nas_engine_cgo.exact.fan_out import with_fans
 from nas_engine_cgo.exact.losses import with_logarithms
 from nas_engine_cgo.members import Program, Remembered, UntraceableError
+from nas_engine_cgo.members.kept import Attribute
 from nas_engine_cgo.merge import Slot
 from nas_engine_cgo.state import Store
 from nas_engine_cgo.train.frozen import content_of, left_by, written_by
@@ -53,9 +54,7 @@ class Traces:
         shapes = tuple((tuple(t.shape), t.dtype) for t in batch)
         key = (self._members[member].candidate.number, training, shapes)
         if key not in self._programs:
-            self._set_mode(member, training)
-            with self._store.as_built(member):
-                self._programs[key] = self._known(member, batch, training, shapes)
+            self._programs[key] = self._known(member, batch, training, shapes)
         found = self._programs[key]
         assert isinstance(found, Program)
         if training:
@@ -97,11 +96,20 @@ class Traces:
             raise found.with_traceback(None)
         return found
 
+    def _kept(self, member: int) -> frozenset[Attribute]:
+        """What training changes of a member's modules besides tensors."""
+        number = self._members[member].candidate.number
+        own = (p for key, p in self._programs.items() if key[:2] == (number, True))
+        return frozenset().union(*(p.kept for p in own if isinstance(p, Program)))
+
     def _traced(
         self, member: int, batch: Sequence[Tensor], training: bool
     ) -> Program | UntraceableError:
+        self._set_mode(member, training)
         try:
-            program = program_of(self._members[member], batch, training, self._seen)
+            with self._store.as_built(member):
+                kept = frozenset() if training else self._kept(member)
+                program = program_of(self._members[member], batch, training, self._seen, kept)
         except UntraceableError as error:
             # What it was raised by holds what was traced so far.
             return UntraceableError(str(error), error.everywhere)

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nas_engine_cgo.members import Program, Ref, Remembered, UntraceableError, look, prune, trace
+from nas_engine_cgo.members import Program, Ref, Remembered, UntraceableError, prune, trace
 from nas_engine_cgo.members.held import changed_attribute, held_by, holders_of
+from nas_engine_cgo.members.kept import Attribute
 from nas_engine_cgo.train.members import Graded, Member, comparable
 
 __all__ = ["kind_of", "program_of"]
@@ -19,16 +20,20 @@ def kind_of(member: Member, training: bool) -> Hashable:
     """What is equal for members that have one program for inputs of equal shapes.
 
     Args:
-        member: its module is in training mode or not, as is asked.
+        member: one of those.
         training: whether the loss is part of the program.
     """
     recipe = member.recipe
     loss = (comparable(recipe.loss), comparable(recipe.loss_options)) if training else None
-    return look(member.module), type(member), loss
+    return member.looks, type(member), loss
 
 
 def program_of(
-    member: Member, batch: Sequence[Tensor], training: bool, seen: Remembered
+    member: Member,
+    batch: Sequence[Tensor],
+    training: bool,
+    seen: Remembered,
+    kept: frozenset[Attribute] = frozenset(),
 ) -> Program:
     """The program of a member: its loss in training, and its output otherwise.
 
@@ -37,6 +42,7 @@ def program_of(
         batch: ends with the target.
         training: which of the two.
         seen: results of earlier traces of similar modules.
+        kept: what training changes of its modules besides tensors.
 
     Raises:
         UntraceableError: it has none that can be merged, and why.
@@ -45,7 +51,7 @@ def program_of(
         program = _graded(member, batch, seen)
     else:
         with torch.no_grad():
-            program = trace(member.module, _outputs, batch[:-1], seen)
+            program = trace(member.module, _outputs, batch[:-1], seen, kept=kept)
     if not isinstance(program.output, Ref):
         raise UntraceableError("forward gives back something else than one tensor")
     if training and program.felt is not None and program.output.id not in program.felt:

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, TypeAlias
 
 import torch
@@ -170,18 +170,24 @@ def _called(
 def _check_options(part: str, factory: Callable[..., Any], options: Mapping[str, Any]) -> None:
     if not options:
         return
-    parameters = inspect.signature(factory).parameters.values()
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-        return
-    names = [
-        p.name
-        for p in parameters
-        if p.name not in ("params", "optimizer", "input", "target", "self")
-    ]
+    names = _options_of_class(factory) if isinstance(factory, type) else _options_of(factory)
     for option in options:
-        if option not in names:
+        if names is not None and option not in names:
             name = getattr(factory, "__name__", repr(factory))
             raise TypeError(
                 f"{part} {name} has no option {option!r} (it has: {', '.join(names)})"
                 f"{nearest(option, names)}"
             )
+
+
+def _options_of(factory: Callable[..., Any]) -> tuple[str, ...] | None:
+    """The names of the options that are taken; None if any are."""
+    parameters = inspect.signature(factory).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return None
+    given = ("params", "optimizer", "input", "target", "self")
+    return tuple(p.name for p in parameters if p.name not in given)
+
+
+_options_of_class = lru_cache(_options_of)
+"""A search makes the same optimiser for each of its trials."""
