@@ -12,7 +12,7 @@ from torch import nn
 
 from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.objects import is_object
-from nas_engine_graph.frontend.sources import parsed
+from nas_engine_graph.frontend.sources import nodes_of, parsed
 
 __all__ = ["held"]
 
@@ -67,7 +67,7 @@ def _of(function: Any) -> set[str]:
         return {*function.__code__.co_names}
     return {
         child.attr
-        for node in ast.walk(tree)
+        for node in nodes_of(tree)
         for child in ast.iter_child_nodes(node)
         if isinstance(child, ast.Attribute) and not _only_reads(node, child)
     }

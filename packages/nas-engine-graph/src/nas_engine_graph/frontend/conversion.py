@@ -15,12 +15,11 @@ import torch.jit._recursive as recursive
 from nas_core.errors import Place
 from nas_core.model import is_basic_unit
 from torch import nn
-from torch.jit.frontend import FrontendError
 
 from nas_engine_graph.errors import UnsupportedModuleError
-from nas_engine_graph.frontend.isolation import Progress, isolated
+from nas_engine_graph.frontend.isolation import SCRIPT_ERRORS, Progress, isolated
 from nas_engine_graph.frontend.layers import is_layer
-from nas_engine_graph.frontend.learning import Lesson, UnknownTypeError, lesson_of
+from nas_engine_graph.frontend.learning import Lesson, lesson_of
 from nas_engine_graph.frontend.marked import marked_in
 from nas_engine_graph.frontend.members import assemble
 from nas_engine_graph.frontend.mixed import left_alone
@@ -40,19 +39,7 @@ _UNSUPPORTED = (3, 14)
 _CLASS = re.compile(
     r"__torch__\.([\w.]*?)(?:___torch_mangle_\d+\.)?(\w+) \(of Python compilation unit at: \w+\)"
 )
-_COMPILED = re.compile(r"'(\w+)' is being compiled since it was called from")
 _KNOWN = f"{Known.__module__}.{Known.__name__}"
-_SCRIPT_ERRORS = (
-    FrontendError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    OSError,
-    AttributeError,
-    AssertionError,
-    IndexError,
-    SyntaxError,
-)
 
 
 def convert(
@@ -151,18 +138,18 @@ def _attempted(module: nn.Module, opaque: Any, whole: Any, learnt: tuple[Lesson,
             # A module may call a layer's other methods: then TorchScript has to see the layers.
             try:
                 with isolated(module, learnt) as again:
-                    return _translated(module, _script(module, whole, again), whole, whole, learnt)
+                    return _translated(module, _script(module, whole, again), whole, whole, again)
             except UnsupportedModuleError as second:
                 if lesson_of(second.__cause__) not in (None, *learnt):
                     raise
                 raise first from first.__cause__
-        return _translated(module, scripted, hidden, whole, learnt)
+        return _translated(module, scripted, hidden, whole, progress)
 
 
 def _translated(
-    module: nn.Module, scripted: Any, hidden: Any, whole: Any, learnt: tuple[Lesson, ...]
+    module: nn.Module, scripted: Any, hidden: Any, whole: Any, progress: Progress
 ) -> World:
-    world = World(module, scripted, hidden, whole, learnt)
+    world = World(module, scripted, hidden, whole, progress.learnt, progress.unread)
     world.want((), "forward")
     while world.wanted:
         path, method = world.wanted.pop()
@@ -196,20 +183,8 @@ def _script(module: nn.Module, whole: Any, progress: Progress) -> Any:
         return script(twin, _methods)
     except UnsupportedModuleError:
         raise
-    except _SCRIPT_ERRORS as error:
-        raise _refusal(error, progress) from _cause(error, progress)
-
-
-def _cause(error: Exception, progress: Progress) -> Exception:
-    """The error, or what there is to learn from it: which function is called as it is.
-
-    It may be one that calls the one that can't be read.
-    """
-    frames = _frames(str(error))
-    if not frames or lesson_of(error) is not None:
-        return error
-    unread = progress.unread(*frames[0], _COMPILED.findall(str(error)))
-    return error if unread is None else UnknownTypeError(unread)
+    except SCRIPT_ERRORS as error:
+        raise _refusal(error, progress) from error
 
 
 def _frames(text: str) -> list[tuple[str, int]]:

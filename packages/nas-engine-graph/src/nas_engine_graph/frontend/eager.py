@@ -30,7 +30,7 @@ from nas_engine_graph.frontend.objects import has_relatives
 from nas_engine_graph.frontend.questions import answered, is_unused
 from nas_engine_graph.frontend.signatures import gives_number, taken_for_numbers
 from nas_engine_graph.frontend.sizes import beside_tuples, given_as_tuples, only_returns, sizes
-from nas_engine_graph.frontend.sources import parsed
+from nas_engine_graph.frontend.sources import nodes_of, parsed
 from nas_engine_graph.frontend.supers import Add, with_super_methods
 from nas_engine_graph.frontend.targets import unclear_loops, with_own_targets
 from nas_engine_graph.frontend.unrolled import classes_of, unroll
@@ -163,7 +163,7 @@ class _Eager(ast.NodeTransformer):
         return self.sized(node)
 
     def visit_For(self, node: ast.For) -> ast.AST:
-        for inner in ast.walk(node.iter):
+        for inner in nodes_of(node.iter):
             match inner:
                 case ast.Subscript(value, ast.Slice()) if self.module(value) is not None:
                     text = f"a loop over `{ast.unparse(inner)}`, whose bounds are not constant"
@@ -336,7 +336,7 @@ def _body(method: Any, arguments: list[Any], place: ast.stmt) -> list[ast.stmt]:
     definition: Any = parsed(method).body[0]
     names = [argument.arg for argument in definition.args.args[1:]]
     given = {name: argument.id for name, argument in zip(names, arguments, strict=False)}
-    for node in ast.walk(definition):
+    for node in nodes_of(definition):
         if isinstance(node, ast.Name):
             node.id = given.get(node.id, node.id)
         if hasattr(node, "lineno"):
@@ -349,7 +349,7 @@ def _returns_anything(function: Any, tree: ast.AST) -> bool:
     owner = getattr(function, "__self__", None)
     if is_unused(function):
         return True
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         match node:
             case ast.Return(ast.Call(ast.Attribute(ast.Name("self"), name))):
                 if is_unused(getattr(owner, name, None)):
@@ -377,7 +377,7 @@ def eagerly(function: Any, owner: Any, parsed: Any, add: Add) -> Any:
     if answered(parsed.ast, variables.around):
         variables = variables_of(function, parsed.ast)
     if isinstance(owner, nn.Module):
-        with_super_methods(parsed.ast, function, owner, add)
+        with_super_methods(parsed.ast, function, owner, variables.around, add)
         with_own_targets(parsed.ast, owner)
         without_jumps(parsed.ast, owner)
         unroll(parsed.ast, owner, variables.around)

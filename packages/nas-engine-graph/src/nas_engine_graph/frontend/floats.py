@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from nas_engine_graph.frontend.marked import first_mark
 from nas_engine_graph.frontend.mixed import cast
 from nas_engine_graph.frontend.places import frame_of
+from nas_engine_graph.frontend.sources import nodes_of
 
 __all__ = ["Integer", "integer_of", "take_for_floats"]
 
@@ -64,7 +65,7 @@ def take_for_floats(tree: ast.AST, first: int, indent: int, found: Iterable[Inte
     """
     for integer in found:
         place = (integer.line - first + 1, integer.column - indent)
-        for node in ast.walk(tree):
+        for node in nodes_of(tree):
             if isinstance(node, ast.Call) and (node.lineno, node.col_offset) == place:
                 _take(node, integer)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nas_engine_graph.frontend.names import is_of_torch
-from nas_engine_graph.frontend.sources import parsed
+from nas_engine_graph.frontend.sources import nodes_of, parsed
 from nas_engine_graph.frontend.variables import variables_of
 
 __all__ = ["SHOWN", "Scope", "harm", "scope_of"]
@@ -49,7 +49,7 @@ def scope_of(cls: type, function: Any, tree: ast.AST, reaching: frozenset[str]) 
     reached, before = set(reaching), 0
     while len(reached) > before:
         before = len(reached)
-        for node in ast.walk(tree):
+        for node in nodes_of(tree):
             match node:
                 case ast.Assign(targets, value) if _names(value) & reached:
                     reached |= _names(*targets)
@@ -68,7 +68,7 @@ def scope_of(cls: type, function: Any, tree: ast.AST, reaching: frozenset[str]) 
 
 
 def _names(*nodes: ast.AST) -> set[str]:
-    return {n.id for node in nodes for n in ast.walk(node) if isinstance(n, ast.Name)}
+    return {n.id for node in nodes for n in nodes_of(node) if isinstance(n, ast.Name)}
 
 
 def harm(tree: ast.AST, scope: Scope) -> ast.AST | None:
@@ -81,7 +81,7 @@ class _Search:
         self.seen: set[Any] = set()
 
     def found(self, tree: ast.AST, scope: Scope) -> Iterator[ast.AST]:
-        for node in ast.walk(tree):
+        for node in nodes_of(tree):
             match node:
                 case ast.Attribute(_, name, ast.Store() | ast.Del()) if name not in SHOWN:
                     yield node

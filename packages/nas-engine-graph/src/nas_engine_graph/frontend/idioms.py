@@ -16,7 +16,7 @@ from nas_engine_graph.frontend.hiding import hidden
 from nas_engine_graph.frontend.mixed import asks_types, cast
 from nas_engine_graph.frontend.modules import module_at
 from nas_engine_graph.frontend.names import is_of_torch
-from nas_engine_graph.frontend.sources import parsed
+from nas_engine_graph.frontend.sources import nodes_of, parsed
 from nas_engine_graph.frontend.supers import Add
 from nas_engine_graph.frontend.variables import value_of, variables_of
 
@@ -115,8 +115,8 @@ class _Idioms(ast.NodeTransformer):
     def appended(
         self, node: ast.Expr, rows: ast.expr, item: ast.expr, generator: ast.comprehension
     ) -> ast.stmt:
-        own = {n.id for n in ast.walk(generator.target) if isinstance(n, ast.Name)}
-        for inner in (*ast.walk(item), *ast.walk(generator)):
+        own = {n.id for n in nodes_of(generator.target) if isinstance(n, ast.Name)}
+        for inner in (*nodes_of(item), *nodes_of(generator)):
             if isinstance(inner, ast.Name) and inner.id in own:
                 inner.id += "_item"  # It is no variable of the function.
         append = ast.Attribute(rows, "append", ast.Load())
@@ -265,19 +265,19 @@ def _from_the_end(node: ast.Call, *bounds: ast.expr) -> ast.expr:
         ast.UnaryOp(ast.USub(), one),
     ]
     made = ast.Call(ast.Name("range", ast.Load()), given, [])
-    for inner in ast.walk(made):
+    for inner in nodes_of(made):
         ast.copy_location(inner, node)
     return made
 
 
 def _assigned(tree: ast.AST) -> dict[str, list[ast.expr]]:
     """What the variables are that are set by plain assignments alone."""
-    found: dict[str, list[ast.expr]] = {}
-    for node in ast.walk(tree):
+    nodes, found = nodes_of(tree), dict[str, list[ast.expr]]()
+    for node in nodes:
         match node:
             case ast.Assign([ast.Name(name)], value):
                 found.setdefault(name, []).append(value)
-    stored = [n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and _is_store(n)]
+    stored = [n.id for n in nodes if isinstance(n, ast.Name) and _is_store(n)]
     return {name: values for name, values in found.items() if stored.count(name) == len(values)}
 
 

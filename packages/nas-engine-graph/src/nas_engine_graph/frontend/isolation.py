@@ -32,7 +32,7 @@ from nas_engine_graph.frontend.defaults import Given, Unrefined, declare_by_defa
 from nas_engine_graph.frontend.eager import eagerly
 from nas_engine_graph.frontend.encode import NotEncodableError, symbol_of
 from nas_engine_graph.frontend.floats import Integer, take_for_floats
-from nas_engine_graph.frontend.learning import Learnt, Lesson, Unread, declare, unread_of
+from nas_engine_graph.frontend.learning import Learnt, Lesson, declare, lesson_of
 from nas_engine_graph.frontend.methods import literals, named, unrolls
 from nas_engine_graph.frontend.mixed import WRITTEN, Mixed, widen
 from nas_engine_graph.frontend.modules import class_of
@@ -40,26 +40,38 @@ from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.objects import is_object_class
 from nas_engine_graph.frontend.questions import is_unused
 from nas_engine_graph.frontend.returned import Returned, declare_returned
-from nas_engine_graph.frontend.sources import NOT_IN_A_FILE, has_source
+from nas_engine_graph.frontend.sources import NOT_IN_A_FILE, has_source, nodes_of
 from nas_engine_graph.frontend.supers import renamed
 from nas_engine_graph.frontend.variables import name_of
 
-__all__ = ["Progress", "isolated", "python_functions"]
+__all__ = ["SCRIPT_ERRORS", "Progress", "isolated", "python_functions"]
 
 parser: Any = torch.jit.frontend
+SCRIPT_ERRORS = (
+    torch.jit.frontend.FrontendError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    OSError,
+    AttributeError,
+    AssertionError,
+    IndexError,
+    SyntaxError,
+)
+"""What TorchScript raises where it can't read something."""
 _LOCK = threading.RLock()
 
 
-def _ordinary(modifier: Callable[[Any], Any], learnt: Iterable[Lesson]) -> Callable[[Any], Any]:
+def _ordinary(modifier: Callable[[Any], Any], progress: Progress) -> Callable[[Any], Any]:
     """What is marked as unused, and methods marked as ignored, are used: eager code runs them."""
-    unread, modifiers = unread_of(learnt), internal.FunctionModifiers
+    modifiers = internal.FunctionModifiers
 
     def ordinary(function: Any) -> Any:
         found = modifier(function)
         if found is modifiers.IGNORE and _is_own_method(function):
             return modifiers.DEFAULT
         if found is modifiers.UNUSED:
-            return modifiers.IGNORE if function in unread else modifiers.DEFAULT
+            return modifiers.IGNORE if function in progress.unread else modifiers.DEFAULT
         return found
 
     return ordinary
@@ -88,6 +100,7 @@ class Progress:
         owner: the module whose properties are being read.
         added: classes, and names of methods that they have only while they are read.
         learnt: types of variables that TorchScript has asked for.
+        unread: functions that are called as they are, and their dotted names.
     """
 
     name: str = ""
@@ -97,6 +110,7 @@ class Progress:
     owner: Any = None
     added: list[tuple[type, str]] = field(default_factory=list)
     learnt: tuple[Lesson, ...] = ()
+    unread: dict[Any, str] = field(default_factory=dict)
 
     def add(self, cls: type, name: str, function: FunctionType) -> str:
         """Let a class have one more method; the name that it got, which no other has."""
@@ -108,32 +122,24 @@ class Progress:
         self.added.append((cls, name))
         return name
 
-    def unread(self, file: str, line: int, around: Iterable[str]) -> Unread | None:
-        """The function in a line, or the nearest around it, that can be called as it is.
+    def is_left(self, function: FunctionType) -> bool:
+        """Whether a function can be called as it is, which TorchScript can't read; from now on.
 
-        It asks whether it is read by TorchScript, or is marked as unused in it: that can't read
-        what it is for Python.
-
-        Args:
-            file: where TorchScript can't read on.
-            line: likewise.
-            around: the names of the functions that it was compiling, from the inside.
+        It asks whether it is read by TorchScript, or is marked as unused in it: then it is another
+        one for Python.
         """
-        both = list(zip(self.read, self.functions, strict=True))
-        here = [(p, f) for p, f in both if p.filename == file and _is_in(line, p)]
-        there = [(p, f) for name in around for p, f in both if f.__qualname__ == name]
-        for parsed, function in (*here, *there):
+        for parsed, read in zip(self.read, self.functions, strict=True):
             asks = "is_scripting" in parsed.source or is_unused(function)
-            if asks and "." not in function.__qualname__:
+            if read is function and asks and "." not in function.__qualname__:
                 with suppress(NotEncodableError):
-                    return Unread(file, line, function, symbol_of(function).name)
-        return None
+                    self.unread[function] = symbol_of(function).name
+        return function in self.unread
 
     @property
     def place(self) -> Place | None:
         """Where the user's code calls the function that was read last."""
         for parsed in reversed(self.read):
-            for node in ast.walk(parsed.ast):
+            for node in nodes_of(parsed.ast):
                 if isinstance(node, ast.Call) and name_of(node.func) == self.name:
                     return Place(parsed.filename or "", parsed.file_lineno + node.lineno - 1)
         return None
@@ -154,10 +160,9 @@ def _written_in(owner: Any) -> Iterator[Any]:
 
 def _eager_reading(parse: Callable[[Any], Any], progress: Progress) -> Callable[[Any], Any]:
     known: dict[tuple[Any, ...], Any] = {}
-    unread = unread_of(progress.learnt)
 
     def parse_eagerly(function: Any) -> Any:
-        if function in unread:
+        if function in progress.unread:
             return parse(function)
         owner = getattr(function, "__self__", progress.owner)
         key = (getattr(function, "__func__", function), type(owner), *_written_in(owner))
@@ -209,6 +214,24 @@ def _is_in(line: int, parsed: Any) -> bool:
     first: int = parsed.file_lineno
     lines: int = parsed.source.count("\n")
     return first <= line <= first + lines
+
+
+def _leaving(compiled: Callable[..., Any], progress: Progress) -> Callable[..., Any]:
+    """A function that can't be read is compiled once more, then as it is for TorchScript."""
+
+    def leaving(function: Any, *args: Any, **keywords: Any) -> Any:
+        try:
+            return compiled(function, *args, **keywords)
+        except UnsupportedModuleError:
+            raise
+        except SCRIPT_ERRORS as error:
+            if not isinstance(function, FunctionType) or lesson_of(error) is not None:
+                raise
+            if not progress.is_left(function):
+                raise
+        return compiled(function, *args, **keywords)
+
+    return leaving
 
 
 def _noting_owners(make: Callable[..., Any], progress: Progress) -> Callable[..., Any]:
@@ -371,7 +394,9 @@ def _replacements(progress: Progress, used: frozenset[str]) -> Iterator[tuple[An
     yield internal, "get_closure", _unwrapping(internal.get_closure)
     yield parser, "parse_def", _eager_reading(parser.parse_def, progress)
     modifier = internal.get_torchscript_modifier
-    yield internal, "get_torchscript_modifier", _ordinary(modifier, progress.learnt)
+    yield internal, "get_torchscript_modifier", _ordinary(modifier, progress)
+    yield recursive, "try_compile_fn", _leaving(recursive.try_compile_fn, progress)
+    yield torch.jit, "script", _leaving(torch.jit.script, progress)
     made = recursive.create_script_module_impl
     yield recursive, "create_script_module_impl", _noting_owners(made, progress)
     yield recursive, "compile_unbound_method", _bound(recursive.compile_unbound_method, progress)

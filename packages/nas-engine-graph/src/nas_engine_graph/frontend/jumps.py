@@ -10,6 +10,7 @@ from torch import nn
 
 from nas_engine_graph.frontend.modules import items_of
 from nas_engine_graph.frontend.places import placed
+from nas_engine_graph.frontend.sources import nodes_of
 
 __all__ = ["without_jumps"]
 
@@ -22,7 +23,7 @@ def without_jumps(tree: ast.AST, owner: nn.Module) -> None:
 class _Loops(ast.NodeTransformer):
     def __init__(self, tree: ast.AST, owner: nn.Module) -> None:
         self.owner, self.numbers = owner, itertools.count()
-        self.read = [n for n in ast.walk(tree) if isinstance(n, ast.Name)]
+        self.read = [n for n in nodes_of(tree) if isinstance(n, ast.Name)]
 
     def visit_For(self, node: ast.For) -> ast.stmt | list[ast.stmt]:
         self.generic_visit(node)
@@ -45,8 +46,8 @@ class _Loops(ast.NodeTransformer):
 
     def is_read_outside(self, loop: ast.For) -> bool:
         """Whether a variable of the loop is read after it: it would be that of the last round."""
-        variables = {n.id for n in ast.walk(loop.target) if isinstance(n, ast.Name)}
-        inside = {id(n) for n in ast.walk(loop)}
+        variables = {n.id for n in nodes_of(loop.target) if isinstance(n, ast.Name)}
+        inside = {id(n) for n in nodes_of(loop)}
         return any(n.id in variables and id(n) not in inside for n in self.read)
 
 

@@ -1,4 +1,4 @@
-"""Types that TorchScript asks for, learnt from what it says; and functions that it can't read.
+"""Types that TorchScript asks for, learnt from what it says.
 
 After ``mask = None`` it takes the variable for None alone, and after ``sizes = []`` for a list of
 tensors. Where they are something else it refuses them, and says what: then they are declared.
@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from nas_engine_graph.frontend.defaults import Given, Unrefined, given_of, unrefined_of
 from nas_engine_graph.frontend.floats import Integer, integer_of
 from nas_engine_graph.frontend.mixed import Mixed, mixed_of
 from nas_engine_graph.frontend.places import frame_of
 from nas_engine_graph.frontend.returned import Returned, returned_of
+from nas_engine_graph.frontend.sources import nodes_of
 
-__all__ = ["Learnt", "Lesson", "UnknownTypeError", "Unread", "declare", "lesson_of",
-           "unread_of"]  # fmt: skip
+__all__ = ["Learnt", "Lesson", "UnknownTypeError", "declare", "lesson_of"]
 
 _BOTH = re.compile(
     r"Variable '(\w+)' previously had type ([\w\[\], ]+?) but is now being assigned to a value of "
@@ -48,30 +48,13 @@ class Learnt:
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unread:
-    """A function that is called as it is: it is another one for TorchScript than for Python.
-
-    Attributes:
-        file: where it is.
-        line: where TorchScript can't read what it is for Python.
-        function: the function.
-        name: its dotted name.
-    """
-
-    file: str
-    line: int
-    function: Callable[..., Any]
-    name: str
-
-
-Lesson: TypeAlias = Learnt | Mixed | Unread | Unrefined | Given | Returned | Integer
+Lesson: TypeAlias = Learnt | Mixed | Unrefined | Given | Returned | Integer
 
 
 class UnknownTypeError(Exception):
     """What the translation wants to be told."""
 
-    def __init__(self, lesson: Mixed | Unread) -> None:
+    def __init__(self, lesson: Mixed) -> None:
         self.lesson = lesson
         super().__init__(lesson)
 
@@ -99,11 +82,6 @@ def _may_be_none(kind: str, other: str) -> bool:
     return "NoneType" in (kind, other) or other == f"Optional[{kind}]"
 
 
-def unread_of(learnt: Iterable[Lesson]) -> dict[Callable[..., Any], str]:
-    """The functions that are called as they are, and their dotted names."""
-    return {lesson.function: lesson.name for lesson in learnt if isinstance(lesson, Unread)}
-
-
 def declare(tree: ast.AST, first: int, learnt: Iterable[Learnt]) -> None:
     """Declare variables where they are assigned first, in place.
 
@@ -119,13 +97,13 @@ def declare(tree: ast.AST, first: int, learnt: Iterable[Learnt]) -> None:
 
 
 def _is_declared(tree: ast.AST, name: str) -> bool:
-    targets = (node.target for node in ast.walk(tree) if isinstance(node, ast.AnnAssign))
+    targets = (node.target for node in nodes_of(tree) if isinstance(node, ast.AnnAssign))
     return any(isinstance(target, ast.Name) and target.id == name for target in targets)
 
 
 def _filled(tree: ast.AST, line: int) -> str:
     """The variable of which ``append`` is called in a line."""
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         match node:
             case ast.Call(ast.Attribute(ast.Name(name), "append")) if node.lineno == line:
                 return name
@@ -143,7 +121,7 @@ class _Declared(ast.NodeTransformer):
             ):
                 self.done = True
                 kind = ast.parse(self.kind, mode="eval").body
-                for inner in ast.walk(kind):
+                for inner in nodes_of(kind):
                     ast.copy_location(inner, node)
                 return ast.copy_location(ast.AnnAssign(target, kind, value, simple=1), node)
         return node

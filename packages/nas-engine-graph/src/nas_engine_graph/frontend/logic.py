@@ -9,6 +9,7 @@ from typing import TypeGuard
 
 from nas_engine_graph.frontend.coded import SIGNS
 from nas_engine_graph.frontend.hiding import item
+from nas_engine_graph.frontend.sources import nodes_of
 
 __all__ = ["as_branches", "distributed", "only_bools", "valued"]
 
@@ -51,6 +52,8 @@ def valued(tree: ast.AST) -> set[int]:
     Only the truth matters of conditions, of variables that are only used in such, and of the
     results of functions that are declared to give a bool.
     """
+    if not any(isinstance(node, ast.BoolOp) for node in nodes_of(tree)):
+        return set()
     found = list(_walk(tree, condition=False))
     names = {node.id for node, only_truth in found if _is_load(node) and not only_truth}
     exempt: set[int] = set()
@@ -60,7 +63,7 @@ def valued(tree: ast.AST) -> set[int]:
                 if all(isinstance(t, ast.Name) and t.id not in names for t in targets):
                     exempt |= _joined(value)
             case ast.FunctionDef(returns=ast.Name("bool")):
-                for inner in ast.walk(node):
+                for inner in nodes_of(node):
                     if isinstance(inner, ast.Return) and inner.value is not None:
                         exempt |= _joined(inner.value)
     return {
@@ -75,7 +78,8 @@ def distributed(tree: ast.AST) -> None:
 
     Of ``a`` only the truth matters then: it may be of another type.
     """
-    _Distributed(valued(tree)).visit(tree)
+    if found := valued(tree):
+        _Distributed(found).visit(tree)
 
 
 class _Distributed(ast.NodeTransformer):
@@ -131,9 +135,9 @@ def _is_bool(node: ast.expr) -> bool:
 
 def only_bools(tree: ast.AST) -> set[str]:
     """The variables that are only set to what certainly is a bool."""
-    stored = [n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and _is_store(n)]
-    found = []
-    for node in ast.walk(tree):
+    nodes, found = nodes_of(tree), []
+    stored = [n.id for n in nodes if isinstance(n, ast.Name) and _is_store(n)]
+    for node in nodes:
         match node:
             case ast.Assign([ast.Name(name)], value) if _is_bool(value):
                 found.append(name)
@@ -146,7 +150,7 @@ def _is_store(node: ast.Name) -> bool:
 
 def _is_repeatable(node: ast.expr) -> bool:
     """Whether evaluating it twice is evaluating it once."""
-    calls = (inner.func for inner in ast.walk(node) if isinstance(inner, ast.Call))
+    calls = (inner.func for inner in nodes_of(node) if isinstance(inner, ast.Call))
     return all(
         (isinstance(f, ast.Name) and f.id in _PURE)
         or (isinstance(f, ast.Attribute) and f.attr in _PURE)

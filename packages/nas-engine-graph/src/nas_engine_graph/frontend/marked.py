@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from nas_engine_graph.frontend.places import frame_of
+from nas_engine_graph.frontend.sources import nodes_of
 
 __all__ = ["assigned_to", "called", "first_mark", "marked", "marked_in", "marked_text"]
 
@@ -66,11 +67,11 @@ def assigned_to(name: str, node: Any) -> list[ast.expr]:
         return []
     file, line, _ = frame
     around: ast.AST = ast.Module([], [])
-    for tree in ast.walk(_tree(file, len(linecache.getlines(file)))):
+    for tree in nodes_of(_tree(file, len(linecache.getlines(file)))):
         if isinstance(tree, ast.FunctionDef) and tree.lineno <= line <= (tree.end_lineno or 0):
             around = tree  # Those inside of others come after these.
     values, stored = [], 0
-    for inner in ast.walk(around):
+    for inner in nodes_of(around):
         match inner:
             case ast.Assign([ast.Name(found)], value) if found == name:
                 values.append(value)
@@ -84,7 +85,7 @@ def assigned_to(name: str, node: Any) -> list[ast.expr]:
 @lru_cache(maxsize=256)
 def _calls(file: str, length: int) -> tuple[ast.Call, ...]:
     """The calls in a file of this length."""
-    return tuple(node for node in ast.walk(_tree(file, length)) if isinstance(node, ast.Call))
+    return tuple(node for node in nodes_of(_tree(file, length)) if isinstance(node, ast.Call))
 
 
 @lru_cache(maxsize=256)

@@ -21,6 +21,7 @@ from nas_engine_graph.frontend.objects import encoded
 from nas_engine_graph.frontend.results import with_true_results
 from nas_engine_graph.frontend.sharing import Objects
 from nas_engine_graph.frontend.switches import pinned, resets, versioned
+from nas_engine_graph.frontend.trials import Trials
 from nas_engine_graph.frontend.world import Path, Tree
 from nas_engine_graph.ir import (
     Absent,
@@ -42,7 +43,7 @@ _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn
 
 class _Assembly:
     def __init__(self, world: Tree) -> None:
-        self.world = world
+        self.world, self.trials = world, Trials()
         self.found = with_true_results(world)
         self.objects = Objects(f for owned in self.found.values() for f in owned.values())
 
@@ -69,7 +70,7 @@ class _Assembly:
             self.kind(module, path),
             pinned=pinned(module, ".".join(path)),
             resets=anew,
-            versioned=versioned(module, ".".join(path)),
+            versioned=versioned(module, ".".join(path), self.trials),
             evaluating=self.evaluating(module, path),
             label=label_of(module),
             training=module.training,

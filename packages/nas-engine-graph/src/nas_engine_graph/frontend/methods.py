@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from nas_engine_graph.frontend.names import is_of_torch
-from nas_engine_graph.frontend.sources import parsed
+from nas_engine_graph.frontend.sources import nodes_of, parsed
 from nas_engine_graph.ir import RESETTING
 
 __all__ = ["assigned", "literals", "named", "spreads", "unrolls"]
@@ -62,7 +62,7 @@ def _all(cls: type) -> Iterator[_Method]:
 
 
 def _method(tree: ast.AST) -> _Method:
-    nodes = list(ast.walk(tree))
+    nodes = nodes_of(tree)
     attributes = [node for node in nodes if isinstance(node, ast.Attribute)]
     constants = (node.value for node in nodes if isinstance(node, ast.Constant))
     texts = (value for value in constants if isinstance(value, str))
@@ -76,7 +76,7 @@ def _method(tree: ast.AST) -> _Method:
         frozenset(
             inner.attr
             for node in (*literal, *bounds)
-            for inner in ast.walk(node)
+            for inner in nodes_of(node)
             if isinstance(inner, ast.Attribute)
         ),
         bool(bounds) or not all(map(_is_plain, loops)),

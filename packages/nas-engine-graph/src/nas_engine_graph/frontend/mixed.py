@@ -20,6 +20,7 @@ from torch.jit._script import _unwrap_optional
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.marked import called, first_mark, marked_text
 from nas_engine_graph.frontend.places import frame_of
+from nas_engine_graph.frontend.sources import nodes_of
 
 __all__ = [
     "CASTS", "WRITTEN", "Mixed", "as_number", "as_tensor", "asks_types", "cast", "drawn",
@@ -211,11 +212,11 @@ def widen(tree: ast.AST, first: int, indent: int, found: Iterable[Mixed]) -> Non
 
 def asks_types(tree: ast.AST) -> bool:
     """Whether a function asks for types, which TorchScript answers from those that it knows."""
-    return any(isinstance(n, ast.Name) and n.id == "isinstance" for n in ast.walk(tree))
+    return any(isinstance(n, ast.Name) and n.id == "isinstance" for n in nodes_of(tree))
 
 
 def _augments(tree: ast.AST, name: str) -> bool:
-    targets = (n.target for n in ast.walk(tree) if isinstance(n, ast.AugAssign))
+    targets = (n.target for n in nodes_of(tree) if isinstance(n, ast.AugAssign))
     return any(isinstance(target, ast.Name) and target.id == name for target in targets)
 
 

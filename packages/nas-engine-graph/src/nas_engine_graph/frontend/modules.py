@@ -11,6 +11,7 @@ from torch import nn
 
 from nas_engine_graph.frontend.hiding import item
 from nas_engine_graph.frontend.names import is_of_torch
+from nas_engine_graph.frontend.sources import nodes_of
 
 __all__ = ["Items", "class_of", "counted", "is_misread", "items_of", "module_at", "number_of"]
 
@@ -83,7 +84,7 @@ def items_of(node: ast.expr, owner: nn.Module) -> Items | None:
 
 def is_misread(node: ast.AST, owner: nn.Module) -> bool:
     """Whether TorchScript makes something else of an expression that has modules as items."""
-    for inner in ast.walk(node):
+    for inner in nodes_of(node):
         match inner:
             case (
                 ast.Subscript(_, ast.Slice())

@@ -18,6 +18,7 @@ from nas_engine_graph.frontend.decorators import contexts
 from nas_engine_graph.frontend.encode import encode
 from nas_engine_graph.frontend.harmless import harm, scope_of
 from nas_engine_graph.frontend.names import is_of_torch
+from nas_engine_graph.frontend.sources import nodes_of
 from nas_engine_graph.ir import RESETTING, Reset
 
 __all__ = ["CLEARED", "LOADING", "Override", "overrides", "resets_of"]
@@ -158,7 +159,7 @@ class _Reading:
         written = self.written[depth]
         if written.is_for_others(statement):
             return ()
-        for node in ast.walk(statement):
+        for node in nodes_of(statement):
             leaves = isinstance(node, ast.Return | ast.Raise)
             if leaves or (isinstance(node, ast.Name) and node.id in written.kept and _stored(node)):
                 self._beyond(node, depth)
@@ -212,7 +213,7 @@ class _Reading:
         for statement in statements:
             if (found := harm(statement, scope)) is not None:
                 self._beyond(found, depth)
-            mentioned = {n.attr for n in ast.walk(statement) if isinstance(n, ast.Attribute)}
+            mentioned = {n.attr for n in nodes_of(statement) if isinstance(n, ast.Attribute)}
             self.more = (self.more or set()) | mentioned
 
 
@@ -230,8 +231,8 @@ class _Written:
         self.owner, *self.names = names or [""]
         self.kept = {"self"} if method in LOADING else {"self", *self.names}
         self.given = self.names[0] if method in LOADING and self.names else ""
-        self.stores = any(map(_stores, ast.walk(self.tree)))
-        self.asks_version = method in LOADING and any(map(_is_version, ast.walk(self.tree)))
+        self.stores = any(map(_stores, nodes_of(self.tree)))
+        self.asks_version = method in LOADING and any(map(_is_version, nodes_of(self.tree)))
 
     def place(self, node: ast.AST | None) -> Place:
         code = getattr(self.function, "__code__", None)

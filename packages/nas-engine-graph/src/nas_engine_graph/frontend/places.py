@@ -14,6 +14,7 @@ from torch import nn
 
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.names import is_of_torch
+from nas_engine_graph.frontend.sources import nodes_of
 
 __all__ = ["Frame", "frame_of", "frames_of", "located", "place_of", "placed", "unsupported"]
 
@@ -55,7 +56,7 @@ def place_of(node: Any) -> Place | None:
 
 def placed(made: Tree, place: ast.expr | ast.stmt | ast.arg) -> Tree:
     """What is written here in the place of something in the user's file."""
-    for node in ast.walk(made):
+    for node in nodes_of(made):
         ast.copy_location(node, place)
     return made
 

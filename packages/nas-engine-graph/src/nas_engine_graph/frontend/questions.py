@@ -10,7 +10,7 @@ from typing import Any
 
 import torch._jit_internal as internal
 
-from nas_engine_graph.frontend.sources import parsed
+from nas_engine_graph.frontend.sources import nodes_of, parsed
 from nas_engine_graph.frontend.variables import name_of, value_of
 
 __all__ = ["answered", "is_unused"]
@@ -24,7 +24,7 @@ def answered(tree: ast.AST, around: Mapping[str, Any]) -> bool:
     Returns:
         Whether there were any.
     """
-    asked = any(isinstance(n, ast.Call) and _is_question(n, around) for n in ast.walk(tree))
+    asked = any(isinstance(n, ast.Call) and _is_question(n, around) for n in nodes_of(tree))
     if asked:
         _Answered(around).visit(tree)
     return asked

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from torch import nn
 
 from nas_engine_graph.frontend.modules import items_of
+from nas_engine_graph.frontend.sources import nodes_of
 
 __all__ = ["UnclearError", "definitions"]
 
@@ -30,7 +31,7 @@ def definitions(tree: ast.AST, name: str, owner: nn.Module) -> list[list[ast.Nam
     reading = _Reading(name, owner)
     for function in ast.iter_child_nodes(tree):
         if isinstance(function, ast.FunctionDef):
-            if name in {node.arg for node in ast.walk(function.args) if isinstance(node, ast.arg)}:
+            if name in {node.arg for node in nodes_of(function.args) if isinstance(node, ast.arg)}:
                 raise UnclearError
             reading.statements(function.body, None)
     return reading.found
@@ -107,13 +108,13 @@ class _Reading:
         names = list(self.named(node))
         if not names:
             return
-        in_scope = any(isinstance(inner, _SCOPES) for inner in ast.walk(node))
+        in_scope = any(isinstance(inner, _SCOPES) for inner in nodes_of(node))
         if current is None or in_scope or not all(isinstance(n.ctx, ast.Load) for n in names):
             raise UnclearError
         self.found[current] += names
 
     def named(self, node: ast.AST) -> Iterator[ast.Name]:
-        yield from (n for n in ast.walk(node) if isinstance(n, ast.Name) and n.id == self.name)
+        yield from (n for n in nodes_of(node) if isinstance(n, ast.Name) and n.id == self.name)
 
     def stored(self, node: ast.AST) -> bool:
         return any(isinstance(name.ctx, ast.Store) for name in self.named(node))

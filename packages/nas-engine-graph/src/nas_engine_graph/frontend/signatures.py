@@ -11,6 +11,7 @@ from torch import nn
 
 from nas_engine_graph.frontend.modules import module_at
 from nas_engine_graph.frontend.names import is_of_torch
+from nas_engine_graph.frontend.sources import nodes_of
 from nas_engine_graph.frontend.variables import name_of
 
 __all__ = ["declared_of", "gives_number", "taken_for_numbers"]
@@ -53,5 +54,5 @@ def taken_for_numbers(node: ast.Call, around: Mapping[str, Any], owner: Any) -> 
 
 def gives_number(tree: ast.AST) -> bool:
     """Whether a function declares that it gives a number."""
-    definitions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+    definitions = (node for node in nodes_of(tree) if isinstance(node, ast.FunctionDef))
     return any(d.returns is not None and name_of(d.returns) in _NUMBER for d in definitions)

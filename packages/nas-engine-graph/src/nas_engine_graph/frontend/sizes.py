@@ -11,6 +11,7 @@ from torch import nn
 
 from nas_engine_graph.frontend.modules import module_at
 from nas_engine_graph.frontend.signatures import declared_of
+from nas_engine_graph.frontend.sources import nodes_of
 
 __all__ = ["beside_tuples", "given_as_tuples", "only_returns", "sizes"]
 
@@ -18,7 +19,7 @@ __all__ = ["beside_tuples", "given_as_tuples", "only_returns", "sizes"]
 def sizes(tree: ast.AST, owner: nn.Module) -> set[int]:
     """The ids of the expressions in a method that are a ``torch.Size``."""
     search = _Search(tree, owner)
-    return {id(node) for node in ast.walk(tree) if search.is_size(node)}
+    return {id(node) for node in nodes_of(tree) if search.is_size(node)}
 
 
 def given_as_tuples(node: ast.Call, around: Mapping[str, Any], owner: Any) -> Iterator[int]:
@@ -31,7 +32,7 @@ def given_as_tuples(node: ast.Call, around: Mapping[str, Any], owner: Any) -> It
 def beside_tuples(tree: ast.AST) -> set[int]:
     """The ids of calls of ``torch.Size`` for a variable or result that may be a tuple, too."""
     values: dict[str, list[ast.expr]] = {}
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         for name, value in (("", node.value),) if isinstance(node, ast.Return) else _pairs(node):
             values.setdefault(name, []).extend([] if value is None else [value])
     mixed = (found for found in values.values() if any(isinstance(v, ast.Tuple) for v in found))
@@ -58,8 +59,9 @@ def _is_new_size(node: ast.expr) -> bool:
 
 def only_returns(tree: ast.AST, found: set[int]) -> bool:
     """Whether a function declares no type of its result, and returns nothing but what was found."""
-    returned = [node.value for node in ast.walk(tree) if isinstance(node, ast.Return)]
-    declared = any(isinstance(node, ast.FunctionDef) and node.returns for node in ast.walk(tree))
+    nodes = nodes_of(tree)
+    returned = [node.value for node in nodes if isinstance(node, ast.Return)]
+    declared = any(isinstance(node, ast.FunctionDef) and node.returns for node in nodes)
     return not declared and bool(returned) and all(id(value) in found for value in returned)
 
 
@@ -67,7 +69,7 @@ class _Search:
     def __init__(self, tree: ast.AST, owner: nn.Module) -> None:
         self.owner = owner
         self.values: dict[str, list[ast.expr | None]] = {}
-        for node in ast.walk(tree):
+        for node in nodes_of(tree):
             for name, value in _assigned(node):
                 self.values.setdefault(name, []).append(value)
 
@@ -96,7 +98,7 @@ def _assigned(node: ast.AST) -> Iterator[tuple[str, ast.expr | None]]:
         case ast.arg(name):
             yield name, None
         case ast.Assign(targets):
-            names = (n for t in targets for n in ast.walk(t) if isinstance(n, ast.Name))
+            names = (n for t in targets for n in nodes_of(t) if isinstance(n, ast.Name))
             yield from ((n.id, None) for n in names)
         case (
             ast.AugAssign(target)
@@ -105,4 +107,4 @@ def _assigned(node: ast.AST) -> Iterator[tuple[str, ast.expr | None]]:
             | ast.comprehension(target)
             | ast.NamedExpr(target)
         ):
-            yield from ((n.id, None) for n in ast.walk(target) if isinstance(n, ast.Name))
+            yield from ((n.id, None) for n in nodes_of(target) if isinstance(n, ast.Name))

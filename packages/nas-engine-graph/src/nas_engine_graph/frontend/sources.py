@@ -8,11 +8,37 @@ import linecache
 import textwrap
 from typing import Any
 
-__all__ = ["NOT_IN_A_FILE", "has_source", "parsed"]
+__all__ = ["NOT_IN_A_FILE", "has_source", "nodes_of", "parsed"]
 
 NOT_IN_A_FILE = (
     "is not in a file, where TorchScript could read it: write it into one, and import it"
 )
+
+# What is text, a number, or tells whether a variable is read or assigned.
+_LEAVES = frozenset(
+    {"arg", "asname", "attr", "conversion", "ctx", "id", "is_async", "kind", "level", "module",
+     "name", "simple", "type_comment"}
+)  # fmt: skip
+_CHILDREN = {
+    kind: tuple(field for field in kind._fields if field not in _LEAVES)
+    for kind in vars(ast).values()
+    if isinstance(kind, type) and issubclass(kind, ast.AST)
+} | {ast.Constant: ()}
+"""The fields in which there may be nodes."""
+
+
+def nodes_of(tree: ast.AST) -> list[ast.AST]:
+    """The nodes of a tree as ``ast.walk`` gives them, in less time; without contexts."""
+    found = [tree]
+    for node in found:  # It grows.
+        inside = node.__dict__
+        for name in _CHILDREN[type(node)]:
+            value = inside.get(name)
+            if isinstance(value, ast.AST):
+                found.append(value)
+            elif isinstance(value, list):
+                found += [item for item in value if isinstance(item, ast.AST)]
+    return found
 
 
 def parsed(function: Any) -> ast.Module:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import ast
 import inspect
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from torch import nn
 
-from nas_engine_graph.frontend.variables import value_of, variables_of
+from nas_engine_graph.frontend.sources import nodes_of
+from nas_engine_graph.frontend.variables import value_of
 
 __all__ = ["Add", "method_name", "renamed", "with_super_methods"]
 
@@ -37,13 +38,16 @@ def renamed(function: types.FunctionType, name: str) -> types.FunctionType:
     return made
 
 
-def with_super_methods(tree: ast.AST, function: Any, owner: nn.Module, add: Add) -> None:
+def with_super_methods(
+    tree: ast.AST, function: Any, owner: nn.Module, around: Mapping[str, Any], add: Add
+) -> None:
     """Let a method call the methods of base classes by names of their own, in place."""
-    definition = next(node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+    nodes = nodes_of(tree)
+    definition = next(node for node in nodes if isinstance(node, ast.FunctionDef))
     if not definition.args.args:
         return
-    own, around = definition.args.args[0].arg, variables_of(function, tree).around
-    for call in [node for node in ast.walk(tree) if isinstance(node, ast.Call)]:
+    own = definition.args.args[0].arg
+    for call in nodes:
         match call:
             case ast.Call(ast.Attribute(ast.Call(ast.Name("super"), asked, []), name)):
                 start = _class_around(function) if not asked else value_of(asked[0], around)

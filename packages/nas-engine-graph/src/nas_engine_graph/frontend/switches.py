@@ -21,7 +21,7 @@ from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.overrides import CLEARED, LOADING, Override, overrides
 from nas_engine_graph.frontend.parametrizations import has_parametrization
 from nas_engine_graph.frontend.sources import NOT_IN_A_FILE, has_source
-from nas_engine_graph.frontend.trials import attributes_of, loads_what_it_saves, twin_of
+from nas_engine_graph.frontend.trials import Trials, attributes_of, twin_of
 from nas_engine_graph.ir import Reset
 
 __all__ = ["check_machinery", "pinned", "resets", "versioned"]
@@ -120,14 +120,14 @@ def pinned(module: nn.Module, path: str) -> tuple[tuple[str, ...], ...]:
     return ()
 
 
-def versioned(module: nn.Module, path: str) -> bool:
+def versioned(module: nn.Module, path: str, trials: Trials) -> bool:
     """Whether the module makes others of itself for weights of other versions than its own.
 
     Raises:
         UnsupportedModuleError: it does so for its own weights, or others of what it is given.
     """
     found = [o for o in overrides(type(module), path) if o.method in LOADING]
-    if found and not loads_what_it_saves(module):
+    if found and not trials.loads_what_it_saves(module):
         text = f"{_name(module, found[0])}, which makes others of the weights that it saves"
         raise UnsupportedModuleError(text, path, found[0].place)
     return any(o.versioned for o in found)

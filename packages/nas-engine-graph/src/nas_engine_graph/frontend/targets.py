@@ -13,13 +13,14 @@ from torch import nn
 
 from nas_engine_graph.frontend.modules import items_of, module_at
 from nas_engine_graph.frontend.reaching import UnclearError, definitions
+from nas_engine_graph.frontend.sources import nodes_of
 
 __all__ = ["unclear_loops", "with_own_targets"]
 
 
 def with_own_targets(tree: ast.AST, owner: nn.Module) -> None:
     """Rename the variables that loops over modules share with others, in place."""
-    taken = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    taken = {node.id for node in nodes_of(tree) if isinstance(node, ast.Name)}
     for name in _shared(tree, owner):
         for places in _apart(tree, name, owner):
             own = next(
@@ -52,16 +53,16 @@ def unclear_loops(tree: ast.AST, owner: nn.Module) -> Iterator[ast.For]:
 
 def _shared(tree: ast.AST, owner: nn.Module) -> set[str]:
     """The variables of loops over modules that are assigned in another place, too."""
-    modules: set[str] = set()
-    for loop in (node for node in ast.walk(tree) if isinstance(node, ast.For)):
-        inside = [n for n in ast.walk(loop.iter) if isinstance(n, ast.expr)]
+    modules, nodes = set[str](), nodes_of(tree)
+    for loop in (node for node in nodes if isinstance(node, ast.For)):
+        inside = [n for n in nodes_of(loop.iter) if isinstance(n, ast.expr)]
         if any(
             module_at(n, owner) is not None or (isinstance(n, ast.Name) and n.id in modules)
             for n in inside
             if not (isinstance(n, ast.Name) and n.id == "self")
         ):
-            modules |= {n.id for n in ast.walk(loop.target) if isinstance(n, ast.Name)}
-    stored = [n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and _is_store(n)]
+            modules |= {n.id for n in nodes_of(loop.target) if isinstance(n, ast.Name)}
+    stored = [n.id for n in nodes if isinstance(n, ast.Name) and _is_store(n)]
     return {name for name in modules if stored.count(name) > 1}
 
 
@@ -70,11 +71,11 @@ def _is_store(node: ast.Name) -> bool:
 
 
 def _named(tree: ast.AST, name: str) -> Iterator[ast.Name]:
-    yield from (n for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id == name)
+    yield from (n for n in nodes_of(tree) if isinstance(n, ast.Name) and n.id == name)
 
 
 def _loops(tree: ast.AST, name: str) -> list[ast.For]:
-    loops = (node for node in ast.walk(tree) if isinstance(node, ast.For))
+    loops = (node for node in nodes_of(tree) if isinstance(node, ast.For))
     return [loop for loop in loops if any(_named(loop.target, name))]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Hashable
 from typing import Any
 
 import torch
@@ -11,7 +11,11 @@ from torch import Tensor, nn
 
 from nas_engine_graph.frontend.overrides import resets_of
 
-__all__ = ["attributes_of", "loads_what_it_saves", "twin_of"]
+__all__ = ["Trials", "attributes_of", "twin_of"]
+
+_INSIDE = frozenset({"_parameters", "_buffers", "_modules"})
+_MANY = 4093
+"""Numbers that are drawn for one tensor: a prime, so that neither rows nor columns are alike."""
 
 
 def twin_of(module: nn.Module, made: dict[int, nn.Module] | None = None) -> nn.Module:
@@ -41,21 +45,65 @@ def attributes_of(module: nn.Module) -> list[dict[str, int]]:
     return found
 
 
-def loads_what_it_saves(module: nn.Module) -> bool:
+class Trials:
+    """What has been tried out: of modules that are made alike, once."""
+
+    def __init__(self) -> None:
+        self._found: dict[Hashable, bool] = {}
+
+    def loads_what_it_saves(self, module: nn.Module) -> bool:
+        """Whether loading the weights that a module has changes nothing of it."""
+        facts = _facts(module)
+        if facts not in self._found:
+            self._found[facts] = _loads_what_it_saves(module)
+        return self._found[facts]
+
+
+def _facts(module: nn.Module) -> Hashable:
+    """All that a tree of modules is made of, but for the values of its tensors."""
+    found, seen = list[Hashable](), dict[int, int]()
+    for name, child in module.named_modules(remove_duplicate=False):
+        own = [(key, _fact(v)) for key, v in vars(child).items() if key not in _INSIDE]
+        tensors = [
+            (kind, key, seen.setdefault(id(t), len(seen)), t if t is None else _like(t))
+            for kind in ("_parameters", "_buffers")
+            for key, t in vars(child)[kind].items()
+        ]
+        found.append((name, type(child), *own, *tensors))
+    return tuple(found)
+
+
+def _fact(value: Any) -> Hashable:
+    """What is known to be equal for equal attributes; for others, which one it is."""
+    if value is None or isinstance(value, bool | int | float | str | torch.Size):
+        return type(value), value
+    if type(value) is tuple:
+        return tuple(map(_fact, value))
+    is_empty = isinstance(value, list | dict | set) and not value
+    return (type(value), ()) if is_empty else id(value)
+
+
+def _like(tensor: Tensor) -> Hashable:
+    strides = tensor.stride() if tensor.layout is torch.strided else None
+    return type(tensor), tensor.shape, strides, tensor.dtype, tensor.device, tensor.requires_grad
+
+
+def _loads_what_it_saves(module: nn.Module) -> bool:
     """Whether loading the weights that a module has changes nothing of it, tried out on a copy."""
-    twin, clones = twin_of(module), dict[int, Tensor | None]()
-    with torch.no_grad():
-        for child in twin.modules():
-            for kind in ("_parameters", "_buffers"):
-                tensors: dict[str, Tensor | None] = vars(child)[kind]
-                for name, tensor in tensors.items():
-                    if tensor is not None and id(tensor) not in clones:
-                        clones[id(tensor)] = _cloned(tensor)
-                    tensors[name] = clones.get(id(tensor))
-    _draw(tensor for tensor in clones.values() if tensor is not None)
+    twin, drawn = twin_of(module), dict[int, Tensor]()
+    generator = torch.Generator().manual_seed(0)
+    for child in twin.modules():
+        for kind in ("_parameters", "_buffers"):
+            tensors: dict[str, Tensor | None] = vars(child)[kind]
+            for name, tensor in tensors.items():
+                if tensor is not None:
+                    if id(tensor) not in drawn:
+                        drawn[id(tensor)] = _drawn(tensor, generator)
+                    tensors[name] = drawn[id(tensor)]
     before, saved = attributes_of(twin), copy.deepcopy(twin.state_dict())
     try:
-        twin.load_state_dict(copy.deepcopy(saved))  # An override may change it in place.
+        # No copy: what an override does to it in place is done to the twin.
+        twin.load_state_dict(twin.state_dict())
     except Exception:
         # The user's method runs here: whatever it raises means that it does something else.
         return False
@@ -65,22 +113,25 @@ def loads_what_it_saves(module: nn.Module) -> bool:
 
 
 @torch.no_grad()
-def _draw(tensors: Iterable[Tensor]) -> None:
-    """Other weights: of zeros it does not show what is done to them."""
-    generator = torch.Generator().manual_seed(0)
-    for tensor in tensors:
-        if tensor.is_floating_point() and not tensor.is_meta:
-            tensor.copy_(torch.rand(tensor.shape, generator=generator))
-
-
-def _cloned(tensor: Tensor) -> Tensor:
-    made = tensor.detach().clone()
+def _drawn(tensor: Tensor, generator: torch.Generator) -> Tensor:
+    """One like it, of other weights: of zeros it does not show what is done to them."""
+    if not tensor.is_floating_point() or tensor.is_meta:
+        made = tensor.detach().clone()
+    else:
+        made = torch.empty_like(tensor.detach())
+        elements = made.as_strided((made.numel(),), (1,))
+        # As many as show that rows or columns change places, and then the same again.
+        numbers = torch.rand(_MANY, generator=generator)
+        whole = made.numel() // _MANY * _MANY
+        elements[:whole].view(-1, _MANY).copy_(numbers)
+        elements[whole:].copy_(numbers[: made.numel() - whole])
     needed = tensor.requires_grad
     return nn.Parameter(made, needed) if isinstance(tensor, nn.Parameter) else made
 
 
 def _same(a: Any, b: Any) -> bool:
     if isinstance(a, Tensor) and isinstance(b, Tensor):
-        a, b = torch.nan_to_num(a), torch.nan_to_num(b)
-        return a.dtype == b.dtype and torch.equal(a, b)
+        if a.dtype != b.dtype:
+            return False
+        return torch.equal(a, b) or torch.equal(torch.nan_to_num(a), torch.nan_to_num(b))
     return type(a) is type(b)

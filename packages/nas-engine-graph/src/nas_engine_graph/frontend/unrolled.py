@@ -21,6 +21,7 @@ from nas_engine_graph.frontend.modules import (
     module_at,
     number_of,
 )
+from nas_engine_graph.frontend.sources import nodes_of
 from nas_engine_graph.frontend.variables import value_of
 
 __all__ = ["classes_of", "unroll"]
@@ -46,7 +47,7 @@ class _Replaced(ast.NodeTransformer):
 def _moved(node: Tree, place: ast.expr | ast.stmt) -> Tree:
     """A copy that stands at another place."""
     made = copy.deepcopy(node)
-    for inner in ast.walk(made):
+    for inner in nodes_of(made):
         if isinstance(inner, ast.expr):
             ast.copy_location(inner, place)
     return made
@@ -83,10 +84,10 @@ def _unpacks(target: ast.expr, item: ast.expr) -> bool:
 
 def _is_chain(loop: ast.For) -> bool:
     """Whether the rounds of a loop do nothing but run one after the other, with these variables."""
-    inside = [node for statement in loop.body for node in ast.walk(statement)]
+    inside = [node for statement in loop.body for node in nodes_of(statement)]
     jumps = any(isinstance(node, ast.Break | ast.Continue) for node in inside)
     stored = {n.id for n in inside if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-    variables = {n.id for n in ast.walk(loop.target) if isinstance(n, ast.Name)}
+    variables = {n.id for n in nodes_of(loop.target) if isinstance(n, ast.Name)}
     return not jumps and not loop.orelse and stored.isdisjoint(variables)
 
 
@@ -189,8 +190,8 @@ class _Unrolled(ast.NodeTransformer):
         found = items_of(iterated, self.owner)
         if found is not None and any(_unpacks(target, item) for item in found.items):
             return True
-        variables = {n.id for n in ast.walk(target) if isinstance(n, ast.Name)}
-        inside = [node for statement in body for node in ast.walk(statement)]
+        variables = {n.id for n in nodes_of(target) if isinstance(n, ast.Name)}
+        inside = [node for statement in body for node in nodes_of(statement)]
         if any(self.selects(node, variables) for node in inside):
             return True
         written = (_replaced(s, names) for names in rounds[:1] for s in body)
@@ -221,12 +222,12 @@ class _Unrolled(ast.NodeTransformer):
 
 
 def _reads(tree: ast.AST) -> Counter[str]:
-    names = (node for node in ast.walk(tree) if isinstance(node, ast.Name))
+    names = (node for node in nodes_of(tree) if isinstance(node, ast.Name))
     return Counter(node.id for node in names if isinstance(node.ctx, ast.Load))
 
 
 def _mentions(node: ast.AST, variables: set[str]) -> bool:
-    return any(isinstance(inner, ast.Name) and inner.id in variables for inner in ast.walk(node))
+    return any(isinstance(inner, ast.Name) and inner.id in variables for inner in nodes_of(node))
 
 
 def _text(node: ast.expr) -> str | None:

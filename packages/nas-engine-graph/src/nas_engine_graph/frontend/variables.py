@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+
+from nas_engine_graph.frontend.sources import nodes_of
 
 __all__ = ["Variables", "name_of", "value_of", "variables_of"]
 
@@ -50,24 +52,23 @@ def value_of(node: ast.expr, around: Mapping[str, Any]) -> Any:
 
 def variables_of(function: Any, tree: ast.AST) -> Variables:
     """The variables of a function with this source."""
-    stored = [
-        n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
-    ]
-    arguments = {n.arg for n in ast.walk(tree) if isinstance(n, ast.arg)}
+    nodes = nodes_of(tree)
+    stored = [n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+    arguments = {n.arg for n in nodes if isinstance(n, ast.arg)}
     own = arguments.union(stored)
     integers, flags = {}, set()
-    for node in ast.walk(tree):
+    for node in nodes:
         match node:
             case ast.Assign([ast.Name(name)], ast.Constant(value)) if type(value) is int:
                 if stored.count(name) == 1 and name not in arguments:
                     integers[name] = value
-            case ast.Assign() | ast.AnnAssign() if _holds_flag(node):
-                flags |= {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} & set(stored)
+            case ast.Assign() | ast.AnnAssign() if _holds_flag(inside := nodes_of(node)):
+                flags |= {n.id for n in inside if isinstance(n, ast.Name)} & set(stored)
     return Variables(frozenset(own), _around(function, own), integers, frozenset(flags))
 
 
-def _holds_flag(tree: ast.AST) -> bool:
-    return any(isinstance(n, ast.Constant) and isinstance(n.value, bool) for n in ast.walk(tree))
+def _holds_flag(nodes: Iterable[ast.AST]) -> bool:
+    return any(isinstance(n, ast.Constant) and isinstance(n.value, bool) for n in nodes)
 
 
 def _around(function: Any, own: set[str]) -> dict[str, Any]:
@@ -75,6 +76,7 @@ def _around(function: Any, own: set[str]) -> dict[str, Any]:
     if not inspect.isfunction(plain):
         return {}
     found = dict(plain.__globals__)
-    with suppress(ValueError):  # A cell that is still empty: nothing to read from it.
-        found.update(inspect.getclosurevars(plain).nonlocals)
+    for name, cell in zip(plain.__code__.co_freevars, plain.__closure__ or (), strict=True):
+        with suppress(ValueError):  # A cell that is still empty: nothing to read from it.
+            found[name] = cell.cell_contents
     return {name: value for name, value in found.items() if name not in own}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch.jit._state as state
@@ -11,7 +11,7 @@ from torch import nn
 from nas_engine_graph.frontend.isolation import python_functions
 from nas_engine_graph.frontend.kinds import Kinds, walk_scripted
 from nas_engine_graph.frontend.layers import is_layer, recover
-from nas_engine_graph.frontend.learning import Lesson, unread_of
+from nas_engine_graph.frontend.learning import Lesson
 from nas_engine_graph.frontend.overrides import resets_of
 from nas_engine_graph.ir import Function, Layer
 
@@ -70,10 +70,11 @@ class World(Tree):
         scripted: Any,
         hidden: Callable[[nn.Module], bool],
         whole: Callable[[nn.Module], bool],
-        learnt: Sequence[Lesson] = (),
+        learnt: Sequence[Lesson],
+        unread: Mapping[Callable[..., Any], str],
     ) -> None:
         super().__init__(root, whole)
-        self.learnt, self.unread = learnt, unread_of(learnt)
+        self.learnt, self.unread = learnt, unread
         self.hidden = hidden
         self.python = python_functions()
         self.translated: dict[tuple[Path, str], tuple[Function, dict[str, Function]]] = {}

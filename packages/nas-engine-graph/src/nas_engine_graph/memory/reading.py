@@ -17,7 +17,7 @@ from typing import Any
 from torch import nn
 
 from nas_engine_graph.frontend.names import is_of_torch
-from nas_engine_graph.frontend.sources import parsed
+from nas_engine_graph.frontend.sources import nodes_of, parsed
 from nas_engine_graph.frontend.supers import method_name
 from nas_engine_graph.memory.uses import Origin, Uses
 
@@ -103,7 +103,7 @@ def _overridden(cls: type) -> Iterator[str]:
 
 
 def _attributes(function: types.FunctionType) -> frozenset[str]:
-    return frozenset(n.attr for n in ast.walk(_tree(function)) if isinstance(n, ast.Attribute))
+    return frozenset(n.attr for n in nodes_of(_tree(function)) if isinstance(n, ast.Attribute))
 
 
 def _methods(cls: type) -> list[tuple[str, types.FunctionType, bool]]:
@@ -137,7 +137,7 @@ def _variables(function: types.FunctionType, seen: set[Any]) -> Iterator[_Variab
     if function in seen:
         return
     seen.add(function)
-    names = {n.id for n in ast.walk(_tree(function)) if isinstance(n, ast.Name)}
+    names = {n.id for n in nodes_of(_tree(function)) if isinstance(n, ast.Name)}
     free = function.__code__.co_freevars
     cells = dict(zip(free, function.__closure__ or (), strict=True))
     used = tuple(sorted(n for n in names if n in function.__globals__ or n in cells))
@@ -174,7 +174,7 @@ def _read(cls: Any) -> Reading:
         raise UnreadableError(cls.__qualname__)
     for _, function, bound in methods:
         tree = _tree(function)
-        for node in ast.walk(tree):
+        for node in nodes_of(tree):
             match node:
                 case ast.Attribute(attr=name, ctx=context):
                     names.add(name)

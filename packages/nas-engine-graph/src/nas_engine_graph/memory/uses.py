@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
+from nas_engine_graph.frontend.sources import nodes_of
+
 __all__ = ["Origin", "Uses"]
 
 _ITERATION = frozenset({"children", "values"})
@@ -39,7 +41,7 @@ class Uses(ast.NodeVisitor):
         """Follow them through this method."""
         before = -1
         while before != (before := sum(map(len, self.bound.values()))):
-            for node in ast.walk(tree):
+            for node in nodes_of(tree):
                 if isinstance(node, ast.For | ast.comprehension):
                     self._bind(node.target, node.iter)
         self.visit(tree)

@@ -1,0 +1,123 @@
+"""How much of a model is read and tried out, and how often."""
+
+import ast
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torch.jit._recursive as recursive
+from corpus.arguments import AsksTheCompiler, CallsWhatTries
+from torch import Tensor, nn
+
+from nas_engine_graph import UnsupportedModuleError, convert
+from nas_engine_graph.frontend import trials
+from nas_engine_graph.frontend.sources import nodes_of
+from nas_engine_graph.testing import assert_round_trip
+
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.:DeprecationWarning")
+
+
+@pytest.mark.parametrize("module", [ast, inspect, torch.nn.functional, torch.nn.modules.module])
+def test_the_nodes_of_a_tree_are_those_that_ast_walks_through(module: Any) -> None:
+    tree = ast.parse(inspect.getsource(module))
+    walked = [n for n in ast.walk(tree) if not isinstance(n, ast.expr_context)]
+    assert nodes_of(tree) == walked
+
+
+@pytest.fixture
+def scripted(monkeypatch: pytest.MonkeyPatch) -> list[nn.Module]:
+    """The modules that TorchScript was given as a whole."""
+    given, create = [], recursive.create_script_module
+
+    def noting(module: nn.Module, *args: Any) -> Any:
+        given.append(module)
+        return create(module, *args)
+
+    monkeypatch.setattr(recursive, "create_script_module", noting)
+    return given
+
+
+@pytest.mark.parametrize("make", [AsksTheCompiler, CallsWhatTries])
+def test_a_function_that_can_not_be_read_is_no_reason_to_read_the_model_again(
+    make: Callable[[], nn.Module], scripted: list[nn.Module]
+) -> None:
+    model = nn.Sequential(make(), nn.Linear(3, 3), make())
+    graph = convert(model)
+    assert len(scripted) == 1
+    assert_round_trip(lambda: nn.Sequential(make(), nn.Linear(3, 3), make()), torch.randn(2, 3))
+    assert graph == convert(model)
+
+
+class Scaled(nn.Module):
+    def __init__(self, scale: float, width: int = 3) -> None:
+        super().__init__()
+        self.scale, self.weight = scale, nn.Parameter(torch.zeros(width))
+        self.register_buffer("seen", torch.zeros(5000))
+
+    def _load_from_state_dict(self, state_dict, prefix, *args):  # type: ignore[no-untyped-def]
+        state_dict[prefix + "weight"] = state_dict[prefix + "weight"] * self.scale
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.weight.sum() + self.seen.sum()  # type: ignore[operator]
+
+
+def test_what_loads_weights_is_tried_out_once_for_all_that_are_alike(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried, copied = [], trials.twin_of
+
+    def noting(module: nn.Module) -> nn.Module:
+        tried.append(module)
+        return copied(module)
+
+    monkeypatch.setattr(trials, "twin_of", noting)
+    convert(nn.Sequential(*(Scaled(1.0) for _ in range(4))))
+    assert len(tried) == 1
+    convert(nn.Sequential(Scaled(1.0), Scaled(1.0, width=4)))
+    assert len(tried) == 3
+
+
+def test_one_that_loads_weights_otherwise_than_those_before_is_found() -> None:
+    with pytest.raises(UnsupportedModuleError, match="makes others of the weights") as refused:
+        convert(nn.Sequential(Scaled(1.0), Scaled(1.0), Scaled(2.0)))
+    assert refused.value.path == "2"
+
+
+class Turned(nn.Module):
+    """Gives what it loads another order, of rows or of whole tensors."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+        self.first = nn.Parameter(torch.zeros(96, 96))
+        self.second = nn.Parameter(torch.zeros(96, 96))
+
+    def _load_from_state_dict(self, state_dict, prefix, *args):  # type: ignore[no-untyped-def]
+        first, second = (state_dict[prefix + name].clone() for name in ("first", "second"))
+        if self.kind == "transposed":
+            first, second = first.t(), second.t()
+        elif self.kind == "rolled":
+            first = first.roll(1, 0)
+        elif self.kind == "changed":
+            first, second = second, first
+        elif self.kind == "in place":
+            state_dict[prefix + "first"][0, 0] += 1
+            first = state_dict[prefix + "first"]
+        state_dict[prefix + "first"], state_dict[prefix + "second"] = first, second
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ self.first @ self.second
+
+
+@pytest.mark.parametrize("kind", ["transposed", "rolled", "changed", "in place"])
+def test_weights_that_change_places_are_found(kind: str) -> None:
+    with pytest.raises(UnsupportedModuleError, match="makes others of the weights"):
+        convert(nn.Sequential(Turned(kind)))
+
+
+def test_weights_that_stay_are_no_reason_to_refuse() -> None:
+    assert_round_trip(lambda: nn.Sequential(Turned("same")), torch.randn(2, 96))
