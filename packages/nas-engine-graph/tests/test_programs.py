@@ -1,6 +1,7 @@
 """Law 3 on random programs; NAS_GRAPH_PROGRAMS sets how many."""
 
 import os
+import warnings
 
 import torch
 from hypothesis import HealthCheck, assume, given, settings
@@ -27,8 +28,10 @@ def test_random_programs_keep_their_meaning_and_their_graph(source: str) -> None
 
 
 def _is_scriptable(cls: type[torch.nn.Module]) -> bool:
-    try:
-        torch.jit.script(cls())
-    except RuntimeError:
-        return False
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # TorchScript is deprecated.
+        try:
+            torch.jit.script(cls())
+        except RuntimeError:
+            return False
     return True

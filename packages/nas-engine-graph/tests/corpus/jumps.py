@@ -1,7 +1,9 @@
-"""Loops over modules that end early, as feature extractors write them."""
+"""Loops that end early, as feature extractors write them, and what is known where they do."""
+
+from typing import Optional
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from corpus.case import case, x
 
@@ -71,3 +73,102 @@ class OnlyForTorchScript(nn.Module):
             if not torch.jit.is_scripting() and len(found) > 1:
                 break
         return found
+
+
+def kept(x, n: int) -> Optional[Tensor]:
+    if n > 2:
+        return x
+    return None
+
+
+@case(x(2, 3), 1)
+@case(x(2, 3), 4, x(2, 3))
+@case(x(2, 3), 5, x(2, 3))
+class ReturnsWhatIsGiven(nn.Module):
+    """In a loop, and only where it is known to be there: the type of the result says so."""
+
+    def forward(self, x, n: int, memory: Optional[Tensor] = None):
+        if n > 4:
+            x = x.sin()
+        else:
+            k = 0
+            while k < 3 and n < 50:
+                k += 1
+                if memory is not None and n > 1:
+                    return x, memory
+            if x.sum() > 0:
+                x = x * 0.5
+        return x, x + n
+
+
+@case(x(2, 3), 1)
+@case(x(2, 3), 4)
+class ReturnsFromLoops(nn.Module):
+    def forward(self, x, n: int):
+        memory = kept(x, n)
+        for i in range(n):
+            x = x + i
+            if memory is not None:
+                x = x * memory
+                return x
+        return x - 1
+
+
+@case(x(2, 3), 1)
+@case(x(2, 3), 4)
+@case(x(2, 3), 7)
+class LeavesLoops(nn.Module):
+    """Where nothing is known, or enough done."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(3))
+
+    def forward(self, x, n: int):
+        memory = kept(x, n)
+        for i in range(n):
+            if memory is None or i > 4:
+                return x * 2
+            x = x + memory * self.scale
+        last: Optional[Tensor] = None
+        for i in range(n):
+            if last is None:
+                break
+            if n > 2:
+                break
+            x = x * 2
+        return x - 1
+
+
+@case(x(2, 3), 1)
+@case(x(2, 3), 4)
+class AsksForMore(nn.Module):
+    def forward(self, x, n: int, strict: bool = True):
+        memory = kept(x, n)
+        if memory is not None and (memory.sum() < 9 and (memory if strict else x).mean() < 9):
+            x = x + memory
+            return x
+        return x - 1
+
+
+@case(x(2, 3), 2)
+@case(torch.full((2, 3), -2.0), 2)
+class GoesOnWithWhatItHas(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(3, 3), nn.Tanh()])
+
+    def forward(self, x, n: int):
+        memory: Optional[Tensor] = None
+        k = 0
+        while k < 3 and n < 50:
+            k += 1
+            if x.sum() > 0:
+                x = -x
+            else:
+                if memory is not None and n > 1:
+                    continue
+                for layer in self.layers:
+                    x = layer(x)
+                memory = x
+        return x, memory

@@ -24,6 +24,7 @@ from nas_engine_graph.ir import (
     Operator,
     Read,
 )
+from nas_engine_graph.ir.narrowing import Narrowing, narrowings
 from nas_engine_graph.ir.placeless import placeless, types
 
 __all__ = ["Expressions"]
@@ -44,6 +45,7 @@ class Expressions:
         self.kinds = types(function)
         self.inlined = placeless(function, written)
         self.inlined |= shortcuts(function, self.inlined)
+        self.narrowings = narrowings(function.body)
         self.names = Names(function, self.leaves, self.is_inlined, taken, self.kinds)
 
     def is_inlined(self, node: Node) -> bool:
@@ -54,7 +56,9 @@ class Expressions:
         if isinstance(operand, Const):
             return frozenset()
         if (node := self.inlined.get(operand.name)) is None:
-            return frozenset({operand.name})
+            asked = self.narrowings.get(operand.name, Narrowing())
+            told = (o for node in (*asked.yes, *asked.no) for o in node.operands)
+            return frozenset({operand.name}).union(*map(self.leaves, told))
         arm = arm_of(node)
         operands = (*node.operands, *arm[1].results) if arm else node.operands
         return frozenset().union(*map(self.leaves, operands))
@@ -64,8 +68,7 @@ class Expressions:
 
     def tight(self, operand: Operand) -> str:
         """The operand, in parentheses if its neighbours could tear it apart."""
-        text, whole = self._text(operand)
-        return text if whole else f"({text})"
+        return _tight(self._text(operand))
 
     def _text(self, operand: Operand) -> tuple[str, bool]:
         if isinstance(operand, Const):
@@ -74,6 +77,22 @@ class Expressions:
         if (node := self.inlined.get(operand.name)) is not None:
             return self.expression(node)
         return self.names[operand.name], True
+
+    def condition(self, operand: Operand) -> str:
+        """The operand where only its truth matters."""
+        return self._condition(operand)[0]
+
+    def _condition(self, operand: Operand) -> tuple[str, bool]:
+        """A condition, after the questions that it answers: TorchScript goes by these alone."""
+        text, whole = self._text(operand)
+        if isinstance(operand, Const) or operand.name in self.inlined:
+            return text, whole
+        asked = self.narrowings.get(operand.name, Narrowing())
+        for word, nodes in (("and", asked.yes), ("or", asked.no)):
+            for node in reversed(nodes):
+                question, _ = self.expression(node)
+                text, whole = f"({question}) {word} {_tight((text, whole))}", False
+        return text, whole
 
     def arguments(self, node: Node) -> str:
         parts = [self.text(operand) for operand in node.inputs]
@@ -101,7 +120,8 @@ class Expressions:
                 return member_path(self.graph, path), True
             case If() if (arm := arm_of(node)) is not None:
                 word, block = arm
-                return f"{self.tight(node.inputs[0])} {word} {self.tight(block.results[0])}", False
+                first, second = map(self._condition, (node.inputs[0], block.results[0]))
+                return f"{_tight(first)} {word} {_tight(second)}", False
             case _:
                 raise AssertionError(node.operation)
 
@@ -152,6 +172,11 @@ class Expressions:
         rest = [*items[1:], *(f"{key}={self.text(o)}" for key, o in node.keywords)]
         called = "" if member == "__call__" else f".{member}"
         return f"{tight[0]}{called}({', '.join(rest)})", True
+
+
+def _tight(written: tuple[str, bool]) -> str:
+    text, whole = written
+    return text if whole else f"({text})"
 
 
 _OF_OBJECTS = frozenset({"call", "field", "property", "set_field"})

@@ -84,26 +84,27 @@ def _parts(
     stated = [inner for inner in arm.nodes if not _is_in(inner, placeless)]
     parts = {node.outputs[0].name: node}
     for inner in stated:
-        if not _is_expression(inner) or counts.get(inner.outputs[0].name) != 1:
+        within = _parts(inner, placeless, counts) if inner.blocks else _expression(inner)
+        if within is None or counts.get(inner.outputs[0].name) != 1:
             return None
         computed = any(isinstance(o, Ref) and o.name in parts for o in inner.operands)
         if computed and isinstance(inner.operation, Builtin) and inner.operation.name in _TURNED:
             return None
-        parts[inner.outputs[0].name] = inner
+        parts |= within
     order = [id(inner) for inner in _order(arm.results[0], parts, placeless)]
     return parts if order == [id(inner) for inner in stated] else None
 
 
-def _is_expression(node: Node) -> bool:
+def _expression(node: Node) -> dict[str, Node] | None:
     if len(node.outputs) != 1 or node.label is not None:
-        return False
+        return None
     match node.operation:
-        case Builtin(name):
-            return name not in _STATEMENTS
-        case Operator() | Call() | Local() | Invoke() | Read():
-            return True
+        case Builtin(name) if name in _STATEMENTS:
+            return None
+        case Builtin() | Operator() | Call() | Local() | Invoke() | Read():
+            return {node.outputs[0].name: node}
         case _:
-            return False
+            return None
 
 
 def _order(

@@ -76,7 +76,7 @@ class Writer(Expressions):
             for arm in last.blocks:
                 with self._scope():
                     arms.append(self._returning(arm) or ["return None"])
-            condition = self.text(last.inputs[0])
+            condition = self.condition(last.inputs[0])
             then, other = map(_indented, arms)
             return [*head, f"if {condition}:", *then, "else:", *other]
         lines = self.block(block)
@@ -210,7 +210,7 @@ class Writer(Expressions):
         return wide if wide != narrow and wide in _WIDE and narrow in _NARROW else ""
 
     def _branch(self, node: Node) -> list[str]:
-        condition = self.text(node.inputs[0])
+        condition = self.condition(node.inputs[0])
         outputs = [value.name for value in node.outputs]
         if (chosen := self._chosen(node)) is not None:
             return [f"{self.names[outputs[0]]} = {chosen}"]

@@ -59,8 +59,6 @@ def branch(t: Translator, node: Any) -> None:
         one = either[going_on[0]] if len(going_on) == 1 else either[0]
         if (len(going_on) == 1 or either[0] == either[1]) and not _defines(blocks, one):
             t.meaning[output.unique()] = one  # It comes from outside of the arms.
-        elif either == [Const(True), Const(False)]:
-            t.meaning[output.unique()] = condition
         else:
             differing.append((index, output))
     made = tuple(

@@ -29,7 +29,8 @@ from nas_engine_graph.frontend.translate import (
     ModulePath,
     Translator,
 )
-from nas_engine_graph.ir import Builtin, Call, Const, Operand, Read, Ref, Size, Symbol, Write
+from nas_engine_graph.frontend.unset import uninitialized
+from nas_engine_graph.ir import Builtin, Call, Const, Read, Ref, Size, Symbol, Write
 
 __all__ = ["handle"]
 
@@ -131,39 +132,6 @@ def _set(t: Translator, node: Any) -> None:
 
 def _same(t: Translator, node: Any) -> None:
     t.alias(node, t.operand(node, 0))
-
-
-def _uninitialized(t: Translator, node: Any) -> None:
-    """What is never read: any value of the type will do, and keeps it for TorchScript."""
-    t.meaning[node.output().unique()] = _any(t, node, node.output().type())
-
-
-def _any(t: Translator, node: Any, kind: Any) -> Operand:
-    """Any value of a type; None if there is none."""
-    name = kind.annotation_str
-    if name == "Tensor":
-        given = (value for value in t.graph.inputs() if value.type().annotation_str == name)
-        found = next((t.meaning[value.unique()] for value in given), Const(None))
-        return found if isinstance(found, Ref) else Const(None)
-    if kind.kind() == "TupleType" and "Optional" not in name and "__torch__" not in name:
-        items = [_any(t, node, item) for item in kind.elements()]
-        if Const(None) not in items:
-            return _made(t, node, "tuple", items, kind)
-    if name.startswith(("List[", "Dict[")):
-        return _made(t, node, name[:4].lower(), [], kind)
-    return Const(_ANY.get(name))
-
-
-def _made(t: Translator, node: Any, name: str, items: list[Operand], kind: Any) -> Operand:
-    """A new tuple, list or dict."""
-    if name == "tuple" and all(isinstance(item, Const) for item in items):
-        return Const(tuple(item.value for item in items if isinstance(item, Const)))
-    made = t.value("items", annotated(kind, t.homes))
-    t.append(node, Builtin(name), items, made)
-    return Ref(made.name)
-
-
-_ANY: dict[str, bool | int | float | str] = {"int": 0, "float": 0.0, "bool": False, "str": ""}
 
 
 def _tuple(t: Translator, node: Any) -> None:
@@ -329,7 +297,7 @@ HANDLERS: dict[str, Callable[[Translator, Any], None]] = {
     "prim::unchecked_cast": _same,
     "prim::unchecked_unwrap_optional": _same,
     "aten::_unwrap_optional": _same,
-    "prim::Uninitialized": _uninitialized,
+    "prim::Uninitialized": uninitialized,
     "prim::isinstance": _isinstance,
     "prim::tolist": _tolist,
     "prim::Print": _print,

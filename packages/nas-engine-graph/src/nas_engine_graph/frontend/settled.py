@@ -6,7 +6,8 @@ it would find when it reads generated code.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from nas_engine_graph.frontend.folding import folded
@@ -27,22 +28,32 @@ from nas_engine_graph.ir import (
     With,
     walk,
 )
+from nas_engine_graph.ir.narrowing import Narrowing, narrowings
 
 __all__ = ["raises", "settled"]
 
 
-def settled(body: Block) -> Block:
+def settled(body: Block, any_value: Callable[[Node], tuple[Sequence[Node], Operand]]) -> Block:
     """The body of a function that means the same.
 
     What constants make is constant, and so are branches that these choose. What is known to be
     another value, as it is handed on unchanged or twice, or an item of a new tuple, is that value.
     Nobody asks whether something is None that never is. A branch does not ask whether something is
     not so. What nobody uses is left out.
+
+    Args:
+        body: what the function does.
+        any_value: what to take for a value that is not set, and the nodes that make it.
     """
-    known = _Known()
-    body = without_unused(body)
+    body = _simplified(without_unused(body), _Known())
+    if any(node.operation == Builtin("unset") for node in walk(body)):
+        body = _simplified(body, _Known(any_value))
+    return body
+
+
+def _simplified(body: Block, known: _Known) -> Block:
     while known.more:
-        known.more, known.solid = False, Solid(body)
+        known.more, known.solid, known.narrowings = False, Solid(body), narrowings(body)
         body = without_unused(known.block(body))
     return body
 
@@ -61,8 +72,13 @@ class _Known:
     """Which operands values are; ``more`` if some were found that earlier uses do not know of."""
 
     solid: Solid
+    narrowings: Mapping[str, Narrowing]
 
-    def __init__(self) -> None:
+    def __init__(
+        self, any_value: Callable[[Node], tuple[Sequence[Node], Operand]] | None = None
+    ) -> None:
+        self.any_value = any_value
+        self.unset: set[Operand] = set()
         self.same: dict[str, Operand] = {}
         self.negated: dict[str, Operand] = {}
         self.tuples: dict[str, Sequence[Operand]] = {}
@@ -95,6 +111,12 @@ class _Known:
                 return self.loop(node)
             case With():
                 return [self.handing_on(node)]
+            case Builtin("unset") if self.any_value is not None:
+                nodes, value = self.any_value(node)
+                self.note(node.outputs[0], value)
+                return nodes
+            case Builtin("unset"):
+                self.unset.add(Ref(node.outputs[0].name))
             case Builtin("not"):
                 self.negated[node.outputs[0].name] = node.inputs[0]
             case Builtin("tuple"):
@@ -139,16 +161,35 @@ class _Known:
         seen: dict[object, Value] = {}
         for index, value in enumerate(node.outputs):
             given = tuple(block.results[index] for block in asked)
-            one = given[0]
             if value.type == "NoneType":
                 self.note(value, Const(None))
-            elif set(given) == {one} and not (isinstance(one, Ref) and one.name in made):
+            elif (one := self.only(given, made)) is not None:
                 self.note(value, one)
             elif given == (Const(True), Const(False)):
                 self.note(value, node.inputs[0])
+            elif (known := self.asked_twice(node, given, made)) is not None:
+                self.note(value, known)
             elif (other := seen.setdefault((given, value.type), value)) is not value:
                 self.note(value, Ref(other.name))
         return node
+
+    def only(self, given: Sequence[Operand], made: AbstractSet[str]) -> Operand | None:
+        """What all that is given is, where it is set at all: if it is not made here."""
+        one, *others = dict.fromkeys(o for o in given if o not in self.unset) or given[:1]
+        inside = isinstance(one, Ref) and one.name in made
+        return None if others or inside else one
+
+    def asked_twice(
+        self, node: Node, given: Sequence[Operand], made: AbstractSet[str]
+    ) -> Operand | None:
+        """The value that an ``and`` or ``or`` is which asks first what the value tells as well."""
+        match node.inputs, given:
+            case (Ref(first),), (Ref(name), Const(False)) | (Const(True), Ref(name)):
+                asked = self.narrowings.get(first, Narrowing())
+                known = self.narrowings.get(name, Narrowing())
+                told = known.excludes(asked) if given[0] == Const(True) else known.implies(asked)
+                return Ref(name) if told and name not in made else None
+        return None
 
     def loop(self, node: Node) -> Sequence[Node]:
         trips, start, *first = node.inputs
@@ -159,13 +200,15 @@ class _Known:
         block = self.block(node.blocks[0])
         inside, following = block.parameters[1:], block.results[1:]
         carried = list(zip(node.outputs, inside, first, following, strict=True))
-        for after, value, operand, result in carried:
+        made = {value.name for inner in walk(block) for value in inner.outputs}
+        made |= {value.name for value in block.parameters}
+        for after, value, *given in carried:
             if value.type == "NoneType":
                 self.note(value, Const(None))
                 self.note(after, Const(None))
-            elif result in (Ref(value.name), operand):
-                self.note(value, operand)
-                self.note(after, operand)
+            elif (one := self.only([o for o in given if o != Ref(value.name)], made)) is not None:
+                self.note(value, one)
+                self.note(after, one)
         groups = _equal(
             [(operand, value.type) for _, value, operand, _ in carried],
             [value.name for value in inside],

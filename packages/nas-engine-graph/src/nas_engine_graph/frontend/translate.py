@@ -99,6 +99,7 @@ class Translator:
         self.types: dict[str, str] = {}
         self.packed: dict[int, Operand] = {}
         self.loose: set[str] = set()
+        self.unset: dict[str, Any] = {}
         self.divisors: dict[int, Operand] = {}
         self.free: dict[str, Function] = {}
         self.needs: dict[Operation, list[Callable[[], object]]] = {}
@@ -321,6 +322,8 @@ class Translator:
         inputs = list(self.graph.inputs())
         if not free:
             self.meaning[inputs.pop(0).unique()] = ModulePath(self.owner or ())
+        from nas_engine_graph.frontend.unset import any_value
+
         self._open.append(_Open())
         parameters = tuple(map(self.parameter, inputs))
         self.inline(self.graph)
@@ -330,7 +333,7 @@ class Translator:
         for target in contexts(python, ".".join(self.owner or ())):
             body = self.within(target, body)
         returns = annotated(self.declared, self.homes)
-        body = settled(body)
+        body = settled(body, partial(any_value, self))
         for node in walk(body):
             for ask in self.needs.get(node.operation, ()):
                 ask()

@@ -87,7 +87,7 @@ def _is_placeless(
             return count > 0 and path[-1] not in written
         case Builtin(name) if name in _FRESH and count == 1 and beside:
             return bool(node.inputs) or name == "tuple"
-        case Builtin("is" | "is_not" | "isinstance" | "jit_isinstance") if count == 1:
+        case Builtin("is" | "is_not" | "isinstance" | "jit_isinstance") if count > 0:
             return True  # What a value is never changes.
         case Builtin("method.keys" | "method.values" | "method.items") if count == 1:
             return True  # A view shows the dict as it is, whenever it is made.
