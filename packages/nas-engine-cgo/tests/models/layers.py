@@ -76,9 +76,21 @@ def products() -> dict[str, Case]:
         ),
         "matmul": function(lambda m, x: x @ m.w, ROW, "matmul", w=(8, 3)),
         "matmul of stacks": function(lambda m, x: torch.matmul(x, m.w), ROWS, "matmul", w=(8, 3)),
-        "matmul with a vector": function(lambda m, x: x @ m.w, ROWS, "", w=(8,)),
+        "matmul with a vector": function(lambda m, x: x @ m.w, ROWS, "matmul", w=(8,)),
+        "matrix with a vector": function(lambda m, x: x @ m.w, ROW, "matmul", w=(8,)),
+        "vector from the left": function(lambda m, x: m.w @ x, ROWS, "", w=(5,)),
         "matmul from the left": function(lambda m, x: m.w @ x, ROWS, "matmul", w=(3, 5)),
         "bmm": function(lambda m, x: x.bmm(x.transpose(1, 2)), ROWS, "bmm"),
+        "matmul of heads": function(
+            lambda m, x: (h := x.unflatten(-1, (2, 4)).transpose(1, 2)) @ h.mT @ h, ROWS, "matmul"
+        ),
+        "baddbmm": function(lambda m, x: torch.baddbmm(m.w, x, x.mT), ROWS, "baddbmm", w=(1, 5, 5)),
+        "baddbmm of samples": function(
+            lambda m, x: torch.baddbmm(x[:, :1, :5], x, x.mT), ROWS, "baddbmm"
+        ),
+        "baddbmm with numbers": function(
+            lambda m, x: torch.baddbmm(m.w, x, x.mT, alpha=0.5), ROWS, "", w=(1, 5, 5)
+        ),
         "mm": function(lambda m, x: torch.mm(x, m.w), ROW, "mm", w=(8, 3)),
         "einsum": function(
             lambda m, x: torch.einsum("bsd,de->bse", x, m.w), ROWS, "einsum", w=(8, 3)

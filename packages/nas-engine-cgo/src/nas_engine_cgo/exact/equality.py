@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ import torch
 from torch import Generator, Tensor
 
 from nas_engine_cgo.exact.bits import same_bits
+from nas_engine_cgo.exact.order import in_order
 from nas_engine_cgo.members import PURE, Call, Facts, Program, Ref, Source, replaced
 from nas_engine_cgo.members.ghosts import tensors_in
 from nas_engine_cgo.merge import Slot, Step
@@ -56,18 +56,25 @@ class _Trial:
     def program(self) -> Program:
         """The program that makes this call only, and gives the output of which it is about.
 
-        Its operands are sources 0, 1, ...
+        Its operands are sources 0, 1, ..., of which some are first laid out as they are alone.
         """
-        numbers = itertools.count()
+        facts = dict(enumerate([*self.facts, *self.outputs]))
+        given = [Ref(number) for number in facts]
+        laid: list[Call] = []
+        for k, (source, known) in enumerate(zip(self.sources, self.facts, strict=True)):
+            if source.kind == "input" and known.crosswise and not self.call.writes:
+                given[k] = Ref(len(facts))
+                facts[given[k].id] = known
+                laid.append(Call("in_order", in_order, (Ref(k), known.stride), {}, given[k]))
+        numbers = iter(given)
         args, kwargs, result = replaced(
             (self.call.args, dict(self.call.kwargs), self.call.result),
-            lambda leaf: Ref(next(numbers)) if isinstance(leaf, Ref) else leaf,
+            lambda leaf: next(numbers) if isinstance(leaf, Ref) else leaf,
         )
         writes = tuple(i for i, n in enumerate(self.call.inputs) if n in self.call.writes)
         call = replace(self.call, args=args, kwargs=kwargs, result=result, writes=writes, after=())
-        facts = dict(enumerate([*self.facts, *self.outputs]))
         output = Ref(call.outputs[self.which])
-        return Program((call,), dict(enumerate(self.sources)), facts, output)
+        return Program((*laid, call), dict(enumerate(self.sources)), facts, output)
 
     def fresh(self) -> list[Tensor]:
         return [_copied(x).requires_grad_(x.requires_grad) for x in self.operands]

@@ -43,7 +43,12 @@ class Question:
     @property
     def key(self) -> Hashable:
         """What decides the answer in this process."""
-        return self.signature, self.n, self.shared, self.apart
+        return self.signature, self.n, self.shared, self.apart, self._strides
+
+    @property
+    def _strides(self) -> tuple[tuple[int, ...], ...]:
+        """Those of operands that do not lie in memory as usual."""
+        return tuple(facts.stride if facts.crosswise else () for facts, _ in self.operands)
 
     def text(self) -> str | None:
         """What decides the answer besides the machine; None if an argument can't be written."""
@@ -57,7 +62,8 @@ class Question:
             given = _spelled((self.call.args, dict(self.call.kwargs)))
         except TypeError:
             return None
-        rest = (self.call.name, *name, self.call.grad, operands, self.n, self.shared, self.apart)
+        rest = (self.call.name, *name, self.call.grad, operands, self.n, self.shared, self.apart,
+                self._strides)  # fmt: skip
         return f"{given} {rest!r}"
 
 

@@ -117,8 +117,8 @@ class ExactWriter:
     def _merged(
         self, apart: Parts, programs: Sequence[Program]
     ) -> tuple[Function, Callable[..., Any]]:
-        """The code of programs that make one call each."""
-        (signature,) = signatures(programs[0], fits)
+        """The code of programs that make one call each, the last one."""
+        *_, signature = signatures(programs[0], fits)
         parts = {(signature, len(programs)): apart} if any(apart) else {}
         streams = range(len(programs))
         function = write_function(programs, streams, {}, fits, apart=parts, exact=True)

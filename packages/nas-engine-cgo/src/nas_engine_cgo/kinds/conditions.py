@@ -15,6 +15,7 @@ __all__ = [
     "Condition",
     "always",
     "attention",
+    "baddbmm",
     "class_loss",
     "concatenate",
     "convolution",
@@ -92,8 +93,16 @@ def linear(call: Call, program: Program) -> bool:
 
 
 def matmul(call: Call, program: Program) -> bool:
-    """Matrices, or stacks of such."""
-    return len(call.inputs) == 2 and all(len(program.facts[n].shape) >= 2 for n in call.inputs)
+    """Matrices or stacks of such, and such by a vector."""
+    ranks = [len(program.facts[n].shape) for n in call.inputs]
+    if call.name == "__rmatmul__":
+        ranks.reverse()
+    return len(ranks) == 2 and ranks[0] >= 2 and ranks[1] >= 1
+
+
+def baddbmm(call: Call, program: Program) -> bool:
+    """Stacks of matrices, and nothing is multiplied by a number."""
+    return not call.kwargs and [len(program.facts[n].shape) for n in call.inputs] == [3, 3, 3]
 
 
 def matrix(call: Call, program: Program) -> bool:
@@ -130,7 +139,7 @@ def group_norm(call: Call, program: Program) -> bool:
     return len(_shape(program, bound(call.args, call.kwargs, input=None)["input"])) >= 2
 
 
-_ALONG = frozenset({"softmax", "log_softmax", "glu", "cumsum", "logsumexp"})
+_ALONG = frozenset({"softmax", "_safe_softmax", "log_softmax", "glu", "cumsum", "logsumexp"})
 """Functions that need a dimension."""
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import string
+from collections.abc import Sequence
 
 from nas_engine_cgo.kinds.fused import Fused, Operand, bound
 
-__all__ = ["einsum", "linear", "matmul"]
+__all__ = ["baddbmm", "einsum", "linear", "matmul"]
 
 
 def linear(step: Fused) -> None:
@@ -48,16 +49,56 @@ def _exact(step: Fused, x: Operand, weight: Operand, bias: Operand | None) -> No
 
 
 def matmul(step: Fused) -> None:
-    """Write ``matmul`` of matrices or stacks of such."""
+    """Write ``matmul`` of matrices or stacks of such, and of such by a vector."""
     a, b = step.operands
-    rank = max(a.rank, b.rank)
-
-    def padded(x: Operand) -> str:
-        name, missing = step.stack(x), rank - x.rank
-        return f"{name}[{', '.join([':', *['None'] * missing])}]" if missing else name
-
     first, second = (b, a) if step.call.name == "__rmatmul__" else (a, b)
-    step.results(f"torch.matmul({padded(first)}, {padded(second)})", "stack")
+    left, right = step.stack(first), step.stack(second)
+    if second.rank == 1:
+        product = f"torch.bmm({left}.flatten(1, -2), {right}[..., None])[..., 0]"
+        product = f"{product}.unflatten(1, {left}.shape[1:-1])"
+    elif first.rank > 2 and second.rank == 2:  # One product for all rows, as alone.
+        product = f"torch.bmm({left}.flatten(1, -2), {right}).unflatten(1, {left}.shape[1:-1])"
+    elif first.rank > 2 and first.facts.shape[:-2] == second.facts.shape[:-2]:
+        product = f"torch.bmm({_flat(step, first)}, {_flat(step, second)})"
+        product = f"{product}.unflatten(0, {left}.shape[:-2])"
+    else:
+        rank = max(a.rank, b.rank)
+        product = f"torch.matmul({_padded(left, first, rank)}, {_padded(right, second, rank)})"
+    step.results(product, "stack")
+
+
+def _padded(name: str, x: Operand, rank: int) -> str:
+    """A stack with dimensions put before those of its values, up to this rank."""
+    missing = rank - x.rank
+    return f"{name}[{', '.join([':', *['None'] * missing])}]" if missing else name
+
+
+def baddbmm(step: Fused) -> None:
+    """Write ``baddbmm``: members are more samples."""
+    added, first, second = step.operands
+    sizes = f"({step.n}, {step.stack(first)}.shape[1], -1, -1)"
+    more = step.line(f"{step.stack(added)}.expand({sizes}).flatten(0, 1)")
+    product = f"torch.baddbmm({more}, {_flat(step, first)}, {_flat(step, second)})"
+    step.results(f"{product}.unflatten(0, ({step.n}, -1))", "stack")
+
+
+def _flat(step: Fused, x: Operand) -> str:
+    """The matrices of all samples of all members, with rows or columns first in memory as alone.
+
+    By that kernels are chosen, and it is the faster way to copy them.
+    """
+    shape, strides = x.facts.shape, x.facts.stride
+    name = step.stack(x)
+    dense = ".contiguous()" if step.packs.exact else ""
+    # Samples that are not one dimension alone are copied there, too.
+    if x.facts.crosswise and strides[-2] == 1 and _are_joined(shape[:-2], strides[:-2]):
+        return f"{name}.mT.flatten(0, -3){dense}.mT"
+    return f"{name}.flatten(0, -3){dense}"
+
+
+def _are_joined(shape: Sequence[int], strides: Sequence[int]) -> bool:
+    """Whether dimensions lie in memory as one."""
+    return all(strides[i] == strides[i + 1] * shape[i + 1] for i in range(len(shape) - 1))
 
 
 def einsum(step: Fused) -> None:

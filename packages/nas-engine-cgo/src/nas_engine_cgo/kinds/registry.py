@@ -9,7 +9,7 @@ from nas_engine_cgo.kinds import apart, conditions, shapes
 from nas_engine_cgo.kinds.convolution import convolution, transposed_convolution
 from nas_engine_cgo.kinds.elementwise import elementwise, hand_out, prelu
 from nas_engine_cgo.kinds.fused import Fused
-from nas_engine_cgo.kinds.linear import einsum, linear, matmul
+from nas_engine_cgo.kinds.linear import baddbmm, einsum, linear, matmul
 from nas_engine_cgo.kinds.losses import class_loss, elementwise_loss
 from nas_engine_cgo.kinds.normalization import (
     batch_norm,
@@ -83,19 +83,21 @@ KINDS: dict[str, Kind] = {
         for d in (1, 2, 3)
     },
     "fan_out": Kind(hand_out, conditions.always),
+    "in_order": Kind(shapes.lay_out, conditions.always),
     "linear": Kind(linear, conditions.linear, apart.everything),
     **dict.fromkeys(
         ("matmul", "bmm", "mm", "__matmul__", "__rmatmul__"), Kind(matmul, conditions.matmul)
     ),
+    "baddbmm": Kind(baddbmm, conditions.baddbmm),
     "einsum": Kind(einsum, conditions.einsum),
     "batch_norm": Kind(batch_norm, conditions.normalization),
     "instance_norm": Kind(instance_norm, conditions.normalization),
     "group_norm": Kind(group_norm, conditions.group_norm),
-    "layer_norm": Kind(layer_norm, conditions.one_result),
+    "layer_norm": Kind(layer_norm, conditions.one_result, apart.everything),
     "rms_norm": Kind(rms_norm, conditions.one_result),
     **dict.fromkeys(
-        ("mean", "sum", "amax", "amin", "prod", "softmax", "log_softmax", "logsumexp", "cumsum",
-         "argmax", "argmin", "max", "min", "std", "var", "glu"),
+        ("mean", "sum", "amax", "amin", "prod", "softmax", "_safe_softmax", "log_softmax",
+         "logsumexp", "cumsum", "argmax", "argmin", "max", "min", "std", "var", "glu"),
         Kind(shapes.reduce, conditions.reduction),
     ),
     "flatten": Kind(shapes.flatten, conditions.one_input),

@@ -14,6 +14,7 @@ __all__ = [
     "expand",
     "flatten",
     "getitem",
+    "lay_out",
     "move",
     "permute",
     "reduce",
@@ -200,6 +201,13 @@ def getitem(step: Fused) -> None:
     index = index if isinstance(index, tuple) else (index,)
     items = step.packs.text.value((slice(None), *index), lambda _: None)
     step.results(f"{step.stack(x)}[{items}]", "stack")
+
+
+def lay_out(step: Fused) -> None:
+    """Write the call that lays a value out in memory, one member after the other."""
+    x, stride = step.args
+    last = sum((size - 1) * each for size, each in zip(x.facts.shape, stride, strict=True))
+    step.results(f"in_order({step.stack(x)}, {(last + 1, *stride)!r})", "stack")
 
 
 def concatenate(step: Fused) -> None:

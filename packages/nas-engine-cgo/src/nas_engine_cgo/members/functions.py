@@ -66,7 +66,7 @@ PURE = (
     stack std std_mean sum swapaxes swapdims T t take take_along_dim tensor tensor_split
     tile to topk type_as trace transpose tril triu triu_indices unbind unflatten unfold unsqueeze
     upsample var var_mean vector_norm view view_as zeros __getitem__ __matmul__ __rmatmul__
-    _adaptive_max_pool2d _max_pool1d _max_pool2d _max_pool3d
+    _adaptive_max_pool2d _max_pool1d _max_pool2d _max_pool3d _safe_softmax
     """
     )
 )

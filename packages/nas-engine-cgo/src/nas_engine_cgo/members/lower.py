@@ -59,9 +59,13 @@ def _lstm_cell(
 
 
 def _gru_cell(x: Tensor, hidden: Tensor, *parameters: Tensor) -> Tensor:
-    given, held = (part.chunk(3, 1) for part in _projected_both(x, hidden, *parameters))
-    reset, update = ((held[i] + given[i]).sigmoid() for i in (0, 1))
-    new = (given[2] + held[2] * reset).tanh()
+    width = hidden.shape[1]
+    (given, new), (held, old) = (
+        torch.split(part, [2 * width, width], 1) for part in _projected_both(x, hidden, *parameters)
+    )
+    # By rows: what is joined in memory is computed by another kernel, which rounds otherwise.
+    reset, update = (gate.sigmoid() for gate in torch.add(held, given).chunk(2, 1))
+    new = (new + old * reset).tanh()
     return (hidden - new) * update + new
 
 
@@ -115,21 +119,18 @@ def _attention(
     is_causal: bool = False,
     scale: float | None = None,
 ) -> Tensor:
-    """``scaled_dot_product_attention`` by its definition, which is what runs with dropout."""
-    weights = _weights(query, key, attn_mask, is_causal, scale)
-    return functional.dropout(weights, dropout_p, True) @ value
-
-
-def _weights(
-    query: Tensor, key: Tensor, mask: Tensor | None, is_causal: bool, scale: float | None = None
-) -> Tensor:
-    factor = math.sqrt(1 / query.shape[-1]) if scale is None else scale
-    scores = (query * factor) @ key.transpose(-2, -1)
+    """``scaled_dot_product_attention`` as torch computes it with dropout, to the bit."""
+    factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    each = math.sqrt(abs(factor))
+    scores = (query * math.copysign(each, factor)) @ (key.transpose(-2, -1) * each)
     if is_causal:
-        mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=query.device).tril()
-    if mask is not None:
-        scores = scores + _added(mask, query.dtype)
-    return scores.softmax(-1)
+        attn_mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=query.device).tril()
+    if attn_mask is None:
+        weights = scores.softmax(-1)
+    else:  # Where all is masked, zeros.
+        scores = scores + _added(attn_mask, query.dtype)
+        weights = torch._safe_softmax(scores, -1)  # noqa: SLF001  There is no public way.
+    return functional.dropout(weights, dropout_p, True) @ value
 
 
 def _added(mask: Tensor, dtype: torch.dtype) -> Tensor:
@@ -142,40 +143,59 @@ def _added(mask: Tensor, dtype: torch.dtype) -> Tensor:
 def _heads(given: dict[str, Any]) -> tuple[Tensor, Tensor | None]:
     """``multi_head_attention_forward`` with batches of shape (length, batch, features)."""
     heads, training = given["num_heads"], given.get("training", True)
-    query, key, value = (
-        torch.unflatten(part, -1, (heads, -1)).permute(1, 2, 0, 3) for part in _projected(given)
-    )
+    parts = _projected(given)
     need_weights = given.get("need_weights", True)
     padding, mask = given.get("key_padding_mask"), given.get("attn_mask")
     causal = bool(given.get("is_causal", False)) and padding is None and not need_weights
-    mask = None if causal else _mask(mask, padding, heads, query.dtype)
+    mask = None if causal else _mask(mask, padding, heads, parts[0].dtype)
     dropout = given["dropout_p"] if training else 0.0
+    length, _, features = parts[0].shape
+    query, key, value = (
+        part.reshape(part.shape[0], -1, features // heads).transpose(0, 1) for part in parts
+    )
     if need_weights:
-        weights = _weights(query, key, mask, is_causal=False)
+        weights = _weights(query, key, mask, heads)
         if dropout > 0.0:
             weights = functional.dropout(weights, dropout)
-        mixed = weights @ value
+        joined = torch.bmm(weights, value).transpose(0, 1).reshape(length, -1, features)
     else:
+        query, key, value = (torch.unflatten(part, 0, (-1, heads)) for part in (query, key, value))
         mixed = functional.scaled_dot_product_attention(query, key, value, mask, dropout, causal)
-    joined = mixed.permute(2, 0, 1, 3).flatten(-2)
+        joined = mixed.permute(2, 0, 1, 3).flatten(-2)
     output = functional.linear(joined, given["out_proj_weight"], given["out_proj_bias"])
     if not need_weights:
         return output, None
+    weights = torch.unflatten(weights, 0, (-1, heads))
     return output, weights.mean(1) if given.get("average_attn_weights", True) else weights
+
+
+def _weights(query: Tensor, key: Tensor, mask: Tensor | None, heads: int) -> Tensor:
+    """Weights of attention, all heads of a sample after those of the one before."""
+    query, key = query * math.sqrt(1 / query.shape[-1]), key.transpose(-2, -1)
+    if mask is None:
+        return torch.bmm(query, key).softmax(-1)
+    if mask.dim() == 4:
+        mask = mask.expand(-1, heads, -1, -1).flatten(0, 1)
+    return torch.baddbmm(mask if mask.dim() == 3 else mask[None], query, key).softmax(-1)
 
 
 def _projected(given: dict[str, Any]) -> tuple[Tensor, ...]:
     """Query, key and value; those that are one tensor are projected by one product."""
-    parts = given["query"], given["key"], given["value"]
+    parts = query, key, value = given["query"], given["key"], given["value"]
     biases = given["in_proj_bias"]
+    split = (None,) * 3 if biases is None else biases.chunk(3)
     if given.get("use_separate_proj_weight"):
         weights = tuple(given[f"{which}_proj_weight"] for which in "qkv")
-        split = (None,) * 3 if biases is None else biases.chunk(3)
         return tuple(map(functional.linear, parts, weights, split))
     weight = given["in_proj_weight"]
-    if parts[0] is parts[1] is parts[2]:
-        return tuple(functional.linear(parts[0], weight, biases).chunk(3, -1))
-    split = (None,) * 3 if biases is None else biases.chunk(3)
+    if query is key is value:
+        return tuple(functional.linear(query, weight, biases).chunk(3, -1))
+    if key is value:
+        features = query.shape[-1]
+        of_query, of_both = weight.split([features, 2 * features])
+        first, both = (None, None) if biases is None else biases.split([features, 2 * features])
+        projected = functional.linear(key, of_both, both).chunk(2, -1)
+        return functional.linear(query, of_query, first), *projected
     return tuple(map(functional.linear, parts, weight.chunk(3), split))
 
 

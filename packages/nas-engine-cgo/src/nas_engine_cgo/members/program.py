@@ -55,6 +55,21 @@ class Facts:
     own: tuple[int, ...] | None = field(compare=False, default=None)
 
     @property
+    def crosswise(self) -> bool:
+        """Whether its elements lie in places of their own, and not contiguously."""
+        dimensions = [(s, n) for s, n in zip(self.stride, self.shape, strict=False) if n > 1]
+        contiguous, reach = 1, 0
+        for stride, size in sorted(dimensions):
+            if stride <= reach:
+                return False
+            reach += stride * (size - 1)
+        for stride, size in reversed(dimensions):
+            if stride != contiguous:
+                return True
+            contiguous *= size
+        return False
+
+    @property
     def order(self) -> tuple[int, ...]:
         """The dimensions from the outermost in memory to the innermost.
 

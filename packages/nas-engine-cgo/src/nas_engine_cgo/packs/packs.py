@@ -151,7 +151,9 @@ class Packs:
         if not cut or not self.exact:
             return name
         if name not in self._ordered:  # In the order in memory that it has alone.
-            self._ordered[name] = self.text.before(f"in_order({name})")[0]
+            facts = self.facts(slot)
+            stride = f", {facts.stride!r}" if facts.crosswise else ""
+            self._ordered[name] = self.text.before(f"in_order({name}{stride})")[0]
         return self._ordered[name]
 
     def _one(self, slot: Slot) -> tuple[str, bool]:
@@ -205,8 +207,12 @@ class Packs:
             return f"in_order({parts[0]})" if self.exact else parts[0]
         dimension = 0 if layout == "stack" else 1
         # What is cut and put together again is seen by nobody between.
-        function = "cat_in_order" if self.exact and seen else "torch.cat"
-        return self.text.before(f"{function}(({', '.join(parts)}), {dimension})")[0]
+        joined, facts = f"({', '.join(parts)}), {dimension}", self.facts(slots[0])
+        if not (self.exact and seen):
+            return self.text.before(f"torch.cat({joined})")[0]
+        if layout == "stack" and facts.crosswise:
+            joined += f", {(0, *(d + 1 for d in facts.order))!r}"
+        return self.text.before(f"cat_in_order({joined})")[0]
 
     def _repeated(self, slots: tuple[Slot, ...], layout: Layout) -> str:
         name, count = self.own(slots[0]), len(slots)

@@ -9,6 +9,7 @@ from typing import Any
 from nas_engine_cgo.exact.convolution import member_convolution
 from nas_engine_cgo.exact.fan_out import fan_out
 from nas_engine_cgo.exact.linear import member_linear
+from nas_engine_cgo.exact.normalization import member_layer_norm
 from nas_engine_cgo.exact.order import cat_in_order, in_order
 from nas_engine_cgo.exact.values import added_up, with_values
 from nas_engine_cgo.kernels import FASTER, FASTER_TO_THE_BIT, in_layout, pointwise, split
@@ -27,6 +28,7 @@ VOCABULARY: Mapping[str, Callable[..., Any]] = {
         in_layout,
         in_order,
         member_convolution,
+        member_layer_norm,
         member_linear,
         ordered,
         pointwise,
