@@ -59,8 +59,8 @@ class Contest:
         self.planned: dict[str, Sequence[nas.Job]] = {}
         self.halves: list[bytes] = []
         if not self.workload.whole:
-            self.planned = {engine: self._jobs(engine) for engine in ("graph", "cgo")}
-            self.halves = self._pickled_halves()
+            self.planned = {engine: list(self._jobs(engine)) for engine in ("graph", "cgo")}
+            self.halves = list(self._pickled_halves())
 
     def ways(self) -> dict[str, Callable[[], object]]:
         """Give the name of each way, and the way."""
@@ -106,26 +106,23 @@ class Contest:
         return None
 
     def _cgo_in_two_processes(self) -> object:
-        jobs = self.halves or self._pickled_halves()
+        jobs = self.halves or self._pickled_halves()  # One runs while the other is planned.
         futures = [self.workers.submit(by_hand.run_pickled, job) for job in jobs]
         return [check(future.result()) for future in futures]
 
-    def _pickled_halves(self) -> list[bytes]:
+    def _pickled_halves(self) -> Iterator[bytes]:
         chosen = self.workload.candidates()
         half = len(chosen) // 2
-        return [cloudpickle.dumps(job) for job in self._jobs("cgo", chosen[:half], chosen[half:])]
+        return map(cloudpickle.dumps, self._jobs("cgo", chosen[:half], chosen[half:]))
 
     def _jobs(
         self, name: str, *batches: Sequence[nas.Candidate], **options: Any
-    ) -> Sequence[nas.Job]:
+    ) -> Iterator[nas.Job]:
         """The jobs of some batches of one search, or of all candidates."""
         engine, made = nas.engine(name, **options), self.workload.space()
         recipe = self.workload.recipe(self.steps)
-        return [
-            job
-            for chosen in batches or [self.workload.candidates()]
-            for job in engine.plan(made, chosen, recipe)
-        ]
+        for chosen in batches or [self.workload.candidates()]:
+            yield from engine.plan(made, chosen, recipe)
 
     def _faster_in_channels_last(self) -> bool:
         if len(self.workload.shape) != 3:

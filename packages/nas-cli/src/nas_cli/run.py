@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from nas_cli.locate import experiment_argument
 from nas_cli.overrides import changed, set_option
 
 if TYPE_CHECKING:
-    from nas_search import Experiment
+    from nas_search import Experiment, ExperimentConfig
 
 __all__ = ["resume", "run"]
 
@@ -75,8 +76,9 @@ def run(config: Path, overrides: dict[str, Any], as_json: bool, **options: Any) 
         from nas_search import Experiment, ExperimentConfig
 
         settings = changed(ExperimentConfig.from_toml(config), overrides | _given(options))
-        experiment = Experiment.from_config(settings, plugins=plugins())
-        reason = _explore(experiment, experiment.run, as_json)
+        with _workers_ahead(settings):
+            experiment = Experiment.from_config(settings, plugins=plugins())
+            reason = _explore(experiment, experiment.run, as_json)
     conclude(experiment, reason, as_json)
 
 
@@ -104,7 +106,8 @@ def resume(folder: Path, overrides: dict[str, Any], as_json: bool, **options: An
         _require_resumable(overrides)
         experiment = Experiment.open(folder, plugins=plugins())
         experiment.config = changed(experiment.config, overrides | _given(options))
-        reason = _explore(experiment, experiment.resume, as_json)
+        with _workers_ahead(experiment.config):
+            reason = _explore(experiment, experiment.resume, as_json)
     conclude(experiment, reason, as_json)
 
 
@@ -117,6 +120,13 @@ def _require_resumable(overrides: dict[str, Any]) -> None:
                 f"{', '.join(_MAY_CHANGE)}); `nas run --name` starts another one",
                 param_hint="'--set'",
             )
+
+
+def _workers_ahead(config: ExperimentConfig) -> AbstractContextManager[None]:
+    """Let what starts workers import torch while this process does, and loads the model."""
+    from nas_search.executors.local import server_ahead
+
+    return server_ahead() if config.executor == "local" else nullcontext()
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:

@@ -147,6 +147,31 @@ def test_a_worker_ends_with_the_process_that_started_it_even_in_a_hang(tmp_path)
     assert not alive(worker)
 
 
+@pytest.mark.parametrize("raises", [False, True])
+def test_a_server_that_is_started_ahead_is_the_workers_or_ends(raises):
+    script = (
+        "import os, sys\n"
+        "from nas_search.executors.local import LocalExecutor, _server, server_ahead\n"
+        "with server_ahead():\n"
+        "    print(_server(), flush=True)\n"
+        f"    assert not {raises}\n"
+        "    executor = LocalExecutor(1, 1)\n"
+        "    print(_server(), executor.submit(os.getppid).result(), flush=True)\n"
+        "    executor.shutdown()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=False, capture_output=True, text=True
+    )
+    server, *later = map(int, done.stdout.split())
+    assert (later == []) if raises else (later == [server, server])
+    assert (done.returncode == 1) is raises, done.stderr
+    assert done.stderr.endswith("AssertionError\n") if raises else not done.stderr
+    deadline = time.monotonic() + 600
+    while alive(server) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not alive(server)
+
+
 def alive(pid):
     try:
         with open(f"/proc/{pid}/stat") as stat:  # noqa: PTH123

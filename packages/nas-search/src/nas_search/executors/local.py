@@ -13,7 +13,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from types import FrameType
@@ -24,7 +24,7 @@ from pebble import ProcessPool
 from nas_search.executors.protocol import WorkersError
 from nas_search.executors.worker import initialize
 
-__all__ = ["LocalExecutor", "cores"]
+__all__ = ["LocalExecutor", "cores", "server_ahead"]
 
 _starting = threading.RLock()
 SAFE_PATH = "PYTHONSAFEPATH"
@@ -103,6 +103,28 @@ def _uninterrupted() -> Iterator[None]:
             handler(given, frame)
 
 
+@contextmanager
+def server_ahead() -> Iterator[None]:
+    """Start the fork server, which imports torch while the block goes on and may do so as well.
+
+    If the block raises, the server ends; else it does with this process. What the block sets in
+    ``os.environ`` workers have, but torch has been imported without it.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        yield
+        return
+    earlier = _server()
+    try:
+        with _starting:
+            _context()
+            _forget_what_another_started()
+            _start_server()
+        yield
+    except BaseException:
+        _end_server(unless=earlier)
+        raise
+
+
 def cores() -> int:
     """How many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -143,19 +165,12 @@ def _wait_for_server(context: BaseContext) -> None:
     _forget_what_another_started()
     earlier = _server()
     try:
-        with _safe_path():
-            resource_tracker.ensure_running()  # else it starts with the server: unblocks the signal
-            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-            try:
-                forkserver.ensure_running()
-            finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        _start_server()
         first = context.Process(target=os.getpid)  # type: ignore[attr-defined]
         first.start()
         first.join()
     except KeyboardInterrupt:
-        if _server() != earlier:  # else others use it
-            os.kill(_server(), signal.SIGKILL)
+        _end_server(unless=earlier)
         raise
     except (EOFError, ConnectionError) as error:
         raise WorkersError(
@@ -189,6 +204,22 @@ if "forkserver" in multiprocessing.get_all_start_methods():
         """The process number of the fork server that was started last, 0 if none was."""
         started: Any = forkserver._forkserver  # noqa: SLF001
         return int(started._forkserver_pid or 0)  # noqa: SLF001  # there is no public name
+
+    def _start_server() -> None:
+        """Start it, unless it runs; its imports take seconds, for which nobody waits here."""
+        with _safe_path():
+            resource_tracker.ensure_running()  # else it starts with the server: unblocks the signal
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
+                forkserver.ensure_running()
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def _end_server(unless: int) -> None:
+        """End it, unless it is that one, which others use."""
+        if _server() not in (unless, 0):
+            with suppress(ProcessLookupError):
+                os.kill(_server(), signal.SIGKILL)
 
     def _forget_what_another_started() -> None:
         """Let a process that was forked from one with a fork server start its own.
