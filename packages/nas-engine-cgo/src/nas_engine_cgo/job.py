@@ -202,6 +202,8 @@ def _inexact(member: Member) -> str | None:
         return "bits can be kept on CPU only"
     if member.recipe.precision != "float32":
         return f"bits can't be kept in {member.recipe.precision}"
+    if member.is_rounded:
+        return "bits of parameters in bfloat16 or float16 can't be kept"
     if any(group.get("fused") for group in member.optimizer.param_groups):
         return "bits of a fused optimiser can't be kept"
     return None

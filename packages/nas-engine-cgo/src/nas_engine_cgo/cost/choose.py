@@ -143,10 +143,12 @@ class _Probe:
         self.prepared = loop.prepared
 
     def why_apart(self) -> str | None:
-        """Why it takes longer to look at all members than a short training can gain, if so.
+        """Why members can't be merged, or gain less than it takes to look at all of them, if so.
 
         The first one tells.
         """
+        if not all(isinstance(part, torch.Tensor) for batch in self._batches for part in batch):
+            return "since their batches hold more than tensors"
         steps = steps_of(self._members[0]) * len(self._members)
         if steps >= _SHORT_BY_PARTS or gains_anyway(self._members, self._options):
             return None

@@ -13,6 +13,7 @@ from nas_core.protocols import Candidate, Recorder, Result
 from nas_search.evaluators import SupervisedEvaluator
 from nas_search.evaluators.parts import LossFunction, Scheduler
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from nas_engine_cgo.members import look
@@ -36,6 +37,8 @@ Recipe = SupervisedEvaluator
 OWN = ("loss", "loss_options", "optimizer", "optimizer_options", "schedule", "schedule_options",
        "clip_norm", "metrics")  # fmt: skip
 """Fields of a recipe that may differ between the members of one loop."""
+_NUMBERS = ("optimizer", "optimizer_options", "schedule", "schedule_options")
+"""Those that say what numbers an optimiser has."""
 
 
 @dataclass(eq=False)
@@ -68,6 +71,13 @@ class Member:
     def has_frozen(self) -> bool:
         """Whether some of them are not trained."""
         return not all(parameter.requires_grad for parameter in self.parameters)
+
+    @property
+    def is_rounded(self) -> bool:
+        """Whether some parameter is of a type of few bits."""
+        return any(
+            parameter.dtype in (torch.bfloat16, torch.float16) for parameter in self.parameters
+        )
 
     @cached_property
     def looks(self) -> Hashable:
@@ -129,6 +139,8 @@ class Tutor:
 
 def why_alone(member: Member) -> str | None:
     """Why a candidate can't be trained in one loop with others; None if it can."""
+    if any(map(is_lazy, (*member.parameters, *member.module.buffers()))):
+        return "it has parameters whose shapes only its first batch tells"
     optimizer = member.optimizer
     if type(optimizer) not in UPDATES:
         names = ", ".join(kind.__name__ for kind in UPDATES)
@@ -169,7 +181,9 @@ def cohort_key(member: Member) -> Any:
     shared = tuple((name, comparable(value)) for name, value in fields.items())
     moves = (recipe.schedule is None, recipe.schedule_every)
     devices = tuple(sorted(map(str, {p.device for p in member.parameters})))
-    return shared, flags_of(member.optimizer), moves, devices
+    # Where numbers of members differ, they are rounded as the parameters are.
+    rounded = [getattr(recipe, name) for name in _NUMBERS] if member.is_rounded else None
+    return shared, flags_of(member.optimizer), moves, devices, comparable(rounded)
 
 
 def comparable(value: Any) -> Any:

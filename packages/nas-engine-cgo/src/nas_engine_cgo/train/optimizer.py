@@ -266,4 +266,5 @@ _FUSED = {
     torch.optim.Adam: _fused_adam,
     torch.optim.AdamW: _fused_adam,
 }
-_FUSED_TYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
+_FUSED_TYPES = (torch.float32, torch.float64)
+"""Of bfloat16, torch's kernel for momentum on a CPU makes something else."""
