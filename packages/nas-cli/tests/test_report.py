@@ -34,6 +34,8 @@ def test_a_dash_is_standard_output(nas: Any, experiment: Path) -> None:
     assert nas("report", "sizes", "--output", "page.html", "--trial", "1").exit_code == 0
     assert result.stdout.rstrip() == Path("page.html").read_text().rstrip()
     assert not Path("-").exists()
+    Path("-").mkdir()  # which changes nothing
+    assert nas("report", "sizes", "--output", "-", "--trial", "1").stdout == result.stdout
     assert not (experiment / "report.html").exists()
     both = nas("report", "sizes", "--output", "-", "--open")
     assert both.exit_code == 2

@@ -83,6 +83,7 @@ BAD_SETTINGS = {
     "max_trials=0": "max_trials must be a whole number >= 1, not 0",
     "seed.x=1": "unknown key 'seed.x'",
     "root=/": "unknown key 'root'",
+    "file=x.toml": "unknown key 'file'",
     "max_trials": "is not of the form key=value",
     "executor=locl": "locl",
     "strategy.name=gird": "did you mean 'grid'?",
@@ -105,11 +106,17 @@ def test_a_bad_setting_is_refused_before_anything_starts(
     assert not Path("nas-experiments").exists()
 
 
+def test_what_an_option_of_its_own_says_is_not_taken_for_set(nas: Any, search: Any) -> None:
+    result = nas("run", search(), "--name", "")
+    assert result.exit_code == 2
+    assert "Error: Invalid value: name must be usable as the name of a folder" in result.stderr
+
+
 BAD_FILES = {
     "max_trails = 3\n": "search.toml:1: unknown key 'max_trails'; did you mean 'max_trials'?",
     "seed = 1\nmax_trials = 'many'\n": "search.toml:2:",
     "max_trials = \n": "search.toml:1: this is no TOML",
-    "max_trials = 3\n": "no base_model is given",
+    "max_trials = 3\n": "search.toml: no model is named",
 }
 
 

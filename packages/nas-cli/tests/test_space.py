@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -125,3 +126,36 @@ def test_a_rule_that_only_choose_makes_is_not_told(nas: Any, folder: Path) -> No
     )
     assert "where" not in nas("space", "net.py:Net").output
     assert "where told" in nas("space", "net.py:space").output
+
+
+def test_a_space_with_too_many_ways_is_shown_as_far_as_it_is_known(nas: Any, folder: Path) -> None:
+    (folder / "net.py").write_text(
+        "import nas_core as nas\nimport nas_core.nn as nn\n\n"
+        "@nas.model_wrapper\nclass Net(nn.Module):\n"
+        "    def __init__(self):\n        super().__init__()\n"
+        "        for i in range(30):\n"
+        "            if nas.choose([False, True], label=f'layer{i}'):\n"
+        "                setattr(self, f'layer{i}', nn.Identity())\n"
+    )
+    shown = nas("space", "net.py:Net").output
+    assert "architectures: too large to count" in shown
+    assert re.search(r"layer29 +choose +false \| true +\?", shown)
+    assert "there may be further choices" in shown
+    told = json.loads(nas("space", "net.py:Net", "--json").stdout)
+    assert (told["size"], told["complete"], len(told["choices"])) == (None, False, 30)
+    assert told["choices"][3]["conditions"] is None
+    assert len(told["samples"][0]) == 30
+
+
+def test_a_file_in_a_package_may_import_relative_to_it(nas: Any, folder: Path) -> None:
+    package = folder / "networks_of_test_space"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "widths.py").write_text("WIDTHS = [2, 3, 4]\n")
+    (package / "net.py").write_text(
+        "import nas_core.nn as nn\nfrom .widths import WIDTHS\n"
+        "net = nn.Linear(4, nn.ValueChoice(WIDTHS, label='width'))\n"
+    )
+    shown = nas("space", "networks_of_test_space/net.py:net").output
+    assert "architectures: 3" in shown
+    assert nas("space", "networks_of_test_space.net:net").output == shown

@@ -99,6 +99,13 @@ def test_export_goes_beside_the_trials_unless_told(nas: Any, experiment: Path) -
     assert len(list((experiment / "export").glob("trial-*.json"))) == 1
 
 
+def test_an_export_is_several_files(nas: Any, experiment: Path, folder: Path) -> None:
+    result = nas("export", "sizes", "--output", "-")
+    assert result.exit_code == 2
+    assert "several files are written, which - can't hold: name a folder" in result.stderr
+    assert not (folder / "-").exists()
+
+
 def test_export_to_where_no_folder_can_be_names_the_option(nas: Any, experiment: Path) -> None:
     Path("file").touch()
     result = nas("export", "sizes", "--output", "file/best")

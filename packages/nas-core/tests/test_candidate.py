@@ -175,6 +175,29 @@ def test_what_is_no_report_fails_with_the_reason() -> None:
     assert message in str(run(Reports("x")).error)
 
 
+class ReportsAt(Returns):
+    """Reports at the step that it would return."""
+
+    def evaluate(self, model: torch.nn.Module, *, seed: int, report: Any) -> Any:
+        report(self.answer, 1.0)
+        return 0.5
+
+
+@pytest.mark.parametrize(
+    ("step", "expected"), [(2, 2), (3.0, 3), (torch.tensor(4), 4), (0.5, None), ("1", None)]
+)
+def test_a_step_is_a_whole_number(step: Any, expected: int | None) -> None:
+    recorder = Recording()
+    candidate = Candidate(3, Architecture({}), seed=11)
+    result = run_candidate(candidate, lambda: torch.nn.Linear(4, 2), ReportsAt(step), recorder)
+    if expected is None:
+        assert "report takes a whole number as the step, not" in str(result.error)
+        assert recorder.reports == []
+    else:
+        assert recorder.reports == [(3, expected, {"score": 1.0})]
+        assert type(recorder.reports[0][1]) is int
+
+
 class Swallows:
     """Reports step by step, and does something with what ``report`` raises."""
 

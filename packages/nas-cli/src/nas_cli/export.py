@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 __all__ = ["export"]
 
 
+def _folder(_ctx: click.Context, _param: click.Parameter, output: str | None) -> str | None:
+    if output == "-":
+        raise click.BadParameter("several files are written, which - can't hold: name a folder")
+    return output
+
+
 @command(
     "export",
     examples=(
@@ -51,6 +57,7 @@ __all__ = ["export"]
     "-o",
     "--output",
     type=click.Path(file_okay=False),
+    callback=_folder,
     help="The folder to write to, made if needed, or a URL such as s3://bucket/folder.  "
     "[default: export/ in the folder of EXPERIMENT]",
 )

@@ -57,7 +57,7 @@ _SHAPE = re.compile(r"(?P<sizes>\d+([,x]\d+)*)?(:(?P<dtype>\w+))?")
 @click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
     help="The file to write.  [default: -, standard output]",
 )
 @click.option(

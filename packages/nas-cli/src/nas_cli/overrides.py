@@ -67,8 +67,10 @@ def _value(text: str) -> Any:
     return document["value"] if len(document) == 1 else text
 
 
-def changed(config: ExperimentConfig, overrides: Mapping[str, Any]) -> ExperimentConfig:
-    """The configuration with other values for some dotted keys.
+def changed(
+    config: ExperimentConfig, overrides: Mapping[str, Any], hint: str | None = "'--set'"
+) -> ExperimentConfig:
+    """The configuration with other values for some dotted keys; ``hint`` is what gave them.
 
     Another ``strategy.name`` drops the options that the file gives to its own strategy, so does
     another engine, executor or pruner.
@@ -93,12 +95,12 @@ def changed(config: ExperimentConfig, overrides: Mapping[str, Any]) -> Experimen
     try:
         return msgspec.convert(values, ExperimentConfig)
     except (msgspec.ValidationError, ConfigError) as error:
-        raise click.BadParameter(in_words(error), param_hint="'--set'") from None
+        raise click.BadParameter(in_words(error), param_hint=hint) from None
 
 
 def _put(values: dict[str, Any], key: str, value: Any) -> None:
     name, dot, inner = key.partition(".")
-    known = [field for field in values if field != "root"]
+    known = [field for field in values if field not in ("root", "file")]
     if name not in known or (dot and name not in _SECTIONS):
         raise click.BadParameter(
             f"unknown key {key!r}{nearest(key, known)} (there are: {', '.join(known)})",

@@ -77,7 +77,7 @@ def _architectures(
 @click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
     help="The file to write to.  [default: -, standard output]",
 )
 def plan(

@@ -28,7 +28,7 @@ __all__ = ["report"]
 @click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
     help="The file to write, - for standard output.  "
     "[default: report.html in the folder of EXPERIMENT]",
 )

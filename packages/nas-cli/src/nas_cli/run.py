@@ -75,7 +75,7 @@ def run(config: Path, overrides: dict[str, Any], as_json: bool, **options: Any) 
     with results_only(as_json):
         from nas_search import Experiment, ExperimentConfig
 
-        settings = changed(ExperimentConfig.from_toml(config), overrides | _given(options))
+        settings = _changed(ExperimentConfig.from_toml(config), overrides, options)
         with _workers_ahead(settings):
             experiment = Experiment.from_config(settings, plugins=plugins())
             reason = _explore(experiment, experiment.run, as_json)
@@ -105,7 +105,7 @@ def resume(folder: Path, overrides: dict[str, Any], as_json: bool, **options: An
 
         _require_resumable(overrides)
         experiment = Experiment.open(folder, plugins=plugins())
-        experiment.config = changed(experiment.config, overrides | _given(options))
+        experiment.config = _changed(experiment.config, overrides, options)
         with _workers_ahead(experiment.config):
             reason = _explore(experiment, experiment.resume, as_json)
     conclude(experiment, reason, as_json)
@@ -129,9 +129,15 @@ def _workers_ahead(config: ExperimentConfig) -> AbstractContextManager[None]:
     return server_ahead() if config.executor == "local" else nullcontext()
 
 
-def _given(options: dict[str, Any]) -> dict[str, Any]:
+def _changed(
+    config: ExperimentConfig, overrides: dict[str, Any], options: dict[str, Any]
+) -> ExperimentConfig:
+    """The configuration with what --set and the options of their own say."""
     keys = {"concurrency": "trial_concurrency"}
-    return {keys.get(name, name): value for name, value in options.items() if value is not None}
+    given = {keys.get(name, name): value for name, value in options.items() if value is not None}
+    if not given:
+        return changed(config, overrides)
+    return changed(config, overrides | given, hint=None)  # the message names the key
 
 
 def _explore(experiment: Experiment, go: Callable[[], str], as_json: bool) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["load_space", "space"]
 
 _COUNTING_STEPS = 1_000_000
+_FURTHER = "choose decides in more ways than were tried: there may be further choices"
 _OPTIONS_SHOWN = 12
 
 
@@ -83,14 +84,14 @@ def load_space(target: str) -> tuple[Any, Space]:
 
 def _configured(path: str) -> tuple[Any, Space]:
     from nas_search import ExperimentConfig
-    from nas_search.target import load_target, made
+    from nas_search.named import load_named
 
     config = ExperimentConfig.from_toml(path)
     if config.model is None:
         example = 'model = "net.py:Net"'
         raise click.BadParameter(f"{path} names no model, as in {example}", param_hint="TARGET")
-    named = [name for name in (config.model, config.evaluator) if name is not None]
-    model, *others = [made(load_target(name, config.root)) for name in named]
+    model = load_named(config, "model")
+    others = [load_named(config, "evaluator")] if config.evaluator is not None else []
     from nas_core import Space
 
     return model, Space.of(model, *others)
@@ -103,6 +104,7 @@ def describe(found: Space, target: str, n_samples: int, seed: int) -> dict[str, 
         "target": target,
         "digest": found.digest,
         "size": _size(found),
+        "complete": found.complete,
         "choices": [_choice(found, choice) for choice in found.choices.values()],
         "constraints": [constraint.name for constraint in found.constraints if constraint.shown],
         "samples": [dict(found.sample(rng=generator)) for _ in range(n_samples)],
@@ -113,18 +115,20 @@ def _size(found: Space) -> int | None:
     from nas_core.errors import SpaceTooLargeError
 
     try:
-        return found.size(limit=_COUNTING_STEPS)
+        # Where a constructor runs for each step, the default is far less.
+        return found.size(limit=_COUNTING_STEPS if found.complete else None)
     except SpaceTooLargeError:
         return None
 
 
 def _choice(found: Space, choice: Choice) -> dict[str, Any]:
+    known = found.conditions[choice.label] if found.complete else None
     return {
         "label": choice.label,
         "kind": choice.kind,
         "options": choice.domain.describe(),
         "n_options": choice.domain.size,
-        "conditions": [dict(condition) for condition in found.conditions[choice.label]],
+        "conditions": None if known is None else [dict(condition) for condition in known],
         "place": str(choice.place),
     }
 
@@ -145,6 +149,8 @@ def _print(found: Space, described: dict[str, Any]) -> None:
         )
     if found.choices:
         print_table(out, rows)
+    if not found.complete:
+        out.print(f"\n{_FURTHER}")
     for name in described["constraints"]:
         out.print(f"\nwhere {printable(name)}")
     for sample in described["samples"]:
@@ -161,7 +167,9 @@ def _options_text(choice: Choice) -> str:
 
 
 def condition_text(found: Space, label: str) -> str:
-    """When a choice is active, in a few words."""
+    """When a choice is active, in a few words; ``?`` if there are too many ways to tell."""
+    if not found.complete:
+        return "?"
     return (
         " or ".join(
             " and ".join(

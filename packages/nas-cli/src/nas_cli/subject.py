@@ -63,6 +63,7 @@ def load_subject(target: str, evaluator: str | None, overrides: Mapping[str, Any
         NasError: the configuration or a target can't be loaded.
     """
     from nas_search import ExperimentConfig
+    from nas_search.named import load_named
     from nas_search.strategies import RandomSearch
     from nas_search.target import load_target, made
     from nas_search.usable import require_usable
@@ -78,14 +79,14 @@ def load_subject(target: str, evaluator: str | None, overrides: Mapping[str, Any
     if config.model is None:
         example = 'model = "net.py:Net"'
         raise click.BadParameter(f"{target} names no model, as in {example}", param_hint="TARGET")
-    root = here
-    if evaluator is None:
-        evaluator, root = config.evaluator, config.root
-    if evaluator is None:
+    if evaluator is None and config.evaluator is None:
         where = f"{target} names none" if is_config else "a TOML file would name one"
         raise click.UsageError(f"no evaluator: give --evaluator file.py:name ({where})")
-    model = made(load_target(config.model, config.root))
-    measures = made(load_target(evaluator, root))
+    model = load_named(config, "model")
+    if evaluator is None:
+        measures = load_named(config, "evaluator")
+    else:
+        measures = made(load_target(evaluator, here))
     require_usable(model, measures, RandomSearch())
     return Subject(model, measures, config)
 

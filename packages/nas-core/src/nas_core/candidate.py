@@ -83,6 +83,7 @@ class _Reporting:
     def __call__(self, step: int, metrics: Metrics | float) -> None:
         if self.pruned is not None:
             raise self.pruned
+        step = _step(step)
         numbers = _numbers(metrics, self.objectives, "report takes")
         try:
             self._recorder.report(self._number, step, numbers)
@@ -152,6 +153,13 @@ def checked_metrics(answer: object, objectives: Mapping[str, Direction]) -> dict
         if not math.isfinite(metrics[name]):
             raise MetricsError(f"the evaluator returned {metrics[name]} for {name!r}")
     return metrics
+
+
+def _step(step: Any) -> int:
+    # An epoch of 0.5 is not epoch 0: its metrics would be taken for those of another step.
+    if isinstance(step, str) or not hasattr(step, "__int__") or (whole := int(step)) != step:
+        raise MetricsError(f"report takes a whole number as the step, not {step!r:.200}")
+    return whole
 
 
 def _numbers(answer: object, objectives: Mapping[str, Direction], wants: str) -> dict[str, float]:

@@ -30,7 +30,8 @@ class ConfigError(PlacedError):
 class StrategyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A strategy by its name (or target), with the options of its constructor.
 
-    In TOML the options stand beside the name: ``[strategy]``, ``name = "tpe"``, ``seed = 1``.
+    In TOML the options stand beside the name: ``[strategy]``, ``name = "tpe"``, ``seed = 1``;
+    without any ``strategy = "tpe"`` will do.
     """
 
     name: str = "random"
@@ -209,6 +210,8 @@ def _converted(path: Path, text: str, values: dict[str, Any]) -> ExperimentConfi
                 f"{message} (there are: {', '.join(known)})", Place(str(path), line_of(text, key))
             )
     strategy = values.get("strategy")
+    if isinstance(strategy, str):
+        values["strategy"] = {"name": strategy}
     if isinstance(strategy, dict):
         options = {key: value for key, value in strategy.items() if key not in ("name", "options")}
         named = {key: value for key, value in strategy.items() if key == "name"}

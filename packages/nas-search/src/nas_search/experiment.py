@@ -25,6 +25,7 @@ from nas_search.export import load_weights, ranked, require_format
 from nas_search.inputs import input_path, load_input
 from nas_search.located import located
 from nas_search.lock import runs
+from nas_search.named import load_named
 from nas_search.observers import make_observers
 from nas_search.observers.notebook import NotebookTable, in_notebook
 from nas_search.proposals import Proposals
@@ -33,7 +34,7 @@ from nas_search.running import Running, TimeIsUp
 from nas_search.session import Setup, find, objectives_of, require_existing, require_new, session
 from nas_search.store import Address, Database, Trial, TrialStore, address_of, is_stored
 from nas_search.strategies import Strategy, make_strategy
-from nas_search.target import load_target, made
+from nas_search.target import called, load_target
 from nas_search.usable import require_usable, seed_of
 
 if TYPE_CHECKING:
@@ -313,18 +314,21 @@ class Experiment:
 
     def _loaded(self, name: str) -> Any:
         config = self.config
-        target = {"base_model": config.model, "evaluator": config.evaluator}.get(name)
-        if target is not None:
-            return made(load_target(target, config.root))
+        key = "model" if name == "base_model" else name
+        if name in ("base_model", "evaluator") and getattr(config, key) is not None:
+            return load_named(config, key)
         stored = is_stored(self.address)
         if name == "strategy" and (not stored or config.model is not None):
             return _strategy(config)
         if name in OPTIONAL and not input_path(self.folder, name).exists():
             return None
         if not stored:
+            example = f'{key} = "module:attribute"'
             raise MissingInputError(
-                f"no {name} is given: pass it to Experiment(...), or name it in the configuration "
-                f'as {"model" if name == "base_model" else name} = "module:attribute"'
+                f"{config.file}: no {key} is named, as in {example}"
+                if config.file
+                else f"no {name} is given: pass it to Experiment(...), or name it in the "
+                f"configuration as {example}"
             )
         return load_input(self.folder, name)
 
@@ -335,8 +339,8 @@ class MissingInputError(NasError, TypeError):
 
 def _strategy(config: ExperimentConfig) -> Strategy:
     name, options = config.strategy.name, config.strategy.options
-    if ":" not in name:
-        with located(config):
+    with located(config):
+        if ":" not in name:
             return make_strategy(name, options, seed=config.seed)
-    strategy: Strategy = load_target(name, config.root)
-    return strategy(**options) if callable(strategy) else strategy
+        strategy: Strategy = called(name, load_target(name, config.root), options)
+        return strategy

@@ -63,5 +63,7 @@ def load_input(folder: Path, name: str) -> Any:
         raise StoreError(path, f"the {name.replace('_', ' ')} was not kept; {hint}")
     loaded = attempt(lambda: pickle.loads(path.read_bytes()))  # noqa: S301
     if isinstance(loaded, Failed):
+        if isinstance(loaded.error, ModuleNotFoundError):
+            hint = f"set PYTHONPATH to the folder in which the run has found it, or {hint}"
         raise StoreError(path, f"can't be loaded: {failure_text(loaded.error)}; {hint}")
     return loaded

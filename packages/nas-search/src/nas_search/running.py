@@ -345,9 +345,9 @@ class Running:
         log.warning("trial %d failed: %s", trial.number, trial.error)
         if self._failures == self.limits.failures_in_a_row:
             raise TooManyFailuresError(
-                f"{_failed(self._failures, trial)} with: {trial.error}\nIts traceback is the "
-                "`details` of the trial. The search stopped to save the rest of its budget; "
-                "max_failures_in_a_row sets how many it accepts"
+                f"{_failed(self._failures, trial)} with: {trial.error}\nIts traceback is in the "
+                "`details` of the trial, which `nas show` prints. The search stopped to save the "
+                "rest of its budget; max_failures_in_a_row sets how many it accepts"
             )
 
     def _check_judged(self, trial: Trial) -> None:

@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
+from collections.abc import Mapping
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -13,13 +14,15 @@ from types import ModuleType
 from typing import Any
 
 import cloudpickle  # type: ignore[import-untyped]
-from nas_core.errors import NasError, nearest
+from nas_core.errors import nearest
 from nas_core.failure import Failed, attempt, failure_text
 
-__all__ = ["TargetError", "load_target", "made"]
+from nas_search.errors import PlacedError
+
+__all__ = ["TargetError", "called", "load_target", "made"]
 
 
-class TargetError(NasError, ImportError):
+class TargetError(PlacedError, ImportError):
     """What a target names can't be loaded."""
 
 
@@ -27,7 +30,8 @@ def load_target(target: str, folder: str | Path = ".") -> Any:
     """The object that ``module:attribute`` or ``file.py:attribute`` names.
 
     Args:
-        target: the name; attributes may be nested (``module:Class.attribute``).
+        target: the name; attributes may be nested (``module:Class.attribute``). A file in a
+            package, whose folder has an ``__init__.py``, is imported as the module that it is.
         folder: what a file is relative to; modules are looked for there first, as Python does for
             the modules beside a script.
 
@@ -87,6 +91,34 @@ def made(found: Any) -> Any:
     return found()
 
 
+def called(target: str, found: Any, options: Mapping[str, Any]) -> Any:
+    """What a class or function that a target names makes of options; any other object itself.
+
+    >>> called("builtins:dict", dict, {"a": 1}), called("math:pi", 3.14, {})
+    ({'a': 1}, 3.14)
+    >>> called("builtins:callable", callable, {"depth": 1})
+    Traceback (most recent call last):
+    nas_search.target.TargetError: target 'builtins:callable' can't be called with depth=1: \
+missing a required argument: 'obj'
+
+    Raises:
+        TargetError: it does not take these options.
+    """
+    given = ", ".join(f"{name}={value!r}" for name, value in options.items())
+    if not callable(found):
+        if options:
+            raise TargetError(f"target {target!r} is an object, which takes no options: {given}")
+        return found
+    try:
+        inspect.signature(found).bind(**options)
+    except TypeError as error:
+        how = f"with {given}" if given else "without arguments"
+        raise TargetError(f"target {target!r} can't be called {how}: {error}") from None
+    except ValueError:  # some builtins have no signature
+        pass
+    return found(**options)
+
+
 def _module(target: str, name: str, folder: Path) -> ModuleType:
     _look_in(folder)
     imported = attempt(partial(importlib.import_module, name))
@@ -98,7 +130,7 @@ def _module(target: str, name: str, folder: Path) -> ModuleType:
             f"target {target!r}: there is no module {error.name!r} (looked in {folder} and where "
             "packages are installed)"
         ) from None
-    raise TargetError(f"target {target!r}: importing it raised {failure_text(error)}") from error
+    raise _broken(target, error)
 
 
 def _file(target: str, path: Path) -> ModuleType:
@@ -106,17 +138,38 @@ def _file(target: str, path: Path) -> ModuleType:
         beside = [other.name for other in path.parent.glob("*.py")]
         raise TargetError(f"target {target!r}: there is no file {path}{nearest(path.name, beside)}")
     _look_in(path.parent)
-    loaded = sys.modules.get(path.stem)
+    folder, name = _place_in_package(path)
+    _look_in(folder)
+    loaded = sys.modules.get(name)
     if loaded is None and path.stem.isidentifier():
-        imported = attempt(partial(importlib.import_module, path.stem))
+        imported = attempt(partial(importlib.import_module, name))
         if isinstance(imported, Failed):
-            raise TargetError(
-                f"target {target!r}: importing it raised {failure_text(imported.error)}"
-            ) from imported.error
+            raise _broken(target, imported.error)
         loaded = imported
     if loaded is not None and _same_file(loaded, path):
         return loaded
     return _under_another_name(target, path)
+
+
+def _place_in_package(path: Path) -> tuple[Path, str]:
+    """The folder in which Python finds a file, and the name by which it does."""
+    folder, name = path.parent, path.stem
+    while (folder / "__init__.py").is_file() and folder.name.isidentifier():
+        folder, name = folder.parent, f"{folder.name}.{name}"
+    return folder, name.removesuffix(".__init__")
+
+
+def _broken(target: str, error: BaseException) -> TargetError:
+    """The error for a module that can't be imported, with that of the module as its cause."""
+    message = f"target {target!r}: importing it raised {failure_text(error)}"
+    if "no known parent package" in str(error):
+        message += (
+            "\nRelative imports work in packages: give the folder of the file an __init__.py, or "
+            "name it as a module, such as 'package.module:name'"
+        )
+    broken = TargetError(message)
+    broken.__cause__ = error
+    return broken
 
 
 def _under_another_name(target: str, path: Path) -> ModuleType:
@@ -132,9 +185,7 @@ def _under_another_name(target: str, path: Path) -> ModuleType:
     result = attempt(partial(spec.loader.exec_module, module))
     if isinstance(result, Failed):
         del sys.modules[name]
-        raise TargetError(
-            f"target {target!r}: importing it raised {failure_text(result.error)}"
-        ) from result.error
+        raise _broken(target, result.error)
     cloudpickle.register_pickle_by_value(module)
     return module
 

@@ -96,7 +96,8 @@ class Work:
             raise LoadError(
                 f"a worker process can't load the job: {failure_text(error)}\n"
                 "Workers start as new processes: the modules of the model and the evaluator must "
-                "be importable there, or be defined in the main script"
+                "be importable there, or be defined in the main script; a module that is imported "
+                'begins no search, but under `if __name__ == "__main__":`'
             ) from None
         return job
 

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from nas_search import ConfigError, Experiment, ExperimentConfig, TargetError, load_target, made
 from nas_search.config import StrategyConfig
+from nas_search.store import StoreError
 from nas_search.strategies import GridSearch, RegularizedEvolution, StrategyError
 
 SPACE = """
@@ -23,6 +24,8 @@ class Net(nn.Module):
 def evaluator():
     return FunctionEvaluator(lambda model: model.layer.out_features)
 """
+
+NAMED = 'model = "space.py:Net"\n'
 
 
 @pytest.fixture
@@ -74,7 +77,7 @@ def test_a_whole_file(toml, tmp_path):
             5,
             "executor_options.seed is unknown",
         ),
-        ("strategy = 'grid'", 1, "strategy: Expected `table`, got `str`"),
+        ("strategy = 3", 1, "strategy: Expected `table`, got `int`"),
         ("trial_concurrency = 4\nlookahead = 2", 2, "lookahead = 2 is less than"),
         ("name = 'a/b'", 1, "name must be usable as the name of a folder"),
         ("name = '..'", 1, "not too long; not '..'"),
@@ -126,6 +129,20 @@ def test_an_experiment_from_a_file_runs_and_resumes_from_its_folder(toml, tmp_pa
     assert model.layer.out_features == 2
 
 
+def test_a_module_that_is_no_longer_found_is_said_with_what_finds_it(tmp_path, monkeypatch):
+    (tmp_path / "beside_of_test_config.py").write_text(SPACE)
+    monkeypatch.syspath_prepend(tmp_path)
+    import beside_of_test_config as beside
+
+    config = ExperimentConfig(directory=tmp_path / "out", executor="inline", max_trials=1)
+    experiment = Experiment(beside.Net(), beside.evaluator(), GridSearch(), config)
+    experiment.run()
+    monkeypatch.undo()
+    del sys.modules["beside_of_test_config"]
+    with pytest.raises(StoreError, match="set PYTHONPATH to the folder in which the run"):
+        Experiment.open(experiment.folder).resume()
+
+
 def test_strategies_by_name_and_target(toml, tmp_path):
     (tmp_path / "my_strategies_of_test_config.py").write_text(
         "from nas_search.strategies import GridSearch\nclass Mine(GridSearch):\n    pass\n"
@@ -173,6 +190,91 @@ def test_two_files_of_one_name_and_one_of_the_standard_library(tmp_path, monkeyp
     assert load_target("b/twice_t.py:NAME", tmp_path) == "b"
     assert load_target("random.py:NAME", tmp_path) == "mine"
     assert load_target("random:randint", tmp_path)(1, 1) == 1
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package with a model in a subpackage, which imports relative to itself."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    files = {
+        "outer_t/__init__.py": "NAME = 'outer'\n",
+        "outer_t/parts.py": "WIDTH = 3\n",
+        "outer_t/inner/__init__.py": "",
+        "outer_t/inner/space_of_t.py": "from ..parts import WIDTH\n\ndef net(): pass\n",
+        "loose/space_of_u.py": "from .parts import WIDTH\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    yield tmp_path
+    for name in [name for name in sys.modules if name.partition(".")[0] == "outer_t"]:
+        del sys.modules[name]
+
+
+def test_a_file_in_a_package_is_the_module_that_it_is(package):
+    net = load_target("outer_t/inner/space_of_t.py:net", package)
+    assert load_target("outer_t.inner.space_of_t:net", package) is net
+    assert load_target("space_of_t.py:net", package / "outer_t" / "inner") is net
+    assert load_target("outer_t/__init__.py:NAME", package) == "outer"
+    assert "outer_t.__init__" not in sys.modules
+    assert net.__module__ == "outer_t.inner.space_of_t"
+
+
+def test_a_relative_import_without_a_package_says_what_to_do(package):
+    with pytest.raises(TargetError, match=r"give the folder of the file an __init__\.py"):
+        load_target("loose/space_of_u.py:net", package)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ('model = "spaec.py:Net"', 1, r"there is no file .*spaec\.py; did you mean 'space\.py'"),
+        ('\nmodel = "space.py:Nte"', 2, "did you mean 'Net'"),
+        (NAMED + 'evaluator = "space.py:missing"', 2, "has no 'missing'"),
+        (NAMED + 'evaluator = "math:tau"\n[strategy]\nname = "math:floor"', 4, "can't be called"),
+        (
+            NAMED + 'evaluator = "math:tau"\n[strategy]\nname = "math:tau"\nseed = 1',
+            5,
+            "takes no options: seed=1",
+        ),
+        (
+            NAMED + 'evaluator = "math:tau"\n[strategy]\nname = "space.py:evaluator"\ndepth = 1',
+            5,
+            "can't be called with depth=1",
+        ),
+    ],
+)
+def test_what_a_file_names_is_refused_with_its_line(toml, tmp_path, text, line, message):
+    (tmp_path / "space.py").write_text(SPACE)
+    path = toml(text)
+    with pytest.raises(TargetError, match=message) as caught:
+        Experiment.from_config(ExperimentConfig.from_toml(path))
+    assert str(caught.value).startswith(f"{path}:{line}: ")
+    assert (caught.value.place.file, caught.value.place.line) == (str(path), line)
+
+
+def test_what_is_no_longer_from_the_file_has_no_line(toml, tmp_path):
+    (tmp_path / "space.py").write_text(SPACE)
+    config = ExperimentConfig.from_toml(toml(NAMED))
+    with pytest.raises(TargetError) as caught:
+        Experiment.from_config(msgspec.structs.replace(config, model="nothing.py:Net"))
+    assert caught.value.place is None
+
+
+def test_a_file_that_names_no_evaluator_is_named(toml, tmp_path):
+    (tmp_path / "space.py").write_text(SPACE)
+    path = toml(NAMED)
+    with pytest.raises(TypeError, match=r"search\.toml: no evaluator is named"):
+        Experiment.from_config(ExperimentConfig.from_toml(path))
+
+
+def test_a_strategy_without_options_may_be_its_name_alone(toml):
+    config = ExperimentConfig.from_toml(toml('strategy = "grid"'))
+    assert config.strategy == StrategyConfig("grid")
+    config = ExperimentConfig.from_toml(path := toml('seed = 1\nstrategy = "gird"'))
+    with pytest.raises(StrategyError, match="did you mean 'grid'") as caught:
+        Experiment(1, 1, None, config)._input("strategy")
+    assert str(caught.value).startswith(f"{path}:2: ")
 
 
 def test_made_calls_what_needs_nothing():

@@ -350,7 +350,12 @@ def test_a_pruner_of_ones_own(tmp_path, experiment, executor):
         ("median", {}, {"value": "maximize", "size": "minimize"}, "2 objectives .*say at which"),
         (Every(), {"n_warmup_steps": 1}, {}, "given as it is"),
         (3, {}, {}, "an object of a class of optuna.pruners, not 3"),
-        (None, {"n_warmup_steps": 1}, {}, "pruner_options, but no pruner"),
+        (
+            None,
+            {"n_warmup_steps": 1},
+            {},
+            "but there is no pruner",
+        ),
     ],
 )
 def test_what_can_not_be_used_is_refused(pruner, options, objectives, message):

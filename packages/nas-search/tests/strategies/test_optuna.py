@@ -178,6 +178,15 @@ def test_a_misspelt_option_gets_the_nearest_match(make: Any) -> None:
         make(**option)
 
 
+@pytest.mark.parametrize(
+    ("make", "option"), [(tpe, {"n_startup_trials": "ten"}), (nsga2, {"population_size": "ten"})]
+)
+def test_an_option_of_the_wrong_type_is_refused_before_the_search(make: Any, option: Any) -> None:
+    (name,) = option
+    with pytest.raises(StrategyError, match=f"'(tpe|nsga2)' does not take .*'{name}'"):
+        make(**option)
+
+
 def test_a_strategy_can_be_pickled_before_it_starts() -> None:
     strategy = pickle.loads(pickle.dumps(tpe(seed=2, n_startup_trials=3)))
     assert (

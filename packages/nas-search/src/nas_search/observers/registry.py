@@ -13,7 +13,7 @@ from nas_search.errors import unknown_option
 from nas_search.observers.mlflow import MLflowObserver
 from nas_search.observers.progress import ProgressLines
 from nas_search.observers.tensorboard import TensorBoardObserver
-from nas_search.target import load_target
+from nas_search.target import TargetError, called, load_target
 
 __all__ = ["make_observers", "observer_names"]
 
@@ -52,8 +52,11 @@ mlflow; one of your own is a target, such as "mine.py:Mine"); did you mean 'prog
 def _made(config: ExperimentConfig, name: str, home: Path) -> object:
     options = config.observer_options.get(name, {})
     if ":" in name:
-        target = load_target(name, config.root)
-        return target(**options) if callable(target) else target
+        try:
+            return called(name, load_target(name, config.root), options)
+        except TargetError as error:
+            place = key_place(config, "observers")
+            raise TargetError(error.message, place) from error.__cause__
     if name not in OBSERVERS:
         raise ConfigError(
             f"no observer {name!r} (there are: {', '.join(OBSERVERS)}; one of your own is a "

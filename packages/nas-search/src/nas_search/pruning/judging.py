@@ -77,7 +77,7 @@ accuracy (maximize)
     own = {key: value for key, value in options.items() if key not in ("metric", "direction")}
     if pruner is None:
         if options:
-            raise PrunerError("there are pruner_options, but no pruner")
+            raise PrunerError(f"pruner_options has {next(iter(options))!r}, but there is no pruner")
         return None
     if isinstance(pruner, str):
         pruner = make_pruner(pruner, own)

@@ -168,13 +168,19 @@ class NamedSampler:
             if option not in known:
                 raise StrategyError(unknown_option(f"strategy {strategy!r}", option, known))
         with catch_warnings(action="ignore"):  # they come when the search makes it
-            made = attempt(partial(self, 0))
-        if isinstance(made, Failed):
+            tried = attempt(self._try_out)
+        if isinstance(tried, Failed):
             raise StrategyError(
                 f"strategy {strategy!r} does not take {dict(self.options)}: "
-                f"{failure_text(made.error)}"
-            ) from made.error
+                f"{failure_text(tried.error)}"
+            ) from tried.error
         return self
+
+    def _try_out(self) -> None:
+        """Make the sampler and ask it once: the wrong type of a number shows only then."""
+        with quiet_optuna() as module:
+            study = module.create_study(sampler=self(0))
+            study.ask().suggest_categorical("choice", ["a", "b"])
 
     def __repr__(self) -> str:
         return (
