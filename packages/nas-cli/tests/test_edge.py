@@ -169,6 +169,11 @@ def test_every_command_has_help_with_examples_of_itself(nas: Any) -> None:
         assert "--debug" in output
 
 
+def test_no_line_about_a_command_is_cut_off(nas: Any) -> None:
+    commands = nas("--help").output.partition("Commands:")[2].partition("Examples:")[0]
+    assert "..." not in commands
+
+
 def test_every_example_in_a_help_can_be_parsed(nas: Any) -> None:
     for subcommand in nas_group.commands.values():
         for example in subcommand.examples:  # type: ignore[attr-defined]

@@ -107,6 +107,11 @@ def write_lines(formatter: click.HelpFormatter, title: str, lines: Sequence[str]
                 formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
 
 
-def command(name: str, *, examples: Sequence[str]) -> Callable[[Callable[..., Any]], NasCommand]:
-    """Make a function a command of ``nas``; its docstring is the help."""
-    return click.command(name, cls=NasCommand, examples=examples)
+def command(
+    name: str, *, examples: Sequence[str], short_help: str | None = None
+) -> Callable[[Callable[..., Any]], NasCommand]:
+    """Make a function a command of ``nas``; its docstring is the help.
+
+    ``short_help`` stands in the list of all commands, where the first sentence is too long.
+    """
+    return click.command(name, cls=NasCommand, examples=examples, short_help=short_help)

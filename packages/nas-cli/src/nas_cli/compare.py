@@ -47,6 +47,7 @@ class Run:
 
 @command(
     "bench-engines",
+    short_help="Compare the installed engines on a model space.",
     examples=(
         "nas bench-engines search.toml",
         "nas bench-engines net.py:Net --evaluator train.py:evaluator --candidates 32",

@@ -16,6 +16,7 @@ __all__ = ["dashboard"]
 
 @command(
     "dashboard",
+    short_help="Show an experiment in Optuna's dashboard.",
     examples=(
         "nas dashboard digits",
         "nas dashboard digits --port 0 --no-browser   # any free port; the address is printed",

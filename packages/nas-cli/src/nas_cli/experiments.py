@@ -21,6 +21,7 @@ __all__ = ["list_experiments"]
 
 @command(
     "list-experiments",
+    short_help="List the experiments in a directory.",
     examples=(
         "nas list-experiments",
         "nas list-experiments /data/searches --json | jq '.[].name'",

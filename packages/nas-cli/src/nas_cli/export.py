@@ -34,6 +34,7 @@ def _folder(_ctx: click.Context, _param: click.Parameter, output: str | None) ->
 
 @command(
     "export",
+    short_help="Write the best models, with their weights.",
     examples=(
         "nas export digits                          # into nas-experiments/digits/export",
         "nas export digits -k 3 --output best",

@@ -31,6 +31,7 @@ _SHAPE = re.compile(r"(?P<sizes>\d+([,x]\d+)*)?(:(?P<dtype>\w+))?")
 
 @command(
     "graph",
+    short_help="Show the graph of a candidate.",
     examples=(
         "nas graph net.py:Net                            # the default architecture as text",
         "nas graph net.py:Net --input 1,3,32,32          # with shapes and FLOPs",

@@ -59,6 +59,7 @@ def _owner(name: str) -> str | None:
 
 @command(
     "new-engine",
+    short_help="Write a distribution with an engine of your own.",
     examples=(
         "nas new-engine mine                    # into nas-engine-mine",
         "nas new-engine mine --output ~/engines/mine",

@@ -40,6 +40,7 @@ def _architectures(
 
 @command(
     "plan",
+    short_help="Show what would happen to candidates trained together.",
     examples=(
         "nas plan search.toml                     # eight candidates of its space",
         "nas plan net.py:Net --evaluator train.py:evaluator --sample 16 --seed 7",

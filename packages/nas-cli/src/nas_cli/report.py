@@ -18,6 +18,7 @@ __all__ = ["report"]
 
 @command(
     "report",
+    short_help="Write an experiment as one HTML page.",
     examples=(
         "nas report digits --open",
         "nas report digits --trial 7 --output digits.html",

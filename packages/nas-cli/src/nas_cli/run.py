@@ -84,6 +84,7 @@ def run(config: Path, overrides: dict[str, Any], as_json: bool, **options: Any) 
 
 @command(
     "resume",
+    short_help="Go on with an experiment, or try more architectures.",
     examples=(
         "nas resume digits",
         "nas resume nas-experiments/digits --max-trials 100   # further than planned",

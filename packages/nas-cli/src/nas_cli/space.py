@@ -25,6 +25,7 @@ _OPTIONS_SHOWN = 12
 
 @command(
     "space",
+    short_help="Show what there is to choose in a model space.",
     examples=(
         "nas space net.py:Net                 # a class that can be called without arguments",
         "nas space mypackage.models:net       # a model, or a function that returns one",

@@ -81,6 +81,7 @@ def top(folder: Path, count: int, with_pruned: bool, as_json: bool) -> None:
 
 @command(
     "show",
+    short_help="Show one trial, and why it failed or was pruned.",
     examples=(
         "nas show digits 7",
         "nas show digits 7 --log                    # what it printed",
