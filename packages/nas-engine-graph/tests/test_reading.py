@@ -3,6 +3,8 @@
 import ast
 import inspect
 from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from corpus.arguments import AsksTheCompiler, CallsWhatTries
 from torch import Tensor, nn
 
 from nas_engine_graph import UnsupportedModuleError, convert
-from nas_engine_graph.frontend import trials
+from nas_engine_graph.frontend import marked, trials
 from nas_engine_graph.frontend.sources import nodes_of
 from nas_engine_graph.testing import assert_round_trip
 
@@ -121,3 +123,41 @@ def test_weights_that_change_places_are_found(kind: str) -> None:
 
 def test_weights_that_stay_are_no_reason_to_refuse() -> None:
     assert_round_trip(lambda: nn.Sequential(Turned("same")), torch.randn(2, 96))
+
+
+TEXT = '''
+def a():
+    """Text in which
+def b():
+    begins nothing.
+    """
+    return call(1)
+
+
+if True:
+    def c():
+        return other(call(2))
+
+
+class D:
+    def e(self):
+        return call(3)
+'''
+
+
+def test_calls_are_found_in_the_function_or_class_around_them(tmp_path: Path) -> None:
+    file = tmp_path / "some.py"
+    file.write_text(TEXT)
+    lines = [n for n, line in enumerate(TEXT.splitlines(), 1) if "call(" in line]
+    for line in lines:
+        shown = TEXT.splitlines()[line - 1]
+        column = shown.index("call")
+        node = SimpleNamespace(
+            sourceRange=lambda line=line, shown=shown, column=column: (
+                f'  File "{file}", line {line}\n{shown}\n{" " * column}~~~~ <--- HERE\n'
+            )
+        )
+        found = marked.called(node)
+        assert found is not None
+        assert (found.lineno, found.col_offset) == (line, column)
+        assert ast.unparse(found) == f"call({lines.index(line) + 1})"

@@ -17,7 +17,8 @@ from nas_core.model import is_basic_unit
 from torch import nn
 
 from nas_engine_graph.errors import UnsupportedModuleError
-from nas_engine_graph.frontend.isolation import SCRIPT_ERRORS, Progress, isolated
+from nas_engine_graph.frontend.garbage import without_collecting
+from nas_engine_graph.frontend.isolation import SCRIPT_ERRORS, isolated
 from nas_engine_graph.frontend.layers import is_layer
 from nas_engine_graph.frontend.learning import Lesson, lesson_of
 from nas_engine_graph.frontend.marked import marked_in
@@ -25,6 +26,7 @@ from nas_engine_graph.frontend.members import assemble
 from nas_engine_graph.frontend.mixed import left_alone
 from nas_engine_graph.frontend.parametrizations import has_parametrization
 from nas_engine_graph.frontend.places import frames_of, located
+from nas_engine_graph.frontend.reading import Progress
 from nas_engine_graph.frontend.shadow import has_simple_signature, is_stand_in, shadow
 from nas_engine_graph.frontend.switches import check_machinery
 from nas_engine_graph.frontend.translate import translate
@@ -71,7 +73,7 @@ def convert(
     units: set[int] = set()
     while True:
         try:
-            with located(module):
+            with located(module), without_collecting():
                 return verify(assemble(translated(module, units)))
         except UnsupportedModuleError as error:
             if on_unsupported == "error":

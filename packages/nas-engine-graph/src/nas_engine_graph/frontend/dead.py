@@ -43,7 +43,7 @@ _LASTING = frozenset({"requires_grad_", "detach_", "resize_", "resize_as_", "set
 
 def dead_writes(body: Block) -> set[int]:
     """The ids of the nodes of a function that write what nobody reads."""
-    return _Writes(body).dead
+    return _Writes(body).dead if any(map(_writes, walk(body))) else set()
 
 
 class _Writes:
@@ -56,8 +56,7 @@ class _Writes:
             self.note(node)
         self.kept = {self.root(name) for name in self.shared}
         self.dead: set[int] = set()
-        if any(map(_writes, walk(body))):
-            self.before(body, frozenset())
+        self.before(body, frozenset())
 
     # ------------------------------------------------------------------ what shares memory
 

@@ -57,14 +57,14 @@ class _Eager(ast.NodeTransformer):
 
     def __init__(self, variables: Variables, owner: Any, tree: ast.AST, place: Place) -> None:
         self.variables, self.owner, self.place = variables, owner, place
-        distributed(tree)
-        self.valued = valued(tree)
-        self.sizes = sizes(tree, owner) if isinstance(owner, nn.Module) else set()
-        self.tuples = beside_tuples(tree)
-        self.not_flags = variables.own - only_bools(tree)
-        self.is_number = gives_number(tree)
+        self.valued = valued(tree) if distributed(tree) else set()
+        nodes = nodes_of(tree)
+        self.sizes = sizes(nodes, owner) if isinstance(owner, nn.Module) else set()
+        self.tuples = beside_tuples(nodes)
+        self.not_flags = variables.own - only_bools(nodes)
+        self.is_number = gives_number(nodes)
         # Lists can't be written out as arguments.
-        self.lists = only_returns(tree, self.sizes) and not spreads(type(owner))
+        self.lists = only_returns(nodes, self.sizes) and not spreads(type(owner))
 
     def visit_Return(self, node: ast.Return) -> Any:
         """A method marked as unused has the types of scripted code: write its body in place."""

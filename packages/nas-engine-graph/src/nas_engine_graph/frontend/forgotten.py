@@ -20,6 +20,8 @@ _FILLING = frozenset(
 
 def forgotten(body: Block) -> set[int]:
     """The ids of the nodes that fill a new list or dict which nobody reads, or make a record."""
+    if not any(isinstance(node.operation, Builtin | Call) for node in walk(body)):
+        return set()
     uses = Counter(references(body))
     filling = list(_filling(body, uses))
     uses.subtract(name for name, _ in filling)

@@ -7,44 +7,34 @@ own calls.
 
 from __future__ import annotations
 
-import ast
 import inspect
 import itertools
 import threading
 import warnings
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import FunctionType, MethodType
 from typing import Any
 
 import torch
 import torch._jit_internal as internal
+import torch._sources
 import torch.jit._recursive as recursive
 import torch.jit._script as script
 import torch.jit._state as state
 import torch.jit.frontend
-from nas_core.errors import Place
 
 from nas_engine_graph.errors import UnsupportedModuleError
-from nas_engine_graph.frontend.defaults import Given, Unrefined, declare_by_default, declare_given
-from nas_engine_graph.frontend.eager import eagerly
-from nas_engine_graph.frontend.encode import NotEncodableError, symbol_of
-from nas_engine_graph.frontend.floats import Integer, take_for_floats
-from nas_engine_graph.frontend.learning import Learnt, Lesson, declare, lesson_of
-from nas_engine_graph.frontend.methods import literals, named, unrolls
-from nas_engine_graph.frontend.mixed import WRITTEN, Mixed, widen
-from nas_engine_graph.frontend.modules import class_of
+from nas_engine_graph.frontend.learning import Lesson, lesson_of
+from nas_engine_graph.frontend.methods import named
+from nas_engine_graph.frontend.mixed import WRITTEN
 from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.objects import is_object_class
-from nas_engine_graph.frontend.questions import is_unused
-from nas_engine_graph.frontend.returned import Returned, declare_returned
-from nas_engine_graph.frontend.sources import NOT_IN_A_FILE, has_source, nodes_of
-from nas_engine_graph.frontend.supers import renamed
-from nas_engine_graph.frontend.variables import name_of
+from nas_engine_graph.frontend.reading import Progress, eager_reading, sizes_of
+from nas_engine_graph.frontend.sources import has_source, source_lines
 
-__all__ = ["SCRIPT_ERRORS", "Progress", "isolated", "python_functions"]
+__all__ = ["SCRIPT_ERRORS", "isolated", "python_functions"]
 
 parser: Any = torch.jit.frontend
 SCRIPT_ERRORS = (
@@ -86,134 +76,6 @@ def _is_own_method(function: Any) -> bool:
 def _unwrapping(closure: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Names mean what they mean where the function is written, not where its decorator is."""
     return lambda function: {**closure(inspect.unwrap(function)), **WRITTEN}
-
-
-@dataclass
-class Progress:
-    """How far the reading of sources has come.
-
-    Attributes:
-        name: of the function that was read last.
-        read: the functions of the user's, as they were read.
-        functions: the same functions.
-        owners: for each of TorchScript's types of modules, by identity, the type and a module.
-        owner: the module whose properties are being read.
-        added: classes, and names of methods that they have only while they are read.
-        learnt: types of variables that TorchScript has asked for.
-        unread: functions that are called as they are, and their dotted names.
-    """
-
-    name: str = ""
-    read: list[Any] = field(default_factory=list)
-    functions: list[Any] = field(default_factory=list)
-    owners: dict[int, tuple[Any, Any]] = field(default_factory=dict)
-    owner: Any = None
-    added: list[tuple[type, str]] = field(default_factory=list)
-    learnt: tuple[Lesson, ...] = ()
-    unread: dict[Any, str] = field(default_factory=dict)
-
-    def add(self, cls: type, name: str, function: FunctionType) -> str:
-        """Let a class have one more method; the name that it got, which no other has."""
-        while (found := getattr(cls, name, None)) is not None:
-            if getattr(found, "__code__", None) is function.__code__:
-                return name
-            name += "_"
-        setattr(cls, name, renamed(function, name))
-        self.added.append((cls, name))
-        return name
-
-    def is_left(self, function: FunctionType) -> bool:
-        """Whether a function can be called as it is, which TorchScript can't read; from now on.
-
-        It asks whether it is read by TorchScript, or is marked as unused in it: then it is another
-        one for Python.
-        """
-        for parsed, read in zip(self.read, self.functions, strict=True):
-            asks = "is_scripting" in parsed.source or is_unused(function)
-            if read is function and asks and "." not in function.__qualname__:
-                with suppress(NotEncodableError):
-                    self.unread[function] = symbol_of(function).name
-        return function in self.unread
-
-    @property
-    def place(self) -> Place | None:
-        """Where the user's code calls the function that was read last."""
-        for parsed in reversed(self.read):
-            for node in nodes_of(parsed.ast):
-                if isinstance(node, ast.Call) and name_of(node.func) == self.name:
-                    return Place(parsed.filename or "", parsed.file_lineno + node.lineno - 1)
-        return None
-
-
-def _written_in(owner: Any) -> Iterator[Any]:
-    """What of the owner of a method becomes part of the source that is read."""
-    if isinstance(owner, torch.nn.Module):
-        yield from (repr(vars(owner).get(name)) for name in literals(type(owner)))
-        if unrolls(type(owner)):
-            yield from ((name, class_of(inner)) for name, inner in owner.named_modules())
-        yield from _sizes(owner)
-        constants = getattr(owner, "__constants__", ())
-        for name, value in vars(owner).items():
-            if type(value) is float or (type(value) is str and name in constants):
-                yield name, value if type(value) is str else float
-
-
-def _eager_reading(parse: Callable[[Any], Any], progress: Progress) -> Callable[[Any], Any]:
-    known: dict[tuple[Any, ...], Any] = {}
-
-    def parse_eagerly(function: Any) -> Any:
-        if function in progress.unread:
-            return parse(function)
-        owner = getattr(function, "__self__", progress.owner)
-        key = (getattr(function, "__func__", function), type(owner), *_written_in(owner))
-        if key not in known:
-            progress.name = function.__name__
-            try:
-                parsed = parse(function)
-            except OSError as error:
-                text = f"the source of {function.__qualname__!r} {NOT_IN_A_FILE}"
-                raise UnsupportedModuleError(text, place=progress.place) from error
-            lessons = () if is_of_torch(function) else tuple(_within(parsed, progress.learnt))
-            if not is_of_torch(function):
-                progress.read.append(parsed)
-                progress.functions.append(function)
-                given = [lesson for lesson in progress.learnt if isinstance(lesson, Given)]
-                declare_given(parsed.ast, [g for g in given if g.is_of(function, owner)])
-                several = any(isinstance(lesson, Returned) for lesson in lessons)
-                declare_returned(parsed.ast, several)
-                unrefined = [lesson for lesson in lessons if isinstance(lesson, Unrefined)]
-                declare_by_default(parsed.ast, function, unrefined)
-            declared = [lesson for lesson in lessons if isinstance(lesson, Learnt)]
-            declare(parsed.ast, parsed.file_lineno, declared)
-            made = known[key] = eagerly(function, owner, parsed, progress.add)
-            mixed = [lesson for lesson in lessons if isinstance(lesson, Mixed)]
-            widen(made.ast, parsed.file_lineno, _indent(parsed), mixed)
-            integers = [lesson for lesson in lessons if isinstance(lesson, Integer)]
-            take_for_floats(made.ast, parsed.file_lineno, _indent(parsed), integers)
-        return known[key]
-
-    return parse_eagerly
-
-
-def _indent(parsed: Any) -> int:
-    """By how much the source of a function is indented."""
-    return len(parsed.source) - len(parsed.source.lstrip(" "))
-
-
-def _within(parsed: Any, learnt: Iterable[Lesson]) -> Iterator[Lesson]:
-    """What is learnt of the variables of a function."""
-    for lesson in learnt:
-        if isinstance(lesson, Given):
-            continue
-        if lesson.file == parsed.filename and _is_in(lesson.line, parsed):
-            yield lesson
-
-
-def _is_in(line: int, parsed: Any) -> bool:
-    """Whether a line of a file is one of a function that was read from it."""
-    first: int = parsed.file_lineno
-    lines: int = parsed.source.count("\n")
-    return first <= line <= first + lines
 
 
 def _leaving(compiled: Callable[..., Any], progress: Progress) -> Callable[..., Any]:
@@ -277,16 +139,12 @@ def _used(read: Callable[..., Any], used: frozenset[str]) -> Callable[..., Any]:
     return properties
 
 
-def _sizes(module: Any) -> tuple[str, ...]:
-    return tuple(name for name, value in vars(module).items() if isinstance(value, torch.Size))
-
-
 def _sizes_apart(infer: Callable[..., Any]) -> Callable[..., Any]:
     """Modules do not share a type if one has a size where the other has a tuple of numbers."""
 
     def inferred(module: Any, share_types: bool = True) -> Any:
         builder = infer(module, share_types)
-        if sizes := _sizes(module):
+        if sizes := sizes_of(module):
             builder.add_constant("__sizes__", sizes)
         return builder
 
@@ -345,6 +203,14 @@ def _captures(find: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return captures
 
 
+def _found(obj: Any, error_msg: str | None = None) -> tuple[list[str], int, str | None]:
+    """What TorchScript asks for of a source: its lines, the number of the first, and its file."""
+    try:
+        return *source_lines(obj), inspect.getsourcefile(obj)
+    except OSError as error:
+        raise OSError(f"{error}: {obj}\n{error_msg or ''}") from error
+
+
 @contextmanager
 def isolated(module: torch.nn.Module, learnt: tuple[Lesson, ...] = ()) -> Iterator[Progress]:
     """Compile inside with empty caches, reading sources eagerly; afterwards all is as before.
@@ -391,8 +257,9 @@ def _replacements(progress: Progress, used: frozenset[str]) -> Iterator[tuple[An
     yield script, "_qualified_name", named
     yield internal, "get_type_hint_captures", _captures(internal.get_type_hint_captures)
     yield recursive, "get_overload_annotations", _overloads(recursive.get_overload_annotations)
+    yield torch._sources, "get_source_lines_and_file", _found
     yield internal, "get_closure", _unwrapping(internal.get_closure)
-    yield parser, "parse_def", _eager_reading(parser.parse_def, progress)
+    yield parser, "parse_def", eager_reading(parser.parse_def, progress)
     modifier = internal.get_torchscript_modifier
     yield internal, "get_torchscript_modifier", _ordinary(modifier, progress)
     yield recursive, "try_compile_fn", _leaving(recursive.try_compile_fn, progress)

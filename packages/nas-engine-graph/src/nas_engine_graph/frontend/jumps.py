@@ -17,7 +17,8 @@ __all__ = ["without_jumps"]
 
 def without_jumps(tree: ast.AST, owner: nn.Module) -> None:
     """Write ``break`` and ``continue`` in loops over modules as flags and conditions, in place."""
-    _Loops(tree, owner).visit(tree)
+    if any(isinstance(node, ast.Break | ast.Continue) for node in nodes_of(tree)):
+        _Loops(tree, owner).visit(tree)
 
 
 class _Loops(ast.NodeTransformer):

@@ -81,7 +81,9 @@ class Kinds:
             self._kind[self._root(value.unique())] = kind
 
     def _visit(self, node: Any) -> None:
-        kind, inputs = node.kind(), list(node.inputs())
+        kind = node.kind()
+        if kind == "prim::Constant":
+            return
         if seed := _SEEDS.get(kind):
             self._mark(node.output(), seed)
         elif kind == "prim::If":
@@ -89,16 +91,17 @@ class Kinds:
                 for output, result in zip(node.outputs(), block.outputs(), strict=True):
                     self._join(output, result)
         elif kind == "prim::Loop":
-            self._loop(node, inputs)
+            self._loop(node, list(node.inputs()))
         elif kind in _ALIASES:
-            self._join(node.output(), inputs[0])
+            self._join(node.output(), next(iter(node.inputs())))
         elif kind in _EQUAL:
-            self._join(*inputs)
+            self._join(*node.inputs())
         elif kind in ("prim::CallFunction", "prim::CallMethod"):
-            self._call(node, inputs)
-        elif (schema := schema_of(node)) is not None:
-            for value, argument in zip(inputs, schema.arguments, strict=False):
-                self._mark(value, argument.kind)
+            self._call(node, list(node.inputs()))
+        elif (schema := schema_of(node)) is not None and schema.kinds:
+            inputs = list(node.inputs())
+            for index, known in schema.kinds:
+                self._mark(inputs[index], known)
 
     def _loop(self, node: Any, inputs: list[Any]) -> None:
         (block,) = node.blocks()

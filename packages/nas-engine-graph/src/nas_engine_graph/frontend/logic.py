@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TypeGuard
 
 from nas_engine_graph.frontend.coded import SIGNS
@@ -73,13 +73,17 @@ def valued(tree: ast.AST) -> set[int]:
     }
 
 
-def distributed(tree: ast.AST) -> None:
+def distributed(tree: ast.AST) -> bool:
     """Write ``a and b or c`` as ``b or c if a else c``, in place where the value matters.
 
     Of ``a`` only the truth matters then: it may be of another type.
+
+    Returns:
+        Whether the value of any ``and`` or ``or`` matters.
     """
     if found := valued(tree):
         _Distributed(found).visit(tree)
+    return bool(found)
 
 
 class _Distributed(ast.NodeTransformer):
@@ -133,9 +137,9 @@ def _is_bool(node: ast.expr) -> bool:
             return False
 
 
-def only_bools(tree: ast.AST) -> set[str]:
-    """The variables that are only set to what certainly is a bool."""
-    nodes, found = nodes_of(tree), []
+def only_bools(nodes: Iterable[ast.AST]) -> set[str]:
+    """The variables that these nodes only set to what certainly is a bool."""
+    found = []
     stored = [n.id for n in nodes if isinstance(n, ast.Name) and _is_store(n)]
     for node in nodes:
         match node:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import linecache
 import re
+from bisect import bisect_right
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
@@ -16,6 +17,7 @@ __all__ = ["assigned_to", "called", "first_mark", "marked", "marked_in", "marked
 
 _CLOSING = {"(": ",)", "[": "]", "{": "}"}
 _OPENING = {")": "(", "]": "[", "}": "{"}
+_TOP = re.compile(r"(async )?def |class ")
 _MARK = re.compile(r"^\s*(~+)( <--- HERE)?\s*$")
 
 
@@ -49,7 +51,7 @@ def called(node: Any) -> ast.Call | None:
         return None
     file, line, _ = frame
     column = linecache.getline(file, line).find(before.strip()) + mark - _indent(before)
-    for call in _calls(file, len(linecache.getlines(file))):
+    for call in (inner for inner in nodes_of(_part(file, line)) if isinstance(inner, ast.Call)):
         first = call.func
         here = (first.lineno, first.col_offset) == (line, column)
         if here and ast.unparse(first) == marked_text(node):
@@ -67,7 +69,7 @@ def assigned_to(name: str, node: Any) -> list[ast.expr]:
         return []
     file, line, _ = frame
     around: ast.AST = ast.Module([], [])
-    for tree in nodes_of(_tree(file, len(linecache.getlines(file)))):
+    for tree in nodes_of(_part(file, line)):
         if isinstance(tree, ast.FunctionDef) and tree.lineno <= line <= (tree.end_lineno or 0):
             around = tree  # Those inside of others come after these.
     values, stored = [], 0
@@ -82,19 +84,30 @@ def assigned_to(name: str, node: Any) -> list[ast.expr]:
     return values if len(values) == stored else []
 
 
-@lru_cache(maxsize=256)
-def _calls(file: str, length: int) -> tuple[ast.Call, ...]:
-    """The calls in a file of this length."""
-    return tuple(node for node in nodes_of(_tree(file, length)) if isinstance(node, ast.Call))
+def _part(file: str, line: int) -> ast.Module:
+    """The function or class of a file in which a line is; all of it if that can't be told."""
+    lines = linecache.getlines(file)
+    tops = _tops(file, len(lines))
+    before = bisect_right(tops, line)
+    part = _tree(file, len(lines), [1, *tops][before], [*tops, len(lines) + 1][before])
+    return part or _tree(file, len(lines), 1, len(lines) + 1) or ast.Module([], [])
 
 
 @lru_cache(maxsize=256)
-def _tree(file: str, _: int) -> ast.Module:
-    """What is written in a file of this length."""
+def _tops(file: str, _: int) -> list[int]:
+    """The lines of a file of this length in which functions and classes seem to begin."""
+    return [n for n, line in enumerate(linecache.getlines(file), 1) if _TOP.match(line)]
+
+
+@lru_cache(maxsize=256)
+def _tree(file: str, _: int, first: int, after: int) -> ast.Module | None:
+    """What is written in some lines of a file of this length; None if that is no code."""
     try:
-        return ast.parse("".join(linecache.getlines(file)))
-    except SyntaxError:
-        return ast.Module([], [])
+        made = ast.parse("".join(linecache.getlines(file)[first - 1 : after - 1]))
+    except SyntaxError:  # Such as half of a text.
+        return None
+    ast.increment_lineno(made, first - 1)
+    return made
 
 
 def first_mark(text: str) -> int:

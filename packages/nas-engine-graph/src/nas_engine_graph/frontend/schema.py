@@ -27,13 +27,17 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """One overload; ``dispatched`` if it is known outside TorchScript too."""
+    """One overload; ``dispatched`` if it is known outside TorchScript too.
+
+    ``kinds`` are what numbers stand for, with the indices of these arguments.
+    """
 
     namespace: str
     name: str
     overload: str
     arguments: tuple[Argument, ...]
     dispatched: bool
+    kinds: tuple[tuple[int, str], ...]
 
     @property
     def target(self) -> str:
@@ -67,6 +71,7 @@ def _parsed(text: str) -> Schema:
         overload,
         tuple(arguments),
         torch._C._dispatch_has_kernel(qualified),
+        tuple((index, a.kind) for index, a in enumerate(arguments) if a.kind is not None),
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from nas_engine_graph.frontend.folding import folded
 from nas_engine_graph.frontend.nones import Solid
-from nas_engine_graph.frontend.unused import without_unused
+from nas_engine_graph.frontend.unused import same, without_unused
 from nas_engine_graph.ir import (
     Block,
     Builtin,
@@ -54,7 +54,8 @@ def settled(body: Block, any_value: Callable[[Node], tuple[Sequence[Node], Opera
 def _simplified(body: Block, known: _Known) -> Block:
     while known.more:
         known.more, known.solid, known.narrowings = False, Solid(body), narrowings(body)
-        body = without_unused(known.block(body))
+        made = known.block(body)
+        body = body if made is body else without_unused(made)
     return body
 
 
@@ -96,14 +97,17 @@ class _Known:
 
     def block(self, block: Block) -> Block:
         nodes = tuple(made for node in block.nodes for made in self.node(node))
-        return replace(block, nodes=nodes, results=tuple(map(self.of, block.results)))
+        results = tuple(map(self.of, block.results))
+        if same(nodes, block.nodes) and same(results, block.results):
+            return block
+        return replace(block, nodes=nodes, results=results)
 
     def node(self, node: Node) -> Sequence[Node]:
-        node = replace(
-            node,
-            inputs=tuple(map(self.of, node.inputs)),
-            keywords=tuple((name, self.of(operand)) for name, operand in node.keywords),
-        )
+        inputs = tuple(map(self.of, node.inputs))
+        given = tuple(self.of(operand) for _, operand in node.keywords)
+        if not same((*inputs, *given), node.operands):
+            names = (name for name, _ in node.keywords)
+            node = replace(node, inputs=inputs, keywords=tuple(zip(names, given, strict=True)))
         match node.operation:
             case If():
                 return self.branch(node)
@@ -150,12 +154,15 @@ class _Known:
             for value, result in zip(node.outputs, chosen.results, strict=True):
                 self.note(value, result)
             return chosen.nodes
-        return [self.handing_on(replace(node, inputs=(condition,), blocks=blocks))]
+        if condition is not node.inputs[0]:
+            node = replace(node, inputs=(condition,), blocks=blocks)
+        return [self.handing_on(node)]
 
     def handing_on(self, node: Node) -> Node:
         """A branch or context."""
         blocks = tuple(map(self.block, node.blocks))
-        node = replace(node, blocks=blocks)
+        if not same(blocks, node.blocks):
+            node = replace(node, blocks=blocks)
         made = {value.name for block in blocks for inner in walk(block) for value in inner.outputs}
         asked = [block for block in blocks if not raises(block)] or blocks
         seen: dict[object, Value] = {}
@@ -218,7 +225,7 @@ class _Known:
             if carried[index][1] is not value:
                 self.note(value, Ref(carried[index][1].name))
                 self.note(after, Ref(carried[index][0].name))
-        return [replace(node, blocks=(block,))]
+        return [node if block is node.blocks[0] else replace(node, blocks=(block,))]
 
 
 def _constant(node: Node) -> Const | None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from torch import nn
 
 from nas_engine_graph.frontend.modules import module_at
 from nas_engine_graph.frontend.names import is_of_torch
-from nas_engine_graph.frontend.sources import nodes_of
 from nas_engine_graph.frontend.variables import name_of
 
 __all__ = ["declared_of", "gives_number", "taken_for_numbers"]
@@ -52,7 +51,7 @@ def taken_for_numbers(node: ast.Call, around: Mapping[str, Any], owner: Any) -> 
             yield value
 
 
-def gives_number(tree: ast.AST) -> bool:
-    """Whether a function declares that it gives a number."""
-    definitions = (node for node in nodes_of(tree) if isinstance(node, ast.FunctionDef))
+def gives_number(nodes: Iterable[ast.AST]) -> bool:
+    """Whether a function with these nodes declares that it gives a number."""
+    definitions = (node for node in nodes if isinstance(node, ast.FunctionDef))
     return any(d.returns is not None and name_of(d.returns) in _NUMBER for d in definitions)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -16,10 +16,10 @@ from nas_engine_graph.frontend.sources import nodes_of
 __all__ = ["beside_tuples", "given_as_tuples", "only_returns", "sizes"]
 
 
-def sizes(tree: ast.AST, owner: nn.Module) -> set[int]:
-    """The ids of the expressions in a method that are a ``torch.Size``."""
-    search = _Search(tree, owner)
-    return {id(node) for node in nodes_of(tree) if search.is_size(node)}
+def sizes(nodes: Iterable[ast.AST], owner: nn.Module) -> set[int]:
+    """The ids of the expressions in a method with these nodes that are a ``torch.Size``."""
+    search = _Search(nodes, owner)
+    return {id(node) for node in nodes if search.is_size(node)}
 
 
 def given_as_tuples(node: ast.Call, around: Mapping[str, Any], owner: Any) -> Iterator[int]:
@@ -29,10 +29,10 @@ def given_as_tuples(node: ast.Call, around: Mapping[str, Any], owner: Any) -> It
     yield from (i for i in at if "uple[" in "".join(map(str, declared[i : i + 1])))
 
 
-def beside_tuples(tree: ast.AST) -> set[int]:
+def beside_tuples(nodes: Iterable[ast.AST]) -> set[int]:
     """The ids of calls of ``torch.Size`` for a variable or result that may be a tuple, too."""
     values: dict[str, list[ast.expr]] = {}
-    for node in nodes_of(tree):
+    for node in nodes:
         for name, value in (("", node.value),) if isinstance(node, ast.Return) else _pairs(node):
             values.setdefault(name, []).extend([] if value is None else [value])
     mixed = (found for found in values.values() if any(isinstance(v, ast.Tuple) for v in found))
@@ -57,19 +57,18 @@ def _is_new_size(node: ast.expr) -> bool:
     return False
 
 
-def only_returns(tree: ast.AST, found: set[int]) -> bool:
+def only_returns(nodes: Iterable[ast.AST], found: set[int]) -> bool:
     """Whether a function declares no type of its result, and returns nothing but what was found."""
-    nodes = nodes_of(tree)
     returned = [node.value for node in nodes if isinstance(node, ast.Return)]
     declared = any(isinstance(node, ast.FunctionDef) and node.returns for node in nodes)
     return not declared and bool(returned) and all(id(value) in found for value in returned)
 
 
 class _Search:
-    def __init__(self, tree: ast.AST, owner: nn.Module) -> None:
+    def __init__(self, nodes: Iterable[ast.AST], owner: nn.Module) -> None:
         self.owner = owner
         self.values: dict[str, list[ast.expr | None]] = {}
-        for node in nodes_of(tree):
+        for node in nodes:
             for name, value in _assigned(node):
                 self.values.setdefault(name, []).append(value)
 

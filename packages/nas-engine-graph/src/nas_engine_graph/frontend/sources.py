@@ -6,9 +6,11 @@ import ast
 import inspect
 import linecache
 import textwrap
+import types
+from functools import lru_cache
 from typing import Any
 
-__all__ = ["NOT_IN_A_FILE", "has_source", "nodes_of", "parsed"]
+__all__ = ["NOT_IN_A_FILE", "has_source", "nodes_of", "parsed", "source_lines"]
 
 NOT_IN_A_FILE = (
     "is not in a file, where TorchScript could read it: write it into one, and import it"
@@ -47,7 +49,25 @@ def parsed(function: Any) -> ast.Module:
     Raises:
         OSError, TypeError, SyntaxError: it has none that can be read.
     """
-    return ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(function))))
+    lines, _ = source_lines(function)
+    return ast.parse(textwrap.dedent("".join(lines)))
+
+
+def source_lines(written: Any) -> tuple[list[str], int]:
+    """The lines of a function or class, and the number of the first in its file.
+
+    Raises:
+        OSError, TypeError: it has none that can be read.
+    """
+    plain = inspect.unwrap(getattr(written, "__func__", written))
+    lines, first = (_lines if inspect.isfunction(plain) else inspect.getsourcelines)(plain)
+    return list(lines), first
+
+
+@lru_cache(maxsize=4096)
+def _lines(function: types.FunctionType) -> tuple[list[str], int]:
+    """Kept, since where a function ends is found by reading it token by token."""
+    return inspect.getsourcelines(function)
 
 
 def has_source(function: Any) -> bool:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from typing import Any, TypeAlias
 
 from nas_engine_graph.frontend.carried import in_order
@@ -159,6 +160,9 @@ class Translator:
         return self._operand(list(node.inputs())[index], node, index)
 
     def _operand(self, value: Any, node: Any, index: int) -> Operand:
+        found = self.meaning[value.unique()]
+        if isinstance(found, Ref):
+            return found
         return self.resolve(value, lambda: self.kinds.at(node, index), node)
 
     def resolve(self, value: Any, kind: Callable[[], str | None], node: Any) -> Operand:
@@ -180,8 +184,8 @@ class Translator:
                 )
 
     def operands(self, node: Any, start: int = 0) -> tuple[Operand, ...]:
-        values = list(node.inputs())
-        return tuple(self._operand(values[i], node, i) for i in range(start, len(values)))
+        values = islice(enumerate(node.inputs()), start, None)
+        return tuple(self._operand(value, node, index) for index, value in values)
 
     def type_of(self, operand: Operand) -> str:
         if isinstance(operand, Ref):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from operator import is_
 
 from nas_engine_graph.frontend.dead import dead_writes
 from nas_engine_graph.frontend.forgotten import forgotten
@@ -20,10 +21,15 @@ from nas_engine_graph.ir import (
     walk,
 )
 
-__all__ = ["without_unused"]
+__all__ = ["same", "without_unused"]
 
 Passing = tuple[tuple[str, ...], tuple[Operand, ...]]
 """If one of these names is used, so are these operands."""
+
+
+def same(made: Sequence[object], before: Sequence[object]) -> bool:
+    """Whether these are the same items and no others."""
+    return len(made) == len(before) and all(map(is_, made, before))
 
 
 def without_unused(body: Block) -> Block:
@@ -95,7 +101,8 @@ def _uses(block: Block) -> Iterator[tuple[tuple[Operand, ...], list[Passing]]]:
 
 def _pruned(block: Block, used: set[str]) -> Block:
     kept = (node for node in block.nodes if not is_pure(node) or used & _outputs(node))
-    return replace(block, nodes=tuple(_pruned_node(node, used) for node in kept))
+    nodes = tuple(_pruned_node(node, used) for node in kept)
+    return block if same(nodes, block.nodes) else replace(block, nodes=nodes)
 
 
 def _outputs(node: Node) -> set[str]:
@@ -103,6 +110,8 @@ def _outputs(node: Node) -> set[str]:
 
 
 def _pruned_node(node: Node, used: set[str]) -> Node:
+    if not node.blocks:
+        return node
     blocks = tuple(_pruned(inner, used) for inner in node.blocks)
     inputs, first = node.inputs, 0
     kept = [i for i, value in enumerate(node.outputs) if value.name in used]
@@ -111,13 +120,14 @@ def _pruned_node(node: Node, used: set[str]) -> Node:
         inside = [value.name for value in body.parameters[1:]]
         kept = [i for i, name in enumerate(inside) if name in used or i in kept]
         inputs = (*node.inputs[:2], *(node.inputs[2 + i] for i in kept))
-        parameters = (body.parameters[0], *(body.parameters[1 + i] for i in kept))
-        blocks = (replace(body, parameters=parameters),)
-    if isinstance(node.operation, If | Loop | With):
-        blocks = tuple(
-            replace(b, results=(*b.results[:first], *(b.results[first + i] for i in kept)))
-            for b in blocks
-        )
-        outputs = tuple(node.outputs[i] for i in kept)
-        return replace(node, inputs=inputs, outputs=outputs, blocks=blocks)
-    return node
+        if len(kept) < len(inside):
+            parameters = (body.parameters[0], *(body.parameters[1 + i] for i in kept))
+            blocks = (replace(body, parameters=parameters),)
+    outputs = tuple(node.outputs[i] for i in kept)
+    if same(outputs, node.outputs) and same(inputs, node.inputs) and same(blocks, node.blocks):
+        return node
+    blocks = tuple(
+        replace(b, results=(*b.results[:first], *(b.results[first + i] for i in kept)))
+        for b in blocks
+    )
+    return replace(node, inputs=inputs, outputs=outputs, blocks=blocks)

@@ -1,0 +1,165 @@
+"""The sources that TorchScript asks for, read eagerly; and how far that has come."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from types import FunctionType
+from typing import Any
+
+import torch
+from nas_core.errors import Place
+
+from nas_engine_graph.errors import UnsupportedModuleError
+from nas_engine_graph.frontend.defaults import Given, Unrefined, declare_by_default, declare_given
+from nas_engine_graph.frontend.eager import eagerly
+from nas_engine_graph.frontend.encode import NotEncodableError, symbol_of
+from nas_engine_graph.frontend.floats import Integer, take_for_floats
+from nas_engine_graph.frontend.learning import Learnt, Lesson, declare
+from nas_engine_graph.frontend.methods import literals, unrolls
+from nas_engine_graph.frontend.mixed import Mixed, widen
+from nas_engine_graph.frontend.modules import class_of
+from nas_engine_graph.frontend.names import is_of_torch
+from nas_engine_graph.frontend.questions import is_unused
+from nas_engine_graph.frontend.returned import Returned, declare_returned
+from nas_engine_graph.frontend.sources import NOT_IN_A_FILE, nodes_of
+from nas_engine_graph.frontend.supers import renamed
+from nas_engine_graph.frontend.variables import name_of
+
+__all__ = ["Progress", "eager_reading", "sizes_of"]
+
+
+@dataclass
+class Progress:
+    """How far the reading of sources has come.
+
+    Attributes:
+        name: of the function that was read last.
+        read: the functions of the user's, as they were read.
+        functions: the same functions.
+        owners: for each of TorchScript's types of modules, by identity, the type and a module.
+        owner: the module whose properties are being read.
+        added: classes, and names of methods that they have only while they are read.
+        learnt: types of variables that TorchScript has asked for.
+        unread: functions that are called as they are, and their dotted names.
+    """
+
+    name: str = ""
+    read: list[Any] = field(default_factory=list)
+    functions: list[Any] = field(default_factory=list)
+    owners: dict[int, tuple[Any, Any]] = field(default_factory=dict)
+    owner: Any = None
+    added: list[tuple[type, str]] = field(default_factory=list)
+    learnt: tuple[Lesson, ...] = ()
+    unread: dict[Any, str] = field(default_factory=dict)
+
+    def add(self, cls: type, name: str, function: FunctionType) -> str:
+        """Let a class have one more method; the name that it got, which no other has."""
+        while (found := getattr(cls, name, None)) is not None:
+            if getattr(found, "__code__", None) is function.__code__:
+                return name
+            name += "_"
+        setattr(cls, name, renamed(function, name))
+        self.added.append((cls, name))
+        return name
+
+    def is_left(self, function: FunctionType) -> bool:
+        """Whether a function can be called as it is, which TorchScript can't read; from now on.
+
+        It asks whether it is read by TorchScript, or is marked as unused in it: then it is another
+        one for Python.
+        """
+        for parsed, read in zip(self.read, self.functions, strict=True):
+            asks = "is_scripting" in parsed.source or is_unused(function)
+            if read is function and asks and "." not in function.__qualname__:
+                with suppress(NotEncodableError):
+                    self.unread[function] = symbol_of(function).name
+        return function in self.unread
+
+    @property
+    def place(self) -> Place | None:
+        """Where the user's code calls the function that was read last."""
+        for parsed in reversed(self.read):
+            for node in nodes_of(parsed.ast):
+                if isinstance(node, ast.Call) and name_of(node.func) == self.name:
+                    return Place(parsed.filename or "", parsed.file_lineno + node.lineno - 1)
+        return None
+
+
+def sizes_of(module: Any) -> tuple[str, ...]:
+    """The attributes of a module that are sizes of tensors."""
+    return tuple(name for name, value in vars(module).items() if isinstance(value, torch.Size))
+
+
+def _written_in(owner: Any) -> Iterator[Any]:
+    """What of the owner of a method becomes part of the source that is read."""
+    if isinstance(owner, torch.nn.Module):
+        yield from (repr(vars(owner).get(name)) for name in literals(type(owner)))
+        if unrolls(type(owner)):
+            yield from ((name, class_of(inner)) for name, inner in owner.named_modules())
+        yield from sizes_of(owner)
+        constants = getattr(owner, "__constants__", ())
+        for name, value in vars(owner).items():
+            if type(value) is float or (type(value) is str and name in constants):
+                yield name, value if type(value) is str else float
+
+
+def eager_reading(parse: Callable[[Any], Any], progress: Progress) -> Callable[[Any], Any]:
+    """What parses a function, and reads it as Python does, once for owners that are alike."""
+    known: dict[tuple[Any, ...], Any] = {}
+
+    def parse_eagerly(function: Any) -> Any:
+        if function in progress.unread:
+            return parse(function)
+        owner = getattr(function, "__self__", progress.owner)
+        key = (getattr(function, "__func__", function), type(owner), *_written_in(owner))
+        if key not in known:
+            progress.name = function.__name__
+            try:
+                parsed = parse(function)
+            except OSError as error:
+                text = f"the source of {function.__qualname__!r} {NOT_IN_A_FILE}"
+                raise UnsupportedModuleError(text, place=progress.place) from error
+            lessons = () if is_of_torch(function) else tuple(_within(parsed, progress.learnt))
+            if not is_of_torch(function):
+                progress.read.append(parsed)
+                progress.functions.append(function)
+                given = [lesson for lesson in progress.learnt if isinstance(lesson, Given)]
+                declare_given(parsed.ast, [g for g in given if g.is_of(function, owner)])
+                several = any(isinstance(lesson, Returned) for lesson in lessons)
+                declare_returned(parsed.ast, several)
+                unrefined = [lesson for lesson in lessons if isinstance(lesson, Unrefined)]
+                declare_by_default(parsed.ast, function, unrefined)
+            declared = [lesson for lesson in lessons if isinstance(lesson, Learnt)]
+            declare(parsed.ast, parsed.file_lineno, declared)
+            made = known[key] = eagerly(function, owner, parsed, progress.add)
+            mixed = [lesson for lesson in lessons if isinstance(lesson, Mixed)]
+            widen(made.ast, parsed.file_lineno, _indent(parsed), mixed)
+            integers = [lesson for lesson in lessons if isinstance(lesson, Integer)]
+            take_for_floats(made.ast, parsed.file_lineno, _indent(parsed), integers)
+        return known[key]
+
+    return parse_eagerly
+
+
+def _indent(parsed: Any) -> int:
+    """By how much the source of a function is indented."""
+    return len(parsed.source) - len(parsed.source.lstrip(" "))
+
+
+def _within(parsed: Any, learnt: Iterable[Lesson]) -> Iterator[Lesson]:
+    """What is learnt of the variables of a function."""
+    for lesson in learnt:
+        if isinstance(lesson, Given):
+            continue
+        if lesson.file == parsed.filename and _is_in(lesson.line, parsed):
+            yield lesson
+
+
+def _is_in(line: int, parsed: Any) -> bool:
+    """Whether a line of a file is one of a function that was read from it."""
+    first: int = parsed.file_lineno
+    lines: int = parsed.source.count("\n")
+    return first <= line <= first + lines
