@@ -13,11 +13,13 @@ import nas_engine_cgo.exact.write
 import pytest
 import spaces
 import torch
+from alone import assert_as_alone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nas_core import Candidate
 from nas_core.testing import Recording
 from nas_engine_cgo.engine import CgoEngine
+from nas_engine_cgo.exact import verify
 from nas_engine_cgo.exact.bits import same_bits
 from nas_engine_cgo.exact.convolution import member_convolution
 from nas_engine_cgo.exact.equality import Verdict
@@ -102,6 +104,37 @@ def test_what_was_tried_out_is_remembered(
     monkeypatch.setattr("nas_engine_cgo.exact.verdicts.surroundings", lambda: "another machine")
     assert_same_bits(*run())
     assert tried == first
+
+
+def test_code_that_was_equal_is_tried_with_some_members_and_with_all_if_one_of_them_differs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    x = torch.randn(12, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    data = x, x.argmax(1)
+    recipe = SupervisedEvaluator(train=data, validation=data, batch_size=4, epochs=2, threads=1)
+    builds = [lambda: torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.Linear(8, 6))] * 12
+    options = Options(exact=True, cluster_size=12)
+    tried: list[torch.nn.Module] = []
+    alone, equal = verify._alone, verify._equal
+
+    def noted(subject: verify.Subject, training: bool) -> Any:
+        tried.append(subject.module)
+        return alone(subject, training)
+
+    def compared() -> int:
+        tried.clear()
+        assert_as_alone(builds, recipe, options=options)
+        return len(tried)
+
+    monkeypatch.setattr(verify, "_alone", noted)
+    first = compared()
+    assert first > 12
+    assert first % 12 == 0
+    assert compared() == 6
+    monkeypatch.setattr(verify, "_equal", lambda one, other: False)
+    assert compared() == 6 + 12
+    monkeypatch.setattr(verify, "_equal", equal)
+    assert compared() == 6
 
 
 @pytest.mark.parametrize("equal", [False, True])
@@ -367,14 +400,14 @@ def test_in_lower_precision_each_is_trained_by_itself() -> None:
 
 def test_of_a_loss_only_the_sums_are_member_by_member(monkeypatch: pytest.MonkeyPatch) -> None:
     sources: list[str] = []
-    write = nas_engine_cgo.exact.write.write_function
+    write = nas_engine_cgo.exact.write.written
 
     def noted(*args: Any, **kwargs: Any) -> Any:
         function = write(*args, **kwargs)
         sources.append(function.source)
         return function
 
-    monkeypatch.setattr(nas_engine_cgo.exact.write, "write_function", noted)
+    monkeypatch.setattr(nas_engine_cgo.exact.write, "written", noted)
     assert_trained_as_alone(
         Layers(16, 3, True, False), CLASSES, loss_options={"weight": torch.tensor([0.3, 1.0, 2.0])},
         epochs=1, validate_every=1,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -13,7 +13,7 @@ from nas_engine_cgo.members import PURE, Call, Program, Ref, for_each, replaced
 from nas_engine_cgo.merge import Arrangement, Slot, Step, arrange, deduplicate, schedule, signatures
 from nas_engine_cgo.packs import Apart, Need, Packs, Text
 
-__all__ = ["Function", "write_function"]
+__all__ = ["Function", "Plan", "planned", "write_function", "written"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,16 +50,32 @@ class Function:
     canonical: Mapping[Slot, Slot]
 
 
-def write_function(
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What a merged forward pass will do.
+
+    Attributes:
+        programs, streams, exact: as they were given.
+        canonical: value → the value that is computed in its place, by (member, value).
+        steps: what runs, and together, in this order.
+    """
+
+    programs: Sequence[Program]
+    streams: Sequence[int]
+    exact: bool
+    canonical: Mapping[Slot, Slot]
+    steps: tuple[Step, ...]
+
+
+def planned(
     programs: Sequence[Program],
     streams: Sequence[int],
     contents: Mapping[Slot, Any],
     fits: Callable[[Call, Program], bool],
-    refused: frozenset[Hashable] = frozenset(),
-    apart: Apart | None = None,
+    refused: Collection[Hashable] = (),
     exact: bool = False,
-) -> Function:
-    """Merge programs whose output is one tensor.
+) -> Plan:
+    """What to do for programs whose output is one tensor.
 
     Args:
         programs: the members'.
@@ -67,7 +83,6 @@ def write_function(
         contents: (member, source) → what is equal for sources with equal contents.
         fits: whether a call of a program can be fused.
         refused: signatures of calls that are not fused.
-        apart: (signature, members) → what is computed member by member.
         exact: whether bits count: the readers of a value keep their order, so that gradients add up
             as they do alone, and what is cut or joined is brought into order in memory.
     """
@@ -89,12 +104,29 @@ def write_function(
         ),
     )
     steps = schedule(programs, marked, canonical, exact)
-    groups = _output_groups(programs, steps, canonical)
-    arrangement = arrange(programs, steps, canonical, groups)
-    writer = _Writer(
-        programs, arrangement, canonical, streams, apart or {}, exact, list(chain(*groups))
-    )
-    return writer.function(groups)
+    return Plan(programs, streams, exact, canonical, steps)
+
+
+def written(plan: Plan, apart: Apart | None = None) -> Function:
+    """The text of what is planned.
+
+    Args:
+        plan: what to do.
+        apart: (signature, members) → what is computed member by member.
+    """
+    groups = _output_groups(plan.programs, plan.steps, plan.canonical)
+    arrangement = arrange(plan.programs, plan.steps, plan.canonical, groups)
+    return _Writer(plan, arrangement, apart or {}, list(chain(*groups))).function(groups)
+
+
+def write_function(
+    programs: Sequence[Program],
+    streams: Sequence[int],
+    contents: Mapping[Slot, Any],
+    fits: Callable[[Call, Program], bool],
+) -> Function:
+    """Merge programs whose output is one tensor; the arguments are those of ``planned``."""
+    return written(planned(programs, streams, contents, fits))
 
 
 def _output_groups(
@@ -116,21 +148,21 @@ class _Writer:
     """Writes step after step."""
 
     def __init__(
-        self,
-        programs: Sequence[Program],
-        arrangement: Arrangement,
-        canonical: Mapping[Slot, Slot],
-        streams: Sequence[int],
-        apart: Apart,
-        exact: bool,
-        returned: Sequence[Slot],
+        self, plan: Plan, arrangement: Arrangement, apart: Apart, returned: Sequence[Slot]
     ) -> None:
-        self.programs, self.arrangement, self.canonical = programs, arrangement, canonical
-        self.text = Text(tuple(streams), exact)
+        self.programs, self.arrangement, self.canonical = plan.programs, arrangement, plan.canonical
+        self.text = Text(tuple(plan.streams), plan.exact)
         self.modules: list[tuple[int, str]] = []
-        uses = for_each(programs, Program.uses)
+        uses = for_each(plan.programs, Program.uses)
         self.packs = Packs(
-            programs, arrangement, canonical, self.text, uses, returned, apart, exact
+            plan.programs,
+            arrangement,
+            plan.canonical,
+            self.text,
+            uses,
+            returned,
+            apart,
+            plan.exact,
         )
 
     def function(self, groups: Sequence[Sequence[Slot]]) -> Function:

@@ -27,6 +27,8 @@ __all__ = ["Subject", "differing"]
 Found = dict[str, Tensor | None]
 
 _MOST_DRAWS = 8
+_SOME = 8
+"""Members of a job that are tried with code that was equal for all of another one."""
 
 
 @dataclass(frozen=True)
@@ -53,17 +55,22 @@ def differing(
         function: their merged code.
         bound: makes a function of it that calls submodules of these modules.
         training: whether they are trained.
-        once: whether one batch is enough, since others were tried before.
+        once: whether some members and one batch are enough, since others were tried before.
     """
     found: set[int] = set()
+    some = range(0, len(subjects), -(-len(subjects) // _SOME) if once else 1)
     for draw in range(1 if once else _draws(subjects)):
-        drawn = [replace(each, batch=_drawn(each.batch, draw)) for each in subjects]
+        drawn = [
+            replace(each, module=_moved(each.module), batch=_drawn(each.batch, draw))
+            for each in subjects
+        ]
         # A model need not take what it is not trained on.
         with contextlib.suppress(*([Exception] if draw else [])):
+            alone = {number: _alone(drawn[number], training) for number in some}
             together = _together(drawn, function, bound, training)
-            alone = (_alone(subject, training) for subject in drawn)
-            pairs = enumerate(zip(together, alone, strict=True))
-            found |= {number for number, (one, other) in pairs if not _equal(one, other)}
+            found |= {n for n, other in alone.items() if not _equal(together[n], other)}
+        if found and once:
+            return differing(subjects, function, bound, training, once=False)
         if found:
             break
     return sorted(found)
@@ -96,7 +103,8 @@ def _together(
     bound: Callable[[Sequence[nn.Module]], Callable[..., Any]],
     training: bool,
 ) -> list[Found]:
-    modules = [_moved(subject.module).train(training) for subject in subjects]
+    """What comes of all; their modules are used up."""
+    modules = [subject.module.train(training) for subject in subjects]
     store = Store(modules)
     tensors = [store.claim(need) for need in function.needs]
     inputs = _inputs(function, subjects)
@@ -136,7 +144,7 @@ def _inputs(function: Function, subjects: Sequence[Subject]) -> list[Tensor]:
 
 
 def _alone(subject: Subject, training: bool) -> Found:
-    module = _moved(subject.module).train(training)
+    module = duplicate(subject.module).train(training)
     with drawing(subject.stream.copied(), everything=True):
         if not training:
             return {"result": module(*subject.batch[:-1]), **dict(module.named_buffers())}

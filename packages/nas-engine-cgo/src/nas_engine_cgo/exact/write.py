@@ -20,7 +20,7 @@ from nas_engine_cgo.kinds import can_be_apart, fits
 from nas_engine_cgo.members import ELEMENTWISE, Call, Program
 from nas_engine_cgo.merge import Slot, Step, signatures
 from nas_engine_cgo.packs import Parts
-from nas_engine_cgo.write import Function, write_function
+from nas_engine_cgo.write import Function, Plan, planned, written
 
 __all__ = ["ExactWriter"]
 
@@ -50,14 +50,12 @@ class ExactWriter:
         refused: set[Hashable] = set()
         apart: _Apart = {}
         while True:
-            function = write_function(
-                programs, streams, contents, fits, frozenset(refused), apart, exact=True
-            )
-            steps = [step for step in function.steps if step.signature is not None]
-            judged = [self._judge(programs, step, function, refused, apart) for step in steps]
+            plan = planned(programs, streams, contents, fits, refused, exact=True)
+            steps = [step for step in plan.steps if step.signature is not None]
+            judged = [self._can_be_equal(plan, step, refused, apart) for step in steps]
             if all(judged):
                 self._verdicts.save()
-                return function
+                return written(plan, apart)
 
     def differing(
         self, subjects: Sequence[Subject], function: Function, training: bool
@@ -72,45 +70,31 @@ class ExactWriter:
             self._verdicts.note_tried(text)
         return found
 
-    def _judge(
-        self,
-        programs: Sequence[Program],
-        step: Step,
-        function: Function,
-        refused: set[Hashable],
-        apart: _Apart,
-    ) -> bool:
-        """Whether a step is equal to the bit; if not, note what has to be done about it."""
+    def _can_be_equal(self, plan: Plan, step: Step, refused: set[Hashable], apart: _Apart) -> bool:
+        """Whether a step is equal to the bit, with what is apart, which is noted; or is refused."""
         key = step.signature, len(step.calls)
         member, index = step.calls[0]
-        call = programs[member].calls[index]
+        call = plan.programs[member].calls[index]
         if len(step.calls) == 1 or call.name == "fan_out":  # It only adds, element by element.
             return True
         if _is_rounded(call, programs[member]):
             refused.add(step.signature)
             return False
         before = apart.get(key, (False,) * (1 + len(call.inputs)))
-        verdict = self._verdict(programs, step, function, before)
-        if verdict.equal:
-            return True
-        found = (verdict.results, *verdict.gradients)
-        wanted = tuple(old or not equal for old, equal in zip(before, found, strict=True))
-        if wanted == before or not can_be_apart(call, wanted):
-            refused.add(step.signature)
-        else:
-            apart[key] = wanted
-        return False
+        while not (verdict := self._verdict(plan, step, before)).equal:
+            found = (verdict.results, *verdict.gradients)
+            wanted = tuple(old or not equal for old, equal in zip(before, found, strict=True))
+            if wanted == before or not can_be_apart(call, wanted):
+                refused.add(step.signature)
+                return False
+            apart[key] = before = wanted
+        return True
 
-    def _verdict(
-        self,
-        programs: Sequence[Program],
-        step: Step,
-        function: Function,
-        apart: Parts,
-    ) -> Verdict:
+    def _verdict(self, plan: Plan, step: Step, apart: Parts) -> Verdict:
         member, index = step.calls[0]
-        program, call = programs[member], programs[member].calls[index]
-        shared = shared_operands(programs, step, function.canonical)
+        programs, program = plan.programs, plan.programs[member]
+        call = program.calls[index]
+        shared = shared_operands(programs, step, plan.canonical)
         sources = [program.sources.get(n) for n in call.inputs]
         roles = [None if source is None else (source.kind, source.trained) for source in sources]
         operands = zip((program.facts[n] for n in call.inputs), roles, strict=True)
@@ -125,7 +109,7 @@ class ExactWriter:
         *_, signature = signatures(programs[0], fits)
         parts = {(signature, len(programs)): apart} if any(apart) else {}
         streams = range(len(programs))
-        function = write_function(programs, streams, {}, fits, apart=parts, exact=True)
+        function = written(planned(programs, streams, {}, fits, exact=True), parts)
         return function, self._compiled(function, ())
 
 

@@ -134,6 +134,8 @@ def tensors_in(structure: Any) -> list[Tensor]:
     left = [structure]
     while left:
         item = left.pop()
+        if type(item) in _ATOMS:
+            continue
         if isinstance(item, Tensor):
             found.append(item)
         elif isinstance(item, (tuple, list)):

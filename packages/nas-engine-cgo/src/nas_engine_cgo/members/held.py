@@ -8,7 +8,7 @@ import operator
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
@@ -39,15 +39,16 @@ class Held:
 
 def held_by(holder: object, seen: frozenset[int] = frozenset()) -> Held:
     """What a module, another object, or a function, by the variables around it, holds."""
-    own, seen = dict(_variables(holder)), seen | {id(holder)}
-    held = [(name, value) for name, value in own.items() if isinstance(value, _CONTAINERS)]
-    full = [(name, value, _items(value)) for name, value in held if value]
-    inner = [
-        (name, value, held_by(value, seen))
-        for name, value in own.items()
-        if type(value) not in _ATOMS and _is_object(value) and id(value) not in seen
-    ]
-    return Held(own, full, [value for _, value in held if not value], inner)
+    found, seen = Held(dict(_variables(holder)), [], [], []), seen | {id(holder)}
+    for name, value in found.own.items():
+        match _kind(value.__class__):
+            case "container" if value:
+                found.full.append((name, value, _items(value)))
+            case "container":
+                found.empty.append(value)
+            case "object" if id(value) not in seen:
+                found.inner.append((name, value, held_by(value, seen)))
+    return found
 
 
 def changed_attribute(holder: object, before: Held) -> str | None:
@@ -108,9 +109,13 @@ def _variables(holder: object) -> Mapping[str, Any]:
     return vars(holder)
 
 
-def _is_object(value: object) -> bool:
-    """Whether it is an object with attributes of its own."""
-    return hasattr(value, "__dict__") and not isinstance(value, (*_OTHERWISE, *_CONTAINERS))
+@functools.lru_cache(maxsize=1024)
+def _kind(cls: type) -> Literal["container", "object", "other"]:
+    """What values of a class are: those of ``object`` have attributes of their own."""
+    if issubclass(cls, _CONTAINERS):
+        return "container"
+    plain = issubclass(cls, _OTHERWISE) or not cls.__dictoffset__
+    return "other" if plain else "object"
 
 
 def _items(container: Any) -> tuple[Any, ...]:
