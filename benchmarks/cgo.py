@@ -192,7 +192,7 @@ def time_planning(name: str, quick: bool) -> None:
 
 def planning_seconds(workload: Workload, count: int) -> list[float]:
     """Time the sources of so many candidates, and the merged code of them in parts and in one."""
-    from nas_engine_cgo.train import Options
+    from nas_engine_cgo.options import Options
 
     chosen = workload.candidates(count)
     started = time.process_time()

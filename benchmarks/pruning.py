@@ -21,7 +21,8 @@ from typing import Any
 import torch
 from nas_core import Architecture, Candidate, Pruned, run_candidate
 from nas_engine_cgo.job import MergedJob
-from nas_engine_cgo.train import Options, loop
+from nas_engine_cgo.options import Options
+from nas_engine_cgo.train import loop
 from nas_search import Experiment, ExperimentConfig
 from nas_search.evaluators import SupervisedEvaluator
 from nas_search.strategies import RandomSearch

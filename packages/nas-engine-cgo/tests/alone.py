@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from nas_core import Architecture, Candidate, Recorder, Result, run_candidate
 from nas_engine_cgo.job import MergedJob
-from nas_engine_cgo.train import Member, Options, Stream
+from nas_engine_cgo.options import Options
+from nas_engine_cgo.train import Member, Stream
 from nas_engine_cgo.train.merged import Merged
 from nas_search.evaluators import SupervisedEvaluator
 from torch import Tensor, nn

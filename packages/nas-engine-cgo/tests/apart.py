@@ -12,7 +12,7 @@ import pytest
 import torch
 from nas_core.testing import Recording
 from nas_engine_cgo.job import MergedJob
-from nas_engine_cgo.train import Options
+from nas_engine_cgo.options import Options
 from torch import Tensor, nn
 
 __all__ = ["Outcome", "assert_each_as_alone"]

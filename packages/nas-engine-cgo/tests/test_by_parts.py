@@ -10,7 +10,7 @@ import pytest
 import torch
 from alone import Heard, assert_as_alone, assert_steps_as_alone, fused_names, jobs_of
 from nas_engine_cgo.job import MergedJob
-from nas_engine_cgo.train import Options
+from nas_engine_cgo.options import Options
 from nas_search.evaluators import SupervisedEvaluator
 from torch import Tensor, nn
 from torch.nn import functional

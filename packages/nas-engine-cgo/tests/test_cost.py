@@ -12,7 +12,8 @@ import torch
 from nas_core import Architecture, Candidate
 from nas_engine_cgo.cost import Memory, choose
 from nas_engine_cgo.exact import ExactWriter
-from nas_engine_cgo.train import Loop, Member, MemberError, Options, Stream
+from nas_engine_cgo.options import Options
+from nas_engine_cgo.train import Loop, Member, MemberError, Stream
 from nas_search.evaluators import SupervisedEvaluator
 from torch import Tensor, nn
 

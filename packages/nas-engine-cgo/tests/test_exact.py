@@ -27,8 +27,8 @@ from nas_engine_cgo.exact.linear import member_linear
 from nas_engine_cgo.exact.values import added_up
 from nas_engine_cgo.exact.verdicts import Question, Verdicts
 from nas_engine_cgo.members import Call, Facts, Ref, duplicate
+from nas_engine_cgo.options import Options
 from nas_engine_cgo.remember import Memory
-from nas_engine_cgo.train import Options
 from nas_engine_graph.engine import GraphEngine
 from nas_search.evaluators import SupervisedEvaluator
 from torch import Tensor

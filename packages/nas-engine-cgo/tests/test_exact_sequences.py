@@ -16,7 +16,8 @@ import torch
 from alone import Alone, jobs_of
 from apart import assert_each_as_alone
 from nas_core import Architecture, Candidate
-from nas_engine_cgo.train import Loop, Member, Options, Stream
+from nas_engine_cgo.options import Options
+from nas_engine_cgo.train import Loop, Member, Stream
 from nas_search.evaluators import SupervisedEvaluator
 from torch import Tensor, nn
 

@@ -23,7 +23,7 @@ from nas_engine_cgo.cost import Memory
 from nas_engine_cgo.engine import CgoEngine
 from nas_engine_cgo.explain import describe
 from nas_engine_cgo.explain.text import size
-from nas_engine_cgo.train import Options
+from nas_engine_cgo.options import Options
 from nas_engine_cgo.train.vocabulary import VOCABULARY, imports
 from nas_search.evaluators import FunctionEvaluator, SupervisedEvaluator
 

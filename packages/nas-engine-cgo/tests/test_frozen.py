@@ -9,7 +9,8 @@ import pytest
 import torch
 from alone import assert_as_alone
 from nas_core import Architecture, Candidate
-from nas_engine_cgo.train import Loop, Member, Options, Stream
+from nas_engine_cgo.options import Options
+from nas_engine_cgo.train import Loop, Member, Stream
 from nas_search.evaluators import SupervisedEvaluator
 from torch import Tensor, nn
 

@@ -16,8 +16,9 @@ import torch
 from nas_core import Candidate, Space, model_wrapper
 from nas_core.testing import Recording
 from nas_engine_cgo.engine import CgoEngine
+from nas_engine_cgo.options import Options
 from nas_engine_cgo.state import Stream, drawing
-from nas_engine_cgo.train import Loop, Options
+from nas_engine_cgo.train import Loop
 from nas_engine_cgo.train.graphed import Graphs, drawing_on_the_cpu_refused
 from nas_engine_graph.engine import GraphEngine
 from nas_search.evaluators import SupervisedEvaluator

@@ -10,7 +10,7 @@ import torch
 from alone import TOLERANCE, Alone, Heard, assert_as_alone, assert_weights_equal, jobs_of
 from nas_core import Result
 from nas_engine_cgo.job import MergedJob
-from nas_engine_cgo.train import Options
+from nas_engine_cgo.options import Options
 from nas_engine_cgo.train.optimizer import StackedOptimizer
 from nas_search.evaluators import SupervisedEvaluator
 from torch import Tensor, nn

@@ -13,7 +13,7 @@ import torch
 from nas_core import Candidate
 from nas_core.testing import Recording
 from nas_engine_cgo.engine import CgoEngine
-from nas_engine_cgo.train import Options
+from nas_engine_cgo.options import Options
 from nas_engine_graph.engine import GraphEngine
 from nas_search.evaluators import SupervisedEvaluator
 

@@ -12,7 +12,7 @@ import torch
 from alone import Alone, Heard, assert_metrics_equal, assert_weights_equal, jobs_of
 from nas_core import Pruned, Result
 from nas_engine_cgo.job import MergedJob
-from nas_engine_cgo.train import Options
+from nas_engine_cgo.options import Options
 from nas_search.evaluators import SupervisedEvaluator
 from torch import nn
 

@@ -17,7 +17,7 @@ from apart import assert_each_as_alone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nas_core import Candidate, Space
-from nas_engine_cgo.train import Options
+from nas_engine_cgo.options import Options
 from nas_engine_graph.engine import GraphEngine, GraphJob
 from nas_search import load_target
 from nas_search.evaluators import SupervisedEvaluator

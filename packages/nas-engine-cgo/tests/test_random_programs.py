@@ -16,7 +16,7 @@ from apart import assert_each_as_alone
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from machines import IMAGE, Instruction, Machine, members
-from nas_engine_cgo.train import Options
+from nas_engine_cgo.options import Options
 from nas_engine_cgo.train.refused import RefusedError
 from nas_search.evaluators import SupervisedEvaluator
 

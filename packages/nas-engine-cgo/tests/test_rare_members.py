@@ -10,7 +10,7 @@ from alone import Alone, Build, Heard, assert_as_alone, jobs_of
 from apart import distance, run
 from nas_core.testing import Recording
 from nas_engine_cgo.job import MergedJob
-from nas_engine_cgo.train import Options
+from nas_engine_cgo.options import Options
 from nas_search.evaluators import SupervisedEvaluator
 from torch import Tensor, nn
 from torch.utils.data import Dataset

@@ -13,7 +13,7 @@ import torch.nn.functional as F  # noqa: N812  As everywhere.
 from alone import Build, Heard, assert_as_alone, jobs_of
 from models import Do
 from nas_engine_cgo.job import MergedJob
-from nas_engine_cgo.train import Options
+from nas_engine_cgo.options import Options
 from nas_search.evaluators import SupervisedEvaluator
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nas_core import Architecture, Candidate
 from nas_engine_cgo.job import MergedJob
+from nas_engine_cgo.options import Options
 from nas_engine_cgo.state import Entry
-from nas_engine_cgo.train import Options
 from nas_engine_cgo.train.optimizer import StackedOptimizer
 from nas_engine_cgo.train.scaling import Scales
 from nas_search.evaluators import SupervisedEvaluator

@@ -12,7 +12,8 @@ import torch
 from alone import Alone, Heard, assert_as_alone, jobs_of
 from nas_engine_cgo.cost import length
 from nas_engine_cgo.job import MergedJob
-from nas_engine_cgo.train import Options, tracing
+from nas_engine_cgo.options import Options
+from nas_engine_cgo.train import tracing
 from nas_search.evaluators import SupervisedEvaluator
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset

@@ -17,10 +17,11 @@ from nas_core import Candidate, Space, model_wrapper
 from nas_core.testing import Recording
 from nas_engine_cgo.engine import CgoEngine
 from nas_engine_cgo.exact.bits import same_bits
+from nas_engine_cgo.options import Options
 from nas_engine_cgo.state import Stream, drawing
 from nas_engine_cgo.tape import Tape, UnrepeatableError, recorded, shortened, written
 from nas_engine_cgo.train.graphed import Graphs
-from nas_engine_cgo.train.loop import Loop, Options
+from nas_engine_cgo.train.loop import Loop
 from nas_engine_cgo.train.passes import Recording as Recorded
 from nas_engine_cgo.train.taped import Tapes
 from nas_search.evaluators import SupervisedEvaluator

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nas_engine_cgo.job import assembled
 from nas_engine_cgo.members import Program, trace
-from nas_engine_cgo.train import Loop, Options
+from nas_engine_cgo.options import Options
+from nas_engine_cgo.train import Loop
 from nas_engine_cgo.widen import widened
 from nas_search.evaluators import SupervisedEvaluator
 from torch import Tensor, nn

@@ -16,8 +16,7 @@ from nas_engine_cgo.cost import Memory
 from nas_engine_cgo.explain import Described, describe, page, picture, source, text
 from nas_engine_cgo.job import CACHE, MergedJob, why_one_by_one
 from nas_engine_cgo.members import GlobalStates
-from nas_engine_cgo.options import with_options
-from nas_engine_cgo.train import Options
+from nas_engine_cgo.options import Options, with_options
 
 __all__ = ["CgoEngine"]
 

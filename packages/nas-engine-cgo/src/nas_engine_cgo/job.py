@@ -22,10 +22,10 @@ from platformdirs import user_cache_path
 
 from nas_engine_cgo.cost import Memory, choose, is_out_of_memory, why_too_short
 from nas_engine_cgo.members.calls import named_tensors
+from nas_engine_cgo.options import Options
 from nas_engine_cgo.train import (
     Member,
     MemberError,
-    Options,
     RefusedError,
     Stream,
     Twin,

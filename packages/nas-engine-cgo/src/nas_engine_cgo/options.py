@@ -4,17 +4,48 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
+import torch
 from nas_core.errors import EngineOptionError
 
-from nas_engine_cgo.train import Options
-
-__all__ = ["with_options"]
+__all__ = ["Options", "with_options"]
 
 _UNITS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "kB": 10**3, "MB": 10**6}
 _UNITS |= {"GB": 10**9}
+
+
+@dataclass(frozen=True)
+class Options:
+    """How members are run together.
+
+    Attributes:
+        layout: of the weights of convolutions.
+        exact: whether each member gets the bits that it gets alone; only on CPU.
+        cluster_size: how many members are merged with each other; None to find out.
+        memory: bytes that members may take together; None for half of what there is.
+        cuda_graph: whether steps are launched as a CUDA graph, where there is CUDA.
+        tape: whether steps on a CPU are repeated from a tape, without autograd.
+        twins: members that are the same model in other names are trained ``"each"``, or
+            ``"once"`` for all.
+        widen: whether zeros are added to layers that differ in width, so that they are one; None to
+            find out.
+    """
+
+    layout: Literal["contiguous", "channels_last"] = "contiguous"
+    exact: bool = False
+    cluster_size: int | None = None
+    memory: int | None = None
+    cuda_graph: bool = True
+    tape: bool = True
+    twins: Literal["each", "once"] = "each"
+    widen: bool | None = None
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """The layout in torch's words, which can't be sent to another process reliably."""
+        return torch.channels_last if self.layout == "channels_last" else torch.contiguous_format
 
 
 def with_options(options: Options, given: Mapping[str, Any]) -> Options:

@@ -28,8 +28,9 @@ from nas_engine_cgo.cost.trials import ALONE, Layout, Setting, Trials
 from nas_engine_cgo.cost.widening import seems_to_pay
 from nas_engine_cgo.exact import Verdicts
 from nas_engine_cgo.members import Program, UntraceableError, duplicate
+from nas_engine_cgo.options import Options
 from nas_engine_cgo.remember import Memory
-from nas_engine_cgo.train import Loop, Member, MemberError, Options, Prepared
+from nas_engine_cgo.train import Loop, Member, MemberError, Prepared
 from nas_engine_cgo.train.available import available
 from nas_engine_cgo.train.clusters import clusters_of
 from nas_engine_cgo.train.members import can_be_wide

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from nas_search.evaluators.data import is_tensors
 
-from nas_engine_cgo.train import Member, Options, kind_of
+from nas_engine_cgo.options import Options
+from nas_engine_cgo.train import Member, kind_of
 
 __all__ = ["gains_anyway", "steps_of", "why_too_short"]
 

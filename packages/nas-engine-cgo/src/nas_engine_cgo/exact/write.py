@@ -77,7 +77,7 @@ class ExactWriter:
         call = plan.programs[member].calls[index]
         if len(step.calls) == 1 or call.name == "fan_out":  # It only adds, element by element.
             return True
-        if _is_rounded(call, programs[member]):
+        if _is_rounded(call, plan.programs[member]):
             refused.add(step.signature)
             return False
         before = apart.get(key, (False,) * (1 + len(call.inputs)))

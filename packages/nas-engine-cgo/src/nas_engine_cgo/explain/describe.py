@@ -12,8 +12,9 @@ from nas_engine_cgo.cost import Choice, Memory, choose, training_memory
 from nas_engine_cgo.job import assembled, threads_of
 from nas_engine_cgo.members import Facts
 from nas_engine_cgo.merge import Slot
+from nas_engine_cgo.options import Options
 from nas_engine_cgo.tally import shared_calls
-from nas_engine_cgo.train import Loop, Member, Options, find_twins
+from nas_engine_cgo.train import Loop, Member, find_twins
 from nas_engine_cgo.write import Function
 
 __all__ = ["Cluster", "Cohort", "Described", "Row", "describe"]

@@ -1,7 +1,7 @@
 """Training of several members at once: parameters, optimisers, random numbers, the loop."""
 
 from nas_engine_cgo.state import Stream
-from nas_engine_cgo.train.loop import Loop, MemberError, Options, Prepared
+from nas_engine_cgo.train.loop import Loop, MemberError, Prepared
 from nas_engine_cgo.train.members import Member, cohort_key, why_alone
 from nas_engine_cgo.train.refused import RefusedError
 from nas_engine_cgo.train.together import modes_kept, train_together
@@ -12,7 +12,6 @@ __all__ = [
     "Loop",
     "Member",
     "MemberError",
-    "Options",
     "Prepared",
     "RefusedError",
     "Stream",

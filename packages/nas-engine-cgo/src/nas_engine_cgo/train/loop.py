@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from nas_search.evaluators import SupervisedEvaluator
@@ -21,6 +21,7 @@ from torch import Tensor
 
 from nas_engine_cgo.exact import Verdicts
 from nas_engine_cgo.members import Program, UntraceableError
+from nas_engine_cgo.options import Options
 from nas_engine_cgo.train.available import available
 from nas_engine_cgo.train.clusters import refilled
 from nas_engine_cgo.train.features import Features, can_extend, extended
@@ -33,7 +34,7 @@ from nas_engine_cgo.train.scaling import Scales
 from nas_engine_cgo.train.taped import Tapes
 from nas_engine_cgo.train.watch import Watch
 
-__all__ = ["Loop", "MemberError", "Options", "Prepared"]
+__all__ = ["Loop", "MemberError", "Prepared"]
 
 _FEW_PASSES = 8
 """Batches for each trace to measure members on, for which merged code takes longer to make."""
@@ -53,38 +54,6 @@ class MemberError(Exception):
     def __init__(self, members: Sequence[int]) -> None:
         super().__init__(*members)
         self.members = tuple(members)
-
-
-@dataclass(frozen=True)
-class Options:
-    """How members are run together.
-
-    Attributes:
-        layout: of the weights of convolutions.
-        exact: whether each member gets the bits that it gets alone; only on CPU.
-        cluster_size: how many members are merged with each other; None to find out.
-        memory: bytes that members may take together; None for half of what there is.
-        cuda_graph: whether steps are launched as a CUDA graph, where there is CUDA.
-        tape: whether steps on a CPU are repeated from a tape, without autograd.
-        twins: members that are the same model in other names are trained ``"each"``, or
-            ``"once"`` for all.
-        widen: whether zeros are added to layers that differ in width, so that they are one; None to
-            find out.
-    """
-
-    layout: Literal["contiguous", "channels_last"] = "contiguous"
-    exact: bool = False
-    cluster_size: int | None = None
-    memory: int | None = None
-    cuda_graph: bool = True
-    tape: bool = True
-    twins: Literal["each", "once"] = "each"
-    widen: bool | None = None
-
-    @property
-    def memory_format(self) -> torch.memory_format:
-        """The layout in torch's words, which can't be sent to another process reliably."""
-        return torch.channels_last if self.layout == "channels_last" else torch.contiguous_format
 
 
 class Loop:

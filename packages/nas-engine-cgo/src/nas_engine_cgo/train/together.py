@@ -23,9 +23,10 @@ from nas_search.evaluators.training import (
     model_metrics,
 )
 
+from nas_engine_cgo.options import Options
 from nas_engine_cgo.state import drawing
 from nas_engine_cgo.tally import tally
-from nas_engine_cgo.train.loop import Loop, Options, Prepared
+from nas_engine_cgo.train.loop import Loop, Prepared
 from nas_engine_cgo.train.members import Member
 
 __all__ = ["modes_kept", "train_together"]

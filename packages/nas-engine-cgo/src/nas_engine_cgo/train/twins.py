@@ -10,7 +10,8 @@ from torch import nn
 
 from nas_engine_cgo.members.calls import named_tensors
 from nas_engine_cgo.members.twins import Form, forms
-from nas_engine_cgo.train.loop import Loop, Options, Prepared
+from nas_engine_cgo.options import Options
+from nas_engine_cgo.train.loop import Loop, Prepared
 from nas_engine_cgo.train.members import OWN, Member, comparable
 
 __all__ = ["Twin", "find_twins"]
