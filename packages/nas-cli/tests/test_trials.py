@@ -125,6 +125,23 @@ def test_export_of_an_instance(nas: Any, experiment: Path) -> None:
     assert model(torch.zeros(1, 8)).shape == (1, 10)
 
 
+def test_a_model_that_can_not_be_pickled_leaves_nothing(
+    nas: Any, search: Any, folder: Path
+) -> None:
+    (folder / "local.py").write_text(
+        "import nas_core as nas\nimport nas_core.nn as nn\n\n"
+        "def net():\n    @nas.model_wrapper\n    class Net(nn.Module):\n"
+        "        def __init__(self):\n            super().__init__()\n"
+        "            self.layer = nn.Linear(4, nn.ValueChoice([2, 3], label='w'))\n"
+        "    return Net()\n"
+    )
+    assert nas("run", search(model="local.py:net")).exit_code == 0
+    result = nas("export", "sizes", "--formatter", "instance", "--output", "out")
+    assert result.exit_code == 2
+    assert "--formatter dict writes its architecture and weights" in result.stderr
+    assert list(Path("out").iterdir()) == []
+
+
 def test_export_of_code_names_the_engine_that_can(nas: Any, experiment: Path) -> None:
     result = nas("export", "sizes", "--formatter", "code")
     assert result.exit_code == 4
@@ -147,6 +164,8 @@ def test_lost_weights_are_no_silent_success(nas: Any, experiment: Path) -> None:
     result = nas("export", "sizes")
     assert result.exit_code == 3
     assert "are not there" in result.stderr
+    assert result.stdout == ""
+    assert list((experiment / "export").iterdir()) == []
 
 
 def test_nothing_to_export_or_rank_yet(nas: Any, search: Any) -> None:

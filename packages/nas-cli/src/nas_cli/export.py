@@ -6,6 +6,7 @@ import json
 import pickle
 import shutil
 from collections.abc import Iterator
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -108,20 +109,22 @@ def _written(
     model: dict[str, Any] | str | torch.nn.Module,
     target: Artifacts,
 ) -> Iterator[str]:
-    """Write the files of one trial, and name each as it is complete."""
+    """Write the files of one trial, all or none, and name each as it is complete."""
     from nas_search.export import stored_weights
 
     stem = f"trial-{trial.number}"
-    yield target.put(f"{stem}.json", lambda path: _write_text(path, _architecture_json(trial)))
-    if experiment.config.save_weights == "none":
-        click.echo('Warning: no weights, since the run had save_weights = "none"', err=True)
-    else:
-        with stored_weights(experiment.artifacts, trial) as weights:
+    untrained = experiment.config.save_weights == "none"
+    # What there may not be comes first: the weights, and a model that can be pickled.
+    with nullcontext() if untrained else stored_weights(experiment.artifacts, trial) as weights:
+        if not isinstance(model, (dict, str)):
+            yield target.put(f"{stem}.pt", lambda path: _pickle(model, path))
+        yield target.put(f"{stem}.json", lambda path: _write_text(path, _architecture_json(trial)))
+        if weights is None:
+            click.echo('Warning: no weights, since the run had save_weights = "none"', err=True)
+        else:
             yield target.put(f"{stem}.safetensors", partial(shutil.copyfile, weights))
     if isinstance(model, str):
         yield target.put(f"{stem}.py", lambda path: _write_text(path, model))
-    elif not isinstance(model, dict):
-        yield target.put(f"{stem}.pt", lambda path: _pickle(model, path))
 
 
 def _write_text(path: Path, text: str) -> None:
@@ -140,5 +143,5 @@ def _pickle(model: torch.nn.Module, path: Path) -> None:
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise click.UsageError(
             f"the model can't be pickled as a whole ({error}); "
-            "--formatter dict writes its architecture and weights"
+            "--formatter dict writes its architecture and weights, code also its source"
         ) from error

@@ -315,7 +315,8 @@ def _put_back(store: TrialStore, token: str) -> None:
 
 def _engine(setup: Setup) -> Engine:
     config = setup.config
-    engine = setup.plugins.engine(config.execution_engine, **config.engine_options)
+    with located(config):
+        engine = setup.plugins.engine(config.execution_engine, **config.engine_options)
     if problems := tuple(engine.problems(setup.base_model, setup.evaluator)):
         raise UnsupportedSpaceError(problems)
     return engine

@@ -253,6 +253,19 @@ def test_what_a_file_names_is_refused_with_its_line(toml, tmp_path, text, line, 
     assert (caught.value.place.file, caught.value.place.line) == (str(path), line)
 
 
+def test_an_option_that_the_engine_does_not_have_is_refused_with_its_line(toml, tmp_path):
+    (tmp_path / "space.py").write_text(SPACE)
+    path = toml(
+        NAMED + f'evaluator = "space.py:evaluator"\ndirectory = "{tmp_path}"\n'
+        "[engine_options]\ncluster_size = 2\n"
+    )
+    with pytest.raises(
+        ConfigError, match=r"search\.toml:5: engine 'py' has no option 'cluster_size'"
+    ):
+        Experiment.from_config(ExperimentConfig.from_toml(path)).run()
+    assert not (tmp_path / "experiment").exists()
+
+
 def test_what_is_no_longer_from_the_file_has_no_line(toml, tmp_path):
     (tmp_path / "space.py").write_text(SPACE)
     config = ExperimentConfig.from_toml(toml(NAMED))
