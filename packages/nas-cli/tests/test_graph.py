@@ -168,4 +168,6 @@ def test_a_configuration_knows_what_is_the_evaluators(nas: Any) -> None:
     Path("arch.json").write_text('{"width": 5, "body": "skip", "lr": 0.2}')
     result = nas("graph", "trained.toml", "--arch", "@arch.json")
     assert json.loads(result.stdout)[1] == {"width": 5, "body": "skip"}
-    assert "unknown label 'lr'" in nas("graph", "net.py:Net", "--arch", "@arch.json").stderr
+    alone = nas("graph", "net.py:Net", "--arch", "@arch.json")
+    assert alone.exit_code == 2
+    assert "unknown label 'lr'; if it is the evaluator's, name the TOML file" in alone.stderr

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
+from nas_core.errors import nearest
 
 from nas_cli.command import command
 from nas_cli.environment import plugins
@@ -91,6 +92,7 @@ def graph(
     engine = _engine(plugins(), name)
     inputs = tuple(map(_tensor, shapes))
     model, space = _model(target)
+    _require_known(target, space, decisions)
     architecture = _completed(model, space, decisions)
     drawn = engine.draw(model, architecture, formatter, inputs)
     if output is None or is_standard_output(output):
@@ -139,6 +141,17 @@ def _model(target: str) -> tuple[torch.nn.Module, Space]:
     return part, space
 
 
+def _require_known(target: str, space: Space, decisions: dict[str, Any]) -> None:
+    """Say, where only the model is known, that a configuration knows more labels."""
+    unknown = [label for label in decisions if label not in space.labels]
+    if unknown and space.complete and not target.endswith(".toml"):
+        raise click.BadParameter(
+            f"unknown label {unknown[0]!r}{nearest(unknown[0], space.labels)}; if it is the "
+            "evaluator's, name the TOML file in the place of the target",
+            param_hint="--arch",
+        )
+
+
 def _completed(model: torch.nn.Module, space: Space, decisions: dict[str, Any]) -> Architecture:
     """The model's architecture with these decisions, and the first option of what they leave open.
 
@@ -184,7 +197,6 @@ def _decisions(given: str) -> dict[str, Any]:
 
 def _tensor(shape: str) -> torch.Tensor:
     import torch
-    from nas_core.errors import nearest
 
     match = _SHAPE.fullmatch(shape)
     if match is None:
