@@ -194,3 +194,32 @@ class MakesAndForgets(nn.Module):
             if x.sum() > 0:
                 pair = Pair(x, i)
         return x
+
+
+@case(x(3, 3), x(3, 3))
+class TakesApart(nn.Module):
+    """What it has from the start: nothing else ever comes to be."""
+
+    def forward(self, x, y):
+        pair = Pair(x * 3, x.size(0))
+        seen: Optional[Tensor] = None
+        if seen is not None and x.size(0) > 1:
+            pair = Pair(pair.value * 2, pair.count)
+        value, count = pair
+        pair.value.add_(1)
+        return value * count + y
+
+
+@case(x(3, 3))
+class CountsIfAsked(nn.Module):
+    """Nobody asks it to, so that what it would count never changes."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = 2
+
+    def forward(self, x):
+        quiet, rate = True, 0.5
+        if not quiet and rate < 1:
+            self.calls += x.size(0)
+        return x * self.calls

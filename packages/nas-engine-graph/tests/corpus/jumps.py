@@ -1,6 +1,6 @@
 """Loops that end early, as feature extractors write them, and what is known where they do."""
 
-from typing import Optional
+from typing import List, NamedTuple, Optional  # noqa: UP035 - What TorchScript reads.
 
 import torch
 from torch import Tensor, nn
@@ -172,3 +172,27 @@ class GoesOnWithWhatItHas(nn.Module):
                     x = layer(x)
                 memory = x
         return x, memory
+
+
+class Found(NamedTuple):
+    value: Tensor
+    count: int
+
+
+@case(x(2, 3), 1)
+@case(x(2, 3), 4)
+class AsksItems(nn.Module):
+    """In one branch only: what is asked there is not known outside."""
+
+    def forward(self, x, n: int):
+        found: List[Optional[Tensor]] = [kept(x, n), x]
+        pair = Found(x, n)
+        for i in range(1, 6, 2):
+            if pair.count > i + 1:
+                continue
+            if found[0] is None:
+                break
+            while n < 3:
+                n += 1
+            x = x * 2
+        return x, n

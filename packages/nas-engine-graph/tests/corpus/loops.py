@@ -339,3 +339,46 @@ class CountsItems(nn.Module):
             for _name, value in table.items():
                 x = x + value
         return x
+
+
+def remembered(x, n: int) -> Optional[Tensor]:
+    if n > 2:
+        return x
+    return None
+
+
+@case(x(3, 4), 1)
+@case(x(3, 4), 3)
+class ForgetsWhileTraining(nn.Module):
+    """What is None in the first round only: TorchScript takes it for None in all."""
+
+    def forward(self, x, n: int):
+        memory: Optional[Tensor] = None
+        count = 0
+        for i in range(3):
+            if self.training:
+                memory = None
+            for _ in range(i):
+                if self.training:
+                    memory = None
+            if memory is None:
+                count += 1
+            else:
+                count += 10
+            memory = remembered(x, n)
+            x = x + i
+        return x, memory, count
+
+
+@case(x(3, 4), 1)
+@case(x(3, 4), 3)
+class ReturnsWhatItRemembers(nn.Module):
+    def forward(self, x, n: int):
+        memory: Optional[Tensor] = None
+        for i in range(2):
+            if self.training:
+                memory = None
+            if x.size(0) + i > 3:
+                return x, memory
+            memory = remembered(x, n)
+        return x * 2, memory

@@ -242,3 +242,16 @@ class SaysThatItReturnsAnything(nn.Module):
 
     def forward(self, x) -> Any:
         return [x, x]
+
+
+@case(x(2, 3))
+@case(x(2, 1))
+class SetTwice(nn.Module):
+    def forward(self, x):
+        n = x.size(1) - 1
+        scale = 0
+        if self.training:
+            scale = 0.5
+        if self.training:
+            scale = n > 1 and 0.5
+        return x * scale, float(scale)

@@ -213,6 +213,7 @@ class Writer(Expressions):
         condition = self.condition(node.inputs[0])
         outputs = [value.name for value in node.outputs]
         if (chosen := self._chosen(node)) is not None:
+            self._scopes[-1].add(self.names[outputs[0]])
             return [f"{self.names[outputs[0]]} = {chosen}"]
         arms, defined = [], set[str]()
         for block in node.blocks:

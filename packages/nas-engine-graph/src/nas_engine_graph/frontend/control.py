@@ -67,10 +67,23 @@ def branch(t: Translator, node: Any) -> None:
     )
     if not differing and not any(block.nodes for block in made):
         return
-    outputs = tuple(t.bind(output, "value") for _, output in differing)
+    kinds = [_kind(t, output, [r[index] for r in given]) for index, output in differing]
+    outputs = tuple(
+        t.bind(output, "value", kind) for (_, output), kind in zip(differing, kinds, strict=True)
+    )
     t.emit(node, If(), [condition], blocks=made, outputs=outputs)
     for index, output in differing:
         t.loosen(output, *(results[index] for results in given))
+
+
+def _kind(t: Translator, output: Any, given: Sequence[Operand]) -> str:
+    """The type of what is handed on: TorchScript may have that of the first round of a loop."""
+    kind = t.annotated(output)
+    others = sorted({t.type_of(operand) for operand in given} - {"NoneType"})
+    if kind != "NoneType" or not others:
+        return kind
+    wide = [other for other in others if other.startswith(("Optional", "Any", "Union"))]
+    return wide[0] if wide else f"Optional[{others[0]}]"
 
 
 def _defines(blocks: Iterable[Block], operand: Operand) -> bool:
@@ -99,7 +112,10 @@ def loop(t: Translator, node: Any) -> None:
         (body.results[0], *(body.results[1 + at] for at in left)),
     )
     values = [list(node.outputs())[at] for at in left]
-    outputs = [t.bind(value) for value in values]
+    outputs = [
+        t.bind(value, kind=_kind(t, value, [first, last]))
+        for value, first, last in zip(values, inputs[2:], body.results[1:], strict=True)
+    ]
     for value, first, last in zip(values, inputs[2:], body.results[1:], strict=True):
         t.loosen(value, first, last)
     if (counter := _counter(t, inputs, body)) is not None:
@@ -124,7 +140,9 @@ def _trip(
     """
     (block,) = node.blocks()
     index, *inside = block.inputs()
-    parameters = [t.bind(index, "index"), *(t.bind(value, "index") for value in inside)]
+    parameters = [t.bind(index, "index")]
+    for value, first in zip(inside, carried, strict=True):
+        parameters.append(t.bind(value, "index", _kind(t, value, [first])))
     loosens = any(t.is_cast(inner) for inner in walk_scripted(block))
     for at, (value, first) in enumerate(zip(inside, carried, strict=True)):
         if loosens and value.type().annotation_str == "Tensor":

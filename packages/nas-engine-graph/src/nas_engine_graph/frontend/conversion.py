@@ -151,17 +151,22 @@ def _attempted(module: nn.Module, opaque: Any, whole: Any, learnt: tuple[Lesson,
 def _translated(
     module: nn.Module, scripted: Any, hidden: Any, whole: Any, progress: Progress
 ) -> World:
-    world = World(module, scripted, hidden, whole, progress.learnt, progress.unread)
-    world.want((), "forward")
-    while world.wanted:
-        path, method = world.wanted.pop()
-        if world.layer(world.module(path)):
-            continue
-        made, free = translate(world, path, method)
-        world.translated[path, made.name] = made, free
-        world.functions[path][made.name] = made
-        world.functions[path].update(free)
-    return world
+    constant: AbstractSet[str] = frozenset()
+    while True:
+        learnt, unread = progress.learnt, progress.unread
+        world = World(module, scripted, hidden, whole, learnt, unread, constant)
+        world.want((), "forward")
+        while world.wanted:
+            path, method = world.wanted.pop()
+            if world.layer(world.module(path)):
+                continue
+            made, free = translate(world, path, method)
+            world.translated[path, made.name] = made, free
+            world.functions[path][made.name] = made
+            world.functions[path].update(free)
+        if not (more := world.never_written()):
+            return world
+        constant |= more
 
 
 def check(module: nn.Module, whole: Callable[[nn.Module], bool]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from nas_engine_graph.importable import resolve
 from nas_engine_graph.ir import Block, Builtin, Call, Node, Ref, references, walk
 
-__all__ = ["forgotten"]
+__all__ = ["forgotten", "is_record"]
 
 _NEW = (Builtin("list"), Builtin("dict"))
 _FILLING = frozenset(
@@ -40,8 +40,13 @@ def _filling(body: Block, uses: Counter[str]) -> Iterator[tuple[str, Node]]:
 
 
 def _is_record(node: Node, uses: Counter[str]) -> bool:
+    return is_record(node) and not any(uses[value.name] for value in node.outputs)
+
+
+def is_record(node: Node) -> bool:
+    """Whether a node makes a named tuple."""
     match node.operation:
-        case Call(target) if not any(uses[value.name] for value in node.outputs):
+        case Call(target):
             made: Any = resolve(target)
             return isinstance(made, type) and made.__bases__ == (tuple,)
     return False

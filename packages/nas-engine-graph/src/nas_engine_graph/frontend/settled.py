@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from typing import TypeAlias
 
 from nas_engine_graph.frontend.folding import folded
+from nas_engine_graph.frontend.forgotten import is_record
 from nas_engine_graph.frontend.nones import Solid
 from nas_engine_graph.frontend.unused import same, without_unused
 from nas_engine_graph.ir import (
     Block,
     Builtin,
+    Call,
     Const,
     If,
     Loop,
@@ -33,7 +36,11 @@ from nas_engine_graph.ir.narrowing import Narrowing, narrowings
 __all__ = ["raises", "settled"]
 
 
-def settled(body: Block, any_value: Callable[[Node], tuple[Sequence[Node], Operand]]) -> Block:
+AnyValue: TypeAlias = Callable[[Node], tuple[Sequence[Node], Operand]]
+"""Of a value that is not set: what to take for it, and the nodes that make it."""
+
+
+def settled(body: Block, any_value: AnyValue) -> Block:
     """The body of a function that means the same.
 
     What constants make is constant, and so are branches that these choose. What is known to be
@@ -43,7 +50,7 @@ def settled(body: Block, any_value: Callable[[Node], tuple[Sequence[Node], Opera
 
     Args:
         body: what the function does.
-        any_value: what to take for a value that is not set, and the nodes that make it.
+        any_value: what fills in values that are not set.
     """
     body = _simplified(without_unused(body), _Known())
     if any(node.operation == Builtin("unset") for node in walk(body)):
@@ -75,9 +82,7 @@ class _Known:
     solid: Solid
     narrowings: Mapping[str, Narrowing]
 
-    def __init__(
-        self, any_value: Callable[[Node], tuple[Sequence[Node], Operand]] | None = None
-    ) -> None:
+    def __init__(self, any_value: AnyValue | None = None) -> None:
         self.any_value = any_value
         self.unset: set[Operand] = set()
         self.same: dict[str, Operand] = {}
@@ -116,25 +121,44 @@ class _Known:
             case With():
                 return [self.handing_on(node)]
             case Builtin("unset") if self.any_value is not None:
-                nodes, value = self.any_value(node)
-                self.note(node.outputs[0], value)
-                return nodes
+                return self.filled(node, self.any_value)
+            case Builtin("unpack") if (items := self.items(node.inputs[0])) is not None:
+                for value, known in zip(node.outputs, items, strict=True):
+                    self.note(value, known)
+                return []
+        self.learn(node)
+        if (operand := self.item(node) or self.nothing(node) or _constant(node)) is not None:
+            self.note(node.outputs[0], operand)
+            return []
+        return [node]
+
+    def learn(self, node: Node) -> None:
+        """Note what a node makes, for those that take it."""
+        match node.operation:
             case Builtin("unset"):
                 self.unset.add(Ref(node.outputs[0].name))
             case Builtin("not"):
                 self.negated[node.outputs[0].name] = node.inputs[0]
             case Builtin("tuple"):
                 self.tuples[node.outputs[0].name] = node.inputs
-        if (operand := self.item(node) or self.nothing(node) or _constant(node)) is not None:
-            self.note(node.outputs[0], operand)
-            return []
-        return [node]
+            case Call() if is_record(node) and not node.keywords:
+                self.tuples[node.outputs[0].name] = node.inputs
+
+    def filled(self, node: Node, any_value: AnyValue) -> Sequence[Node]:
+        """What makes a value for one that is not set."""
+        nodes, operand = any_value(node)
+        self.note(node.outputs[0], operand)
+        return nodes
+
+    def items(self, operand: Operand) -> Sequence[Operand] | None:
+        """The items of a tuple that is new."""
+        return self.tuples.get(operand.name) if isinstance(operand, Ref) else None
 
     def item(self, node: Node) -> Operand | None:
         """What is taken from a tuple that is new."""
         match node:
-            case Node(Builtin("getitem"), (Ref(name), Const(int(index)))):
-                items = self.tuples.get(name, ())
+            case Node(Builtin("getitem"), (Ref() as owner, Const(int(index)))):
+                items = self.items(owner) or ()
                 return items[index] if -len(items) <= index < len(items) else None
         return None
 

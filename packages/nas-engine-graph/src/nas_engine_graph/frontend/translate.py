@@ -122,11 +122,11 @@ class Translator:
         self._names.setdefault(name, 1)
         return name
 
-    def bind(self, value: Any, hint: str = "") -> Value:
-        """A new value of the IR for a value of TorchScript."""
+    def bind(self, value: Any, hint: str = "", kind: str = "") -> Value:
+        """A new value of the IR for a value of TorchScript; ``kind`` where its type is another."""
         debug = value.debugName().split(".")[0]
         name = self.fresh(hint or debug if debug.isdigit() or not debug else debug)
-        made = Value(name, self.annotated(value))
+        made = Value(name, kind or self.annotated(value))
         self.types[name] = made.type
         self.meaning[value.unique()] = Ref(name)
         if self._open:

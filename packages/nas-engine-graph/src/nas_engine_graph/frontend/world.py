@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import torch.jit._state as state
@@ -13,7 +14,7 @@ from nas_engine_graph.frontend.kinds import Kinds, walk_scripted
 from nas_engine_graph.frontend.layers import is_layer, recover
 from nas_engine_graph.frontend.learning import Lesson
 from nas_engine_graph.frontend.overrides import resets_of
-from nas_engine_graph.ir import Function, Layer
+from nas_engine_graph.ir import Function, Layer, Write, walk
 
 __all__ = ["Path", "Tree", "World"]
 
@@ -72,8 +73,10 @@ class World(Tree):
         whole: Callable[[nn.Module], bool],
         learnt: Sequence[Lesson],
         unread: Mapping[Callable[..., Any], str],
+        constant: AbstractSet[str],
     ) -> None:
         super().__init__(root, whole)
+        self.constant = constant
         self.learnt, self.unread = learnt, unread
         self.hidden = hidden
         self.python = python_functions()
@@ -84,6 +87,8 @@ class World(Tree):
         self._kinds: dict[str, Kinds] = {}
         self._types: dict[str, Any] = {}
         self._written: frozenset[str] | None = None
+        self._resets: frozenset[str] = frozenset()
+        self._taken: set[str] = set()
 
     def free_function(
         self, name: str, local: str, python: Callable[..., Any] | None
@@ -109,9 +114,19 @@ class World(Tree):
     def is_written(self, name: str) -> bool:
         """Whether any method sets an attribute of this name: of whatever module."""
         if self._written is None:
-            others = resets_of({type(module) for module in self.root.modules()})
-            self._written = others.union(self._writes())
+            self._resets = resets_of({type(module) for module in self.root.modules()})
+            self._written = self._resets.union(self._writes()) - self.constant
+        self._taken |= {name} & self._written
         return name in self._written
+
+    def never_written(self) -> frozenset[str]:
+        """The attributes that were taken for set, but only by statements that are left out."""
+        if not self._taken:
+            return frozenset()
+        made = [f for functions in self.functions.values() for f in functions.values()]
+        operations = (node.operation for function in made for node in walk(function.body))
+        writes = {operation.path[-1] for operation in operations if isinstance(operation, Write)}
+        return frozenset(self._taken - writes - self._resets)
 
     def _paths(self) -> Iterator[Path]:
         """The modules that TorchScript has looked into."""

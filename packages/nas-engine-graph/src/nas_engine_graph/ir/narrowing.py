@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from nas_engine_graph.ir.effects import walk
 from nas_engine_graph.ir.graph import Block, Node
 from nas_engine_graph.ir.operation import Builtin, If
 from nas_engine_graph.ir.value import Const, Operand, Ref
@@ -40,27 +41,39 @@ def _note(block: Block, found: dict[str, Narrowing]) -> None:
         for inner in node.blocks:
             _note(inner, found)
         match node.operation:
-            case Builtin("is" | "is_not" | "isinstance" | "jit_isinstance"):
+            case Builtin("is" | "is_not") if node.inputs[1] == Const(None):
+                found[node.outputs[0].name] = Narrowing((node,), (node,))
+            case Builtin("isinstance" | "jit_isinstance"):
                 found[node.outputs[0].name] = Narrowing((node,), (node,))
             case If():
                 results = zip(*(inner.results for inner in node.blocks), strict=True)
                 for value, given in zip(node.outputs, results, strict=True):
-                    made = _joined((node.inputs[0], *given), found)
-                    if made.yes or made.no:
+                    if (made := _joined(node, given, found)) is not None:
                         found[value.name] = made
 
 
-def _joined(operands: Sequence[Operand], found: Mapping[str, Narrowing]) -> Narrowing:
+def _joined(
+    node: Node, given: Sequence[Operand], found: Mapping[str, Narrowing]
+) -> Narrowing | None:
     """What a branch tells that is an ``and`` or an ``or``, by its condition and what it gives."""
-    first, *_ = known = [
-        found.get(o.name, Narrowing()) if isinstance(o, Ref) else Narrowing() for o in operands
-    ]
-    match operands:
-        case (_, Ref(), Const(False)):
-            return Narrowing(yes=(*first.yes, *known[1].yes))
-        case (_, Const(True), Ref()):
-            return Narrowing(no=(*first.no, *known[2].no))
-    return Narrowing()
+    first, *arms = (
+        found.get(o.name, Narrowing()) if isinstance(o, Ref) else Narrowing()
+        for o in (*node.inputs, *given)
+    )
+    match given:
+        case (Ref(), Const(False)):
+            made = Narrowing(yes=(*first.yes, *_outside(arms[0].yes, node)))
+        case (Const(True), Ref()):
+            made = Narrowing(no=(*first.no, *_outside(arms[1].no, node)))
+        case _:
+            return None
+    return made if made.yes or made.no else None
+
+
+def _outside(asked: Sequence[Node], branch: Node) -> Iterator[Node]:
+    """The questions about what is not made in the branch."""
+    inside = {value.name for n in walk(Block((), (branch,))) for value in n.outputs}
+    return (n for n in asked if not any(isinstance(o, Ref) and o.name in inside for o in n.inputs))
 
 
 def _is_among(asked: Sequence[Node], known: Sequence[Node]) -> bool:
