@@ -256,7 +256,10 @@ RECIPES: dict[str, tuple[dict[str, Any], str]] = {
     "no batch": ({"train": (X[:0], Y[:0]), "validation": (X, Y)}, "ValueError: the training data"),
     "nothing to measure": ({"validation": (X[:0], Y[:0])}, "ValueError: there is no data"),
     "classes": ({"train": (X, Y + 7)}, "IndexError: Target"),
-    "rate": ({"optimizer_options": {"lr": -1}}, "ValueError: Invalid learning rate"),
+    "rate": (
+        {"optimizer_options": {"lr": -1}},
+        "ValueError: optimizer SGD does not take lr=-1: Invalid learning rate",
+    ),
 }  # fmt: skip
 
 

@@ -38,7 +38,25 @@ WRONG = [
             "did you mean 'momentum'?"
         ),
     ),
-    ({"optimizer_options": {"lr": -1.0}}, "Invalid learning rate: -1.0"),
+    (
+        {"optimizer_options": {"lr": -1.0}},
+        "optimizer SGD does not take lr=-1.0: Invalid learning rate: -1.0",
+    ),
+    (
+        {"optimizer_options": {"lr": "fast"}},
+        (
+            "optimizer SGD does not take lr='fast': "
+            "'<' not supported between instances of 'str' and 'float'"
+        ),
+    ),
+    (
+        {"metrics": ["f1"]},
+        "no metric 'f1' (there are: accuracy, loss, parameters, flops, and any function)",
+    ),
+    (
+        {"metrics": "accuracy"},
+        "metrics are several names or functions, as in ('accuracy',), no text",
+    ),
     ({"loss": "cross_entropi"}, "no loss 'cross_entropi'; did you mean 'cross_entropy'?"),
     ({"metrics": ["acuracy", "accuracy"]}, "no metric 'acuracy'; did you mean 'accuracy'?"),
     ({"schedule": "StepRL"}, "no schedule 'StepRL'; did you mean 'StepLR'?"),
@@ -86,7 +104,10 @@ WRONG = [
     ({"train": TensorDataset(X[:0], Y[:0])}, "there is no data: the length is 0"),
     (
         {"train": X},
-        "data must be tensors, a Dataset or a function that makes a DataLoader, not Tensor",
+        (
+            "data must be a tuple of tensors, a Dataset or a function that makes a DataLoader, "
+            "not Tensor"
+        ),
     ),
     (
         {"train": Endless(), "validation": (X, Y)},
@@ -106,7 +127,7 @@ WRONG = [
     ),
     (
         {"optimizer_options": {"lr": nn.ValueChoice([0.1, -0.1], label="lr")}},
-        "Invalid learning rate: -0.1 (with lr = -0.1)",
+        "optimizer SGD does not take lr=-0.1: Invalid learning rate: -0.1 (with lr = -0.1)",
     ),
 ]
 

@@ -363,7 +363,7 @@ class TestData:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ({"train": 3}, "data must be tensors, a Dataset or a function"),
+            ({"train": 3}, "data must be a tuple of tensors, a Dataset or a function"),
             ({"train": (torch.zeros(3),)}, "one or more inputs, then the target"),
             ({"train": (torch.zeros(3), torch.zeros(4))}, r"equally long, not \[3, 4\]"),
             ({"validation": 1.5}, "between 0 and 1, not 1.5"),

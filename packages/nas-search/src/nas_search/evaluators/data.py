@@ -99,7 +99,7 @@ def require_data(data: Data) -> None:
 
 def _no_data(data: object) -> TypeError:
     return TypeError(
-        "data must be tensors, a Dataset or a function that makes a DataLoader, "
+        "data must be a tuple of tensors, a Dataset or a function that makes a DataLoader, "
         f"not {type(data).__name__}"
     )
 

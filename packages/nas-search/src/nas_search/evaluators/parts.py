@@ -114,6 +114,8 @@ def metric_functions(
     """
     if isinstance(metrics, Mapping):
         return dict(metrics)
+    if isinstance(metrics, str):
+        raise TypeError(f"metrics are several names or functions, as in ({metrics!r},), no text")
     known: dict[str, Metric] = {"accuracy": accuracy, "loss": loss}
     functions: dict[str, Metric] = {}
     for metric in metrics:
@@ -157,14 +159,22 @@ def _named(part: str, given: Any, known: Mapping[str, Any], more: Iterable[str] 
         return given
     if given in known:
         return known[given]
-    raise ValueError(f"no {part} {given!r}{nearest(str(given), [*known, *more])}")
+    names = [*known, *more]
+    meant = nearest(str(given), names) or f" (there are: {', '.join(names)}, and any function)"
+    raise ValueError(f"no {part} {given!r}{meant}")
 
 
 def _called(
     part: str, factory: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]
 ) -> Any:
     _check_options(part, factory, options)
-    return factory(*args, **options)
+    try:
+        return factory(*args, **options)
+    except (TypeError, ValueError) as error:
+        if not options or not factory.__module__.startswith("torch."):
+            raise  # it says what is missing, or is the user's own
+        given = ", ".join(f"{name}={value!r}" for name, value in options.items())
+        raise type(error)(f"{part} {factory.__name__} does not take {given}: {error}") from error
 
 
 def _check_options(part: str, factory: Callable[..., Any], options: Mapping[str, Any]) -> None:

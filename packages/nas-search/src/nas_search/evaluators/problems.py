@@ -98,7 +98,10 @@ def _is_own(part: object, known: Mapping[str, object]) -> bool:
 def _check_device(recipe: SupervisedEvaluator) -> None:
     autocast(recipe, torch.device("cpu"))
     if recipe.device != "auto":
-        torch.device(recipe.device)
+        try:
+            torch.device(recipe.device)
+        except RuntimeError as error:
+            raise ValueError(f"device {recipe.device!r}: {error}") from error
 
 
 def _check_data(recipe: SupervisedEvaluator) -> None:
