@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from itertools import count
+from operator import mul
 
 import torch
 from nas_core.candidate import checked_metrics
@@ -118,9 +119,9 @@ class _Course:
             if len(rows) == limit:
                 break
         check_trained(rows, epoch)
+        samples = sum(sizes)
         means = [
-            math.fsum(loss * size for loss, size in zip(losses, sizes, strict=True)) / sum(sizes)
-            for losses in torch.stack(rows, 1).tolist()
+            math.fsum(map(mul, losses, sizes)) / samples for losses in torch.stack(rows, 1).tolist()
         ]
         return len(rows), dict(zip(self._loop.members, means, strict=True))
 
