@@ -4,6 +4,7 @@
     python scripts/corpus.py segmentation video detection
     python scripts/corpus.py timm
     python scripts/corpus.py resnet18 vit_tiny_patch16_224
+    python scripts/corpus.py --fresh 3 resnet18 segmentation
 
 Models that detect objects need a torchvision with its operators, which is one for the same build of
 torch; without they are left out. In training mode they are given targets, and give losses.
@@ -11,11 +12,15 @@ torch; without they are left out. In training mode they are given targets, and g
 Prints one line per model: whether TorchScript accepts it, and what became of the conversion; then
 the sums, and how long conversion took against one ``torch.jit.script``. Fails if any is wrong, or
 gives another graph when what was generated is converted.
+
+With ``--fresh`` it only times: each conversion and each ``torch.jit.script`` is the first in a
+process of its own, in turn and as often as the number says, by the time of the processor.
 """
 
 from __future__ import annotations
 
 import statistics
+import subprocess
 import sys
 import time
 import warnings
@@ -248,6 +253,33 @@ def try_model(name: str, source: str) -> tuple[str, float | None, str]:
     return "right", ours / script, f"converted in {ours:.2f} s, {ours / script:.2f} of script"
 
 
+WAYS: dict[str, Any] = {"convert": convert, "script": torch.jit.script}
+
+
+def seconds(way: str, name: str, source: str) -> float:
+    """How long the processor is busy with the first conversion, or script, of this process."""
+    model = build(name, source)
+    start = time.process_time()
+    WAYS[way](model)
+    return time.process_time() - start
+
+
+def in_processes_of_their_own(name: str, source: str, rounds: int) -> float | None:
+    """The ratio of a conversion to a script, and prints it; None if one of them refuses."""
+    found: dict[str, list[float]] = {way: [] for way in WAYS}
+    for _ in range(rounds):
+        for way, times in found.items():
+            command = [sys.executable, __file__, "--seconds", way, name, source]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                print(f"{source:12} {name:32} {way} refuses", flush=True)
+                return None
+            times.append(float(done.stdout.split()[-1]))
+    ours, script = (statistics.median(found[way]) for way in WAYS)
+    print(f"{source:12} {name:32} {ours:.2f} s, {ours / script:.2f} of script", flush=True)
+    return ours / script
+
+
 def chosen(arguments: list[str]) -> Iterator[tuple[str, str]]:
     """The names that were asked for, and where each model comes from."""
     for argument in arguments or SOURCES:
@@ -259,13 +291,25 @@ def chosen(arguments: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def main() -> None:
-    """Tries every model and prints the table."""
+    """Tries every model and prints the table, or times each."""
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     has_operators = declare_detection()
+    match sys.argv[1:]:
+        case ["--seconds", way, name, source]:
+            print(seconds(way, name, source))
+        case ["--fresh", rounds, *names]:
+            timed = [in_processes_of_their_own(*one, int(rounds)) for one in chosen(names)]
+            summarize([ratio for ratio in timed if ratio is not None])
+        case names:
+            try_models(names, has_operators)
+
+
+def try_models(names: list[str], has_operators: bool) -> None:
+    """Tries models and prints the table."""
     counts: Counter[tuple[str, str]] = Counter()
     ratios: list[float] = []
-    for name, source in chosen(sys.argv[1:]):
+    for name, source in chosen(names):
         if source == "detection" and not has_operators:
             print(f"{source:12} {name:32} left out: torchvision has no operators here", flush=True)
             continue
@@ -275,11 +319,16 @@ def main() -> None:
         print(f"{source:12} {name:32} {word:8} {details}", flush=True)
     for (source, word), count in sorted(counts.items()):
         print(f"{source}: {count} {word}")
+    summarize(ratios)
+    if any(word.isupper() for _, word in counts):
+        raise SystemExit(1)
+
+
+def summarize(ratios: list[float]) -> None:
+    """Prints how long conversion takes against scripting."""
     if ratios:
         middle = statistics.median(ratios)
         print(f"convert / script: median {middle:.2f}, largest {max(ratios):.2f}")
-    if any(word.isupper() for _, word in counts):
-        raise SystemExit(1)
 
 
 if __name__ == "__main__":
