@@ -14,6 +14,7 @@ from nas_core import Recorder, Result, resolve
 from nas_core.candidate import seed_all
 from nas_core.failure import failure_text
 from nas_core.protocols import Candidate
+from nas_core.uncollected import uncollected
 from nas_engine_graph.engine import GraphJob
 from nas_search.evaluators import SupervisedEvaluator
 from nas_search.evaluators.training import check_numbers, check_objectives, pick_device
@@ -35,7 +36,6 @@ from nas_engine_cgo.train import (
     train_together,
     why_alone,
 )
-from nas_engine_cgo.uncollected import uncollected
 
 __all__ = ["CACHE", "MergedJob", "assembled", "threads_of", "why_one_by_one"]
 

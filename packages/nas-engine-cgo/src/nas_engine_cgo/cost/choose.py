@@ -18,6 +18,7 @@ from statistics import fmean, median_low
 from typing import Any
 
 import torch
+from nas_core.uncollected import uncollected
 
 from nas_engine_cgo.cost.cache import cache_bytes
 from nas_engine_cgo.cost.clusters import Deeds, deeds, likeness, similar
@@ -34,7 +35,6 @@ from nas_engine_cgo.train import Loop, Member, MemberError, Prepared
 from nas_engine_cgo.train.available import available
 from nas_engine_cgo.train.clusters import clusters_of
 from nas_engine_cgo.train.members import can_be_wide
-from nas_engine_cgo.uncollected import uncollected
 from nas_engine_cgo.widen import widened, widths_of
 
 __all__ = ["Choice", "choose"]

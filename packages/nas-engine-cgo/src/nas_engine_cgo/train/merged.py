@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from nas_core.failure import failure_text
+from nas_core.uncollected import uncollected
 from torch import Tensor
 
 from nas_engine_cgo.exact import ExactWriter, Verdicts
@@ -29,7 +30,6 @@ from nas_engine_cgo.train.members import Member
 from nas_engine_cgo.train.passes import Outcome
 from nas_engine_cgo.train.refused import RefusedError, check_called
 from nas_engine_cgo.train.traces import Traces
-from nas_engine_cgo.uncollected import uncollected
 from nas_engine_cgo.widen import widened
 from nas_engine_cgo.write import Function, write_function
 

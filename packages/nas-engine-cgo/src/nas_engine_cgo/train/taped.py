@@ -6,11 +6,11 @@ one's way back through the notes. Both come out the same in each step, so they a
 
 from __future__ import annotations
 
+from nas_core.uncollected import uncollected
 from torch import Tensor
 
 from nas_engine_cgo.tape import UnrepeatableError, recorded, shortened, written
 from nas_engine_cgo.train.passes import Batches, Outcome, Recording, Run, Trained
-from nas_engine_cgo.uncollected import uncollected
 
 __all__ = ["Tapes"]
 

@@ -14,10 +14,10 @@ import torch
 import torch.jit._recursive as recursive
 from nas_core.errors import Place
 from nas_core.model import is_basic_unit
+from nas_core.uncollected import uncollected
 from torch import nn
 
 from nas_engine_graph.errors import UnsupportedModuleError
-from nas_engine_graph.frontend.garbage import without_collecting
 from nas_engine_graph.frontend.isolation import SCRIPT_ERRORS, isolated
 from nas_engine_graph.frontend.layers import is_layer
 from nas_engine_graph.frontend.learning import Lesson, lesson_of
@@ -73,7 +73,7 @@ def convert(
     units: set[int] = set()
     while True:
         try:
-            with located(module), without_collecting():
+            with located(module), uncollected():
                 return verify(assemble(translated(module, units)))
         except UnsupportedModuleError as error:
             if on_unsupported == "error":

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from nas_core.uncollected import uncollected
 from torch import nn
 
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.conversion import check, is_whole, translated
-from nas_engine_graph.frontend.garbage import without_collecting
 from nas_engine_graph.frontend.layers import is_layer
 from nas_engine_graph.frontend.members import assemble
 from nas_engine_graph.frontend.names import is_of_torch
@@ -67,7 +67,7 @@ class Memory:
         Raises:
             UnsupportedModuleError: conversion would change what the module means.
         """
-        with located(module), without_collecting():
+        with located(module), uncollected():
             tree = self._recalled(module)
             if tree is None and self._methods and _stands_alone(module):
                 self._learn(module)

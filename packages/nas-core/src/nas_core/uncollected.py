@@ -1,4 +1,4 @@
-"""Planning without a look through all objects of the process in the middle of it."""
+"""The search for garbage, put off while something is made of which most stays."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = ["uncollected"]
 def uncollected() -> Iterator[None]:
     """Let Python collect no garbage in the block, if it does otherwise.
 
-    Planning makes many objects, most of which stay until the members are trained. Each time
-    there are a quarter more of them than before, Python looks through all that it has imported as
-    well, which takes as long as planning a dozen members.
+    To convert a model or to plan a training makes many objects, which stay in use up to its end.
+    Each time there are a quarter more of them than before, Python looks through all that it has
+    imported as well, which takes a fifth of a second.
 
     >>> with uncollected():
     ...     gc.isenabled()
