@@ -13,6 +13,14 @@ class Pair(NamedTuple):
     count: int
 
 
+class Box:
+    def __init__(self, value: Tensor) -> None:
+        self.value = value
+
+    def __len__(self) -> int:
+        return self.value.size(0)
+
+
 @case(x(3, 3), x(3, 3))
 class WritesAndForgets(nn.Module):
     def forward(self, x, y):
@@ -223,3 +231,21 @@ class CountsIfAsked(nn.Module):
         if not quiet and rate < 1:
             self.calls += x.size(0)
         return x * self.calls
+
+
+@case(x(3, 3), x(3, 3))
+class StacksWhatOthersKeep(nn.Module):
+    """One of the stacked tensors is kept by an object, and the other one is written."""
+
+    def forward(self, x, y):
+        a, b = x * 1, y * 1
+        items = [a, b]
+        box = Box(a)
+        boxes = [box]
+        a = torch.stack(items).sum(0)
+        if len(box) > len(boxes):
+            pass
+        else:
+            o = a
+            b = b + o
+        b.t()[0].fill_(2.5)

@@ -196,3 +196,39 @@ class AsksItems(nn.Module):
                 n += 1
             x = x * 2
         return x, n
+
+
+def _added(x, other: Optional[Tensor] = None):
+    return x if other is None else x + other
+
+
+@case(x(3, 3))
+class ReturnsAtOnce(nn.Module):
+    """What comes after the loop is never reached, and nothing is given to it."""
+
+    def forward(self, x):
+        found: Optional[Tensor] = None
+        for _ in [1, 5]:
+            if found is None:
+                return x, x * 2
+        x = _added(x, found)
+
+
+@case(x(3, 3), 2)
+@case(x(3, 3), 4)
+class SetInEachBranch(nn.Module):
+    def forward(self, x, n: int):
+        found: Optional[Tensor] = None
+        never = False
+        if n > 2:
+            x = x * 2
+            if found is None:
+                found = x
+        else:
+            if never:
+                n = 3
+            else:
+                x = x.clone()
+                if found is None:
+                    found = x
+        return x, found

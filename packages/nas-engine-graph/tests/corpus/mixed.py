@@ -166,3 +166,20 @@ class CastsNothing(nn.Module):
         with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=False):
             z = x @ x
         return y, z
+
+
+@case(x(3, 2))
+class CountsWhatItGoesThrough(nn.Module):
+    """The inner loop begins with another number than that of its rounds."""
+
+    def forward(self, x):
+        text, numbers, wide = "x", [1, 2], False
+        n = x.size(1)
+        before = n
+        n = n if wide else len(numbers)
+        for i in numbers[:3]:
+            n = n + i
+            text = str(n)
+            for k in numbers[:2]:
+                n = (n + k) % 9
+        return x, n, text, before

@@ -255,3 +255,49 @@ class SetTwice(nn.Module):
         if self.training:
             scale = n > 1 and 0.5
         return x * scale, float(scale)
+
+
+@case(x(2, 3))
+class NumberThenTensor(nn.Module):
+    """What is known of the numbers first holds no longer when a tensor comes: it changes in place."""
+
+    def forward(self, x):
+        scale = 0
+        if self.training:
+            scale = 0.5
+        scale = x.sum()
+        kept = scale
+        scale *= 2
+        return x, scale, kept
+
+
+@case(x(2, 3), 0)
+@case(x(2, 3), 2)
+class TensorUntilCounted(nn.Module):
+    def forward(self, x, n: int):
+        found = 0
+        if self.training:
+            found = x.sum()
+        while n < 3:
+            n += 1
+            found = n * 0.5
+        return found
+
+
+@case(x(2, 3), x(2, 3), 2, True)
+@case(x(2, 3), x(2, 3), 2, False)
+class TensorBesideNumber(nn.Module):
+    """A variable that is always a tensor, in a loop with one that is not."""
+
+    def forward(self, x, y, n: int, ok: bool):
+        found = 0
+        while n < 5:
+            n += 1
+            if x.sum() > 0:
+                found += x.detach().mean()
+            else:
+                x = x + 0
+                x += y
+                if ok:
+                    continue
+        return x, found

@@ -157,6 +157,10 @@ class Names:
             around = inside_live - variables - {index}
         self._define([index], (inside_live | after | around | variables) - {index})
         self._define([*carried, proceed], after | around)
+        trips = self._refs(node.inputs[:1])
+        for name, start in zip(carried, node.inputs[2:], strict=True):
+            # It is set before the trips are counted, which may take what it starts with.
+            self._define([name], trips - ({start.name} if isinstance(start, Ref) else set()))
         self._move([proceed, *carried], block.results)
         self._move([proceed, *carried], node.inputs[1:])
         for name in outputs:

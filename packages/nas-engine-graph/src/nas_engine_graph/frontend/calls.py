@@ -6,7 +6,8 @@ import ast
 import inspect
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
@@ -14,14 +15,18 @@ from torch import nn
 from nas_engine_graph.frontend import marked
 from nas_engine_graph.frontend.encode import NotEncodableError, encode, symbol_of
 from nas_engine_graph.frontend.kinds import decode
-from nas_engine_graph.frontend.mixed import CASTS, as_number
+from nas_engine_graph.frontend.learning import UnknownTypeError
+from nas_engine_graph.frontend.mixed import CASTS, as_number, wider_in
 from nas_engine_graph.frontend.names import class_name, public_method, torch_name
 from nas_engine_graph.frontend.places import unsupported
 from nas_engine_graph.frontend.translate import Context, FunctionName, ModulePath, Translator
 from nas_engine_graph.importable import resolve
-from nas_engine_graph.ir import Builtin, Call, Const, Invoke, Local, Operand, Symbol, key
+from nas_engine_graph.ir import Builtin, Call, Const, Invoke, Local, Node, Operand, Symbol, key
 
-__all__ = ["context_target", "function", "method", "named_tuple", "python", "shortened"]
+__all__ = [
+    "context_target", "function", "method", "named_tuple", "python", "shortened",
+    "without_defaults",
+]  # fmt: skip
 
 _CONTEXTS = {
     "no_grad": "torch.no_grad",
@@ -58,12 +63,13 @@ def method(t: Translator, node: Any) -> None:
     wanted = (owner.path, name)
     if not (own := not t.world.layer(module)):
         name = re.sub(r"__\d+$", "", name)  # One of the overloads.
-    python = getattr(type(module), name, None)
-    positional, keywords = shortened(node, None if name in vars(module) else python, inputs, 1, own)
+    python = None if name in vars(module) else getattr(type(module), name, None)
+    positional, keywords = shortened(node, python, inputs, 1, own)
     hint = relative[-1] if relative and not relative[-1].isdigit() else name
     called = Invoke(relative, public_method(name))
     if own:
         t.need(called, t.world.want, *wanted)
+        t.own[called] = python, 1
     t.emit(node, called, positional, keywords, hint=hint)
 
 
@@ -92,27 +98,50 @@ def shortened(
         skip: how many of its parameters have no argument here.
         own: whether it is written anew, with parameters that are all positional.
     """
-    if not callable(python):
+    parameters = _parameters(python, skip)
+    if len(parameters) < len(inputs):
         return list(inputs), []
+    given = {
+        parameter.name: operand
+        for index, (parameter, operand) in enumerate(zip(parameters, inputs, strict=False))
+        if not _is_converted(parameter, operand, index, node)
+    }
+    return _arranged(parameters, given, own)
+
+
+def _parameters(python: Any, skip: int) -> list[inspect.Parameter]:
+    """The parameters of a function but the first ones; none if they can't be told."""
     try:
-        names = list(inspect.signature(python).parameters.values())[skip:]
+        return list(inspect.signature(python).parameters.values())[skip:]
     except (TypeError, ValueError):
-        return list(inputs), []
-    if len(names) < len(inputs):
-        return list(inputs), []
+        return []
+
+
+def _arranged(
+    parameters: Sequence[inspect.Parameter], given: Mapping[str, Operand], own: bool
+) -> tuple[list[Operand], list[tuple[str, Operand]]]:
     positional: list[Operand] = []
     keywords: list[tuple[str, Operand]] = []
-    left_out = False
-    for index, (parameter, operand) in enumerate(zip(names, inputs, strict=False)):
-        if _is_default(parameter.default, operand) or _is_converted(
-            parameter, operand, index, node
-        ):
-            left_out = True
-        elif left_out or (parameter.kind is parameter.KEYWORD_ONLY and not own):
+    for index, parameter in enumerate(parameters):
+        operand = given.get(parameter.name)
+        if operand is None or _is_default(parameter.default, operand):
+            continue
+        if index > len(positional) or (parameter.kind is parameter.KEYWORD_ONLY and not own):
             keywords.append((parameter.name, operand))
         else:
             positional.append(operand)
     return positional, keywords
+
+
+def without_defaults(t: Translator, node: Node) -> Node:
+    """A call without arguments that are the default, as far as is known after all."""
+    parameters = _parameters(*t.own.get(node.operation, (None, 0)))
+    if len(parameters) < len(node.operands):
+        return node
+    names = (parameter.name for parameter in parameters)
+    given = dict(zip(names, node.inputs, strict=False)) | dict(node.keywords)
+    positional, keywords = _arranged(parameters, given, own=True)
+    return replace(node, inputs=tuple(positional), keywords=tuple(keywords))
 
 
 def _is_default(default: Any, operand: Operand) -> bool:
@@ -165,16 +194,21 @@ def function(t: Translator, node: Any) -> None:
         return
     local = free_function(t, name.name, python)
     positional, keywords = shortened(node, python, inputs, own=True)
+    t.own[Local(local)] = python, 0
     t.emit(node, Local(local), positional, keywords, hint=local)
 
 
 def _cast(t: Translator, node: Any, operand: Operand) -> None:
     """What TorchScript takes for a value of another type; a tensor that may be none is marked."""
-    if node.output().type().annotation_str == "Tensor" != t.type_of(operand):
+    kind, given = node.output().type().annotation_str, t.type_of(operand)
+    if kind == "Tensor" != given:
         t.emit(node, Builtin("typed"), [operand], hint="value")
         t.loosen(node.output())
-    else:
-        t.alias(node, operand)
+        return
+    if given == "Tensor" != kind and (mixed := wider_in(node, t.world.learnt)) is not None:
+        text = f"{mixed.name!r}, which is a number or a tensor"
+        raise unsupported(node, text, t.owner or ()) from UnknownTypeError(mixed)
+    t.alias(node, operand)
 
 
 def free_function(t: Translator, name: str, python: Callable[..., Any] | None) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any
 
-from nas_engine_graph.frontend.kinds import walk_scripted
 from nas_engine_graph.frontend.places import unsupported
 from nas_engine_graph.frontend.settled import raises
 from nas_engine_graph.frontend.translate import Translator
@@ -101,7 +101,7 @@ def loop(t: Translator, node: Any) -> None:
         for output, first in zip(node.outputs(), carried, strict=True):
             t.meaning[output.unique()] = first
         return
-    body, kept = _trip(t, node, carried, {})
+    body, kept = _trip(t, node, carried, {}, frozenset())
     for at, first in kept.items():
         t.meaning[list(node.outputs())[at].unique()] = first
     left = [at for at in range(len(carried)) if at not in kept]
@@ -125,7 +125,11 @@ def loop(t: Translator, node: Any) -> None:
 
 
 def _trip(
-    t: Translator, node: Any, carried: Sequence[Operand], kept: dict[int, Operand]
+    t: Translator,
+    node: Any,
+    carried: Sequence[Operand],
+    kept: dict[int, Operand],
+    loose: AbstractSet[int],
 ) -> tuple[Block, dict[int, Operand]]:
     """The body of a loop, and which of what it carries it never changes.
 
@@ -137,17 +141,15 @@ def _trip(
         node: the loop.
         carried: with what it begins.
         kept: which of these, by their index, are known to stay as they are.
+        loose: which of these may be numbers in later rounds where TorchScript has tensors.
     """
     (block,) = node.blocks()
     index, *inside = block.inputs()
     parameters = [t.bind(index, "index")]
     for value, first in zip(inside, carried, strict=True):
         parameters.append(t.bind(value, "index", _kind(t, value, [first])))
-    loosens = any(t.is_cast(inner) for inner in walk_scripted(block))
     for at, (value, first) in enumerate(zip(inside, carried, strict=True)):
-        if loosens and value.type().annotation_str == "Tensor":
-            t.loosen(value)
-        t.loosen(value, first)
+        t.loosen(value, *(() if at in loose else (first,)))
         if at in kept:
             t.meaning[value.unique()] = kept[at]
     body = t.block(block, tuple(parameters))
@@ -155,14 +157,12 @@ def _trip(
     results = [t.resolve(proceed, lambda: None, node)]
     for output, value in zip(node.outputs(), following, strict=True):
         results.append(t.resolve(value, lambda o=output: t.kinds.of(o), node))  # type: ignore[misc]
-    more = dict(kept)
-    for at, (value, first, last) in enumerate(
-        zip(parameters[1:], carried, results[1:], strict=True)
-    ):
-        if last in (Ref(value.name), first):
-            more.setdefault(at, first)
-    if len(more) > len(kept):
-        return _trip(t, node, carried, more)
+    ends = list(enumerate(zip(parameters[1:], carried, results[1:], strict=True)))
+    same = {at: first for at, (v, first, last) in ends if last in (Ref(v.name), first)}
+    if more := same.keys() - kept.keys():
+        return _trip(t, node, carried, kept | {at: same[at] for at in more}, loose)
+    if more := {at for at, (v, _, last) in ends if t.is_loose(last) > t.is_loose(Ref(v.name))}:
+        return _trip(t, node, carried, kept, loose | more)
     return replace(body, results=tuple(results)), kept
 
 

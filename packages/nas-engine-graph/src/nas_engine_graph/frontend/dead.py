@@ -51,9 +51,10 @@ class _Writes:
         self.kinds = _types(body)
         self.parent: dict[str, str] = {}
         self.shared: set[str] = {value.name for value in body.parameters}
-        self.passing = set(_passing(body))
+        self.passing = dict(_passing(body))
         for node in walk(body):
-            self.note(node)
+            if not any(value.name in self.passing for value in node.outputs):
+                self.note(node)
         self.kept = {self.root(name) for name in self.shared}
         self.dead: set[int] = set()
         self.before(body, frozenset())
@@ -65,10 +66,15 @@ class _Writes:
             name = above
         return name
 
-    def join(self, name: str, operands: Iterable[Operand]) -> None:
+    def names(self, operands: Iterable[Operand]) -> Iterator[str]:
+        """The values that are taken: of a list that is only handed on its items."""
         for operand in operands:
             if isinstance(operand, Ref):
-                self.parent[self.root(operand.name)] = self.root(name)
+                yield from self.passing.get(operand.name, [operand.name])
+
+    def join(self, name: str, operands: Iterable[Operand]) -> None:
+        for shared in self.names(operands):
+            self.parent[self.root(shared)] = self.root(name)
 
     def note(self, node: Node) -> None:
         """Notes which values may share memory, and what others may hold."""
@@ -93,19 +99,19 @@ class _Writes:
                 for name in names if kind not in _FRESH else ():
                     self.join(name, node.operands)
             case _:
-                self.shared |= {*names, *(o.name for o in node.operands if isinstance(o, Ref))}
+                self.shared |= {*names, *self.names(node.operands)}
 
     def is_local(self, node: Node, name: str) -> bool:
         """Whether a builtin keeps nothing, and gives nothing but new or given tensors."""
         plain = all(_is_plain(self.kinds.get(value.name, "")) for value in node.outputs)
         if name == "assign" or name in _AUGMENTED:
             return plain
-        return id(node) in self.passing or (is_pure(node) and plain and name != "getitem")
+        return is_pure(node) and plain and name != "getitem"
 
     # ------------------------------------------------------------------ what is read later
 
     def groups(self, operands: Iterable[Operand]) -> frozenset[str]:
-        return frozenset(self.root(o.name) for o in operands if isinstance(o, Ref))
+        return frozenset(map(self.root, self.names(operands)))
 
     def before(self, block: Block, after: frozenset[str]) -> frozenset[str]:
         """What is read in a block or after it."""
@@ -142,8 +148,8 @@ def _is_plain(kind: str) -> bool:
     return kind in ("Tensor", "int", "float", "bool", "str", "number", "NoneType")
 
 
-def _passing(body: Block) -> Iterator[int]:
-    """The ids of new lists and tuples that only operators read, which keep nothing of them."""
+def _passing(body: Block) -> Iterator[tuple[str, list[str]]]:
+    """New lists and tuples that only operators read, which keep nothing of them: their items."""
     readers: dict[str, list[bool]] = {}
     blocks = [body, *(block for node in walk(body) for block in node.blocks)]
     kept = {o.name for block in blocks for o in block.results if isinstance(o, Ref)}
@@ -156,7 +162,7 @@ def _passing(body: Block) -> Iterator[int]:
         if node.operation in (Builtin("list"), Builtin("tuple")):
             name = node.outputs[0].name
             if name not in kept and all(readers.get(name, [])):
-                yield id(node)
+                yield name, [item.name for item in node.inputs if isinstance(item, Ref)]
 
 
 def _writes(node: Node) -> bool:

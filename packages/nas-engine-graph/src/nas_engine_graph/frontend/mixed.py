@@ -23,8 +23,8 @@ from nas_engine_graph.frontend.places import frame_of
 from nas_engine_graph.frontend.sources import nodes_of
 
 __all__ = [
-    "CASTS", "WRITTEN", "Mixed", "as_number", "as_tensor", "asks_types", "cast", "drawn",
-    "is_kind", "left_alone", "may_differ", "mixed_in", "mixed_of", "widen", "written",
+    "CASTS", "WRITTEN", "Mixed", "as_number", "asks_types", "cast", "drawn", "is_kind",
+    "left_alone", "may_differ", "mixed_in", "mixed_of", "widen", "wider_in", "written",
 ]  # fmt: skip
 
 _KIND = r"(bool|int|float|str|Tensor)(?: \(inferred\))?"
@@ -129,9 +129,12 @@ def is_kind(kind: str) -> bool:
 
 
 def cast(value: ast.expr, kind: str) -> ast.expr:
-    """An expression that TorchScript takes for one of this type."""
-    if isinstance(value, ast.Constant) and type(value.value).__name__ == kind:
-        return value
+    """An expression that TorchScript takes for one of this type, and of none that was told."""
+    match value:
+        case ast.Constant(constant) if type(constant).__name__ == kind:
+            return value
+        case ast.Call(ast.Name(name), [inner]) if WRITTEN.get(name) in _BY_KIND.values():
+            return cast(inner, kind)
     return written(_BY_KIND[kind], value)
 
 
@@ -173,12 +176,27 @@ def mixed_in(node: Any, kind: str, learnt: Collection[Any]) -> Mixed | None:
         kind: the widest type.
         learnt: what is known already.
     """
-    frame, name = frame_of(node.sourceRange()), marked_text(node)
-    if frame is None or not name.isidentifier():
-        return None
     kept = any(use.user.kind() == "prim::Return" for use in node.output().uses())
     if not kept and called(node) is not None:
         return None  # An argument: what is marked is the function.
+    return _new(node, marked_text(node), kind, learnt)
+
+
+def wider_in(node: Any, learnt: Collection[Any]) -> Mixed | None:
+    """The variable that was learnt to be a number, and becomes a tensor where a value is cast.
+
+    Args:
+        node: the cast.
+        learnt: what is known already.
+    """
+    return _new(node, node.output().debugName().partition(".")[0], "Tensor", learnt)
+
+
+def _new(node: Any, name: str, kind: str, learnt: Collection[Any]) -> Mixed | None:
+    """A variable of this type in the function in which a node is, if this is not known yet."""
+    frame = frame_of(node.sourceRange())
+    if frame is None or not name.isidentifier():
+        return None
     found = Mixed(frame.file, frame.line, 0, name, kind, wanted=False)
     return None if found in learnt or replace(found, kind="") in learnt else found
 

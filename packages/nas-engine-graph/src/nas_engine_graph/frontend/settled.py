@@ -40,7 +40,7 @@ AnyValue: TypeAlias = Callable[[Node], tuple[Sequence[Node], Operand]]
 """Of a value that is not set: what to take for it, and the nodes that make it."""
 
 
-def settled(body: Block, any_value: AnyValue) -> Block:
+def settled(body: Block, any_value: AnyValue, shorter: Callable[[Node], Node]) -> Block:
     """The body of a function that means the same.
 
     What constants make is constant, and so are branches that these choose. What is known to be
@@ -51,10 +51,11 @@ def settled(body: Block, any_value: AnyValue) -> Block:
     Args:
         body: what the function does.
         any_value: what fills in values that are not set.
+        shorter: a call of which more is known, without what need not be given then.
     """
-    body = _simplified(without_unused(body), _Known())
+    body = _simplified(without_unused(body), _Known(shorter))
     if any(node.operation == Builtin("unset") for node in walk(body)):
-        body = _simplified(body, _Known(any_value))
+        body = _simplified(body, _Known(shorter, any_value))
     return body
 
 
@@ -82,8 +83,8 @@ class _Known:
     solid: Solid
     narrowings: Mapping[str, Narrowing]
 
-    def __init__(self, any_value: AnyValue | None = None) -> None:
-        self.any_value = any_value
+    def __init__(self, shorter: Callable[[Node], Node], any_value: AnyValue | None = None) -> None:
+        self.shorter, self.any_value = shorter, any_value
         self.unset: set[Operand] = set()
         self.same: dict[str, Operand] = {}
         self.negated: dict[str, Operand] = {}
@@ -112,7 +113,8 @@ class _Known:
         given = tuple(self.of(operand) for _, operand in node.keywords)
         if not same((*inputs, *given), node.operands):
             names = (name for name, _ in node.keywords)
-            node = replace(node, inputs=inputs, keywords=tuple(zip(names, given, strict=True)))
+            keywords = tuple(zip(names, given, strict=True))
+            node = self.shorter(replace(node, inputs=inputs, keywords=keywords))
         match node.operation:
             case If():
                 return self.branch(node)
@@ -185,10 +187,13 @@ class _Known:
     def handing_on(self, node: Node) -> Node:
         """A branch or context."""
         blocks = tuple(map(self.block, node.blocks))
-        if not same(blocks, node.blocks):
-            node = replace(node, blocks=blocks)
-        made = {value.name for block in blocks for inner in walk(block) for value in inner.outputs}
         asked = [block for block in blocks if not raises(block)] or blocks
+        outputs = tuple(
+            map(self.narrowed, node.outputs, zip(*(b.results for b in asked), strict=True))
+        )
+        if not same((*blocks, *outputs), (*node.blocks, *node.outputs)):
+            node = replace(node, blocks=blocks, outputs=outputs)
+        made = {value.name for block in blocks for inner in walk(block) for value in inner.outputs}
         seen: dict[object, Value] = {}
         for index, value in enumerate(node.outputs):
             given = tuple(block.results[index] for block in asked)
@@ -203,6 +208,13 @@ class _Known:
             elif (other := seen.setdefault((given, value.type), value)) is not value:
                 self.note(value, Ref(other.name))
         return node
+
+    def narrowed(self, value: Value, given: Sequence[Operand]) -> Value:
+        """A value that may not be None if nothing that is given is."""
+        kind = value.type.removeprefix("Optional[")
+        if kind == value.type or not all(operand in self.solid for operand in given):
+            return value
+        return replace(value, type=kind.removesuffix("]"))
 
     def only(self, given: Sequence[Operand], made: AbstractSet[str]) -> Operand | None:
         """What all that is given is, where it is set at all: if it is not made here."""

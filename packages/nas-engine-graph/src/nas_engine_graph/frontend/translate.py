@@ -14,7 +14,7 @@ from nas_engine_graph.frontend.carried import in_order
 from nas_engine_graph.frontend.decorators import contexts
 from nas_engine_graph.frontend.encode import NotEncodableError, encode
 from nas_engine_graph.frontend.kinds import Kinds, decode
-from nas_engine_graph.frontend.mixed import as_tensor, may_differ
+from nas_engine_graph.frontend.mixed import may_differ
 from nas_engine_graph.frontend.names import annotated, public_method
 from nas_engine_graph.frontend.places import place_of, unsupported
 from nas_engine_graph.frontend.settled import settled
@@ -103,6 +103,7 @@ class Translator:
         self.unset: dict[str, Any] = {}
         self.divisors: dict[int, Operand] = {}
         self.free: dict[str, Function] = {}
+        self.own: dict[Operation, tuple[Callable[..., Any] | None, int]] = {}
         self.needs: dict[Operation, list[Callable[[], object]]] = {}
         self.inexact = False  # Whether TorchScript has other types for numbers than Python.
         self._names: dict[str, int] = {}
@@ -197,12 +198,6 @@ class Translator:
         made = self.meaning[value.unique()]
         if isinstance(made, Ref) and (not sources or any(map(self.is_loose, sources))):
             self.loose.add(made.name)
-
-    def is_cast(self, node: Any) -> bool:
-        """Whether a node of TorchScript takes a value for a tensor."""
-        if node.kind() != "prim::CallFunction":
-            return False
-        return self.world.python.get(next(iter(node.inputs())).type().annotation_str) is as_tensor
 
     def is_loose(self, operand: Operand) -> bool:
         """Whether it may be a number where TorchScript has a tensor."""
@@ -326,6 +321,7 @@ class Translator:
         inputs = list(self.graph.inputs())
         if not free:
             self.meaning[inputs.pop(0).unique()] = ModulePath(self.owner or ())
+        from nas_engine_graph.frontend.calls import without_defaults
         from nas_engine_graph.frontend.unset import any_value
 
         self._open.append(_Open())
@@ -337,7 +333,7 @@ class Translator:
         for target in contexts(python, ".".join(self.owner or ())):
             body = self.within(target, body)
         returns = annotated(self.declared, self.homes)
-        body = settled(body, partial(any_value, self))
+        body = settled(body, partial(any_value, self), partial(without_defaults, self))
         for node in walk(body):
             for ask in self.needs.get(node.operation, ()):
                 ask()
