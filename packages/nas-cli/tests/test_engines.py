@@ -111,13 +111,36 @@ def test_what_a_plugin_prints_does_not_break_the_json(add_plugin: Any, shell: An
 
 
 def test_plugins_are_disabled_by_the_environment(shell: Any) -> None:
-    result = shell("list-engines", "--json", NAS_DISABLE_PLUGINS=" py ,other")
-    assert result.returncode == 0
+    result = shell("list-engines", "--json", NAS_DISABLE_PLUGINS=" py ,")
+    assert (result.returncode, result.stderr) == (0, "")
     assert rows(result.stdout)["py"]["state"] == "disabled"
     names = ",".join(record.distribution for record in engines().values())
     shown = shell("list-engines", NAS_DISABLE_PLUGINS=names).stdout
     assert "No engine is ready" in shown
     assert "Disabled by NAS_DISABLE_PLUGINS." in shown
+
+
+def test_a_misspelt_name_of_a_plugin_is_told_once(shell: Any) -> None:
+    result = shell("list-engines", "--json", NAS_DISABLE_PLUGINS="nas-enginepy,py")
+    assert result.stderr == (
+        "Warning: NAS_DISABLE_PLUGINS: no plugin or distribution is called 'nas-enginepy'; "
+        "did you mean 'nas-engine-py'?\n"
+    )
+    assert rows(result.stdout)["py"]["state"] == "disabled"
+
+
+def test_no_foreign_plugin_takes_an_engine_from_the_distribution_of_its_name(
+    add_plugin: Any, shell: Any
+) -> None:
+    source = (
+        "import nas_core as nas\n@nas.hookimpl\ndef nas_engines():\n"
+        "    return [nas.EngineInfo('py', 'thief', frozenset(), lambda: None)]\n"
+    )
+    site = add_plugin("aardvark", source)
+    found = rows(shell("list-engines", "--json", PYTHONPATH=str(site)).stdout)
+    assert found["py"]["distribution"] == "nas-engine-py"
+    assert found["aardvark"]["state"] == "broken"
+    assert "'py' belongs to nas-engine-py" in found["aardvark"]["reason"]
 
 
 def test_control_characters_never_reach_the_terminal(add_plugin: Any, shell: Any) -> None:

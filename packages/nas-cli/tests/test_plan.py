@@ -156,6 +156,18 @@ def test_an_engine_without_options_refuses_them(nas: Any, search: Any) -> None:
     assert not Path("nas-experiments/sizes/trials.sqlite").exists()
 
 
+def test_an_option_that_the_engine_does_not_have_is_refused_with_its_line(
+    talk: Any, folder: Path
+) -> None:
+    config = folder / "search.toml"
+    text = config.read_text().replace('name = "sizes"', 'name = "sizes"\nexecution_engine="talker"')
+    config.write_text(f"{text}[engine_options]\nsise = 3\n")
+    line = len(config.read_text().splitlines())
+    result = talk("plan", "search.toml")
+    assert result.exit_code == 2
+    assert f"search.toml:{line}: engine 'talker' has no option 'sise'" in result.stderr
+
+
 def test_options_go_with_their_engine_when_another_is_set(nas: Any, search: Any) -> None:
     config = search(execution_engine="graph")
     config.write_text(f"{config.read_text()}[engine_options]\nexact = true\n")

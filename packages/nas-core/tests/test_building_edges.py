@@ -220,6 +220,52 @@ def test_values_in_attributes_containers_and_arguments_called_in_forward() -> No
     assert nas.build(Values(lambda: 30), {"scale": 3, "held": 5})(x).item() == 60
 
 
+class Uncalled(plain.Module):
+    def __init__(self, compute: Any) -> None:
+        super().__init__()
+        self.factor = nn.ValueChoice([2, 3], label="factor")
+        self.more = self.factor + 1
+        self.compute = compute
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.compute(self, x)
+
+
+@pytest.mark.parametrize(
+    ("compute", "name"),
+    [
+        (lambda net, x: x * net.factor, "factor"),
+        (lambda net, x: net.factor - x, "factor"),
+        (lambda net, x: x > net.more, "factor + 1"),
+        (lambda net, x: -net.factor * x, "-factor"),
+    ],
+)
+def test_a_choice_that_meets_a_tensor_in_forward_must_be_called(compute: Any, name: str) -> None:
+    open_one = nas.model_wrapper(Uncalled)(compute)
+    line = compute.__code__.co_firstlineno
+    for model in (open_one, nas.build(open_one, {"factor": 3})):
+        with pytest.raises(
+            TypeError, match=r"choice that is not called .* `self.name\(\)`"
+        ) as told:
+            model(torch.ones(2))
+        assert f"computed with {name}, a choice" in str(told.value)
+        assert f"(at {__file__}:{line})" in str(told.value)
+
+
+def test_a_tensor_may_be_computed_with_a_choice_where_it_is_open() -> None:
+    weight = torch.tensor([1.0, 2.0]) * nn.ValueChoice([1, 4], label="weight")
+    assert nas.resolve([weight], {"weight": 4})[0].tolist() == [4, 8]
+
+    @nas.model_wrapper
+    class Net(plain.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            scale = torch.tensor([1.0, 2.0]) * nn.ValueChoice([1, 4], label="weight")
+            self.loss = nn.CrossEntropyLoss(weight=scale)
+
+    assert nas.build(Net(), {"weight": 4}).loss.weight.tolist() == [4, 8]
+
+
 def test_an_argument_that_this_architecture_does_not_use() -> None:
     @nas.model_wrapper
     class Net(plain.Module):

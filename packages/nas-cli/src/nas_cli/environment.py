@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,4 +24,7 @@ def plugins() -> Plugins:
     """The installed plugins without the disabled ones."""
     from nas_core.plugins import load_plugins
 
-    return load_plugins(disabled=disabled_plugins())
+    found = load_plugins(disabled=disabled_plugins())
+    for stranger in found.strangers:
+        warnings.warn(f"{DISABLE_PLUGINS}: {stranger}", stacklevel=1)
+    return found

@@ -116,6 +116,7 @@ def _engine(config: ExperimentConfig) -> Explains:
     """That of the configuration, or else one that explains."""
     from nas_core.errors import PluginError
     from nas_core.protocols import Explains
+    from nas_search.named import load_engine
 
     found = plugins()
     able = [name for name, known in found.engines.items() if "explain" in known.info.capabilities]
@@ -125,7 +126,7 @@ def _engine(config: ExperimentConfig) -> Explains:
             "`pip install nas-engine-cgo` brings one"
         )
     name = config.execution_engine if config.execution_engine in able else able[0]
-    engine = found.engine(name, **config.engine_options)
+    engine = load_engine(config, found, name)
     if not isinstance(engine, Explains):
         raise PluginError(f"engine {name!r} says that it explains, and has no method explain")
     return engine

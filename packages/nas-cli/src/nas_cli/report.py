@@ -54,8 +54,9 @@ def report(folder: Path, output: Path | None, trial: int | None, shown: bool) ->
     if to_stdout and shown:
         raise click.UsageError("--open shows a file, which --output - does not write")
     with results_only(to_stdout):
-        found = Experiment.open(folder, plugins=plugins())
-        page = report_page(found, trial=trial, plugins=plugins())
+        installed = plugins()
+        found = Experiment.open(folder, plugins=installed)
+        page = report_page(found, trial=trial, plugins=installed)
     if to_stdout:
         click.echo(page)
         return

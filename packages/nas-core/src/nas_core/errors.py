@@ -125,27 +125,29 @@ class PluginError(NasError, ImportError):
 
 
 class UnknownEngineError(NasError, LookupError):
-    """No installed plugin offers an engine of this name.
+    """No installed plugin offers an engine of this name; ``place`` is the line that asks for it.
 
     >>> print(UnknownEngineError("pyy", ["py"]))
     no engine 'pyy' is installed (installed: py); did you mean 'py'? `nas list-engines` shows what \
 is there
     """
 
-    def __init__(self, name: str, known: Iterable[str]) -> None:
+    def __init__(self, name: str, known: Iterable[str], place: Place | None = None) -> None:
         self.name = name
         self.known = tuple(known)
+        self.place = place
+        where = "" if place is None else f"{place}: "
         near = nearest(name, self.known)
         hint = near or f". Engines are plugins: `pip install nas-engine-{name}` may bring it,"
         super().__init__(
-            f"no engine {name!r} is installed (installed: {', '.join(self.known) or 'none'})"
-            f"{hint} `nas list-engines` shows what is there"
+            f"{where}no engine {name!r} is installed (installed: "
+            f"{', '.join(self.known) or 'none'}){hint} `nas list-engines` shows what is there"
         )
 
     def __reduce__(
         self,
-    ) -> tuple[type[UnknownEngineError], tuple[str, tuple[str, ...]]]:
-        return type(self), (self.name, self.known)
+    ) -> tuple[type[UnknownEngineError], tuple[str, tuple[str, ...], Place | None]]:
+        return type(self), (self.name, self.known, self.place)
 
 
 class EngineOptionError(NasError, ValueError):

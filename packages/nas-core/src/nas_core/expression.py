@@ -13,7 +13,7 @@ from nas_core.architecture import Value
 from nas_core.arithmetic import Arithmetic
 from nas_core.choice import Choice, caller
 from nas_core.construction import Fixed, current
-from nas_core.errors import InvalidArchitectureError, OpenChoiceError
+from nas_core.errors import InvalidArchitectureError, NasError, OpenChoiceError
 from nas_core.structure import ATOMS, map_values
 
 __all__ = [
@@ -139,7 +139,24 @@ class Expression(Arithmetic):
     def _operation(
         self, function: Callable[..., Any], operands: Sequence[Any], form: str
     ) -> Expression:
+        if current() is None and any(hasattr(x, "__torch_function__") for x in operands):
+            self._require_open()
         return Operation(function, operands, form)
+
+    def _require_open(self) -> None:
+        """Refuse to stay an expression where ``forward`` computes with a tensor."""
+        try:
+            self.known()
+        except OpenChoiceError:
+            return
+        raise _UncalledError(
+            f"a tensor is computed with {self!r}, a choice that is not called (at {caller()}): "
+            "write `self.name()` for its value"
+        )
+
+
+class _UncalledError(NasError, TypeError):
+    """A choice stands in ``forward`` where its value should."""
 
 
 class Operation(Expression):

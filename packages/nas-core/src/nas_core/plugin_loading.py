@@ -32,6 +32,11 @@ class Installed:
     version: str
     load: Callable[[], Any]
 
+    @property
+    def names(self) -> frozenset[str]:
+        """By which it may be disabled."""
+        return frozenset((normal(self.name), normal(self.distribution)))
+
 
 def installed() -> Iterator[Installed]:
     """The plugins of all distributions on the path; nothing of them is imported yet."""
@@ -87,12 +92,14 @@ class Loaded:
     infos: tuple[EngineInfo, ...]
 
 
-def load(found: Installed, taken: Mapping[str, str]) -> Loaded:
+def load(found: Installed, taken: Mapping[str, str], reserved: frozenset[str]) -> Loaded:
     """Import a plugin and check it; raises whatever it raises.
 
     Args:
         found: the plugin.
         taken: engine name → title of the plugin that has it.
+        reserved: distributions that are loaded, too. One that is called ``nas-engine-x`` owns the
+            engine name ``x``, in whatever order they are found.
     """
     plugin = found.load()
     manager = pluggy.PluginManager(hookspecs.PROJECT)
@@ -106,7 +113,7 @@ def load(found: Installed, taken: Mapping[str, str]) -> Loaded:
             f"({', '.join(hook_names())})"
         )
     infos = tuple(_engine_infos(manager))
-    _check_names(infos, taken)
+    _check_names(infos, taken, reserved - {normal(found.distribution)})
     return Loaded(manager, infos)
 
 
@@ -169,11 +176,15 @@ def _check_info(info: EngineInfo) -> None:
         _refuse(f"EngineInfo.load of {info.name!r} must be a function, not {info.load!r:.80}")
 
 
-def _check_names(infos: tuple[EngineInfo, ...], taken: Mapping[str, str]) -> None:
+def _check_names(
+    infos: tuple[EngineInfo, ...], taken: Mapping[str, str], others: frozenset[str]
+) -> None:
     own: set[str] = set()
     for info in infos:
         if info.name in own:
             _refuse(f"it brings two engines named {info.name!r}")
+        if (owner := normal(f"nas-engine-{info.name}")) in others:
+            _refuse(f"the engine name {info.name!r} belongs to {owner}, which is installed")
         if info.name in taken:
             _refuse(f"the engine name {info.name!r} is already taken by {taken[info.name]}")
         own.add(info.name)

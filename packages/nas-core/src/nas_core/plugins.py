@@ -6,17 +6,17 @@ loaded, and nothing here imports torch.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import pluggy
 
-from nas_core.errors import EngineOptionError, PluginError, UnknownEngineError
+from nas_core.errors import EngineOptionError, PluginError, UnknownEngineError, nearest
 from nas_core.failure import Failed, attempt, failure_text
 from nas_core.observers import Observers
-from nas_core.plugin_loading import installed, load, normal, order, reason_of, title
+from nas_core.plugin_loading import Installed, installed, load, normal, order, reason_of, title
 from nas_core.protocols import (
     CAPABILITY_METHODS,
     ENGINE_METHODS,
@@ -74,12 +74,16 @@ class BrokenPlugin:
 
 @dataclass(frozen=True)
 class Plugins:
-    """What is installed: engines by name, broken and disabled plugins, and the observers."""
+    """What is installed: engines by name, broken and disabled plugins, and the observers.
+
+    ``strangers`` are the names that were to be disabled and that nothing has, in words.
+    """
 
     engines: Mapping[str, EngineRecord]
     broken: tuple[BrokenPlugin, ...]
     disabled: tuple[DisabledPlugin, ...]
     observers: Observers
+    strangers: tuple[str, ...] = ()
 
     def engine(self, name: str, /, **options: Any) -> Engine:
         """Load an engine, and give it options that it has.
@@ -149,24 +153,27 @@ def engine(name: str, /, **options: Any) -> Engine:
 def load_plugins(disabled: Collection[str] = ()) -> Plugins:
     """Import every plugin of the entry-point group ``nas``, in the order of their distributions.
 
+    Of two that bring an engine ``x``, that of the distribution ``nas-engine-x`` has it, else the
+    first; the other plugin is broken.
+
     Args:
         disabled: names of entry points or of distributions that are not to be imported.
 
-    >>> load_plugins(disabled=["no-such-plugin"]).broken
-    ()
+    >>> load_plugins(disabled=["no-such-plugin"]).strangers
+    ("no plugin or distribution is called 'no-such-plugin'",)
     """
-    unwanted = {normal(name) for name in disabled}
+    unwanted = set(map(normal, disabled))
+    there = sorted(installed(), key=order)
+    wanted = [found for found in there if not unwanted & found.names]
+    skipped = [found for found in there if unwanted & found.names]
     engines: dict[str, EngineRecord] = {}
     taken: dict[str, str] = {}
     broken: list[BrokenPlugin] = []
-    skipped: list[DisabledPlugin] = []
     managers: list[tuple[str, pluggy.PluginManager]] = []
-    for found in sorted(installed(), key=order):
+    reserved = frozenset(normal(found.distribution) for found in wanted)
+    for found in wanted:
         source = (found.name, found.distribution, found.version)
-        if unwanted & {normal(found.name), normal(found.distribution)}:
-            skipped.append(DisabledPlugin(*source))
-            continue
-        loaded = attempt(partial(load, found, taken))
+        loaded = attempt(partial(load, found, taken, reserved))
         if isinstance(loaded, Failed):
             broken.append(BrokenPlugin(*source, reason_of(loaded.error)))
             continue
@@ -174,4 +181,17 @@ def load_plugins(disabled: Collection[str] = ()) -> Plugins:
         for info in loaded.infos:
             engines[info.name] = EngineRecord(info, *source[1:], plugin=found.name)
             taken[info.name] = title(*source)
-    return Plugins(engines, tuple(broken), tuple(skipped), Observers(tuple(managers)))
+    return Plugins(
+        engines=engines,
+        broken=tuple(broken),
+        disabled=tuple(DisabledPlugin(x.name, x.distribution, x.version) for x in skipped),
+        observers=Observers(tuple(managers)),
+        strangers=tuple(_strangers(disabled, there)),
+    )
+
+
+def _strangers(disabled: Collection[str], there: Sequence[Installed]) -> Iterator[str]:
+    known = [name for found in there for name in (found.name, found.distribution)]
+    for name in disabled:
+        if normal(name) not in map(normal, known):
+            yield f"no plugin or distribution is called {name!r}{nearest(name, known)}"

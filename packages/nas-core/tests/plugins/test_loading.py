@@ -135,6 +135,30 @@ def test_the_first_distribution_keeps_an_engine_name(add: Any) -> None:
     )
 
 
+def test_the_distribution_that_is_named_after_an_engine_has_it(add: Any) -> None:
+    add("aaa", engines_hook(f"yield {INFO}"))
+    add("nas-engine-zzz", engines_hook(f"yield {INFO}"))
+    add("Nas_Engine.mine", engines_hook(f"yield {INFO}"), "[nas]\nown = own_plugin\n")
+    Path(sys.path[0], "own_plugin.py").write_text(engines_hook(f"yield {INFO}"))
+    found = load_plugins()
+    assert found.engines["mine"].distribution == "Nas_Engine.mine"
+    reasons = {b.name: b.reason for b in found.broken}
+    reason = "the engine name 'mine' belongs to nas-engine-mine, which is installed"
+    assert reasons["aaa"] == reasons["nas-engine-zzz"] == reason
+    # Whoever wants another one says so.
+    found = load_plugins(disabled=["nas-engine-mine"])
+    assert found.engines["mine"].distribution == "aaa"
+
+
+def test_names_to_disable_that_nothing_has_are_known(add: Any) -> None:
+    add("big-gone", "raise SystemExit\n", "[nas]\ngone = big_gone_plugin\n")
+    assert load_plugins(disabled=["Big_Gone"]).strangers == ()
+    assert load_plugins(disabled=["gone", "gnoe", "Big-Gon"]).strangers == (
+        "no plugin or distribution is called 'gnoe'; did you mean 'gone'?",
+        "no plugin or distribution is called 'Big-Gon'; did you mean 'big-gone'?",
+    )
+
+
 def test_a_plugin_may_be_an_object(add: Any) -> None:
     hook = f"    @hookimpl\n    def nas_engines(self):\n        yield {INFO}\n"
     source = f"{IMPORTS}class P:\n{hook}p = P()\n"

@@ -61,6 +61,8 @@ def search(config: ExperimentConfig, proposals: Proposals, running: Running) -> 
         running.wait_for_all()
     except TimeIsUp:
         return f"the time is up: {config.max_seconds:g} s, with {_trials(running.finished)}"
+    if running.finished > config.max_trials:
+        return f"{running.finished} trials are done, and max_trials is {config.max_trials}"
     return f"all {config.max_trials} trials are done"
 
 

@@ -1,4 +1,4 @@
-"""Where a configuration file says what is wrong with its strategy, its pruner or its engine."""
+"""Where a configuration file says what is wrong with its strategy or its pruner."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from nas_core.errors import EngineOptionError
-
-from nas_search.config import ConfigError, ExperimentConfig
+from nas_search.config import ExperimentConfig
 from nas_search.named import said_place
 from nas_search.pruning import PrunerError
 from nas_search.strategies import StrategyError
@@ -20,7 +18,7 @@ __all__ = ["located"]
 
 @contextmanager
 def located(config: ExperimentConfig) -> Iterator[None]:
-    """Let what is wrong with strategy, pruner or engine say the line of the file, if from one."""
+    """Let what is wrong with strategy or pruner say the line of the file, if from one."""
     try:
         yield
     except (StrategyError, TargetError) as error:
@@ -35,11 +33,6 @@ def located(config: ExperimentConfig) -> Iterator[None]:
         else:
             place = said_place(config, "pruner_options", option, config.pruner_options)
         raise PrunerError(error.message, place) from None
-    except EngineOptionError as error:
-        options = config.engine_options
-        if (place := said_place(config, "engine_options", error.option, options)) is None:
-            raise
-        raise ConfigError(str(error), place) from error
 
 
 def _meant(message: str, options: Mapping[str, Any]) -> str | None:

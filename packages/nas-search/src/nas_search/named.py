@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nas_core.errors import Place
+from nas_core import Engine
+from nas_core.errors import EngineOptionError, Place, UnknownEngineError
+from nas_core.plugins import Plugins
 
-from nas_search.config import ExperimentConfig
+from nas_search.config import ConfigError, ExperimentConfig
 from nas_search.target import TargetError, load_target, made
 from nas_search.toml_lines import line_of
 
-__all__ = ["load_named", "said_place"]
+__all__ = ["load_engine", "load_named", "said_place"]
 
 
 def load_named(config: ExperimentConfig, key: str) -> Any:
@@ -28,6 +30,29 @@ def load_named(config: ExperimentConfig, key: str) -> Any:
     except TargetError as error:
         place = said_place(config, key, key, {key: target})
         raise TargetError(error.message, place) from error.__cause__
+
+
+def load_engine(config: ExperimentConfig, plugins: Plugins, name: str | None = None) -> Engine:
+    """The engine of a configuration, or that of this name, with the options of the configuration.
+
+    Raises:
+        UnknownEngineError: none has this name.
+        PluginError: its plugin is broken or disabled, or the engine can't be loaded.
+        ConfigError: the file gives it an option that it does not have or accept.
+        EngineOptionError: what does so is no file.
+    """
+    name, options = name or config.execution_engine, config.engine_options
+    try:
+        return plugins.engine(name, **options)
+    except UnknownEngineError as error:
+        key = "execution_engine"
+        raise UnknownEngineError(
+            name, error.known, said_place(config, key, key, {key: name})
+        ) from None
+    except EngineOptionError as error:
+        if (place := said_place(config, "engine_options", error.option, options)) is None:
+            raise
+        raise ConfigError(str(error), place) from error
 
 
 def said_place(

@@ -27,6 +27,7 @@ from nas_search.executors import Executor, InlineExecutor
 from nas_search.inputs import PicklingError, input_path, save_input
 from nas_search.located import located
 from nas_search.lock import locked, refuse_if_locked
+from nas_search.named import load_engine
 from nas_search.pruning import Judging, judging_of
 from nas_search.recorder import StoreRecorder
 from nas_search.running import Crew, Limits, Running
@@ -314,9 +315,7 @@ def _put_back(store: TrialStore, token: str) -> None:
 
 
 def _engine(setup: Setup) -> Engine:
-    config = setup.config
-    with located(config):
-        engine = setup.plugins.engine(config.execution_engine, **config.engine_options)
+    engine = load_engine(setup.config, setup.plugins)
     if problems := tuple(engine.problems(setup.base_model, setup.evaluator)):
         raise UnsupportedSpaceError(problems)
     return engine

@@ -5,6 +5,7 @@ import sys
 
 import msgspec
 import pytest
+from nas_core.errors import UnknownEngineError
 from nas_search import ConfigError, Experiment, ExperimentConfig, TargetError, load_target, made
 from nas_search.config import StrategyConfig
 from nas_search.store import StoreError
@@ -264,6 +265,22 @@ def test_an_option_that_the_engine_does_not_have_is_refused_with_its_line(toml, 
     ):
         Experiment.from_config(ExperimentConfig.from_toml(path)).run()
     assert not (tmp_path / "experiment").exists()
+
+
+def test_an_engine_that_is_not_installed_is_refused_with_its_line(toml, tmp_path):
+    (tmp_path / "space.py").write_text(SPACE)
+    path = toml(
+        NAMED + f'evaluator = "space.py:evaluator"\ndirectory = "{tmp_path}"\n'
+        'execution_engine = "pyy"\n'
+    )
+    config = ExperimentConfig.from_toml(path)
+    with pytest.raises(UnknownEngineError, match="did you mean 'py'") as caught:
+        Experiment.from_config(config).run()
+    assert str(caught.value).startswith(f"{path}:4: no engine 'pyy' is installed")
+    assert pickle.loads(pickle.dumps(caught.value)).place == caught.value.place
+    with pytest.raises(UnknownEngineError) as caught:
+        Experiment.from_config(msgspec.structs.replace(config, execution_engine="graf")).run()
+    assert caught.value.place is None
 
 
 def test_what_is_no_longer_from_the_file_has_no_line(toml, tmp_path):

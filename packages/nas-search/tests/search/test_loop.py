@@ -96,6 +96,11 @@ def test_it_is_resumed_from_its_folder_alone(experiment, widths):
     assert opened.export_top_models(1) == [{"width": max(widths(whole))}]
 
 
+def test_a_resume_with_less_than_is_done_says_what_is_there(experiment):
+    experiment(max_trials=3).run()
+    assert experiment(max_trials=2).resume() == "3 trials are done, and max_trials is 2"
+
+
 def test_a_changed_experiment_is_not_resumed(experiment):
     experiment(max_trials=3).run()
     with pytest.raises(StoreError) as raised:
