@@ -165,11 +165,11 @@ BROKEN = {
         "{module}",
         "no hook is called 'nas_enignes'; did you mean 'nas_engines'?",
     ),
-    # By its name it comes after nas-engine-demo, which keeps what it has.
-    "z-duplicate": (
+    # By its name it comes before nas-engine-demo, which has what it is named after.
+    "a-duplicate": (
         hook(f"return [{info('demo')}]"),
         "{module}",
-        "the engine name 'demo' is already taken by plugin 'demo' (nas-engine-demo 0.1.0)",
+        "the engine name 'demo' belongs to nas-engine-demo, which is installed",
     ),
     "a-missing-module": ("", "not_there", "No module named 'not_there'"),
     "a-missing-attribute": ("", "{module}:plugin", "has no attribute 'plugin'"),
