@@ -157,45 +157,15 @@ class HoldsDefaultdict(nn.Module):
         return x * self.counts["a"]
 
 
-class HoldsOneListTwice(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.counts = [[1]] * 2
-
-    def forward(self, x):
-        self.counts[0].append(1)
-        return x * len(self.counts[1])
-
-
-class HoldsListOfAnother(nn.Module):
+class HoldsList(nn.Module):
     def __init__(self):
         super().__init__()
         self.last = [1]
-        self.all = [[2], self.last]
+        self.all = [[2]]
 
     def forward(self, x):
         self.last.append(1)
-        return x * len(self.all[1])
-
-
-class HoldsWeight(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.linear = nn.Linear(3, 3)
-        self.biases = [self.linear.bias]
-
-    def forward(self, x):
-        return self.linear(x) + self.biases[0]
-
-
-class HoldsBuffer(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.norm = nn.BatchNorm1d(3)
-        self.means = [self.norm.running_mean]
-
-    def forward(self, x):
-        return self.norm(x) + self.means[0]
+        return x * len(self.all[0])
 
 
 class SharedCache(nn.Module):
@@ -231,7 +201,9 @@ def with_replaced_forward() -> nn.Module:
 
 def sharing_memory() -> nn.Module:
     made = Holder(ScaleOfOnes())
-    made.child.register_buffer("a", made.linear.weight.data[0])
+    windows = torch.arange(6.0)
+    made.child.register_buffer("a", windows[:4])
+    made.child.register_buffer("b", windows[2:])
     return made
 
 
@@ -447,8 +419,7 @@ def units_with_one_list() -> nn.Module:
 
 
 def unit_with_the_list_of_another() -> nn.Module:
-    made = HoldsListOfAnother()
-    made.all = [[2]]
+    made = HoldsList()
     return nn.Sequential(UnitThatReads(made.last), made)
 
 
@@ -490,7 +461,7 @@ def test_units_may_share_what_nobody_changes() -> None:
         (DecoratedMode, ["test_refusals.py:", "'torch.enable_grad' of 'forward'"]),
         (lambda: Holder(UnusedMethod()), ["test_refusals.py:", "Set"]),
         (with_replaced_forward, ["forward was replaced", "'child'"]),
-        (sharing_memory, ["'a' shares its memory with 'linear.weight'", "'child'"]),
+        (sharing_memory, ["'b' shares its memory with 'child.a'", "'child'"]),
         (lambda: Holder(torch.jit.script(ScaleOfOnes())), ["scripted module", "'child'"]),
         (TrainFreezes, ["train"]),
         (HidesBuiltin, ["test_refusals.py:", "'round'"]),
@@ -503,13 +474,6 @@ def test_units_may_share_what_nobody_changes() -> None:
         (units_with_one_list, ["test_refusals.py:", "'seen'", "also '0._sizes'", "'1'"]),
         (unit_with_the_list_of_another, ["test_refusals.py:", "'last'", "also '0._sizes'", "'1'"]),
         (KeywordAfterDefault, ["test_refusals.py:", "'b'", "without a default"]),
-        (HoldsOneListTwice, ["test_refusals.py:", "'counts'", "twice"]),
-        (HoldsListOfAnother, ["test_refusals.py:", "'last'", "so does 'all'"]),
-        (HoldsWeight, ["test_refusals.py:", "'biases'", "needs a gradient"]),
-        (
-            HoldsBuffer,
-            ["test_refusals.py:", "'means'", "shares its memory with 'norm.running_mean'"],
-        ),
         (shared_cache, ["test_refusals.py:", "'cache'", "is also '0.cache'", "sets anew", "'1'"]),
         (turned, ["'child'", "strides"]),
         (Changed, ["'conv'", "weight"]),

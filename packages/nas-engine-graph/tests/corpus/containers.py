@@ -321,3 +321,16 @@ class ExtendsByItsOwnItems(nn.Module):
         layer = 2
         rows.extend(row * layer for row in rows[:2] if row.sum() > 0)
         return rows
+
+
+@case(x(2, 3))
+class SortsBackwards(nn.Module):
+    def forward(self, x):
+        many = [3, 1, 2]
+        many.sort(reverse=True)
+        named = ["b", "a"]
+        named.sort()
+        backwards = x.size(0) > 1
+        floats = [0.5, 2.0, 1.0]
+        floats.sort(reverse=backwards)
+        return many, named, floats

@@ -150,6 +150,9 @@ class Run:
                 return self._loop(frame, node)
             case With(target):
                 words = [self._value(frame, operand) for operand in node.inputs]
+                if not target:  # What objects of the user's do is not looked into.
+                    frame.values[node.blocks[0].parameters[0].name] = UNKNOWN
+                    return self._block(frame, node.blocks[0])
                 if target == "torch.autocast" and words[2:3] == [False]:
                     # There is none for the meta device, on which nothing is cast.
                     return self._block(frame, node.blocks[0])

@@ -12,6 +12,7 @@ from nas_engine_graph.backend.overrides import overrides
 from nas_engine_graph.backend.paths import attribute, inside, member_path
 from nas_engine_graph.backend.statements import Writer
 from nas_engine_graph.backend.symbols import symbols_of
+from nas_engine_graph.backend.ties import tied
 from nas_engine_graph.ir import (
     Absent,
     Attribute,
@@ -131,15 +132,7 @@ class Classes:
                 yield from self._item(graph, name, member)
             else:
                 yield from self._register(graph, name, member)
-        for tie in graph.ties:
-            owner = member_path(graph, tie.target[:-1])
-            target, source = attribute(owner, tie.target[-1]), member_path(graph, tie.source)
-            if tie.view:
-                source = f"{source}.as_strided({', '.join(map(repr, tie.view))})"
-            if target.startswith("getattr"):
-                yield f'setattr({owner}, "{tie.target[-1]}", {source})'
-            else:
-                yield f"{target} = {source}"
+        yield from (tied(graph, tie) for tie in graph.ties)
         if graph.evaluating:
             yield "self.eval()"
 

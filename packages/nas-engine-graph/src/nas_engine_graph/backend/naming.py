@@ -136,7 +136,10 @@ class Names:
         self._define(outputs, after)
         before = self._refs(node.operands)
         for block in node.blocks:
-            before |= self._block(block, after)
+            given = [value.name for value in block.parameters]
+            inside = self._block(block, after)
+            self._define(given, inside)
+            before |= inside - set(given)
             self._move(outputs, block.results)
         return before
 

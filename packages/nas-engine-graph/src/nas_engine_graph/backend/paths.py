@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import keyword
+from typing import Any
 
-from nas_engine_graph.ir import Graph, Member
+from nas_engine_graph.ir import End, Graph, Member
 
 __all__ = ["attribute", "call_on", "inside", "member_path"]
 
@@ -25,7 +26,9 @@ def inside(owner: str, path: str) -> str:
     return functools.reduce(attribute, path.split("."), owner) if path else owner
 
 
-def _step(text: str, owner: Member | None, name: str) -> str:
+def _step(text: str, owner: Member | None, name: Any) -> str:
+    if isinstance(name, tuple):
+        return f"{text}[{name[0]!r}]"
     if isinstance(owner, Graph):
         if owner.kind in _LISTS and owner.is_numbered and name in owner.table:
             return f"{text}[{name}]"
@@ -34,7 +37,7 @@ def _step(text: str, owner: Member | None, name: str) -> str:
     return attribute(text, name)
 
 
-def member_path(graph: Graph | None, path: tuple[str, ...]) -> str:
+def member_path(graph: Graph | None, path: End) -> str:
     """The expression for what is at ``path``, starting at ``self``."""
     text: str = "self"
     owner: Member | None = graph

@@ -241,12 +241,15 @@ class Writer(Expressions):
     def _with(self, node: Node, target: str) -> list[str]:
         (block,) = node.blocks
         outputs = [value.name for value in node.outputs]
+        made = f"{self.imports.symbol(target)}({self.arguments(node)})" if target else ""
         with self._scope():
+            for value in block.parameters:
+                made = self.text(node.inputs[0])
+                if value.name in self.names.used:
+                    self._scopes[-1].add(self.names[value.name])
+                    made += f" as {self.names[value.name]}"
             body = [*self.block(block), *self._moves(outputs, block.results)]
-        return [
-            f"with {self.imports.symbol(target)}({self.arguments(node)}):",
-            *_indented(body or ["pass"]),
-        ]
+        return [f"with {made}:", *_indented(body or ["pass"])]
 
     def _loop(self, node: Node) -> list[str]:
         (block,) = node.blocks

@@ -52,7 +52,7 @@ def _of_function(function: Function) -> Iterator[str]:
 
 def _of_node(node: Node) -> Iterator[str]:
     match node.operation:
-        case Call(name) | With(name) | Raise(name):
+        case Call(name) | With(name) | Raise(name) if name:
             yield name
         case Builtin("list" | "dict") if not node.inputs:
             yield from named(node.outputs[0].type)

@@ -139,7 +139,9 @@ class _Picture:
                     frame.sources[value.name] = self._sources(frame, operand)
                 self._set(frame, node, self._inside(dot, frame, block, "loop")[1:])
             case With(name):
-                self._set(frame, node, self._inside(dot, frame, node.blocks[0], target(name)))
+                self._set(
+                    frame, node, self._inside(dot, frame, node.blocks[0], target(name or "with"))
+                )
             case Invoke() | Local():
                 self._call(dot, frame, node)
             case Raise() | Write():

@@ -249,10 +249,12 @@ def _call(t: Translator, node: Any) -> None:
 
 def _enter(t: Translator, node: Any) -> None:
     context = t.meaning[next(iter(node.inputs())).unique()]
-    if not isinstance(context, Context):
-        text = "a with statement over an object of a class that is not torch's"
-        raise unsupported(node, text, t.owner or ())
-    t.enter(context)
+    if isinstance(context, Context):
+        t.enter(context)
+        return
+    made = Context("", t.operands(node))
+    t.enter(made)
+    made.given = (t.bind(node.output(), "entered"),)
 
 
 def _exit(t: Translator, node: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +20,7 @@ from nas_engine_graph.frontend.encode import (
 from nas_engine_graph.frontend.layers import UnrecoverableError
 from nas_engine_graph.frontend.objects import encoded
 from nas_engine_graph.frontend.results import with_true_results
-from nas_engine_graph.frontend.sharing import Objects
+from nas_engine_graph.frontend.sharing import Sharing
 from nas_engine_graph.frontend.switches import pinned, resets, versioned
 from nas_engine_graph.frontend.trials import Trials
 from nas_engine_graph.frontend.world import Path, Tree
@@ -27,6 +28,7 @@ from nas_engine_graph.ir import (
     Absent,
     Attribute,
     Buffer,
+    End,
     Function,
     Graph,
     Init,
@@ -34,6 +36,7 @@ from nas_engine_graph.ir import (
     Member,
     Parameter,
     Reset,
+    Tie,
 )
 
 __all__ = ["assemble"]
@@ -45,7 +48,45 @@ class _Assembly:
     def __init__(self, world: Tree) -> None:
         self.world, self.trials = world, Trials()
         self.found = with_true_results(world)
-        self.objects = Objects(f for owned in self.found.values() for f in owned.values())
+        self.ties = self.tied()
+
+    def tied(self) -> Mapping[End, Tie]:
+        """What has to be tied: what is registered comes before what attributes hold."""
+        functions = (f for owned in self.found.values() for f in owned.values())
+        sharing = Sharing(functions, self.world.root)
+        for module, path in list(self.registered(self.world.root, (), sharing)):
+            if self.world.layer(module):
+                sharing.whole(module, path)
+            else:
+                self.held(module, path, sharing)
+        return sharing.ties()
+
+    def registered(
+        self, module: nn.Module, path: Path, sharing: Sharing
+    ) -> Iterator[tuple[nn.Module, Path]]:
+        """Notes the tensors and modules inside a module; yields it after those, each once."""
+        if self.world.layer(module):
+            for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+                sharing.first(tensor, (*path, *name.split(".")), whole=path)
+        else:
+            for name, found in [*module._parameters.items(), *module._buffers.items()]:
+                if found is not None:
+                    sharing.first(found, (*path, name))
+            for name, child in module._modules.items():
+                if child is not None and sharing.first(child, (*path, name)):
+                    yield from self.registered(child, (*path, name), sharing)
+        yield module, path
+
+    def held(self, module: nn.Module, path: Path, sharing: Sharing) -> None:
+        """Notes the attributes of a module."""
+        anew = self.resets(module, path)
+        always, some = _always(anew), {reset.attribute for reset in anew}
+        for name, kind in sorted(self.kinds(module, path).items()):
+            value = getattr(module, name)
+            if name in always:
+                sharing.renewed(value, (*path, name))
+            else:
+                sharing.attribute(value, (*path, name), kind, name in some)
 
     def module(self, module: nn.Module, path: Path) -> Member:
         if self.world.layer(module):
@@ -57,7 +98,7 @@ class _Assembly:
             persistent = name not in module._non_persistent_buffers_set
             members.append((name, self.buffer(buffer, (*path, name), persistent)))
         for name, child in module._modules.items():
-            if child is None or not self.objects.first(child, (*path, name)):
+            if child is None or (*path, name) in self.ties:
                 members.append((name, Absent("module")))
             else:
                 members.append((name, self.module(child, (*path, name))))
@@ -116,13 +157,6 @@ class _Assembly:
         return parent and not module.training
 
     def layer(self, module: nn.Module, path: Path) -> Layer:
-        ties = self.objects.ties
-        tied = len(ties)
-        for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
-            self.objects.first(tensor, (*path, *name.split(".")), whole=path)
-        self.objects.whole(module, path)
-        # Ties inside a layer are its constructor's work.
-        ties[tied:] = [t for t in ties[tied:] if t.source[: len(path)] != path]
         try:
             layer = self.world.recover(module)
             label, evaluating = label_of(module), self.evaluating(module, path)
@@ -136,7 +170,7 @@ class _Assembly:
             ) from error
 
     def parameter(self, tensor: Tensor | None, path: Path) -> Member:
-        if tensor is None or not self.objects.first(tensor, path):
+        if tensor is None or path in self.ties:
             return Absent("parameter")
         if type(tensor) is not nn.Parameter:
             raise UnsupportedModuleError(
@@ -176,7 +210,7 @@ class _Assembly:
             raise UnsupportedModuleError(
                 f"buffer {path[-1]!r} that is no plain tensor", ".".join(path[:-1])
             )
-        if not self.objects.first(tensor, path, viewing=not vars(tensor)):
+        if path in self.ties:
             return Absent("buffer" if persistent else "transient buffer")
         init, strides = self.laid_out(tensor, path, drawn=False)
         kind, settings = dtype_name(tensor.dtype), self.settings(tensor, path)
@@ -186,18 +220,13 @@ class _Assembly:
         self, module: nn.Module, path: Path, anew: tuple[Reset, ...]
     ) -> list[tuple[str, Member]]:
         found: list[tuple[str, Member]] = []
-        # A new model is as the next call of train leaves it: what was kept of weights is not kept.
-        always = {r.attribute: r.value for r in anew if r.method == "train" and r.mode is None}
-        set_anew = {reset.attribute for reset in anew}
+        always = _always(anew)
         for name, kind in sorted(self.kinds(module, path).items()):
-            value = getattr(module, name)
+            value, tied = getattr(module, name), self.ties
             if name in always:
-                self.objects.renewed(value, (*path, name))
-                value = always[name]
-            else:
-                self.objects.attribute(value, (*path, name), kind, name in set_anew)
+                value, tied = always[name], {}
             try:
-                found.append((name, Attribute(encoded(value), kind)))
+                found.append((name, Attribute(encoded(value, (*path, name), tied), kind)))
             except NotEncodableError as error:
                 raise UnsupportedModuleError(
                     f"attribute {name!r}: {error}", ".".join(path)
@@ -205,14 +234,18 @@ class _Assembly:
         return found
 
 
+def _always(anew: Iterable[Reset]) -> dict[str, Any]:
+    """What a new model has as the next call of train leaves it, such as a cache of weights."""
+    return {r.attribute: r.value for r in anew if r.method == "train" and r.mode is None}
+
+
 def assemble(world: Tree) -> Graph:
     """The graph of the root module, with the graphs of all others inside it."""
     assembly = _Assembly(world)
-    assembly.objects.first(world.root, ())
     made = assembly.module(world.root, ())
     if isinstance(made, Layer):
         raise UnsupportedModuleError(
             f"{type(world.root).__name__} is one layer: there is nothing to convert"
         )
     assert isinstance(made, Graph)
-    return replace(made, ties=tuple(assembly.objects.ties))
+    return replace(made, ties=tuple(assembly.ties.values()))

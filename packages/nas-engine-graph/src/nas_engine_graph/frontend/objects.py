@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import ast
 import enum
-from collections.abc import Mapping
+from collections import OrderedDict
+from collections.abc import Container, Mapping
 from typing import Any
 
 import torch
@@ -18,12 +19,15 @@ from torch import nn
 from nas_engine_graph.frontend.encode import NotEncodableError, encode, symbol_of
 from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.variables import value_of
-from nas_engine_graph.ir import Object
+from nas_engine_graph.ir import End, Object
 
 __all__ = ["encoded", "fields_of", "has_relatives", "is_object", "is_object_class"]
 
 _OTHERS = (nn.Module, torch.Tensor, BaseException, enum.Enum, type, tuple, list, dict, set,
            int, float, complex, str, bytes)  # fmt: skip
+
+_OF_PYTHON = 1 << 9
+"""The flag of classes that are made by a ``class`` statement (``Py_TPFLAGS_HEAPTYPE``)."""
 
 
 def is_object_class(cls: Any) -> bool:
@@ -63,29 +67,42 @@ def fields_of(value: Any) -> dict[str, Any]:
     {'x': 1}
     """
     cls: Any = type(value)
-    text = f"an object of {cls.__name__}, which consists of more than its attributes"
-    if cls.__getstate__ is not object.__getstate__:
-        raise NotEncodableError(text)
     try:
-        reduced: Any = object.__reduce_ex__(value, 2)
-    except TypeError as error:
-        raise NotEncodableError(text) from error
-    make, given, found, *more = reduced
-    if make.__name__ != "__newobj__" or given != (cls,) or more != [None, None]:
+        # The default, as pickle takes it, also where the class gives pickle something else.
+        found: Any = object.__getstate__(value)
+        plain = all(base.__flags__ & _OF_PYTHON for base in cls.__mro__[:-1])
+    except TypeError:
+        plain = False
+    if not plain or hasattr(cls, "__getnewargs__") or hasattr(cls, "__getnewargs_ex__"):
+        text = f"an object of {cls.__name__}, which consists of more than its attributes"
         raise NotEncodableError(text)
     own, slots = found if isinstance(found, tuple) else (found, None)
     return {**(own or {}), **(slots or {})}
 
 
-def encoded(value: Any) -> Any:
-    """A Python value as data of the IR, also if there are objects in it.
+def encoded(value: Any, at: End, tied: Container[End]) -> Any:
+    """An attribute as data of the IR, also if there are objects in it.
+
+    Args:
+        value: the attribute, or a part of it.
+        at: its place.
+        tied: the places of what is made somewhere else.
 
     Raises:
         NotEncodableError: there is no way to write it as source.
     """
-    return encode(value, _object)
-
-
-def _object(value: Any) -> Object:
-    name = symbol_of(type(value)).name
-    return Object(name, tuple((field, encoded(v)) for field, v in fields_of(value).items()))
+    if at in tied:
+        return None
+    match value:
+        case tuple() | list() if type(value) in (tuple, list):
+            items = enumerate(value)
+            return type(value)(encoded(item, (*at, (index,)), tied) for index, item in items)
+        case dict() if type(value) in (dict, OrderedDict):
+            pairs = value.items()
+            return type(value)((encode(k), encoded(v, (*at, (k,)), tied)) for k, v in pairs)
+        case _ if is_object(value):
+            found = fields_of(value).items()
+            fields = tuple((name, encoded(field, (*at, name), tied)) for name, field in found)
+            return Object(symbol_of(type(value)).name, fields)
+        case _:
+            return encode(value)

@@ -297,6 +297,9 @@ def _builtin(t: Translator, node: Any, name: str, schema: Schema, operands: list
         return
     if name.startswith("method."):
         positional, keywords = arguments(schema, operands)
+        if name == "method.sort":  # Of a list, to which Python gives the order by its name alone.
+            keywords = [("reverse", operand) for operand in positional[1:]]
+            positional = positional[:1]
         t.emit(node, Builtin(name), positional, keywords, hint=_hint(schema))
         return
     t.emit(node, Builtin(name), operands, hint=_hint(schema))

@@ -194,6 +194,7 @@ class _Known:
         if not same((*blocks, *outputs), (*node.blocks, *node.outputs)):
             node = replace(node, blocks=blocks, outputs=outputs)
         made = {value.name for block in blocks for inner in walk(block) for value in inner.outputs}
+        made |= {value.name for block in blocks for value in block.parameters}
         seen: dict[object, Value] = {}
         for index, value in enumerate(node.outputs):
             given = tuple(block.results[index] for block in asked)

@@ -59,10 +59,11 @@ class FunctionName:
 
 @dataclass(slots=True)
 class Context:
-    """A context manager between its creation and its use."""
+    """A context manager between its creation and its use; without a target it is the argument."""
 
-    target: str
+    target: str = ""
     arguments: tuple[Operand, ...] = ()
+    given: tuple[Value, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +292,7 @@ class Translator:
         for unique, found in self.meaning.items():
             if isinstance(found, Ref) and found.name in renamed:
                 self.meaning[unique] = renamed[found.name]
-        body = Block((), tuple(opened.nodes), tuple(results))
+        body = Block(opened.context.given, tuple(opened.nodes), tuple(results))
         self._open[-1].nodes.append(
             Node(
                 With(opened.context.target),

@@ -25,6 +25,7 @@ __all__ = [
     "Attribute",
     "Block",
     "Buffer",
+    "End",
     "Function",
     "Graph",
     "Layer",
@@ -198,17 +199,23 @@ class Reset:
         return hash((self.method, self.attribute))
 
 
+End: TypeAlias = tuple[Any, ...]
+"""The place of a part of a graph: names of modules, of attributes and of fields of objects, and
+``(key,)`` for an item of a list, tuple or dict."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tie:
-    """``target`` is the very object that ``source`` is; both paths start at the tie's graph.
+    """``target`` is the very object that ``source`` is; both places start at the tie's graph.
 
-    With a ``view``, a shape, strides and an offset, it is a buffer that has its elements in the
-    memory of another one.
+    With a ``view`` it is a tensor that has its elements in the memory of another one: a shape,
+    strides and an offset, and words for how it is taken, ``detach`` or ``data``, and for what is
+    made of it: ``parameter``, or ``frozen`` for one that is not trained.
     """
 
-    target: tuple[str, ...]
-    source: tuple[str, ...]
-    view: tuple[tuple[int, ...], tuple[int, ...], int] | None = None
+    target: End
+    source: End
+    view: tuple[Any, ...] | None = None
 
 
 @dataclass(frozen=True)

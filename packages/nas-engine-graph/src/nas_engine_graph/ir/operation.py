@@ -92,9 +92,13 @@ class Loop:
 
 @dataclass(frozen=True, slots=True)
 class With:
-    """A context manager, called with the inputs, around one block."""
+    """A context manager, called with the inputs, around one block.
 
-    target: str
+    Without a target the only input is the context manager: an object of a class of the user's. Then
+    the block takes what it gives.
+    """
+
+    target: str = ""
 
 
 @dataclass(frozen=True, slots=True)

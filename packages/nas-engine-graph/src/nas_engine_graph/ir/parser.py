@@ -254,7 +254,7 @@ class _Parser:
             case "loop":
                 return Loop()
             case "with":
-                return With(self.take(kind="word"))
+                return With(self.take() if self.next.kind == "word" else "")
             case "raise":
                 return Raise(self.take(kind="word"))
         return Operator(word)

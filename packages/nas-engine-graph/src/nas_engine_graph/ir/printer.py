@@ -183,7 +183,7 @@ def operation_text(operation: Operation) -> str:
         case Loop():
             return "loop"
         case With(target):
-            return f"with {target}"
+            return f"with {target}".rstrip()
         case Raise(exception):
             return f"raise {exception}"
 

@@ -52,7 +52,7 @@ def problems(graph: Graph, path: str = "") -> Iterator[str]:
     for tie in graph.ties:
         for end in (tie.target, tie.source):
             if not _exists(graph, end):
-                yield f"{where}: the tie names {'.'.join(end)!r}, which does not exist"
+                yield f"{where}: the tie names {'.'.join(map(str, end))!r}, which does not exist"
     yield from _overrides(graph, where)
     for name, member in graph.members:
         if isinstance(member, Graph):
@@ -139,8 +139,10 @@ def _shape(node: Node) -> Iterator[str]:
             good = len(blocks) == 1 and len(node.inputs) == count + 2
             good = good and all(len(b.parameters) == len(b.results) == count + 1 for b in blocks)
             good = good and len({b.parameters for b in blocks}) == 1
-        case With():
-            good = len(blocks) == 1 and not blocks[0].parameters
+        case With(target):
+            taken = 0 if target else 1
+            good = len(blocks) == 1 and len(blocks[0].parameters) == taken
+            good = good and (bool(target) or len(node.inputs) == 1)
             good = good and len(blocks[0].results) == count
         case Raise():
             good = not blocks and not count
