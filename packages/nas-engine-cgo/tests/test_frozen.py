@@ -131,6 +131,12 @@ def test_features_take_its_place() -> None:
     assert "conv2d(" not in code
 
 
+def test_a_feature_is_computed_once_to_train_on_and_to_measure_on() -> None:
+    loop, _ = loops({})
+    assert loop.prepared.features is not None
+    assert len(loop.prepared.features.makers) == 1
+
+
 @pytest.mark.parametrize(
     ("changes", "options"),
     [({}, {"memory": 1000}), ({}, {"exact": True}), ({"data_seed": None}, {}),

@@ -2,6 +2,7 @@
 
 from nas_engine_cgo.kernels.convolution import conv2d
 from nas_engine_cgo.kernels.layout import in_layout, split
+from nas_engine_cgo.kernels.linear import FEW, linear
 from nas_engine_cgo.kernels.normalization import batch_norm
 from nas_engine_cgo.kernels.pointwise import pointwise
 from nas_engine_cgo.kernels.pooling import avg_pool2d, avg_pool2d_in_order, max_pool2d
@@ -9,11 +10,13 @@ from nas_engine_cgo.kernels.pooling import avg_pool2d, avg_pool2d_in_order, max_
 __all__ = [
     "FASTER",
     "FASTER_TO_THE_BIT",
+    "FEW",
     "avg_pool2d",
     "avg_pool2d_in_order",
     "batch_norm",
     "conv2d",
     "in_layout",
+    "linear",
     "max_pool2d",
     "pointwise",
     "split",

@@ -5,19 +5,20 @@ from __future__ import annotations
 import string
 from collections.abc import Sequence
 
+from nas_engine_cgo.kernels import FEW
 from nas_engine_cgo.kinds.fused import Fused, Operand, bound
 
 __all__ = ["baddbmm", "einsum", "linear", "matmul"]
 
 
 def linear(step: Fused) -> None:
-    """Write ``linear`` as ``baddbmm`` over stacked weights."""
+    """Write ``linear`` as a batched product with stacked weights."""
     given = bound(step.args, step.kwargs, input=None, weight=None, bias=None)
     x: Operand = given["input"]
     if step.packs.exact:
         _exact(step, x, given["weight"], given["bias"])
         return
-    weight = step.tensor(given["weight"], "matrix")
+    weight = _weight(step, given["weight"])
     bias = None if given["bias"] is None else step.tensor(given["bias"], "bias")
     name = step.stack(x)
     match x.rank:
@@ -27,9 +28,7 @@ def linear(step: Fused) -> None:
             flat = name
         case _:
             flat = step.line(f"{name}.flatten(1, -2)")
-    product = f"torch.bmm({flat}, {weight})"
-    if bias is not None:
-        product = f"torch.baddbmm({bias}, {flat}, {weight})"
+    product = f"linear({flat}, {weight}, {bias})"
     match x.rank:
         case 1:
             product += "[:, 0]"
@@ -38,6 +37,14 @@ def linear(step: Fused) -> None:
         case _:
             product += f".unflatten(1, {name}.shape[1:-1])"
     step.results(product, "stack")
+
+
+def _weight(step: Fused, weight: Operand) -> str:
+    """Stacked weights, with more than a few numbers beside each other in memory if they can be."""
+    outputs, inputs = weight.facts.shape
+    if inputs < FEW <= outputs:
+        return f"{step.tensor(weight, 'matrix')}.mT"
+    return step.stack(weight)
 
 
 def _exact(step: Fused, x: Operand, weight: Operand, bias: Operand | None) -> None:

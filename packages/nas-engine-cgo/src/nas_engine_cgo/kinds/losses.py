@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nas_engine_cgo.kernels import FEW
 from nas_engine_cgo.kinds.fused import Fused, Operand, bound
 
 __all__ = ["arguments", "class_loss", "elementwise_loss"]
 
-_FEW = 16
-"""So many numbers a processor computes at once."""
 _SHORT = 2
 """So many sums of two numbers for each member take less time than a call of a loss."""
 
@@ -64,18 +63,19 @@ def class_loss(step: Fused) -> None:
     if weight is not None and not step.shared(weight):
         _one_by_one(step)
         return
-    name, wanted = (f"{step.stack(each)}.flatten(0, 1)" for each in (x, target))
+    name, wanted = step.stack(x), step.stack(target)
     if turned := _has_few_classes(step, x, target):
-        name, wanted = f"{name}.t()[None]", f"{wanted}[None]"
-    name, wanted = step.line(name), step.line(wanted)
+        name = f"{name}.mT"
+    else:
+        name, wanted = step.line(f"{name}.flatten(0, 1)"), step.line(f"{wanted}.flatten(0, 1)")
     weights = "" if weight is None else step.own(weight)
     more = f", ignore_index={given['ignore_index']}"
     more += f", weight={weights}" if weights else ""
     if step.call.name == "cross_entropy":
         more += f", label_smoothing={given['label_smoothing']!r}"
-    losses = f"F.{step.call.name}({name}, {wanted}{more}, reduction='none'){'[0]' * turned}"
+    losses = f"F.{step.call.name}({name}, {wanted}{more}, reduction='none')"
     if given["reduction"] == "none":
-        _losses(step, f"{losses}.unflatten(0, ({step.n}, -1))")
+        _losses(step, losses if turned else f"{losses}.unflatten(0, ({step.n}, -1))")
         return
     _losses(step, _over_samples(step, f"{losses}.reshape({step.n}, -1)", wanted, weights))
 
@@ -116,7 +116,7 @@ def _has_few_classes(step: Fused, x: Operand, target: Operand) -> bool:
     With the samples beside each other in memory they are computed many at once.
     """
     vectors = x.rank == 2 and target.rank == 1
-    few = step.call.name == "cross_entropy" and x.facts.shape[-1] < _FEW
+    few = step.call.name == "cross_entropy" and x.facts.shape[-1] < FEW
     return vectors and few and not step.packs.exact
 
 

@@ -40,11 +40,11 @@ def deduplicate(
             slot = (member, number)
             canonical[slot] = slot if known is None else first.setdefault(known, slot)
         for call in program.calls:
-            felt = exact and call.grad and program.felt is not None
-            if felt or not _repeats(call):
+            grad = call.grad and program.felt is not None  # Nothing has one in evaluation.
+            if (exact and grad) or not _repeats(call):
                 canonical |= {(member, number): (member, number) for number in call.outputs}
             else:
-                _number(member, call, canonical, first)
+                _number(member, call, grad, canonical, first)
     return canonical
 
 
@@ -54,9 +54,9 @@ def _repeats(call: Call) -> bool:
 
 
 def _number(
-    member: int, call: Call, canonical: dict[Slot, Slot], first: dict[Hashable, Slot]
+    member: int, call: Call, grad: bool, canonical: dict[Slot, Slot], first: dict[Hashable, Slot]
 ) -> None:
     given = tuple(canonical[member, number] for number in call.inputs)
     for position, number in enumerate(call.outputs):
-        key = (call.name, call.function, call.grad, call.template, given, position)
+        key = (call.name, call.function, grad, call.template, given, position)
         canonical[member, number] = first.setdefault(key, (member, number))

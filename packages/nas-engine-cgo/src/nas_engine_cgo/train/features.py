@@ -33,7 +33,8 @@ _SAMPLEWISE = _WORK | frozenset(
      "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d"}
 )  # fmt: skip
 """Functions that compute each sample of a batch from that sample alone."""
-_CHUNK = 256
+_CHUNK = 64
+"""So many samples at once: what layers make of more leaves the cache before the next reads it."""
 
 
 @dataclass(frozen=True, eq=False)
