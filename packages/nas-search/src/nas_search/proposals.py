@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 
 from nas_core import Architecture, Space
+from nas_core.errors import InvalidArchitectureError
 from nas_core.protocols import Direction
 
 from nas_search.store import Trial
@@ -59,8 +60,7 @@ class Proposals:
         """An architecture that was not proposed before, or ``None`` if there is none.
 
         Raises:
-            InvalidArchitectureError: the strategy proposed something outside of the space.
-            StrategyError: what it proposed is no list of architectures.
+            StrategyError: what it proposed is no list of architectures of the space.
         """
         for _ in range(ATTEMPTS):
             if not self._waiting:
@@ -68,7 +68,7 @@ class Proposals:
             if not self._waiting:
                 self.end = "the space is exhausted: the strategy has no further architecture"
                 return None
-            architecture = self._space.validate(self._waiting.popleft())
+            architecture = self._valid(self._waiting.popleft())
             if architecture.digest not in self._outcomes:
                 self._outcomes[architecture.digest] = None
                 return architecture
@@ -86,9 +86,18 @@ class Proposals:
             if all(isinstance(each, Mapping) for each in proposed):
                 return proposed
         raise StrategyError(
-            f"propose of the strategy ({type(self._strategy).__name__}) must give a list of "
-            f"architectures, not {found!r:.200}"
+            f"propose of {self._name} must give a list of architectures, not {found!r:.200}"
         )
+
+    def _valid(self, proposed: Architecture) -> Architecture:
+        try:
+            return self._space.validate(proposed)
+        except InvalidArchitectureError as error:
+            raise StrategyError(f"{self._name} proposed what is {error}") from error
+
+    @property
+    def _name(self) -> str:
+        return f"the strategy ({type(self._strategy).__name__})"
 
     def _again(self, architecture: Architecture) -> Outcome:
         first = self._outcomes[architecture.digest]

@@ -11,6 +11,13 @@ from nas_search.strategies import Strategy, StrategyError
 
 __all__ = ["require_usable", "seed_of"]
 
+_METHODS = {
+    "start": ("space", "directions"),
+    "propose": ("n",),
+    "tell": ("architecture", "outcome"),
+}
+"""The methods of ``Strategy``, and what each is given."""
+
 
 def seed_of(seed: int, number: int) -> int:
     """The seed of a trial, from that of the experiment.
@@ -29,7 +36,7 @@ def require_usable(
     Raises:
         ConfigError: the model is no module, the evaluator does not evaluate, or the executor lacks
             a method of ``Executor``.
-        StrategyError: the strategy lacks a method of ``Strategy``.
+        StrategyError: the strategy lacks a method of ``Strategy``, or one takes something else.
     """
     import torch
 
@@ -44,7 +51,7 @@ def require_usable(
             "the evaluator must have a method evaluate(model, *, seed, report), "
             f"not be {_kind(evaluator)}{wrapped}"
         )
-    if (found := _uncallable(evaluate)) is not None:
+    if (found := _uncallable(evaluate, None, seed=0, report=None)) is not None:
         raise ConfigError(
             f"the method evaluate of {type(evaluator).__name__} must take "
             f"(model, *, seed, report), not {found}"
@@ -53,6 +60,12 @@ def require_usable(
         raise StrategyError(
             f"the strategy must have the methods start, propose and tell, not be {_kind(strategy)}"
         )
+    for name, takes in _METHODS.items():
+        if (found := _uncallable(getattr(strategy, name), *takes)) is not None:
+            raise StrategyError(
+                f"the method {name} of {type(strategy).__name__} must take "
+                f"({', '.join(takes)}), not {found}"
+            )
     methods = [callable(getattr(executor, name, None)) for name in ("submit", "shutdown")]
     if executor is not None and (isinstance(executor, type) or not all(methods)):
         raise ConfigError(
@@ -60,14 +73,14 @@ def require_usable(
         )
 
 
-def _uncallable(evaluate: Callable[..., object]) -> Signature | None:
-    """The signature of a method that does not take what an evaluator is given."""
+def _uncallable(method: Callable[..., object], *args: object, **kwargs: object) -> Signature | None:
+    """The signature of a method that does not take these arguments."""
     try:
-        found = signature(evaluate)
+        found = signature(method)
     except (TypeError, ValueError):  # some builtins have none
         return None
     try:
-        found.bind(None, seed=0, report=None)
+        found.bind(*args, **kwargs)
     except TypeError:
         return found
     return None

@@ -340,6 +340,16 @@ def test_nothing_given_is_said(tmp_path):
         ),
         ({"strategy": "Net()"}, StrategyError, "the methods start, propose and tell, not be an"),
         ({"strategy": "GridSearch"}, StrategyError, "not be the class GridSearch itself"),
+        (
+            {"strategy": "type('Mine', (GridSearch,), {'start': lambda self, space: None})()"},
+            StrategyError,
+            "the method start of Mine must take (space, directions), not (space)",
+        ),
+        (
+            {"strategy": "type('Mine', (GridSearch,), {'tell': lambda self, one, two, x: 1})()"},
+            StrategyError,
+            "the method tell of Mine must take (architecture, outcome), not (one, two, x)",
+        ),
         ({"executor": "Net()"}, ConfigError, "the methods submit and shutdown, not be an object"),
     ],
 )

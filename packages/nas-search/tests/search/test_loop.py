@@ -205,6 +205,18 @@ def test_a_proposal_that_is_no_list_of_architectures_is_named(experiment, propos
         one.run()
 
 
+def test_a_proposal_outside_of_the_space_is_the_fault_of_the_strategy(experiment):
+    class Mine(GridSearch):
+        def propose(self, n):
+            return [{"widht": 1}]
+
+    with pytest.raises(
+        StrategyError, match=r"strategy \(Mine\) proposed what is not an arch"
+    ) as told:
+        experiment(strategy=Mine()).run()
+    assert "unknown label 'widht'; did you mean 'width'?" in str(told.value)
+
+
 def test_failures_in_a_row_stop_it_before_the_budget_is_gone(experiment):
     def broken(width):
         raise FileNotFoundError("data.csv")
