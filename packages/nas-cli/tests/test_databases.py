@@ -40,6 +40,27 @@ def test_every_command_finds_its_trials(nas: Any, search: Any, server: Server) -
     assert "exists already, with 5 trials" in joined.stderr
 
 
+def test_one_that_was_begun_elsewhere_is_resumed_by_its_file(
+    nas: Any, search: Any, server: Server
+) -> None:
+    store = f"store={server.new_database()}"
+    search(max_trials=3)
+    assert nas("run", "search.toml", "--set", store).exit_code == 0
+    # As on another machine, which has no folder of it.
+    elsewhere = ("search.toml", "--set", store, "--set", "directory=elsewhere")
+    refused = nas("run", *elsewhere)
+    assert refused.exit_code == 3
+    assert "by resume() (`nas resume search.toml`)" in refused.stderr
+    assert not Path("elsewhere").exists()
+    result = nas("resume", *elsewhere, "--max-trials", "5", "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["completed"] == 5
+    assert json.loads(nas("top", "elsewhere/sizes", "-k", "1", "--json").stdout)
+    named = nas("resume", "search.toml", "--set", store, "--set", "name=other")
+    assert named.exit_code == 3
+    assert "'other'" in named.stderr
+
+
 def test_what_is_wrong_with_a_database_is_one_line(nas: Any, search: Any, server: Server) -> None:
     search()
     secret = "hush"

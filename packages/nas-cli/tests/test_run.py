@@ -214,6 +214,26 @@ def test_the_same_experiment_can_t_be_run_twice_but_resumed_further(nas: Any, se
     assert further.stderr.count("completed in") == 2
 
 
+def test_the_file_of_a_run_resumes_it_as_the_file_says_now(nas: Any, search: Any) -> None:
+    search()
+    nothing = nas("resume", "search.toml")
+    assert nothing.exit_code == 3
+    assert "there is no experiment here" in nothing.stderr
+    assert nas("run", "search.toml").exit_code == 0
+    search(max_trials=6)
+    further = nas("resume", "search.toml", "--json")
+    assert json.loads(further.stdout)["completed"] == 6
+    other = nas("resume", "search.toml", "--set", "seed=7")
+    assert other.exit_code == 2
+    assert "an experiment keeps its 'seed'" in other.stderr
+    assert nas("resume", "search.toml", "--set", "name=other").exit_code == 3
+    assert nas("resume", "sizes", "--set", "name=other").exit_code == 2
+    search(seed=7)
+    changed = nas("resume", "search.toml")
+    assert changed.exit_code == 3
+    assert "seed was 0 and is 7" in changed.stderr
+
+
 def test_resume_of_nothing_names_what_there_is(nas: Any, search: Any, folder: Path) -> None:
     search()
     assert nas("run", "search.toml").exit_code == 0

@@ -23,6 +23,8 @@ __all__ = [
     "experiment_argument",
     "experiment_folders",
     "find_experiment",
+    "is_configuration",
+    "resumed_argument",
     "state_of",
 ]
 
@@ -79,6 +81,15 @@ def _find(_ctx: click.Context, _param: click.Parameter, name: str) -> Path:
     return find_experiment(name)
 
 
+def _find_or_read(ctx: click.Context, param: click.Parameter, name: str) -> Path:
+    return Path(name) if is_configuration(name) else _find(ctx, param, name)
+
+
+def is_configuration(name: str | Path) -> bool:
+    """Whether this is a configuration, and not the folder or the name of an experiment."""
+    return Path(name).suffix == ".toml" and Path(name).is_file()
+
+
 def _complete(
     _ctx: click.Context, _param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
@@ -91,3 +102,8 @@ experiment_argument = click.argument(
     "folder", metavar="EXPERIMENT", callback=_find, shell_complete=_complete
 )
 """The EXPERIMENT of a command, which gets its folder."""
+
+resumed_argument = click.argument(
+    "named", metavar="EXPERIMENT", callback=_find_or_read, shell_complete=_complete
+)
+"""The EXPERIMENT of a command that takes its configuration as well, and gets which it is."""

@@ -20,7 +20,7 @@ from nas_cli.display import Scale, Unread, display
 from nas_cli.edge import explain
 from nas_cli.environment import plugins
 from nas_cli.exit_codes import ExitCode
-from nas_cli.locate import experiment_argument
+from nas_cli.locate import is_configuration, resumed_argument
 from nas_cli.overrides import changed, set_option
 
 if TYPE_CHECKING:
@@ -42,6 +42,9 @@ _MAY_CHANGE = (
     "trial_time_limit",
 )
 """The keys that decide how an experiment is run, and not what it is."""
+
+_SAY_WHICH = ("directory", "name", "store")
+"""The keys that decide which one it is, where a configuration names it."""
 
 
 @command(
@@ -89,36 +92,48 @@ def run(config: Path, overrides: dict[str, Any], as_json: bool, **options: Any) 
         "nas resume digits",
         "nas resume nas-experiments/digits --max-trials 100   # further than planned",
         "nas resume digits --set executor_options.address=tcp://10.0.0.7:8786",
+        "nas resume search.toml   # one in a database, begun on another machine",
     ),
 )
-@experiment_argument
+@resumed_argument
 @click.option("--max-trials", type=click.IntRange(1), help="How many in all, from now on.")
 @click.option("--concurrency", type=click.IntRange(1), help="How many trials run at once.")
 @set_option(f"Change how it is run from now on: {', '.join(_MAY_CHANGE)}.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def resume(folder: Path, overrides: dict[str, Any], as_json: bool, **options: Any) -> None:
+def resume(named: Path, overrides: dict[str, Any], as_json: bool, **options: Any) -> None:
     """Go on with EXPERIMENT after an interruption, or to try more architectures.
 
-    EXPERIMENT is a folder, or a name in ./nas-experiments. Trials that have ended are not repeated.
+    EXPERIMENT is a folder, a name in ./nas-experiments, or the TOML file that it was begun with.
+    Trials that have ended are not repeated.
     """
     with results_only(as_json):
-        from nas_search import Experiment
-
-        _require_resumable(overrides)
-        experiment = Experiment.open(folder, plugins=plugins())
-        experiment.config = _changed(experiment.config, overrides, options)
+        _require_resumable(named, overrides)
+        experiment = _begun(named, overrides, options)
         with _workers_ahead(experiment.config):
             reason = _explore(experiment, experiment.resume, as_json)
     conclude(experiment, reason, as_json)
 
 
-def _require_resumable(overrides: dict[str, Any]) -> None:
+def _begun(named: Path, overrides: dict[str, Any], options: dict[str, Any]) -> Experiment:
+    """The experiment of a folder as it was begun, or that of a file as the file says now."""
+    from nas_search import Experiment, ExperimentConfig
+
+    if is_configuration(named):
+        settings = _changed(ExperimentConfig.from_toml(named), overrides, options)
+        return Experiment.from_config(settings, plugins=plugins())
+    experiment = Experiment.open(named, plugins=plugins())
+    experiment.config = _changed(experiment.config, overrides, options)
+    return experiment
+
+
+def _require_resumable(named: Path, overrides: dict[str, Any]) -> None:
+    may = sorted((*_MAY_CHANGE, *_SAY_WHICH)) if is_configuration(named) else _MAY_CHANGE
     for key in overrides:
         name = key.partition(".")[0]
-        if name not in _MAY_CHANGE:
+        if name not in may:
             raise click.BadParameter(
-                f"an experiment keeps its {name!r}{nearest(name, _MAY_CHANGE)} (what may change: "
-                f"{', '.join(_MAY_CHANGE)}); `nas run --name` starts another one",
+                f"an experiment keeps its {name!r}{nearest(name, may)} (what may change: "
+                f"{', '.join(may)}); `nas run --name` starts another one",
                 param_hint="'--set'",
             )
 

@@ -63,7 +63,9 @@ def search(config: ExperimentConfig, proposals: Proposals, running: Running) -> 
         return f"the time is up: {config.max_seconds:g} s, with {_trials(running.finished)}"
     if running.finished > config.max_trials:
         return f"{running.finished} trials are done, and max_trials is {config.max_trials}"
-    return f"all {config.max_trials} trials are done"
+    return (
+        "1 trial is done" if config.max_trials == 1 else f"all {config.max_trials} trials are done"
+    )
 
 
 def _trials(count: int) -> str:
@@ -176,7 +178,7 @@ class Experiment:
             NasError: something else is wrong with what was given; nothing has been started.
         """
         self.load()
-        require_new(self.folder, self.address)
+        require_new(self.folder, self.address, self.config.file)
         return self._run()
 
     def resume(self) -> str:

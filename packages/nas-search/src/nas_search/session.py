@@ -183,10 +183,11 @@ def objectives_of(config: ExperimentConfig, evaluator: Evaluator) -> dict[str, D
     return objectives
 
 
-def require_new(folder: Path, address: Address) -> None:
+def require_new(folder: Path, address: Address, file: str = "") -> None:
     """Refuse to run an experiment that has trials, unless it runs in a database: others may join.
 
     One without trials has just been made, in a database perhaps by one that is about to run it.
+    ``file`` is its configuration: it resumes what this folder does not know yet.
 
     Raises:
         StoreError: it has.
@@ -199,10 +200,12 @@ def require_new(folder: Path, address: Address) -> None:
         trials = len(store.trials())
         if not trials or store.is_running:
             return
+    known = folder if recorded(folder) is not None else file
+    how = f" (`nas resume {known}`)" if known else ""
     raise StoreError(
         folder,
-        f"the experiment exists already, with {trials} trials: go on with it by resume() "
-        f"(`nas resume {folder}`), or give this one another name",
+        f"the experiment exists already, with {trials} trials: go on with it by resume(){how}, "
+        "or give this one another name",
     )
 
 
