@@ -66,22 +66,6 @@ class AsksForKind(nn.Module):
         return x
 
 
-class MakesLocal(nn.Module):
-    def forward(self, x):
-        return LOCAL([2.0]).factors[0] * x
-
-
-def local_class() -> type:
-    class Local:
-        def __init__(self, factors: list[float]) -> None:
-            self.factors = factors
-
-    return Local
-
-
-LOCAL = local_class()
-
-
 class Grower:
     def grown(self, x: Tensor, by: float = 2.0) -> Tensor:
         return x * by
@@ -117,7 +101,6 @@ class GrowsAsTold(Grows):
         (Grows, ["method 'grown'", "default is another in FastGrower"]),
         (holding_a_weight, ["'scale'", "needs a gradient"]),
         (AsksForKind, ["`isinstance(found, Base)`", "inherit"]),
-        (MakesLocal, ["an object of class test_objects.Local, which", "at the top of a module"]),
     ],
 )
 def test_refusal_says_what_and_where(make, words) -> None:

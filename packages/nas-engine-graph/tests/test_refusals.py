@@ -346,23 +346,6 @@ class Checkpoints(nn.Module):
         return torch.utils.checkpoint.checkpoint(torch.relu, x)
 
 
-def own_gradient():
-    class Local(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x):
-            return x
-
-    return Local
-
-
-class LocalGradient(nn.Module):
-    def forward(self, x):
-        return _local(x)
-
-
-_local = own_gradient().apply
-
-
 class LoopsOverSlice(nn.Module):
     def __init__(self):
         super().__init__()
@@ -439,7 +422,6 @@ def test_units_may_share_what_nobody_changes() -> None:
         (hooked_parametrization, ["test_refusals.py:", "hook (forward_hooks)", "'child'"]),
         (unit_with_replaced_method, ["'forward' was replaced", "'child'"]),
         (Checkpoints, ["test_refusals.py:", "'checkpoint'"]),
-        (LocalGradient, ["test_refusals.py:", "Local.apply", "basic_unit"]),
         (lambda: Holder(Lambda()), ["test_refusals.py:", "basic_unit"]),
         (
             lambda: Holder(nn.LazyLinear(2)),

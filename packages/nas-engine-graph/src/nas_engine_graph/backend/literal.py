@@ -15,6 +15,7 @@ from typing import Any, assert_never
 import torch
 
 from nas_engine_graph.errors import UnsupportedModuleError
+from nas_engine_graph.importable import is_local, local_class
 from nas_engine_graph.ir import (
     Buffer,
     Data,
@@ -60,6 +61,8 @@ class Imports:
             return name if "F" in self.hidden else name.replace("torch.nn.functional", "F", 1)
         if re.fullmatch(r"torch\.nn\.\w+", name):
             return name.replace("torch.nn", "nn", 1)
+        if is_local(name):
+            return self._local(name)
         module, _, _ = name.rpartition(".")
         if not module or module == "torch":
             return name
@@ -67,6 +70,27 @@ class Imports:
             self.modules.add(module)
             return name
         return self._imported(name)
+
+    def _local(self, name: str) -> str:
+        """A class that a function defines, or a member of it."""
+        home, cls = local_class(name) or (name, object)
+        known = (local for local, source in self.names.items() if source == ("", home))
+        if (local := next(known, None)) is None:
+            local = self._fresh(cls.__name__)
+            self.names[local] = ("", home)
+        return local + name.removeprefix(home)
+
+    @property
+    def locals(self) -> list[tuple[str, str]]:
+        """The classes that functions define: what the source calls them, and their dotted names."""
+        return [(local, name) for local, (home, name) in self.names.items() if not home]
+
+    def _fresh(self, name: str) -> str:
+        local, number = name, 0
+        while local in self.names or local in self.reserved:
+            number += 1
+            local = f"{name}_{number}"
+        return local
 
     def _imported(self, name: str) -> str:
         """A name of the user's modules: ``from module import name``, so that nothing hides it."""
@@ -82,10 +106,7 @@ class Imports:
         for local, source in self.names.items():
             if source == (home, first):
                 return ".".join([local, *parts[end + 1 :]])
-        local, number = first, 0
-        while local in self.names or local in self.reserved:
-            number += 1
-            local = f"{first}_{number}"
+        local = self._fresh(first)
         self.names[local] = (home, first)
         return ".".join([local, *parts[end + 1 :]])
 
@@ -104,7 +125,7 @@ class Imports:
         found.append("from torch import Tensor, nn")
         for local, (home, name) in sorted(self.names.items(), key=lambda item: item[1]):
             renamed = "" if local == name else f" as {local}"
-            found.append(f"from {home} import {name}{renamed}")
+            found += [f"from {home} import {name}{renamed}"] if home else []
         return found
 
 

@@ -12,7 +12,9 @@ import black
 import torch
 
 from nas_engine_graph.backend.classes import Classes
+from nas_engine_graph.backend.definitions import Definition, definition, with_definitions
 from nas_engine_graph.backend.placed import Placed, placed
+from nas_engine_graph.importable import local_class
 from nas_engine_graph.ir import Graph
 
 __all__ = ["Source", "instantiate", "load", "source_of", "to_source"]
@@ -45,6 +47,7 @@ class Source:
         text: the text of a Python module.
         name: the class in it that is the model.
         modules: the class of each module, by its path; empty where that does not tell everything.
+        definitions: the classes that functions define, which this process has.
 
     >>> Source("from torch import nn\\nclass Net(nn.ReLU): ...", "Net").instantiate()
     Net()
@@ -53,19 +56,28 @@ class Source:
     text: str
     name: str
     modules: Placed = ()
+    definitions: tuple[Definition, ...] = ()
 
     def formatted(self) -> str:
-        """The text as people like to read it."""
-        return black.format_str(self.text, mode=_MODE)
+        """The text as people like to read it.
+
+        Raises:
+            UnsupportedModuleError: a class that a function defines can't be written out.
+        """
+        return black.format_str(with_definitions(self.text, self.definitions), mode=_MODE)
 
     def load(self) -> ModuleType:
         """The source, executed as a module that tracebacks and ``inspect`` can read."""
         number = next(_COUNTER)
         module = ModuleType(f"nas_graph_{number}")
         file = f"<graph {self.name} {number}>"
-        linecache.cache[file] = (len(self.text), None, self.text.splitlines(True), file)
+        given = {d.name: found[1] for d in self.definitions if (found := local_class(d.dotted))}
+        missing = [d for d in self.definitions if d.name not in given]
+        text = with_definitions(self.text, missing) if missing else self.text
+        linecache.cache[file] = (len(text), None, text.splitlines(True), file)
         module.__file__ = file
-        exec(compile(self.text, file, "exec", dont_inherit=True), module.__dict__)
+        vars(module).update(given)
+        exec(compile(text, file, "exec", dont_inherit=True), module.__dict__)
         # Readable for tracebacks as long as there are models of it, and no longer.
         weakref.finalize(getattr(module, self.name), linecache.cache.pop, file, None)
         return module
@@ -103,7 +115,8 @@ def source_of(graph: Graph) -> Source:
     lines = imports.lines()
     helpers = (_UNPACK if imports.unpacks else "") + (_RESTORED if imports.restores else "")
     text = "\n".join(lines) + helpers + "\n".join(body) + "\n"
-    return Source(text, classes.name_of(graph), placed(graph, classes.class_of))
+    definitions = tuple(itertools.starmap(definition, imports.locals))
+    return Source(text, classes.name_of(graph), placed(graph, classes.class_of), definitions)
 
 
 def to_source(graph: Graph) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nas_engine_graph.importable import local_name
 from nas_engine_graph.ir import (
     Data,
     Device,
@@ -118,6 +119,8 @@ def symbol_of(obj: Any) -> Symbol:
     found: Any = sys.modules.get(module or "")
     for part in (name or "").split("."):
         found = getattr(found, part, None)
+    if isinstance(obj, type) and "<locals>" in (name or ""):
+        return Symbol(local_name(obj))
     if found is None or inspect.unwrap(found) is not inspect.unwrap(obj):
         raise NotEncodableError(f"{obj!r} can't be imported by name")
     return Symbol(f"{module}.{name}")

@@ -23,6 +23,7 @@ import torch._sources
 import torch.jit._recursive as recursive
 import torch.jit._script as script
 import torch.jit._state as state
+import torch.jit.annotations
 import torch.jit.frontend
 
 from nas_engine_graph.errors import UnsupportedModuleError
@@ -186,10 +187,12 @@ def _named_apart(name: Callable[..., str]) -> Callable[..., str]:
 
     def named(obj: Any, mangle_name: bool = True) -> str:
         found = name(obj, mangle_name)
-        if not _is_compiled_anew(obj) and not _is_named_tuple(obj):
-            return found
-        home, _, last = found.rpartition(".")
-        return f"{home}.___torch_mangle_{number}.{last}"
+        if _is_compiled_anew(obj) or _is_named_tuple(obj):
+            home, _, last = found.rpartition(".")
+            found = f"{home}.___torch_mangle_{number}.{last}"
+        if isinstance(obj, type) and "<locals>" in obj.__qualname__:
+            state._name_to_pyclass[found] = obj  # It can't be found by its name.
+        return found
 
     return named
 
@@ -255,6 +258,7 @@ def _replacements(progress: Progress, used: frozenset[str]) -> Iterator[tuple[An
     named = _named_apart(internal._qualified_name)
     yield internal, "_qualified_name", named
     yield script, "_qualified_name", named
+    yield torch.jit.annotations, "_qualified_name", named
     yield internal, "get_type_hint_captures", _captures(internal.get_type_hint_captures)
     yield recursive, "get_overload_annotations", _overloads(recursive.get_overload_annotations)
     yield torch._sources, "get_source_lines_and_file", _found
