@@ -346,6 +346,11 @@ class Checkpoints(nn.Module):
         return torch.utils.checkpoint.checkpoint(torch.relu, x)
 
 
+class HandsOnAFuture(nn.Module):
+    def forward(self, x):
+        return torch.jit.fork(helped, x)
+
+
 class LoopsOverSlice(nn.Module):
     def __init__(self):
         super().__init__()
@@ -421,6 +426,7 @@ def test_units_may_share_what_nobody_changes() -> None:
         (hooked_weight_of_unit, ["hook (weight: backward_hooks)", "'child'"]),
         (hooked_parametrization, ["test_refusals.py:", "hook (forward_hooks)", "'child'"]),
         (unit_with_replaced_method, ["'forward' was replaced", "'child'"]),
+        (HandsOnAFuture, ["test_refusals.py:", "fork"]),
         (Checkpoints, ["test_refusals.py:", "'checkpoint'"]),
         (lambda: Holder(Lambda()), ["test_refusals.py:", "basic_unit"]),
         (

@@ -12,6 +12,7 @@ from torch import nn
 
 from nas_engine_graph.frontend.coded import SIGNS, code
 from nas_engine_graph.frontend.encode import is_valued, plain_value
+from nas_engine_graph.frontend.forks import without_forks
 from nas_engine_graph.frontend.hiding import hidden
 from nas_engine_graph.frontend.mixed import asks_types, cast
 from nas_engine_graph.frontend.modules import module_at
@@ -31,6 +32,7 @@ _SIZED = frozenset(
 def rewrite_idioms(tree: ast.AST, function: Any, owner: Any, add: Add) -> None:
     """Rewrites the source of a function of ``owner`` in place; ``add`` takes private methods."""
     around = variables_of(function, tree).around
+    without_forks(tree, around)
     _Idioms(tree, function, owner, add, around).visit(tree)
 
 

@@ -1,0 +1,52 @@
+"""``torch.jit.fork``, which is a call at once in eager code."""
+
+from typing import List, Tuple
+
+import torch
+from torch import Tensor, nn
+
+from corpus.case import case, x
+
+
+def times(x: Tensor, n: int = 2) -> Tuple[Tensor, int]:
+    return x * n, n
+
+
+@case(x(2, 3))
+class Forks(nn.Module):
+    """Functions, methods and modules; by variables, lists with a declaration, and loops."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Sequential(nn.Linear(3, 3), nn.Dropout()) for _ in "123"])
+        self.register_buffer("count", torch.zeros(()))
+
+    def counted(self, x: Tensor) -> Tensor:
+        self.count += 1
+        return x * self.count
+
+    def forward(self, x):
+        futures: List[torch.jit.Future[Tuple[Tensor, int]]] = []
+        for i in range(3):
+            futures.append(torch.jit.fork(times, x, n=i))
+        counted = torch.jit.fork(self.counted, x)
+        before = self.count + 0
+        for future in futures:
+            y, n = torch.jit.wait(future)
+            x = x + y * n
+        of_layers = torch.jit.annotate(List[torch.jit.Future[Tensor]], [])
+        for layer in self.layers:
+            of_layers += [torch.jit.fork(layer, x)]
+        return x + counted.wait(), before, [future.wait() for future in of_layers]
+
+
+@case(x(2, 3))
+class Ensemble(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(3, 3) for _ in range(3)])
+
+    def forward(self, x):
+        futures = [torch.jit.fork(layer, x) for layer in self.layers]
+        found = torch.stack([torch.jit.wait(future) for future in futures])
+        return found.mean(0), found.var(0)
