@@ -94,6 +94,38 @@ def test_export_writes_architectures_and_weights(nas: Any, experiment: Path, fol
     }
 
 
+def test_export_of_chosen_trials(nas: Any, experiment: Path, folder: Path) -> None:
+    best = json.loads(nas("top", "sizes", "--json").stdout)
+    last = best[-1]["number"]
+    arguments = ("export", "sizes", "--trial", last, "--formatter", "instance", "--output", "out")
+    assert nas(*arguments).exit_code == 0
+    assert {path.stem for path in Path("out").iterdir()} == {f"trial-{last}"}
+    text = Path(f"out/trial-{last}.json").read_text()
+    assert Architecture.from_json(text) == best[-1]["architecture"]
+    more = nas("export", "sizes", "--trial", last, "--trial", last, "-k", "1", "--output", "both")
+    assert len(more.stdout.splitlines()) == 4
+    assert {path.stem for path in Path("both").iterdir()} == {
+        f"trial-{last}",
+        f"trial-{best[0]['number']}",
+    }
+    absent = nas("export", "sizes", "--trial", "99")
+    assert absent.exit_code == 3
+    assert "experiment 'sizes' has no trial 99: it has 0 to" in absent.stderr
+
+
+def test_a_trial_that_failed_has_nothing_to_export(nas: Any, search: Any) -> None:
+    Path("failing.py").write_text(
+        "from nas_search.evaluators import FunctionEvaluator\n"
+        "def measure(model):\n    raise ValueError('never')\n"
+        "evaluator = FunctionEvaluator(measure)\n"
+    )
+    nas("run", search(max_trials=1, evaluator="failing.py:evaluator"))
+    result = nas("export", "sizes", "--trial", "0")
+    assert result.exit_code == 3
+    assert "trial 0 of 'sizes' has no model: it is failed, not completed" in result.stderr
+    assert "has no completed trial yet" in nas("export", "sizes").stderr
+
+
 def test_export_goes_beside_the_trials_unless_told(nas: Any, experiment: Path) -> None:
     assert nas("export", "sizes").exit_code == 0
     assert len(list((experiment / "export").glob("trial-*.json"))) == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from nas_cli.command import command
 from nas_cli.console import console, printable
 from nas_cli.edge import NoExperimentError
 from nas_cli.environment import plugins
-from nas_cli.locate import experiment_argument
+from nas_cli.locate import experiment_argument, find_trial, state_of
 
 if TYPE_CHECKING:
     import torch
@@ -39,13 +39,25 @@ def _folder(_ctx: click.Context, _param: click.Parameter, output: str | None) ->
     examples=(
         "nas export digits                          # into nas-experiments/digits/export",
         "nas export digits -k 3 --output best",
+        "nas export digits --trial 4 --trial 17     # those that you have chosen",
         "nas export digits --formatter code --output best",
         "nas export digits --output s3://bucket/digits   # where the package s3fs reaches it",
     ),
 )
 @experiment_argument
 @click.option(
-    "-k", "count", type=click.IntRange(1), default=1, show_default=True, help="How many models."
+    "-k",
+    "count",
+    type=click.IntRange(1),
+    help="How many of the best models.  [default: 1, without --trial]",
+)
+@click.option(
+    "--trial",
+    "numbers",
+    metavar="TRIAL",
+    type=click.IntRange(0),
+    multiple=True,
+    help="The model of this trial; may be given several times.",
 )
 @click.option(
     "--formatter",
@@ -63,7 +75,9 @@ def _folder(_ctx: click.Context, _param: click.Parameter, output: str | None) ->
     help="The folder to write to, made if needed, or a URL such as s3://bucket/folder.  "
     "[default: export/ in the folder of EXPERIMENT]",
 )
-def export(folder: Path, count: int, formatter: str, output: str | None) -> None:
+def export(
+    folder: Path, count: int | None, numbers: tuple[int, ...], formatter: str, output: str | None
+) -> None:
     """Write the best models of EXPERIMENT: architectures as JSON, weights as safetensors.
 
     EXPERIMENT is a folder, or a name in ./nas-experiments. It may be running. A file is written
@@ -72,9 +86,8 @@ def export(folder: Path, count: int, formatter: str, output: str | None) -> None
     from nas_search import Experiment
 
     experiment = Experiment.open(folder, plugins=plugins())
-    exported = _exported(experiment, count, formatter)
-    if not exported:
-        raise NoExperimentError(f"experiment {experiment.config.name!r} has no completed trial yet")
+    trials = _chosen(experiment, count, numbers)
+    exported = list(zip(trials, experiment.export_models(trials, formatter), strict=True))
     target = _made(folder / "export" if output is None else output)
     out = console()
     for trial, model in exported:
@@ -94,13 +107,21 @@ def _made(place: Path | str) -> Artifacts:
     return target
 
 
-def _exported(experiment: Experiment, count: int, formatter: str) -> list[tuple[Trial, Any]]:
-    while True:
-        top = experiment.top_trials(count)
-        models = experiment.export_top_models(count, formatter)
-        # A trial that ended meanwhile may have changed the order.
-        if top == experiment.top_trials(count):
-            return list(zip(top, models, strict=True))
+def _chosen(experiment: Experiment, count: int | None, numbers: Sequence[int]) -> list[Trial]:
+    """The trials of these numbers, then so many of the best, each once."""
+    chosen = {number: find_trial(experiment, number) for number in numbers}
+    for trial in chosen.values():
+        if trial.state != "completed":
+            raise NoExperimentError(
+                f"trial {trial.number} of {experiment.config.name!r} has no model: it is "
+                f"{state_of(trial, experiment)}, not completed"
+            )
+    if count is None:
+        count = 0 if numbers else 1
+    chosen |= {trial.number: trial for trial in experiment.top_trials(count)}
+    if not chosen:
+        raise NoExperimentError(f"experiment {experiment.config.name!r} has no completed trial yet")
+    return list(chosen.values())
 
 
 def _written(

@@ -23,6 +23,7 @@ __all__ = [
     "experiment_argument",
     "experiment_folders",
     "find_experiment",
+    "find_trial",
     "is_configuration",
     "resumed_argument",
     "state_of",
@@ -75,6 +76,19 @@ def find_experiment(name: str) -> Path:
         f"no experiment {name!r}: {reason}, and no experiment of this name in "
         f"{HOME}{os.sep} (there: {there}){nearest(name, known)}"
     )
+
+
+def find_trial(experiment: Experiment, number: int) -> Trial:
+    """The trial of this number.
+
+    Raises:
+        NoExperimentError: there is none; says which there are.
+    """
+    found = {trial.number: trial for trial in experiment.trials}
+    if number in found:
+        return found[number]
+    there = f"it has 0 to {max(found)}" if found else "it has none yet"
+    raise NoExperimentError(f"experiment {experiment.config.name!r} has no trial {number}: {there}")
 
 
 def _find(_ctx: click.Context, _param: click.Parameter, name: str) -> Path:

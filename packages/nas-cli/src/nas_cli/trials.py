@@ -12,7 +12,7 @@ from nas_cli.command import command
 from nas_cli.console import console, print_json, print_table, printable, table
 from nas_cli.display import best_table
 from nas_cli.edge import NoExperimentError
-from nas_cli.locate import counts, experiment_argument, state_of
+from nas_cli.locate import counts, experiment_argument, find_trial, state_of
 
 if TYPE_CHECKING:
     from nas_search import Experiment, Trial
@@ -102,7 +102,7 @@ def show(folder: Path, number: int, as_log: bool, as_json: bool) -> None:
     from nas_search.logs import find_log
 
     experiment = Experiment.open(folder)
-    trial = _trial(experiment, number)
+    trial = find_trial(experiment, number)
     state = state_of(trial, experiment)
     log = find_log(folder, number)
     if as_log:
@@ -131,14 +131,6 @@ def _pruned(experiment: Experiment) -> list[Trial]:
     """The pruned trials, those of later steps first: what they reported is not comparable else."""
     pruned = [trial for trial in experiment.trials if trial.state == "pruned"]
     return sorted(pruned, key=lambda trial: -max((r.step for r in trial.reports), default=-1))
-
-
-def _trial(experiment: Experiment, number: int) -> Trial:
-    found = {trial.number: trial for trial in experiment.trials}
-    if number in found:
-        return found[number]
-    there = f"it has 0 to {max(found)}" if found else "it has none yet"
-    raise NoExperimentError(f"experiment {experiment.config.name!r} has no trial {number}: {there}")
 
 
 def _reports(trial: Trial) -> list[dict[str, Any]]:

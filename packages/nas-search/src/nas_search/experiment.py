@@ -288,15 +288,23 @@ class Experiment:
             UnsupportedFormatError: not a format of this engine.
             StoreError: the weights are not there.
         """
+        return self.export_models(self.top_trials(top_k), formatter)
+
+    def export_models(self, trials: Sequence[Trial], formatter: str = "dict") -> list[Any]:
+        """The models of completed trials of this experiment, as ``export_top_models`` does.
+
+        Raises:
+            UnsupportedFormatError: not a format of this engine.
+            StoreError: the weights are not there, since a trial has not completed, or otherwise.
+        """
         require_format(formatter)
-        top = self.top_trials(top_k)
         if formatter == "dict":
-            return [dict(trial.architecture) for trial in top]
+            return [dict(trial.architecture) for trial in trials]
         plugins = self._plugins or load_plugins()
         engine = plugins.engine(self.config.execution_engine)
         space = Space.of(self.base_model)  # Without the choices of the evaluator.
         exported = []
-        for trial in top:
+        for trial in trials:
             architecture = space.part_of(trial.architecture)
             model: Any = engine.export(self.base_model, architecture, formatter)
             if formatter == "instance":

@@ -46,6 +46,29 @@ def test_trained_weights_come_back(experiment):
     assert len(one.export_top_models(100)) == 5
 
 
+def test_models_of_chosen_trials(experiment):
+    def train(model):
+        if model.layer.out_features == widest:
+            raise ValueError("too wide")
+        with torch.no_grad():
+            model.layer.weight.fill_(model.layer.out_features)
+        return float(model.layer.out_features)
+
+    widest = 0
+    one = experiment(evaluator=FunctionEvaluator(train), max_trials=5)
+    one.run()
+    chosen = [one.trials[3], one.trials[1]]
+    widths = [trial.architecture["width"] for trial in chosen]
+    for model, width in zip(one.export_models(chosen, "instance"), widths, strict=True):
+        assert torch.equal(model.layer.weight, torch.full((width, 2), float(width)))
+    assert one.export_models(chosen) == [{"width": width} for width in widths]
+    widest = widths[0]
+    two = experiment(evaluator=FunctionEvaluator(train), max_trials=5, name="two")
+    two.run()
+    with pytest.raises(StoreError, match="the weights of trial 3 are not there"):
+        two.export_models([two.trials[3]], "instance")
+
+
 def test_export_during_the_run(experiment):
     seen = []
 
