@@ -237,6 +237,19 @@ def test_a_valid_architecture_has_the_options_themselves(made: type) -> None:
             inputs.validate(made({"x": wrong}))
 
 
+def test_a_label_that_an_architecture_lacks_is_named_with_the_nearest() -> None:
+    found = nas.Architecture({"width": 3, "body": "conv"})
+    with pytest.raises(KeyError) as caught:
+        found["widht"]
+    message = "no 'widht' in this architecture (width, body); did you mean 'width'?"
+    assert str(pickle.loads(pickle.dumps(caught.value))) == message
+    with pytest.raises(KeyError, match="'rate' in .*; a choice that is not active has no value"):
+        found["rate"]
+    assert found.get("rate") is None
+    assert found.get("rate", 2) == 2
+    assert found.get("width", 2) == 3
+
+
 def test_architectures_can_not_be_changed() -> None:
     given_list = [0, 1]
     arch = nas.Architecture({"x": given_list})

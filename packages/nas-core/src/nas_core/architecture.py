@@ -10,7 +10,7 @@ from json.encoder import encode_basestring_ascii
 from math import isfinite
 from typing import Any, TypeAlias
 
-from nas_core.errors import InvalidArchitectureError
+from nas_core.errors import InvalidArchitectureError, NasError, nearest
 from nas_core.structure import ATOMS
 
 __all__ = ["Architecture", "Value", "canonical"]
@@ -103,7 +103,13 @@ class Architecture(Mapping[str, Value]):
         return Architecture({k: v for k, v in self._values.items() if k in labels})
 
     def __getitem__(self, label: str) -> Value:
+        if label not in self._values:
+            raise _absent(label, self._values)
         return _own(self._values[label])
+
+    def get(self, label: str, default: Any = None) -> Any:
+        """The value of a label, or else the default: a choice that is not active has no value."""
+        return self[label] if label in self._values else default
 
     def __contains__(self, label: object) -> bool:
         return label in self._values
@@ -141,6 +147,15 @@ class Architecture(Mapping[str, Value]):
 
     def __reduce__(self) -> tuple[type[Architecture], tuple[dict[str, Value]]]:
         return type(self), (self._values,)
+
+
+class _AbsentError(NasError, KeyError):
+    """A label that an architecture does not decide."""
+
+
+def _absent(label: object, there: Collection[str]) -> _AbsentError:
+    hint = nearest(str(label), there) or "; a choice that is not active has no value"
+    return _AbsentError(f"no {label!r} in this architecture ({', '.join(there)}){hint}")
 
 
 def _own(value: Value) -> Value:

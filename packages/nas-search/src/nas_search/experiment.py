@@ -35,7 +35,7 @@ from nas_search.session import Setup, find, objectives_of, require_existing, req
 from nas_search.store import Address, Database, Trial, TrialStore, address_of, is_stored
 from nas_search.strategies import Strategy, make_strategy
 from nas_search.target import called, load_target
-from nas_search.usable import require_usable, seed_of
+from nas_search.usable import require_restriction, require_usable, seed_of
 
 if TYPE_CHECKING:
     import torch
@@ -318,6 +318,8 @@ class Experiment:
             self._input(name)
         given = {name: self._given[name] for name in REQUIRED}
         require_usable(**given, executor=self._executor)
+        if self._given["space"] is not None:
+            require_restriction(self._given["space"], Space.of(self.base_model, self.evaluator))
 
     def _input(self, name: str) -> Any:
         if self._given[name] is None:

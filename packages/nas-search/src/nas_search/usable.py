@@ -6,10 +6,12 @@ from collections.abc import Callable
 from hashlib import sha256
 from inspect import Signature, isroutine, signature
 
-from nas_search.config import ConfigError
+from nas_core import Space
+
+from nas_search.config import ConfigError, differences
 from nas_search.strategies import Strategy, StrategyError
 
-__all__ = ["require_usable", "seed_of"]
+__all__ = ["require_restriction", "require_usable", "seed_of"]
 
 _METHODS = {
     "start": ("space", "directions"),
@@ -70,6 +72,25 @@ def require_usable(
     if executor is not None and (isinstance(executor, type) or not all(methods)):
         raise ConfigError(
             f"the executor must have the methods submit and shutdown, not be {_kind(executor)}"
+        )
+
+
+def require_restriction(given: object, whole: Space) -> None:
+    """Refuse a space that is another one than that of the model and the evaluator.
+
+    Raises:
+        ConfigError: it is no space, or they differ in their choices.
+    """
+    if not isinstance(given, Space):
+        raise ConfigError(f"the space must be a nas_core.Space, not {_kind(given)}")
+    there, wanted = (
+        {f"choice {label!r}": str(choice.domain) for label, choice in space.choices.items()}
+        for space in (given, whole)
+    )
+    if found := differences(wanted, there):
+        raise ConfigError(
+            "the space that is given is not that of the model and the evaluator, "
+            f"Space.of(model, evaluator), with constraints: {'; '.join(found)}"
         )
 
 

@@ -350,6 +350,12 @@ def test_nothing_given_is_said(tmp_path):
             StrategyError,
             "the method tell of Mine must take (architecture, outcome), not (one, two, x)",
         ),
+        ({"space": "3"}, ConfigError, "must be a nas_core.Space, not an object of the class int"),
+        (
+            {"space": "nas.Space.of(nn.Linear(2, 2))"},
+            ConfigError,
+            "with constraints: choice 'width' was one of 1, 2, 3 and is absent",
+        ),
         ({"executor": "Net()"}, ConfigError, "the methods submit and shutdown, not be an object"),
     ],
 )
