@@ -207,12 +207,13 @@ def planning_seconds(workload: Workload, count: int) -> list[float]:
 
 def plan(jobs: Sequence[Any], options: Any) -> None:
     """Do what a job does before its first step."""
+    from nas_engine_cgo.cohorts import assembled
     from nas_engine_cgo.cost import Memory, choose
-    from nas_engine_cgo.job import assembled
-    from nas_engine_cgo.train import Loop
+    from nas_engine_cgo.train import Loop, Programs
 
-    for members in assembled(jobs, options)[0]:
-        choice = choose(members, options, Memory())
+    programs: Programs = {}
+    for members in assembled(jobs, options, programs)[0]:
+        choice = choose(members, options, Memory(), programs)
         loop = Loop(members, choice.clusters, choice.options, choice.prepared)
         batches = next(loop.batches())
         for cluster in loop.merged.clusters:

@@ -100,3 +100,17 @@ def test_a_generator_in_the_place_of_pythons_own_is_asked(monkeypatch: pytest.Mo
     first = random.random()
     rewind()
     assert random.random() == first
+
+
+def test_generators_that_others_have_taken_the_place_of_keep_their_states(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What was noted is told to those that draw now."""
+    rewind = random_states()
+    first = random.random(), np.random.rand()
+    own = random.Random(5)
+    for name in ("getstate", "setstate", "random"):
+        monkeypatch.setattr(random, name, getattr(own, name))
+    np.random.set_bit_generator(np.random.MT19937(3))
+    rewind()
+    assert (random.random(), np.random.rand()) == first

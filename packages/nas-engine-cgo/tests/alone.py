@@ -30,6 +30,10 @@ class Alone:
     make: Build
     evaluator: SupervisedEvaluator
 
+    @property
+    def made(self) -> Build:
+        return self.make
+
     def build(self) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
             return self.make().double()

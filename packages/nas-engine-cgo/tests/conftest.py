@@ -11,7 +11,7 @@ import nas_engine_cgo.job
 import pytest
 import torch
 from hypothesis import settings
-from nas_engine_cgo.cost import length
+from nas_engine_cgo.cost import apart
 from nas_engine_cgo.job import _Once
 from nas_engine_cgo.train.taped import Tapes
 
@@ -50,7 +50,7 @@ def steps_are_soon_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def short_trainings_are_planned(monkeypatch: pytest.MonkeyPatch) -> None:
     """Most tests have fewer steps than would repay that."""
-    for module in (length, sys.modules["nas_engine_cgo.cost.choose"]):
+    for module in (apart, sys.modules["nas_engine_cgo.cost.choose"]):
         monkeypatch.setattr(module, "gains_anyway", lambda members, options: True)
 
 

@@ -129,7 +129,7 @@ def test_candidates_end_as_alone(name: str, monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(Scales, "update", noted)
     # They are merged all the same: of products as small as these all bits are equal.
-    monkeypatch.setattr("nas_engine_cgo.job._inexact", lambda _: None)
+    monkeypatch.setattr("nas_engine_cgo.cohorts._inexact", lambda _: None)
     heard, alone = Heard(), Heard()
     found = {result.number: result for result in MergedJob(jobs, Options(exact=True)).run(heard)}
     assert any(len(set(row)) == 2 for row in rows)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nas_engine_cgo.job import assembled
+from nas_engine_cgo.cohorts import assembled
 from nas_engine_cgo.members import Program, trace
 from nas_engine_cgo.options import Options
 from nas_engine_cgo.train import Loop
@@ -129,7 +129,7 @@ def test_widened_members_get_what_they_get_alone(case: str, layout: Any) -> None
 
 def loop_of(make: Sequence[Callable[[], nn.Module]], evaluator: SupervisedEvaluator) -> Loop:
     jobs: Any = alone.jobs_of(make, evaluator)
-    ((members, *_), _) = assembled(jobs, Options())
+    ((members, *_), _) = assembled(jobs, Options(), {})
     return Loop(members, [range(len(members))], Options(widen=True))
 
 

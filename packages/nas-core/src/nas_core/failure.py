@@ -69,14 +69,15 @@ def place_of(error: BaseException) -> Place | None:
     raise there: their messages say all.
     """
     passed = [
-        (_rank(frame), Place(_shortest(frame.f_code.co_filename), line))
+        (_rank(frame), (frame.f_code.co_filename, line))
         for frame, line in traceback.walk_tb(error.__traceback__)
         if not _is_standard(frame.f_code.co_filename)
     ]
     best = min((rank for rank, _ in passed), default=_OWN)
     if best == _OWN or (best == _ENGINE and passed[-1][0] == _OWN):
         return None
-    return [place for rank, place in passed if rank == best][-1]
+    file, line = [place for rank, place in passed if rank == best][-1]
+    return Place(_shortest(file), line)
 
 
 _USER, _LIBRARY, _ENGINE, _OWN = range(4)

@@ -2,8 +2,9 @@
 
 Python's and NumPy's generators tell their states number by number, 624 each, which takes as long as
 a layer does, for each build, of which hardly one begins again. So the memory that holds the numbers
-is copied, and read only then. Where it lies is found out once, from a generator of the same class
-that tells its state as well. Where that fails, or another kind is in place, the state is told.
+is copied, and copied back only then. Where it lies is found out once, from a generator of the same
+class that tells its state as well. Where that fails, or another kind is in place, the state is
+told.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ import random
 import struct
 import sys
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 
-__all__ = ["numpy_state", "python_state", "random_states"]
+__all__ = ["Noted", "numpy_state", "python_state", "random_states"]
 
 _PYTHONS = struct.Struct("i624I")
 """The position and the numbers."""
@@ -27,8 +29,20 @@ _NUMPYS = struct.Struct("624Ii")
 _PAIR = struct.Struct("@id")
 """Whether the second number of a pair of normal ones has yet to be drawn, and that."""
 
-_Told: TypeAlias = Callable[[], Any]
-"""Tells the state that a generator had."""
+
+@dataclass(frozen=True, eq=False)
+class Noted:
+    """A state of a generator.
+
+    Attributes:
+        tell: tells it as the generator does.
+        restore: puts the generator back into it.
+        memory: what is equal for states that were noted in one way and are equal.
+    """
+
+    tell: Callable[[], Any]
+    restore: Callable[[], None]
+    memory: object = None
 
 
 def random_states() -> Callable[[], None]:
@@ -44,31 +58,43 @@ def random_states() -> Callable[[], None]:
 
     def rewind() -> None:
         torch.set_rng_state(torchs)
-        random.setstate(pythons())
+        pythons.restore()
         if numpys is not None:
-            sys.modules["numpy.random"].set_state(numpys())
+            numpys.restore()
 
     return rewind
 
 
-def python_state() -> _Told:
-    """Note the state of Python's global generator, for ``random.setstate`` to be told."""
-    generator, at = getattr(random.getstate, "__self__", None), _place_in_pythons()
+def python_state() -> Noted:
+    """Note the state of Python's global generator."""
+    generator, at = _pythons(), _place_in_pythons()
     if at is None or type(generator) is not random.Random:
         state = random.getstate()
-        return lambda: state
+        return Noted(lambda: state, lambda: random.setstate(state))
     memory = ctypes.string_at(id(generator) + at, _PYTHONS.size)
-    gauss = vars(generator)["gauss_next"]
+    held = vars(generator)
+    gauss = held["gauss_next"]
 
-    def told() -> Any:
+    def tell() -> Any:
         position, *numbers = _PYTHONS.unpack(memory)
         return random.Random.VERSION, (*numbers, position), gauss
 
-    return told
+    def restore() -> None:
+        if _pythons() is generator:
+            ctypes.memmove(id(generator) + at, memory, _PYTHONS.size)
+            held["gauss_next"] = gauss
+        else:
+            random.setstate(tell())
+
+    return Noted(tell, restore, (memory, gauss))
 
 
-def numpy_state() -> _Told | None:
-    """Note the state of NumPy's, for ``numpy.random.set_state``; None if that is not loaded."""
+def _pythons() -> Any:
+    return getattr(random.getstate, "__self__", None)
+
+
+def numpy_state() -> Noted | None:
+    """Note the state of NumPy's global generator; None if that is not loaded."""
     numpy: Any = sys.modules.get("numpy.random")  # Whoever loads it later seeds it later.
     if numpy is None:
         return None
@@ -76,15 +102,22 @@ def numpy_state() -> _Told | None:
     bits: Any = None if at is None else numpy.get_bit_generator()
     if at is None or type(generator) is not numpy.RandomState or type(bits) is not numpy.MT19937:
         state = numpy.get_state(legacy=False)
-        return lambda: state
-    memory = ctypes.string_at(bits.ctypes.state_address, _NUMPYS.size)
-    pair = ctypes.string_at(id(generator) + at, _PAIR.size)
+        return Noted(lambda: state, lambda: numpy.set_state(state))
+    places = (bits.ctypes.state_address, _NUMPYS.size), (id(generator) + at, _PAIR.size)
+    memory = tuple(ctypes.string_at(*place) for place in places)
 
-    def told() -> Any:
-        *numbers, position = _NUMPYS.unpack(memory)
-        return "MT19937", numbers, position, *_PAIR.unpack(pair)
+    def tell() -> Any:
+        *numbers, position = _NUMPYS.unpack(memory[0])
+        return "MT19937", numbers, position, *_PAIR.unpack(memory[1])
 
-    return told
+    def restore() -> None:
+        if numpy.get_bit_generator() is bits:
+            for (address, size), content in zip(places, memory, strict=True):
+                ctypes.memmove(address, content, size)
+        else:
+            numpy.set_state(tell())
+
+    return Noted(tell, restore, memory)
 
 
 @functools.cache

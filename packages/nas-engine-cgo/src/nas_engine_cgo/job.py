@@ -5,39 +5,32 @@ from __future__ import annotations
 import traceback
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import torch
-from nas_core import Recorder, Result, resolve
-from nas_core.candidate import seed_all
+from nas_core import Recorder, Result
 from nas_core.failure import failure_text
 from nas_core.protocols import Candidate
-from nas_core.uncollected import uncollected
 from nas_engine_graph.engine import GraphJob
 from nas_search.evaluators import SupervisedEvaluator
-from nas_search.evaluators.training import check_numbers, check_objectives, pick_device
 from nas_search.memory import kept_memory
 from platformdirs import user_cache_path
 
-from nas_engine_cgo.cost import Memory, choose, is_out_of_memory, why_too_short
-from nas_engine_cgo.members.calls import named_tensors
+from nas_engine_cgo.cohorts import Apart, assembled, threads_of
+from nas_engine_cgo.cost import Memory, choose, is_out_of_memory
 from nas_engine_cgo.options import Options
 from nas_engine_cgo.train import (
     Member,
     MemberError,
+    Programs,
     RefusedError,
-    Stream,
     Twin,
-    cohort_key,
     find_twins,
     modes_kept,
     train_together,
-    why_alone,
 )
 
-__all__ = ["CACHE", "MergedJob", "assembled", "threads_of", "why_one_by_one"]
+__all__ = ["CACHE", "MergedJob", "why_one_by_one"]
 
 CACHE = user_cache_path("nas") / "cgo.json"
 """What was found out about this machine."""
@@ -64,20 +57,26 @@ class MergedJob:
         """Train all, and yield each result as soon as it is known."""
         once = recorder if isinstance(recorder, _Once) else _Once(recorder)
         jobs = {job.candidates[0].number: job for job in self.jobs}
-        cohorts, alone = assembled(self.jobs, self.options)
+        programs: Programs = {}
+        cohorts, alone = assembled(self.jobs, self.options, programs)
+        for note in _why_alone(alone, len(jobs)):
+            once.note(note)
         for number, apart in alone.items():
-            once.note(f"trial {number} alone: {apart.reason}")
             if apart.member is None:
                 yield from jobs[number].run(once)
             else:
                 yield apart.member.by_itself(once)
         for members in cohorts:
-            numbers = [member.candidate.number for member in members]
+            theirs = [jobs[member.candidate.number] for member in members]
             with kept_memory():
-                yield from self._together(members, [jobs[number] for number in numbers], once)
+                yield from self._together(members, theirs, once, programs)
 
     def _together(
-        self, members: Sequence[Member], jobs: Sequence[GraphJob], recorder: _Once
+        self,
+        members: Sequence[Member],
+        jobs: Sequence[GraphJob],
+        recorder: _Once,
+        programs: Programs,
     ) -> Iterator[Result]:
         """Train members as one; if that raises, without those that may be the cause.
 
@@ -87,7 +86,7 @@ class MergedJob:
         suspects: set[int] | None = None
         raised: BaseException | None = None
         try:
-            for result in self._trained(members, recorder):
+            for result in self._trained(members, recorder, programs):
                 answered.add(result.number)
                 yield result
         except MemberError as error:
@@ -109,7 +108,9 @@ class MergedJob:
         if raised is not None and not failed:
             recorder.blame(raised)
 
-    def _trained(self, members: Sequence[Member], recorder: _Once) -> Iterator[Result]:
+    def _trained(
+        self, members: Sequence[Member], recorder: _Once, programs: Programs
+    ) -> Iterator[Result]:
         """The results of members; no twin has one of whose first the training fails."""
         once = self.options.twins == "once"
         with threads_of(members[0]), modes_kept(members):
@@ -119,7 +120,7 @@ class MergedJob:
                 recorder.note(f"trial {number} is trial {first} in other names: trained once")
             copies = [twin.member for twin in twins]
             firsts = [member for member in members if member not in copies]
-            choice = choose(firsts, self.options, Memory(CACHE))
+            choice = choose(firsts, self.options, Memory(CACHE), programs)
         shared = _Shared(recorder, twins)
         if choice.apart:
             recorder.note(f"{len(firsts)} trained one by one, {choice.why}")
@@ -132,6 +133,19 @@ class MergedJob:
             yield result
             for twin in [] if result.failed else shared.twins[result.number]:
                 yield replace(result, number=twin.member.candidate.number, seconds=0.0)
+
+
+def _why_alone(alone: Mapping[int, Apart], count: int) -> Iterator[str]:
+    """What to say of those that are trained by themselves, of so many; each reason once."""
+    numbers: dict[str, list[int]] = defaultdict(list)
+    for number, apart in alone.items():
+        numbers[apart.reason].append(number)
+    for reason, theirs in numbers.items():
+        if len(theirs) == count > 1:
+            yield f"{count} trained one by one, {reason}"
+        else:
+            plural = "s" if len(theirs) > 1 else ""
+            yield f"trial{plural} {', '.join(map(str, theirs))} alone: {reason}"
 
 
 def _why_not_together(numbers: Sequence[int], raised: BaseException) -> str:
@@ -149,91 +163,6 @@ def _divided(jobs: Sequence[GraphJob], suspects: set[int]) -> list[list[GraphJob
     sound = [job for job in jobs if job not in culprits]
     half = (len(culprits) + 1) // 2
     return [part for part in (sound, culprits[:half], culprits[half:]) if part]
-
-
-@dataclass(frozen=True, eq=False)
-class Apart:
-    """A candidate that is trained by itself.
-
-    Attributes:
-        reason: why.
-        member: what was made of it; None if that failed.
-    """
-
-    reason: str
-    member: Member | None = None
-
-
-@uncollected()
-def assembled(
-    jobs: Sequence[GraphJob], options: Options
-) -> tuple[list[list[Member]], dict[int, Apart]]:
-    """The candidates of jobs: those that can be trained in one loop, and why others run alone."""
-    cohorts: dict[Any, list[Member]] = defaultdict(list)
-    alone: dict[int, Apart] = {}
-    for job in jobs:
-        try:
-            member = _member(job)
-            reason = why_alone(member) or (_inexact(member) if options.exact else None)
-        # The model and the recipe are anybody's: alone, it finds its own end.
-        except (Exception, SystemExit) as error:  # noqa: BLE001
-            alone[job.candidates[0].number] = Apart(failure_text(error))
-        else:
-            if reason is None:
-                cohorts[cohort_key(member)].append(member)
-            else:
-                alone[member.candidate.number] = Apart(reason, member)
-    together = []
-    for members in cohorts.values():
-        one = "no other is trained in the same way" if len(members) == 1 else None
-        if (reason := one or why_too_short(members, options)) is None:
-            together.append(members)
-        else:
-            alone |= {member.candidate.number: Apart(reason, member) for member in members}
-    return together, alone
-
-
-def _inexact(member: Member) -> str | None:
-    """Why the bits of a member can't be kept, if so.
-
-    What is rounded to few bits is equal to the bit most of the time and differs later.
-    """
-    if member.stream.generator.device.type != "cpu":
-        return "bits can be kept on CPU only"
-    if member.recipe.precision != "float32":
-        return f"bits can't be kept in {member.recipe.precision}"
-    if member.is_rounded:
-        return "bits of parameters in bfloat16 or float16 can't be kept"
-    if any(group.get("fused") for group in member.optimizer.param_groups):
-        return "bits of a fused optimiser can't be kept"
-    return None
-
-
-def _member(job: GraphJob) -> Member:
-    """The candidate of a job, ready to be trained with others."""
-    (candidate,) = job.candidates
-    recipe: Any = resolve(job.evaluator, candidate.architecture)
-    check_numbers(recipe)
-    check_objectives(recipe)
-    device = pick_device(recipe.device)
-    seed_all(candidate.seed)
-    module = job.build()
-    if any(tensor.device != device for tensor in named_tensors(module).values()):
-        module = module.to(device)
-    return Member(
-        candidate, module, recipe, Stream(torch.Generator(device).manual_seed(candidate.seed))
-    )
-
-
-@contextmanager
-def threads_of(member: Member) -> Iterator[None]:
-    """Use as many threads as the training will."""
-    outer = torch.get_num_threads()
-    torch.set_num_threads(member.recipe.threads or outer)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(outer)
 
 
 class _Once:

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from nas_core.uncollected import uncollected
 
+from nas_engine_cgo.cost.apart import MOSTLY_ALONE
 from nas_engine_cgo.cost.cache import cache_bytes
 from nas_engine_cgo.cost.clusters import Deeds, deeds, likeness, similar
 from nas_engine_cgo.cost.findings import Findings
@@ -28,10 +29,10 @@ from nas_engine_cgo.cost.memory import is_out_of_memory, largest_activation, tra
 from nas_engine_cgo.cost.trials import ALONE, Layout, Setting, Trials
 from nas_engine_cgo.cost.widening import seems_to_pay
 from nas_engine_cgo.exact import Verdicts
-from nas_engine_cgo.members import Program, UntraceableError, duplicate
+from nas_engine_cgo.members import Program, duplicate
 from nas_engine_cgo.options import Options
 from nas_engine_cgo.remember import Memory
-from nas_engine_cgo.train import Loop, Member, MemberError, Prepared
+from nas_engine_cgo.train import Loop, Member, MemberError, Prepared, Programs
 from nas_engine_cgo.train.available import available
 from nas_engine_cgo.train.clusters import clusters_of
 from nas_engine_cgo.train.members import can_be_wide
@@ -44,10 +45,6 @@ _PROBED, _PROBED_LARGE = 1 / 4, 1 / 32
 of which the cache has room for one: they have little to gain."""
 _AGAIN = 1 / 2
 """The part of that which later batches may take to time them again."""
-_SHORT, _SHORT_BY_PARTS = 1024, 3072
-"""Steps of all members that gain less in one loop than it takes to plan it, where nothing can be
-merged, and where most can't be."""
-_MOSTLY_ALONE = "most of the work can't be merged"
 _MADE = 80
 """Steps of one member that take as long as to make the code of two settings."""
 _TIMED = 3
@@ -78,9 +75,22 @@ class Choice:
     apart: bool = False
 
 
-def choose(members: Sequence[Member], options: Options, memory: Memory) -> Choice:
-    """Decide for these members."""
-    probe = _Probe(members, options, Verdicts(memory.beside("cgo-bits.json")))
+def choose(
+    members: Sequence[Member],
+    options: Options,
+    memory: Memory,
+    programs: Programs | None = None,
+) -> Choice:
+    """Decide for these members.
+
+    Args:
+        members: of one loop.
+        options: how they are run together.
+        memory: what is known of this machine.
+        programs: what was traced before.
+    """
+    verdicts = Verdicts(memory.beside("cgo-bits.json"))
+    probe = _Probe(members, options, verdicts, programs)
     if (reason := probe.why_apart()) is not None:
         each = [[i] for i in range(len(members))]
         return Choice(each, options, reason, probe.prepared, apart=True)
@@ -128,9 +138,16 @@ def _fastest(
 class _Probe:
     """What can be found out about members before they are trained."""
 
-    def __init__(self, members: Sequence[Member], options: Options, verdicts: Verdicts) -> None:
+    def __init__(
+        self,
+        members: Sequence[Member],
+        options: Options,
+        verdicts: Verdicts,
+        programs: Programs | None = None,
+    ) -> None:
         self._members, self._options = members, options
-        loop = Loop(members, [range(len(members))], options, verdicts=verdicts)
+        clusters = [range(len(members))]
+        loop = Loop(members, clusters, options, verdicts=verdicts, programs=programs)
         batches = next(loop.batches(), None)
         if batches is None:
             # Each says for itself that it has no data.
@@ -144,21 +161,10 @@ class _Probe:
         self.prepared = loop.prepared
 
     def why_apart(self) -> str | None:
-        """Why members can't be merged, or gain less than it takes to look at all of them, if so.
-
-        The first one tells.
-        """
+        """Why members can't be merged, if so."""
         if not all(isinstance(part, torch.Tensor) for batch in self._batches for part in batch):
             return "since their batches hold more than tensors"
-        steps = steps_of(self._members[0]) * len(self._members)
-        if steps >= _SHORT_BY_PARTS or gains_anyway(self._members, self._options):
-            return None
-        try:
-            program = self._merged.program(0, self._batches)
-        except UntraceableError as error:
-            return str(error) if steps < _SHORT else None
-        _, alone = largest_activation(program)
-        return _MOSTLY_ALONE if alone else None
+        return None
 
     @cached_property
     def _traced(self) -> list[Program | None]:
@@ -200,7 +206,7 @@ class _Probe:
         """
         largest, alone = self._largest
         size = 1 if alone else max(1, min(most, cache_bytes() // max(1, largest)))
-        why = _MOSTLY_ALONE if alone else f"the cache has room for {size}"
+        why = MOSTLY_ALONE if alone else f"the cache has room for {size}"
         layout = self._merged_layout() if size > 1 else ALONE.layout
         return Setting(size, layout, self._widens()), why
 

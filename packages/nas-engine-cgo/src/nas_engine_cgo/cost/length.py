@@ -8,12 +8,9 @@ from collections.abc import Sequence
 from nas_search.evaluators.data import is_tensors
 
 from nas_engine_cgo.options import Options
-from nas_engine_cgo.train import Member, kind_of
+from nas_engine_cgo.train import Member
 
-__all__ = ["gains_anyway", "steps_of", "why_too_short"]
-
-_WORTH = 48
-"""Steps of one member that it takes to trace it and to write what it does, at least."""
+__all__ = ["gains_anyway", "steps_of"]
 
 
 def steps_of(member: Member) -> float:
@@ -36,13 +33,3 @@ def gains_anyway(members: Sequence[Member], options: Options) -> bool:
     frozen = any(member.has_frozen for member in members)
     asked = options.cluster_size is not None or options.twins == "once"
     return asked or frozen or not is_tensors(members[0].recipe.train)
-
-
-def why_too_short(members: Sequence[Member], options: Options) -> str | None:
-    """Why members had better not be planned at all; None if they may gain by it."""
-    if gains_anyway(members, options) or (steps := steps_of(members[0])) >= _WORTH:
-        return None
-    kinds = len({kind_of(member, training=True) for member in members})
-    if steps * len(members) >= _WORTH * kinds:
-        return None
-    return f"{steps} steps are too few to gain by merging"

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from nas_core import Candidate
 from nas_engine_graph.engine import GraphJob
 
+from nas_engine_cgo.cohorts import assembled, threads_of
 from nas_engine_cgo.cost import Choice, Memory, choose, training_memory
-from nas_engine_cgo.job import assembled, threads_of
 from nas_engine_cgo.members import Facts
 from nas_engine_cgo.merge import Slot
 from nas_engine_cgo.options import Options
 from nas_engine_cgo.tally import shared_calls
-from nas_engine_cgo.train import Loop, Member, find_twins
+from nas_engine_cgo.train import Loop, Member, Programs, find_twins
 from nas_engine_cgo.write import Function
 
 __all__ = ["Cluster", "Cohort", "Described", "Row", "describe"]
@@ -123,12 +123,13 @@ def describe(jobs: Sequence[GraphJob], options: Options, memory: Memory) -> Desc
         options: how they are run together.
         memory: what is known of this machine.
     """
-    cohorts, apart = assembled(jobs, options)
+    programs: Programs = {}
+    cohorts, apart = assembled(jobs, options, programs)
     alone = {number: each.reason for number, each in apart.items()}
     found = []
     for members in cohorts:
         with threads_of(members[0]):
-            choice = choose(members, options, memory)
+            choice = choose(members, options, memory, programs)
             if choice.apart:
                 alone |= {member.candidate.number: choice.why for member in members}
             else:

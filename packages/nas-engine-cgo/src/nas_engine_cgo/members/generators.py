@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import random
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from nas_core.generators import numpy_state, python_state
+from nas_core.generators import Noted, numpy_state, python_state
 
 __all__ = ["GlobalStates"]
 
@@ -17,6 +15,7 @@ __all__ = ["GlobalStates"]
 class GlobalStates:
     """Their states, told when they are asked for; without NumPy until somebody has imported it.
 
+    >>> import random
     >>> before = GlobalStates.now()
     >>> drawn = random.random()
     >>> before.are_now()
@@ -26,8 +25,8 @@ class GlobalStates:
     (True, True)
     """
 
-    python: Callable[[], Any]
-    numpy: Callable[[], Any] | None
+    python: Noted
+    numpy: Noted | None
 
     @classmethod
     def now(cls) -> GlobalStates:
@@ -36,9 +35,9 @@ class GlobalStates:
 
     def restore(self) -> None:
         """Put them back into these states."""
-        random.setstate(self.python())
+        self.python.restore()
         if self.numpy is not None:
-            sys.modules["numpy.random"].set_state(self.numpy())
+            self.numpy.restore()
 
     def are_now(self) -> bool:
         """Whether nothing was drawn since."""
@@ -46,11 +45,15 @@ class GlobalStates:
 
     def are(self, others: GlobalStates) -> bool:
         """Whether the same will be drawn; NumPy may be there since."""
-        if self.python() != others.python():
+        if not _same(self.python, others.python):
             return False
-        if self.numpy is None or others.numpy is None:
-            return True
-        return _equal(self.numpy(), others.numpy())
+        return self.numpy is None or others.numpy is None or _same(self.numpy, others.numpy)
+
+
+def _same(one: Noted, other: Noted) -> bool:
+    if one.memory is not None and one.memory == other.memory:
+        return True
+    return _equal(one.tell(), other.tell())
 
 
 def _equal(one: Any, other: Any) -> bool:

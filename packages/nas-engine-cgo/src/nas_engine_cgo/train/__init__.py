@@ -2,10 +2,10 @@
 
 from nas_engine_cgo.state import Stream
 from nas_engine_cgo.train.loop import Loop, MemberError, Prepared
-from nas_engine_cgo.train.members import Member, cohort_key, why_alone
+from nas_engine_cgo.train.members import Member, cohort_key, recipe_key, why_alone, why_recipe_alone
 from nas_engine_cgo.train.refused import RefusedError
 from nas_engine_cgo.train.together import modes_kept, train_together
-from nas_engine_cgo.train.tracing import kind_of
+from nas_engine_cgo.train.traces import Programs, Traces
 from nas_engine_cgo.train.twins import Twin, find_twins
 
 __all__ = [
@@ -13,13 +13,16 @@ __all__ = [
     "Member",
     "MemberError",
     "Prepared",
+    "Programs",
     "RefusedError",
     "Stream",
+    "Traces",
     "Twin",
     "cohort_key",
     "find_twins",
-    "kind_of",
     "modes_kept",
+    "recipe_key",
     "train_together",
     "why_alone",
+    "why_recipe_alone",
 ]

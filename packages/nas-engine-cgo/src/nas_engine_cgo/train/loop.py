@@ -20,7 +20,6 @@ from nas_search.evaluators.training import autocast, check_measurable, moves_of
 from torch import Tensor
 
 from nas_engine_cgo.exact import Verdicts
-from nas_engine_cgo.members import Program, UntraceableError
 from nas_engine_cgo.options import Options
 from nas_engine_cgo.train.available import available
 from nas_engine_cgo.train.clusters import refilled
@@ -32,6 +31,7 @@ from nas_engine_cgo.train.optimizer import StackedOptimizer
 from nas_engine_cgo.train.passes import Outcome, Passes, Recorder
 from nas_engine_cgo.train.scaling import Scales
 from nas_engine_cgo.train.taped import Tapes
+from nas_engine_cgo.train.traces import Programs
 from nas_engine_cgo.train.watch import Watch
 
 __all__ = ["Loop", "MemberError", "Prepared"]
@@ -66,13 +66,15 @@ class Loop:
         options: Options,
         prepared: Prepared | None = None,
         verdicts: Verdicts | None = None,
+        programs: Programs | None = None,
     ) -> None:
         self.members, self.options = list(members), options
         self.recipe: SupervisedEvaluator = members[0].recipe
         self.device = members[0].parameters[0].device
         self._size = max(map(len, clusters))
         self._feeds = _opened(members, self.device)
-        self.prepared = prepared or Prepared({}, verdicts or Verdicts())
+        traced = {} if programs is None else programs
+        self.prepared = prepared or Prepared(traced, verdicts or Verdicts())
         self._merge(clusters)
         if prepared is None and self._repeats():
             self._look_for_features(clusters)
@@ -366,7 +368,7 @@ class Prepared:
         data: the recipe whose data has the features.
     """
 
-    programs: dict[Any, Program | UntraceableError]
+    programs: Programs
     verdicts: Verdicts = field(default_factory=Verdicts)
     features: Features | None = None
     data: SupervisedEvaluator | None = None

@@ -11,14 +11,14 @@ import torch
 from nas_core import run_candidate
 from nas_core.protocols import Candidate, Recorder, Result
 from nas_search.evaluators import SupervisedEvaluator
-from nas_search.evaluators.parts import LossFunction, Scheduler
+from nas_search.evaluators.parts import OPTIMIZERS, LossFunction, Scheduler
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from nas_engine_cgo.members import look
 from nas_engine_cgo.state import Stream
-from nas_engine_cgo.train.optimizer import flags_of, numbers_of
+from nas_engine_cgo.train.optimizer import FLAGS, flags_of, numbers_of
 from nas_engine_cgo.train.updates import UPDATES
 
 __all__ = [
@@ -28,8 +28,10 @@ __all__ = [
     "can_be_wide",
     "cohort_key",
     "comparable",
+    "recipe_key",
     "tutors_of",
     "why_alone",
+    "why_recipe_alone",
 ]
 
 Recipe = SupervisedEvaluator
@@ -142,9 +144,8 @@ def why_alone(member: Member) -> str | None:
     if any(map(is_lazy, (*member.parameters, *member.module.buffers()))):
         return "it has parameters whose shapes only its first batch tells"
     optimizer = member.optimizer
-    if type(optimizer) not in UPDATES:
-        names = ", ".join(kind.__name__ for kind in UPDATES)
-        return f"{type(optimizer).__name__} is none of {names}"
+    if (reason := _why_unknown(type(optimizer))) is not None:
+        return reason
     for group in optimizer.param_groups:
         if group.get("capturable") or group.get("differentiable"):
             return "the optimiser is capturable or differentiable"
@@ -162,6 +163,18 @@ def why_alone(member: Member) -> str | None:
     return None
 
 
+def why_recipe_alone(recipe: Recipe) -> str | None:
+    """Why any candidate that is trained so is trained alone; None if one may have company."""
+    kind = _kind_of_optimizer(recipe)
+    return None if kind is None else _why_unknown(kind)
+
+
+def _why_unknown(optimizer: type) -> str | None:
+    if optimizer in UPDATES:
+        return None
+    return f"{optimizer.__name__} is none of {', '.join(kind.__name__ for kind in UPDATES)}"
+
+
 def _trained(optimizer: torch.optim.Optimizer) -> Iterator[Tensor]:
     return (parameter for group in optimizer.param_groups for parameter in group["params"])
 
@@ -174,16 +187,28 @@ def can_be_wide(members: Sequence[Member]) -> bool:
     return all(member.recipe.optimizer_options.get("eps") != 0 for member in members)
 
 
-def cohort_key(member: Member) -> Any:
-    """What is equal for members that can be trained in one loop."""
-    recipe = member.recipe
+def recipe_key(recipe: Recipe) -> Any:
+    """What is equal for recipes of members that can be trained in one loop."""
     fields = {name: value for name, value in vars(recipe).items() if name not in OWN}
     shared = tuple((name, comparable(value)) for name, value in fields.items())
     moves = (recipe.schedule is None, recipe.schedule_every)
+    flags = [recipe.optimizer_options.get(flag) for flag in FLAGS]
+    return shared, moves, _kind_of_optimizer(recipe), comparable(flags)
+
+
+def _kind_of_optimizer(recipe: Recipe) -> type | None:
+    """The class of its optimiser; None if a function of the user's makes it."""
+    kind = OPTIMIZERS.get(str(recipe.optimizer), recipe.optimizer)
+    return kind if isinstance(kind, type) else None
+
+
+def cohort_key(member: Member) -> Any:
+    """What is equal for members that can be trained in one loop, of those with equal recipes."""
+    recipe = member.recipe
     devices = tuple(sorted(map(str, {p.device for p in member.parameters})))
     # Where numbers of members differ, they are rounded as the parameters are.
     rounded = [getattr(recipe, name) for name in _NUMBERS] if member.is_rounded else None
-    return shared, flags_of(member.optimizer), moves, devices, comparable(rounded)
+    return flags_of(member.optimizer), devices, comparable(rounded)
 
 
 def comparable(value: Any) -> Any:

@@ -29,7 +29,7 @@ from nas_engine_cgo.train.frozen import written_by
 from nas_engine_cgo.train.members import Member
 from nas_engine_cgo.train.passes import Outcome
 from nas_engine_cgo.train.refused import RefusedError, check_called
-from nas_engine_cgo.train.traces import Traces
+from nas_engine_cgo.train.traces import Programs, Traces
 from nas_engine_cgo.widen import widened
 from nas_engine_cgo.write import Function, write_function
 
@@ -59,7 +59,7 @@ class Merged:
         members: Sequence[Member],
         feeds: Sequence[int],
         clusters: Sequence[Sequence[int]],
-        programs: dict[Any, Program | UntraceableError],
+        programs: Programs,
         features: Features | None = None,
         memory_format: torch.memory_format = torch.contiguous_format,
         verdicts: Verdicts | None = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from torch import Tensor
 
@@ -17,7 +17,10 @@ from nas_engine_cgo.train.frozen import content_of, left_by, written_by
 from nas_engine_cgo.train.members import Member
 from nas_engine_cgo.train.tracing import kind_of, program_of
 
-__all__ = ["Traces"]
+__all__ = ["Programs", "Traces"]
+
+Programs: TypeAlias = dict[Any, Program | UntraceableError]
+"""What members do, or why that can't be told: by candidate or by kind, by mode, and by shapes."""
 
 
 class Traces:
@@ -35,7 +38,7 @@ class Traces:
         self,
         members: Sequence[Member],
         store: Store,
-        programs: dict[Any, Program | UntraceableError],
+        programs: Programs,
         exact: bool,
         set_mode: Callable[[int, bool], None],
     ) -> None:

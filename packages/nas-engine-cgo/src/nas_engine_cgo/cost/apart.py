@@ -1,0 +1,68 @@
+"""When planning can't repay itself: the first model tells it, before any other is made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from nas_engine_cgo.cost.length import gains_anyway, steps_of
+from nas_engine_cgo.cost.memory import largest_activation
+from nas_engine_cgo.members import UntraceableError
+from nas_engine_cgo.options import Options
+from nas_engine_cgo.state import Store
+from nas_engine_cgo.train import Member, Programs, Traces, modes_kept
+
+__all__ = ["MOSTLY_ALONE", "why_apart"]
+
+_WORTH = 48
+"""Steps of one member that it takes to trace it and to write what it does, at least."""
+_SHORT = 3072
+"""Steps of all members that gain less than it takes to plan them, where most can't be merged."""
+MOSTLY_ALONE = "most of the work can't be merged"
+
+
+def why_apart(
+    first: Member, count: int, kinds: int, options: Options, programs: Programs
+) -> str | None:
+    """Why members gain less than it takes to look at all of them; None if they may gain more.
+
+    Args:
+        first: one of them.
+        count: how many they are.
+        kinds: how many models they have.
+        options: how they are run together.
+        programs: what is traced; it is filled.
+    """
+    if gains_anyway([first], options):
+        return None
+    steps = steps_of(first)
+    if steps < _WORTH and steps * count < _WORTH * kinds:
+        return f"{steps} steps are too few to gain by merging"
+    if steps * count >= _SHORT:
+        return None
+    store = Store([first.module])
+    traces = Traces([first], store, programs, options.exact, lambda _, on: _set(first, on))
+    with modes_kept([first]):
+        try:
+            program = traces.of(0, _batch(first), training=True)
+        except UntraceableError:
+            return None  # One loop for modules that are called as they are is faster than many.
+    _, alone = largest_activation(program)
+    return MOSTLY_ALONE if alone else None
+
+
+def _set(member: Member, training: bool) -> None:
+    member.module.train(training)
+
+
+def _batch(member: Member) -> Sequence[Tensor]:
+    """A batch like the first one, of data that is given as tensors."""
+    recipe = member.recipe
+    data = recipe.train
+    assert isinstance(data, Sequence)
+    held = recipe.validation if isinstance(recipe.validation, float | int) else 0.0
+    count = len(data[0]) - round(len(data[0]) * held)
+    some = torch.arange(min(recipe.batch_size, count))
+    return [tensor[some].to(member.stream.generator.device) for tensor in data]
