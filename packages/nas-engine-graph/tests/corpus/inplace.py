@@ -1,4 +1,4 @@
-from typing import List
+from typing import List, Optional
 
 import torch
 import torch.nn.functional as F
@@ -256,3 +256,54 @@ class NoGradUpdate(nn.Module):
                 self.w.clamp_(-0.5, 0.5)
             n = x.norm()
         return x * self.w / n
+
+
+@case(x(3, 3), x(3, 3), 0)
+@case(x(3, 3), x(3, 3), 3)
+class WritesIntoWhatItWasBefore(nn.Module):
+    """In the second round of each loop a variable is what another one is, which is returned."""
+
+    def forward(self, x, y, n: int):
+        a, b, c, d, e = x * 1, x * 2, x * 3, x * 4, x * 5
+        kept: Optional[Tensor] = None
+        w, z, last = y * 1, y * 2, y * 3
+        for _ in range(n):
+            if kept is not None:
+                kept.add_(2.5)
+            kept = a
+            w += 1
+            w = b
+            z[0] = 0.5
+            torch.relu_(z[1:])
+            z = c
+            e, last = last, e
+            last.t()[0].mul_(2)
+            y = d
+        y.sub_(1)
+        e[1] *= 2
+        return a, b, c, d, last, e
+
+
+@case(x(3, 3), x(3, 3), 3)
+class FillsWhatItWasBefore(nn.Module):
+    def forward(self, x, y, n: int):
+        rows, other = [x], [x]
+        for _ in range(n):
+            other.append(y)
+            other = rows
+        return rows[-1], other[-1]
+
+
+@case(x(3, 3), 3)
+class WritesInTheSecondRound(nn.Module):
+    def forward(self, x, n: int):
+        a, b = x * 1, x * 2
+        kept: Optional[Tensor] = None
+        last = x * 3
+        for _ in range(n):
+            if kept is not None:
+                kept.add_(2.5)
+            kept = a
+            last[0].mul_(2)
+            last = b
+        return a, b

@@ -232,3 +232,18 @@ class SetInEachBranch(nn.Module):
                 if found is None:
                     found = x
         return x, found
+
+
+@case(x(3, 3), 1)
+@case(x(3, 3), 7)
+class AsksWhatItKnows(nn.Module):
+    def forward(self, x, n: int):
+        found: Optional[Tensor] = None
+        while n < 5:
+            n += 1
+            found = x
+        ok = found is None
+        if found is None:
+            ok = n > 2
+        n = n if ok else len(x)
+        return x, n

@@ -302,3 +302,32 @@ class MaybeNoneUnread(_Some):
         if self.training:
             h = self.some(x)
         return x
+
+
+@case(x(2, 3), 1)
+@case(x(2, 3), 3)
+class SetTogether(nn.Module):
+    """Several variables at once, of which one is None at first, and one an empty list."""
+
+    def forward(self, x, n: int):
+        kept, sizes, k = None, [], 0
+        for i in range(n, n + 2):
+            k, kept = n + i, x if i == 3 else None
+            sizes.append(i)
+        last, rows = x, []
+        for row in x:
+            rows, last = rows + [row * n], None
+        return kept, sizes, k, last, rows
+
+
+@case(x(2, 3), 2)
+class NoneInALoop(nn.Module):
+    def forward(self, x, n: int):
+        kept: Optional[Tensor] = None
+        text = "x"
+        if text == "x":
+            kept = x
+        for i in range(n, n + 2):
+            n = n + i
+            kept = None
+        return n, kept

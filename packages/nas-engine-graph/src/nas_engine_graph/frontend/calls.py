@@ -16,7 +16,7 @@ from nas_engine_graph.frontend import marked
 from nas_engine_graph.frontend.encode import NotEncodableError, encode, symbol_of
 from nas_engine_graph.frontend.kinds import decode
 from nas_engine_graph.frontend.learning import UnknownTypeError
-from nas_engine_graph.frontend.mixed import CASTS, as_number, wider_in
+from nas_engine_graph.frontend.mixed import CASTS, as_kept, as_number, wider_in
 from nas_engine_graph.frontend.names import class_name, public_method, torch_name
 from nas_engine_graph.frontend.places import unsupported
 from nas_engine_graph.frontend.translate import Context, FunctionName, ModulePath, Translator
@@ -177,6 +177,9 @@ def function(t: Translator, node: Any) -> None:
     inputs = t.operands(node, 1)
     if python in CASTS:
         _cast(t, node, inputs[0])
+        return
+    if python is as_kept:
+        t.meaning[node.output().unique()] = Const(None)
         return
     if python is as_number:
         t.emit(node, Builtin("int"), inputs, hint="int")

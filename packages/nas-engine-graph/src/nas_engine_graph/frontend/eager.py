@@ -21,6 +21,7 @@ from nas_engine_graph.frontend.encode import is_read_plain, is_valued, plain_val
 from nas_engine_graph.frontend.hiding import called, hidden, hide_flags, is_flag
 from nas_engine_graph.frontend.idioms import rewrite_idioms
 from nas_engine_graph.frontend.jumps import without_jumps
+from nas_engine_graph.frontend.lasting import keep_writes
 from nas_engine_graph.frontend.logic import as_branches, distributed, only_bools, valued
 from nas_engine_graph.frontend.methods import spreads
 from nas_engine_graph.frontend.mixed import drawn
@@ -388,6 +389,7 @@ def eagerly(function: Any, owner: Any, parsed: Any, add: Add) -> Any:
             text = "a loop with the variable of a loop over modules, which is read afterwards"
             raise reading.refusal(text, loop.iter)
     reading.visit(parsed.ast)
+    keep_writes(parsed.ast, variables.own)
     if anything:
         definition.returns = ast.copy_location(ast.Name("Any", ast.Load()), definition.args)
         ast.fix_missing_locations(definition)

@@ -12,18 +12,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from nas_engine_graph.frontend.declared import declared
 from nas_engine_graph.frontend.defaults import Given, Unrefined, given_of, unrefined_of
 from nas_engine_graph.frontend.floats import Integer, integer_of
 from nas_engine_graph.frontend.mixed import Mixed, mixed_of
-from nas_engine_graph.frontend.places import frame_of
+from nas_engine_graph.frontend.places import frame_of, placed
 from nas_engine_graph.frontend.returned import Returned, returned_of
 from nas_engine_graph.frontend.sources import nodes_of
 
 __all__ = ["Learnt", "Lesson", "UnknownTypeError", "declare", "lesson_of"]
 
 _BOTH = re.compile(
-    r"Variable '(\w+)' previously had type ([\w\[\], ]+?) but is now being assigned to a value of "
-    r"type ([\w\[\], ]+?)\s*:"
+    r"Variable '(\w+)' previously had type ([\w\[\], ]+?)(?: \(inferred\))? but is now being "
+    r"assigned to a value of type ([\w\[\], ]+?)(?: \(inferred\))?\s*:"
 )
 _ITEM = re.compile(
     r"Could not match type ([\w\[\], ]+?) to t in argument 'el': "
@@ -114,14 +115,34 @@ class _Declared(ast.NodeTransformer):
     def __init__(self, name: str, kind: str) -> None:
         self.name, self.kind, self.done = name, kind, False
 
-    def visit_Assign(self, node: ast.Assign) -> ast.AST:
+    def visit_Assign(self, node: ast.Assign) -> ast.AST | list[ast.stmt]:
+        if self.done:
+            return node
         match node:
-            case ast.Assign([ast.Name(name) as target], value) if (
-                name == self.name and not self.done
-            ):
-                self.done = True
-                kind = ast.parse(self.kind, mode="eval").body
-                for inner in nodes_of(kind):
-                    ast.copy_location(inner, node)
-                return ast.copy_location(ast.AnnAssign(target, kind, value, simple=1), node)
+            case ast.Assign([ast.Name(self.name)], value):
+                return self.declaration(node, value)
+            case ast.Assign([ast.Tuple(targets)], ast.Tuple(values)):
+                names = [target.id if isinstance(target, ast.Name) else "" for target in targets]
+                if self.name in names and len(names) == len(values):
+                    return self.beside(node, values, names.index(self.name))
         return node
+
+    def beside(self, node: ast.Assign, values: list[ast.expr], at: int) -> list[ast.stmt]:
+        """An assignment to several variables, of which one is what may be None only later."""
+        if self.kind.startswith("Optional["):
+            return [
+                node,
+                self.declaration(node, ast.copy_location(ast.Name(self.name, ast.Load()), node)),
+            ]
+        values[at] = declared(values[at], self.type(node))
+        return [node]
+
+    def declaration(self, node: ast.Assign, value: ast.expr) -> ast.stmt:
+        target = ast.copy_location(ast.Name(self.name, ast.Store()), node)
+        made = ast.AnnAssign(target, self.type(node), value, simple=1)
+        return ast.copy_location(made, node)
+
+    def type(self, node: ast.Assign) -> ast.expr:
+        """What the variable is of, to be written there."""
+        self.done = True
+        return placed(ast.parse(self.kind, mode="eval").body, node)

@@ -23,7 +23,7 @@ from nas_engine_graph.frontend.places import frame_of
 from nas_engine_graph.frontend.sources import nodes_of
 
 __all__ = [
-    "CASTS", "WRITTEN", "Mixed", "as_number", "asks_types", "cast", "drawn", "is_kind",
+    "CASTS", "WRITTEN", "Mixed", "as_kept", "as_number", "asks_types", "cast", "drawn", "is_kind",
     "left_alone", "may_differ", "mixed_in", "mixed_of", "widen", "wider_in", "written",
 ]  # fmt: skip
 
@@ -106,6 +106,10 @@ def as_drawn(value: Any) -> Tensor:
     return value
 
 
+def as_kept(value: Any) -> None:
+    """Nothing; to TorchScript something that may be done with a value."""
+
+
 def as_number(value: Any) -> int:
     """``int(value)``, which TorchScript leaves out where it takes the value for an integer."""
     assert isinstance(value, int)
@@ -118,7 +122,8 @@ _BY_KIND: dict[str, Callable[[Any], Any]] = {
 CASTS = frozenset({as_drawn, *_BY_KIND.values()})
 _PREFIX = "nas_engine_graph_"
 WRITTEN = {
-    f"{_PREFIX}{f.__name__}": f for f in (*CASTS, as_number, torch.jit.annotate, _unwrap_optional)
+    f"{_PREFIX}{f.__name__}": f
+    for f in (*CASTS, as_kept, as_number, torch.jit.annotate, _unwrap_optional)
 }
 """The functions that ``written`` calls, by names that no function of the user's has."""
 

@@ -86,6 +86,7 @@ class _Known:
     def __init__(self, shorter: Callable[[Node], Node], any_value: AnyValue | None = None) -> None:
         self.shorter, self.any_value = shorter, any_value
         self.unset: set[Operand] = set()
+        self.answered: Mapping[str, Operand] = {}
         self.same: dict[str, Operand] = {}
         self.negated: dict[str, Operand] = {}
         self.tuples: dict[str, Sequence[Operand]] = {}
@@ -99,7 +100,7 @@ class _Known:
     def of(self, operand: Operand) -> Operand:
         while isinstance(operand, Ref) and operand.name in self.same:
             operand = self.same[operand.name]
-        return operand
+        return self.answered.get(operand.name, operand) if isinstance(operand, Ref) else operand
 
     def block(self, block: Block) -> Block:
         nodes = tuple(made for node in block.nodes for made in self.node(node))
@@ -182,11 +183,29 @@ class _Known:
             return chosen.nodes
         if condition is not node.inputs[0]:
             node = replace(node, inputs=(condition,), blocks=blocks)
-        return [self.handing_on(node)]
+        return [self.handing_on(node, self.answers(condition))]
 
-    def handing_on(self, node: Node) -> Node:
+    def answers(self, condition: Operand) -> Sequence[Mapping[str, Operand]]:
+        """Which values are known in each arm of a branch, as they ask what its condition tells."""
+        asked = self.narrowings.get(condition.name) if isinstance(condition, Ref) else None
+        known: list[dict[str, Operand]] = [{}, {}]
+        if asked is not None:
+            for name, narrowing in self.narrowings.items():
+                for arm, answer in zip(known, narrowing.answers(asked), strict=True):
+                    arm.update({} if answer is None else {name: Const(answer)})
+        return known
+
+    def arm(self, block: Block, answers: Mapping[str, Operand]) -> Block:
+        """A block in which some values are known."""
+        around = self.answered
+        self.answered = {**around, **answers}
+        made = self.block(block)
+        self.answered = around
+        return made
+
+    def handing_on(self, node: Node, answers: Sequence[Mapping[str, Operand]] = ({},)) -> Node:
         """A branch or context."""
-        blocks = tuple(map(self.block, node.blocks))
+        blocks = tuple(map(self.arm, node.blocks, answers))
         asked = [block for block in blocks if not raises(block)] or blocks
         outputs = tuple(
             map(self.narrowed, node.outputs, zip(*(b.results for b in asked), strict=True))

@@ -28,6 +28,24 @@ class Narrowing:
         """Whether the value, if it is false, answers the only question of another one by no."""
         return _is_among(other.no, self.no)
 
+    def answers(self, other: Narrowing) -> tuple[bool | None, bool | None]:
+        """What a question is where another value is true, and where it is false."""
+        if len(self.yes) != 1 or self.yes != self.no:
+            return None, None
+        (question,) = self.yes
+        return _answer(question, other.yes, True), _answer(question, other.no, False)
+
+
+def _answer(question: Node, known: Sequence[Node], answer: bool) -> bool | None:
+    """The answer to a question where others have one."""
+    for other in known:
+        if other.inputs == question.inputs:
+            if other.operation == question.operation:
+                return answer
+            if {other.operation, question.operation} == {Builtin("is"), Builtin("is_not")}:
+                return not answer
+    return None
+
 
 def narrowings(body: Block) -> Mapping[str, Narrowing]:
     """The values of a function that tell whether something is None, or of which type it is."""
