@@ -64,9 +64,8 @@ def load_subject(target: str, evaluator: str | None, overrides: Mapping[str, Any
     """
     from nas_search import ExperimentConfig
     from nas_search.named import load_named
-    from nas_search.strategies import RandomSearch
     from nas_search.target import load_target, made
-    from nas_search.usable import require_usable
+    from nas_search.usable import require_evaluator
 
     here = str(Path.cwd())
     is_config = target.endswith(".toml")
@@ -87,7 +86,7 @@ def load_subject(target: str, evaluator: str | None, overrides: Mapping[str, Any
         measures = load_named(config, "evaluator")
     else:
         measures = made(load_target(evaluator, here))
-    require_usable(model, measures, RandomSearch())
+        require_evaluator(measures)
     return Subject(model, measures, config)
 
 

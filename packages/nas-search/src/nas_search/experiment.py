@@ -35,7 +35,14 @@ from nas_search.session import Setup, find, objectives_of, require_existing, req
 from nas_search.store import Address, Database, Trial, TrialStore, address_of, is_stored
 from nas_search.strategies import Strategy, make_strategy
 from nas_search.target import called, load_target
-from nas_search.usable import require_restriction, require_usable, seed_of
+from nas_search.usable import (
+    require_evaluator,
+    require_executor,
+    require_model,
+    require_restriction,
+    require_strategy,
+    seed_of,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -316,8 +323,11 @@ class Experiment:
         """Load what was named and not given, and look whether all that is given will do."""
         for name in REQUIRED:
             self._input(name)
-        given = {name: self._given[name] for name in REQUIRED}
-        require_usable(**given, executor=self._executor)
+        require_model(self.base_model)
+        require_evaluator(self.evaluator)
+        require_strategy(self._given["strategy"])
+        if self._executor is not None:
+            require_executor(self._executor)
         if self._given["space"] is not None:
             require_restriction(self._given["space"], Space.of(self.base_model, self.evaluator))
 
@@ -357,4 +367,5 @@ def _strategy(config: ExperimentConfig) -> Strategy:
         if ":" not in name:
             return make_strategy(name, options, seed=config.seed)
         strategy: Strategy = called(name, load_target(name, config.root), options)
+        require_strategy(strategy)
         return strategy

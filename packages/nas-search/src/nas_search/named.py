@@ -12,24 +12,31 @@ from nas_core.errors import EngineOptionError, Place, UnknownEngineError
 from nas_core.plugins import Plugins
 
 from nas_search.config import ConfigError, ExperimentConfig
-from nas_search.target import TargetError, load_target, made
+from nas_search.errors import PlacedError
+from nas_search.target import load_target, made
 from nas_search.toml_lines import line_of
+from nas_search.usable import require_evaluator, require_model
 
 __all__ = ["load_engine", "load_named", "said_place"]
+
+
+_REQUIRE = {"model": require_model, "evaluator": require_evaluator}
 
 
 def load_named(config: ExperimentConfig, key: str) -> Any:
     """The model or the evaluator of a configuration, made if its target is a class or function.
 
     Raises:
-        TargetError: it can't be loaded; it says the line of the file, if the name is from one.
+        PlacedError: it can't be loaded, or is none; says the line of the file, if named there.
     """
     target = getattr(config, key)
     try:
-        return made(load_target(target, config.root))
-    except TargetError as error:
+        found = made(load_target(target, config.root))
+        _REQUIRE[key](found)
+    except PlacedError as error:
         place = said_place(config, key, key, {key: target})
-        raise TargetError(error.message, place) from error.__cause__
+        raise type(error)(error.message, place) from error.__cause__
+    return found
 
 
 def load_engine(config: ExperimentConfig, plugins: Plugins, name: str | None = None) -> Engine:

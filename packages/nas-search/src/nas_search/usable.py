@@ -11,7 +11,14 @@ from nas_core import Space
 from nas_search.config import ConfigError, differences
 from nas_search.strategies import Strategy, StrategyError
 
-__all__ = ["require_restriction", "require_usable", "seed_of"]
+__all__ = [
+    "require_evaluator",
+    "require_executor",
+    "require_model",
+    "require_restriction",
+    "require_strategy",
+    "seed_of",
+]
 
 _METHODS = {
     "start": ("space", "directions"),
@@ -30,48 +37,66 @@ def seed_of(seed: int, number: int) -> int:
     return int.from_bytes(sha256(f"{seed}/{number}".encode()).digest()[:4])
 
 
-def require_usable(
-    base_model: object, evaluator: object, strategy: object, executor: object | None = None
-) -> None:
-    """Refuse what can't be the model, evaluator, strategy or executor of any experiment.
+def require_model(found: object) -> None:
+    """Refuse what can't be the model of any experiment.
 
     Raises:
-        ConfigError: the model is no module, the evaluator does not evaluate, or the executor lacks
-            a method of ``Executor``.
-        StrategyError: the strategy lacks a method of ``Strategy``, or one takes something else.
+        ConfigError: it is no module.
     """
     import torch
 
-    if not isinstance(base_model, torch.nn.Module):
-        raise ConfigError(f"the model must be a torch.nn.Module, not {_kind(base_model)}")
-    evaluate = getattr(evaluator, "evaluate", None)
-    if isinstance(evaluator, type) or not callable(evaluate):
-        wrapped = (
-            f"; FunctionEvaluator({evaluator.__name__}) is one" if isroutine(evaluator) else ""
-        )
+    if not isinstance(found, torch.nn.Module):
+        raise ConfigError(f"the model must be a torch.nn.Module, not {_kind(found)}")
+
+
+def require_evaluator(found: object) -> None:
+    """Refuse what can't be the evaluator of any experiment.
+
+    Raises:
+        ConfigError: it does not evaluate.
+    """
+    evaluate = getattr(found, "evaluate", None)
+    if isinstance(found, type) or not callable(evaluate):
+        wrapped = f"; FunctionEvaluator({found.__name__}) is one" if isroutine(found) else ""
         raise ConfigError(
             "the evaluator must have a method evaluate(model, *, seed, report), "
-            f"not be {_kind(evaluator)}{wrapped}"
+            f"not be {_kind(found)}{wrapped}"
         )
-    if (found := _uncallable(evaluate, None, seed=0, report=None)) is not None:
+    if (signed := _uncallable(evaluate, None, seed=0, report=None)) is not None:
         raise ConfigError(
-            f"the method evaluate of {type(evaluator).__name__} must take "
-            f"(model, *, seed, report), not {found}"
+            f"the method evaluate of {type(found).__name__} must take "
+            f"(model, *, seed, report), not {signed}"
         )
-    if isinstance(strategy, type) or not isinstance(strategy, Strategy):
+
+
+def require_strategy(found: object) -> None:
+    """Refuse what can't be the strategy of any experiment.
+
+    Raises:
+        StrategyError: it lacks a method of ``Strategy``, or one takes something else.
+    """
+    if isinstance(found, type) or not isinstance(found, Strategy):
         raise StrategyError(
-            f"the strategy must have the methods start, propose and tell, not be {_kind(strategy)}"
+            f"the strategy must have the methods start, propose and tell, not be {_kind(found)}"
         )
     for name, takes in _METHODS.items():
-        if (found := _uncallable(getattr(strategy, name), *takes)) is not None:
+        if (signed := _uncallable(getattr(found, name), *takes)) is not None:
             raise StrategyError(
-                f"the method {name} of {type(strategy).__name__} must take "
-                f"({', '.join(takes)}), not {found}"
+                f"the method {name} of {type(found).__name__} must take "
+                f"({', '.join(takes)}), not {signed}"
             )
-    methods = [callable(getattr(executor, name, None)) for name in ("submit", "shutdown")]
-    if executor is not None and (isinstance(executor, type) or not all(methods)):
+
+
+def require_executor(found: object) -> None:
+    """Refuse what can't be the executor of any experiment.
+
+    Raises:
+        ConfigError: it lacks a method of ``Executor``.
+    """
+    methods = [callable(getattr(found, name, None)) for name in ("submit", "shutdown")]
+    if isinstance(found, type) or not all(methods):
         raise ConfigError(
-            f"the executor must have the methods submit and shutdown, not be {_kind(executor)}"
+            f"the executor must have the methods submit and shutdown, not be {_kind(found)}"
         )
 
 

@@ -8,6 +8,7 @@ import pytest
 from nas_core.errors import UnknownEngineError
 from nas_search import ConfigError, Experiment, ExperimentConfig, TargetError, load_target, made
 from nas_search.config import StrategyConfig
+from nas_search.errors import PlacedError
 from nas_search.store import StoreError
 from nas_search.strategies import GridSearch, RegularizedEvolution, StrategyError
 
@@ -232,15 +233,20 @@ def test_a_relative_import_without_a_package_says_what_to_do(package):
         ('model = "spaec.py:Net"', 1, r"there is no file .*spaec\.py; did you mean 'space\.py'"),
         ('\nmodel = "space.py:Nte"', 2, "did you mean 'Net'"),
         (NAMED + 'evaluator = "space.py:missing"', 2, "has no 'missing'"),
-        (NAMED + 'evaluator = "math:tau"\n[strategy]\nname = "math:floor"', 4, "can't be called"),
         (
-            NAMED + 'evaluator = "math:tau"\n[strategy]\nname = "math:tau"\nseed = 1',
+            NAMED + 'evaluator = "space.py:evaluator"\n[strategy]\nname = "math:floor"',
+            4,
+            "can't be called",
+        ),
+        (
+            NAMED + 'evaluator = "space.py:evaluator"\n[strategy]\nname = "math:tau"\nseed = 1',
             5,
             "takes no options: seed=1",
         ),
         (
-            NAMED + 'evaluator = "math:tau"\n[strategy]\nname = "space.py:evaluator"\ndepth = 1',
-            5,
+            NAMED
+            + 'evaluator = "space.py:evaluator"\nstrategy = {name = "space.py:Net", depth = 1}',
+            3,
             "can't be called with depth=1",
         ),
     ],
@@ -265,6 +271,32 @@ def test_an_option_that_the_engine_does_not_have_is_refused_with_its_line(toml, 
     ):
         Experiment.from_config(ExperimentConfig.from_toml(path)).run()
     assert not (tmp_path / "experiment").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        (
+            NAMED + 'evaluator = "math:floor"',
+            2,
+            "not be the function floor; FunctionEvaluator(floor) is one",
+        ),
+        ('model = "math:pi"\nevaluator = "math:tau"', 1, "must be a torch.nn.Module, not an obj"),
+        (
+            NAMED + 'evaluator = "space.py:evaluator"\n[strategy]\nname = "math:pi"',
+            4,
+            "must have the methods start, propose and tell, not be an object of the class float",
+        ),
+    ],
+)
+def test_what_a_file_names_and_can_not_be_run_is_refused_with_its_line(
+    toml, tmp_path, text, line, message
+):
+    (tmp_path / "space.py").write_text(SPACE)
+    with pytest.raises(PlacedError) as caught:
+        Experiment.from_config(ExperimentConfig.from_toml(path := toml(text)))
+    assert str(caught.value).startswith(f"{path}:{line}: the ")
+    assert message in str(caught.value)
 
 
 def test_an_engine_that_is_not_installed_is_refused_with_its_line(toml, tmp_path):
