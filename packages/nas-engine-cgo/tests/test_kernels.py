@@ -170,42 +170,6 @@ def test_convolution(data: st.DataObject) -> None:
 
 
 @settings(deadline=None)
-@given(st.data())
-def test_convolution_with_strides_of_small_images(data: st.DataObject) -> None:
-    edge = st.integers(1, 4)
-    size, window = data.draw(st.tuples(edge, edge)), data.draw(st.tuples(windows, windows))
-    pads = data.draw(st.tuples(st.integers(0, 2), st.integers(0, 2)))
-    geometry = (
-        data.draw(st.sampled_from(((2, 2), (2, 3)))),
-        pads,
-        data.draw(st.sampled_from((1, 2))),
-    )
-    if any(
-        space + 2 * pad <= geometry[2] * (taps - 1)
-        for space, pad, taps in zip(size, pads, window, strict=True)
-    ):
-        return  # The window is larger than the image.
-    generator = torch.Generator().manual_seed(9)
-    memory_format = data.draw(formats)
-    x = images(8, size, 8, memory_format)
-    weight = torch.randn(4 * 17, 2, *window, generator=generator, requires_grad=True)
-    bias = torch.randn(4 * 17, generator=generator, requires_grad=True)
-    tensors = (x, weight, bias) if data.draw(st.booleans()) else (x, weight)
-
-    def layer(function: Callable[..., Tensor]) -> Tensor:
-        return function(x, weight, bias if len(tensors) > 2 else None, *geometry, 4)
-
-    made, expected = layer(conv2d), layer(torch_own.conv2d)
-    assert torch.equal(made, expected)
-    assert "Strided" in type(made.grad_fn).__name__
-    felt = torch.randn(expected.shape, generator=generator)
-    found, wanted = (torch.autograd.grad(each, tensors, felt) for each in (made, expected))
-    for each, other in zip(found, wanted, strict=True):
-        torch.testing.assert_close(each, other, atol=1e-4, rtol=1e-4)
-    assert found[0].is_contiguous(memory_format=memory_format)
-
-
-@settings(deadline=None)
 @given(
     st.integers(1, 4), st.sampled_from((1, 3, 16)), st.sampled_from((2, 20)),
     st.tuples(windows, windows), st.booleans(), formats,

@@ -8,10 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nas_engine_cgo.kernels.depthwise import depthwise, has_slow_gradient
+from nas_engine_cgo.kernels.depthwise import Geometry, depthwise, has_slow_gradient
 from nas_engine_cgo.kernels.pointwise import pointwise
-from nas_engine_cgo.kernels.sizes import Geometry, pair
-from nas_engine_cgo.kernels.strided import has_slow_images, strided
+from nas_engine_cgo.kernels.sizes import pair
 
 __all__ = ["conv2d"]
 
@@ -37,8 +36,6 @@ def conv2d(
     geometry = pair(stride), pair(padding), pair(dilation)
     if has_slow_gradient(input, weight, groups):
         return depthwise(input, weight, bias, geometry)
-    if has_slow_images(input, weight, geometry, groups):
-        return strided(input, weight, bias, geometry, groups)
     if (size := _of_patches(input, weight, geometry)) is None or weight.shape[0] == groups:
         return functional.conv2d(input, weight, bias, *geometry, groups)
     patches = functional.pixel_unshuffle(input, size) if size > 1 else input

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from nas_engine_cgo.kernels.sizes import Geometry, Pair
+from nas_engine_cgo.kernels.sizes import Pair
 
-__all__ = ["depthwise", "has_slow_gradient"]
+__all__ = ["Geometry", "depthwise", "has_slow_gradient"]
+
+Geometry: TypeAlias = tuple[Pair, Pair, Pair]
+"""Stride, padding and dilation."""
 
 _FAST = 9
 """Elements of the windows that torch has kernels of their own for."""

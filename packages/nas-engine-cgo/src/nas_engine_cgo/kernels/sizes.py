@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-__all__ = ["Geometry", "Pair", "pair"]
+__all__ = ["Pair", "pair"]
 
 Pair: TypeAlias = tuple[int, int]
 """One number for each of the two dimensions of an image."""
-Geometry: TypeAlias = tuple[Pair, Pair, Pair]
-"""Stride, padding and dilation."""
 
 
 def pair(size: Any) -> Pair:
