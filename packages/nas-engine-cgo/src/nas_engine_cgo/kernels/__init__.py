@@ -2,7 +2,7 @@
 
 from nas_engine_cgo.kernels.convolution import conv2d
 from nas_engine_cgo.kernels.layout import in_layout, split
-from nas_engine_cgo.kernels.linear import FEW, linear
+from nas_engine_cgo.kernels.linear import FEW, few_outputs
 from nas_engine_cgo.kernels.normalization import batch_norm
 from nas_engine_cgo.kernels.pointwise import pointwise
 from nas_engine_cgo.kernels.pooling import avg_pool2d, avg_pool2d_in_order, max_pool2d
@@ -15,8 +15,8 @@ __all__ = [
     "avg_pool2d_in_order",
     "batch_norm",
     "conv2d",
+    "few_outputs",
     "in_layout",
-    "linear",
     "max_pool2d",
     "pointwise",
     "split",

@@ -18,7 +18,6 @@ def linear(step: Fused) -> None:
     if step.packs.exact:
         _exact(step, x, given["weight"], given["bias"])
         return
-    weight = _weight(step, given["weight"])
     bias = None if given["bias"] is None else step.tensor(given["bias"], "bias")
     name = step.stack(x)
     match x.rank:
@@ -28,7 +27,13 @@ def linear(step: Fused) -> None:
             flat = name
         case _:
             flat = step.line(f"{name}.flatten(1, -2)")
-    product = f"linear({flat}, {weight}, {bias})"
+    weight: Operand = given["weight"]
+    if weight.facts.shape[0] < FEW:
+        product = f"few_outputs({flat}, {step.stack(weight)}, {bias})"
+    elif bias is None:
+        product = f"torch.bmm({flat}, {step.tensor(weight, 'matrix')})"
+    else:
+        product = f"torch.baddbmm({bias}, {flat}, {step.tensor(weight, 'matrix')})"
     match x.rank:
         case 1:
             product += "[:, 0]"
@@ -37,14 +42,6 @@ def linear(step: Fused) -> None:
         case _:
             product += f".unflatten(1, {name}.shape[1:-1])"
     step.results(product, "stack")
-
-
-def _weight(step: Fused, weight: Operand) -> str:
-    """Stacked weights, with more than a few numbers beside each other in memory if they can be."""
-    outputs, inputs = weight.facts.shape
-    if inputs < FEW <= outputs:
-        return f"{step.tensor(weight, 'matrix')}.mT"
-    return step.stack(weight)
 
 
 def _exact(step: Fused, x: Operand, weight: Operand, bias: Operand | None) -> None:

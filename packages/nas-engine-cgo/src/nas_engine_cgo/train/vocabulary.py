@@ -12,7 +12,14 @@ from nas_engine_cgo.exact.linear import member_linear
 from nas_engine_cgo.exact.normalization import member_layer_norm
 from nas_engine_cgo.exact.order import cat_in_order, in_order
 from nas_engine_cgo.exact.values import added_up, with_values
-from nas_engine_cgo.kernels import FASTER, FASTER_TO_THE_BIT, in_layout, linear, pointwise, split
+from nas_engine_cgo.kernels import (
+    FASTER,
+    FASTER_TO_THE_BIT,
+    few_outputs,
+    in_layout,
+    pointwise,
+    split,
+)
 from nas_engine_cgo.state import drawing, dropout_masks, ordered
 
 __all__ = ["VOCABULARY", "imports"]
@@ -25,9 +32,9 @@ VOCABULARY: Mapping[str, Callable[..., Any]] = {
         drawing,
         dropout_masks,
         fan_out,
+        few_outputs,
         in_layout,
         in_order,
-        linear,
         member_convolution,
         member_layer_norm,
         member_linear,
