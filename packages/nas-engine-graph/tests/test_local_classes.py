@@ -7,6 +7,7 @@ from types import ModuleType
 
 import pytest
 import torch
+from corpus.left_methods import many
 from corpus.local_classes import of_all_kinds
 from torch import Tensor, nn
 
@@ -90,6 +91,13 @@ def test_classes_of_one_name_are_not_taken_for_each_other() -> None:
         UnsupportedModuleError, match="'Scale_1', which a function defines.*'factor' is"
     ):
         graph.to_source()
+
+
+def test_methods_with_one_code_are_not_taken_for_each_other() -> None:
+    module, x = nn.Sequential(many(2)(), many(3)(), many(2)()), torch.ones(2)
+    twin = convert(module).instantiate()
+    assert torch.equal(module(x), twin(x))
+    assert convert(twin) == convert(module)
 
 
 def test_what_can_not_be_written_out_is_said() -> None:

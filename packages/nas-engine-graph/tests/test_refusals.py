@@ -49,13 +49,33 @@ class ScaleOfOnes(nn.Module):
         return x + 1
 
 
-class UnusedMethod(nn.Module):
+class LeftMethodWithHelp(nn.Module):
+    """Generated code has no such helper."""
+
+    def helped(self, x):
+        return x * 2
+
     @torch.jit.ignore
     def other(self, x):
-        return x * len({"a", "b"})
+        return self.helped(x) * len({"a", "b"})
 
     def forward(self, x):
         return self.other(x)
+
+
+class LeftMethodThatCounts(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.count = 1
+
+    @torch.jit.ignore
+    def counted(self, x):
+        self.count += len({"a", "b"})
+        return x
+
+    def forward(self, x):
+        before = self.count
+        return self.counted(x) * before
 
 
 class TrainFreezes(nn.Module):
@@ -447,7 +467,8 @@ def test_units_may_share_what_nobody_changes() -> None:
         (lambda: Holder(Decorated()), ["test_refusals.py:", "'twice' of 'forward'", "'child'"]),
         (CallsDecorated, ["test_refusals.py:", "'twice' of 'plus_one'"]),
         (DecoratedMode, ["test_refusals.py:", "'torch.enable_grad' of 'forward'"]),
-        (lambda: Holder(UnusedMethod()), ["test_refusals.py:", "Set"]),
+        (lambda: Holder(LeftMethodWithHelp()), ["test_refusals.py:", "Set"]),
+        (LeftMethodThatCounts, ["test_refusals.py:", "a read of 'count'", "torch.jit.ignore"]),
         (with_replaced_forward, ["forward was replaced", "'child'"]),
         (sharing_memory, ["'b' shares its memory with 'child.a'", "'child'"]),
         (lambda: Holder(torch.jit.script(ScaleOfOnes())), ["scripted module", "'child'"]),

@@ -242,6 +242,9 @@ class Run:
         if isinstance(operation, Local):
             function = frame.graph.function(operation.name)
             return self._call(_Frame(frame.path, frame.graph), function, inputs, keywords)
+        if "." in operation.method:  # What it does is not looked into.
+            self._gaps += 1
+            return UNKNOWN
         path = self._canonical((*frame.path, *operation.path))
         owner = at(self.graph, path)
         if isinstance(owner, Graph):

@@ -114,6 +114,9 @@ class Expressions:
                 return f"{self.imports.symbol(target)}({self.arguments(node)})", True
             case Local(name):
                 return f"{name}({self.arguments(node)})", True
+            case Invoke(path, method) if "." in method:
+                words = [member_path(self.graph, path), self.arguments(node)]
+                return f"{self.imports.symbol(method)}({', '.join(filter(None, words))})", True
             case Invoke(path, method):
                 return f"{call_on(self.graph, path, method)}({self.arguments(node)})", True
             case Read(path):

@@ -14,6 +14,7 @@ from nas_engine_graph.ir import (
     Function,
     Graph,
     If,
+    Invoke,
     Layer,
     Loop,
     Member,
@@ -52,7 +53,7 @@ def _of_function(function: Function) -> Iterator[str]:
 
 def _of_node(node: Node) -> Iterator[str]:
     match node.operation:
-        case Call(name) | With(name) | Raise(name) if name:
+        case Call(name) | With(name) | Raise(name) | Invoke(_, name):
             yield name
         case Builtin("list" | "dict") if not node.inputs:
             yield from named(node.outputs[0].type)

@@ -188,7 +188,7 @@ class _Picture:
         assert isinstance(node.operation, Invoke)
         name, path = node.operation.method, (*frame.path, *node.operation.path)
         called = self._at(path)
-        if not isinstance(called, Graph) or called.name in _CHOSEN:
+        if not isinstance(called, Graph) or called.name in _CHOSEN or "." in name:
             self._layer(dot, frame, node, path, called)
             return
         here = ".".join(node.operation.path)

@@ -15,7 +15,8 @@ from torch import nn
 from nas_engine_graph.frontend import marked
 from nas_engine_graph.frontend.encode import NotEncodableError, encode, symbol_of
 from nas_engine_graph.frontend.kinds import decode
-from nas_engine_graph.frontend.learning import UnknownTypeError
+from nas_engine_graph.frontend.learning import LearntError
+from nas_engine_graph.frontend.leaving import LeftMethod, key_of
 from nas_engine_graph.frontend.mixed import CASTS, as_kept, as_number, wider_in
 from nas_engine_graph.frontend.names import class_name, public_method, torch_name
 from nas_engine_graph.frontend.places import unsupported
@@ -210,7 +211,7 @@ def _cast(t: Translator, node: Any, operand: Operand) -> None:
         return
     if given == "Tensor" != kind and (mixed := wider_in(node, t.world.learnt)) is not None:
         text = f"{mixed.name!r}, which is a number or a tensor"
-        raise unsupported(node, text, t.owner or ()) from UnknownTypeError(mixed)
+        raise unsupported(node, text, t.owner or ()) from LearntError(mixed)
     t.alias(node, operand)
 
 
@@ -233,10 +234,8 @@ def python(t: Translator, node: Any) -> None:
         t.emit(node, Call(_global(t, node, called)), t.operands(node), hint="value")
         return
     if "lazy_bind" in getattr(called, "__qualname__", ""):
-        name = node.pyname()
-        raise unsupported(
-            node, f"a call of the method {name!r}, marked @torch.jit.ignore", t.owner or ()
-        )
+        _left_method(t, node, key_of(called.original_fn))
+        return
     owner = called.__self__ if inspect.ismethod(called) else None
     if owner is not None and not isinstance(owner, type):
         raise unsupported(node, f"a call of the ignored method {called.__name__!r}", t.owner or ())
@@ -250,6 +249,22 @@ def python(t: Translator, node: Any) -> None:
     if "<locals>" in symbol.name or symbol.name.startswith("stand_ins"):
         raise unsupported(node, f"a call of the local function {called.__name__!r}", t.owner or ())
     t.emit(node, Call(symbol.name), t.operands(node), hint=called.__name__)
+
+
+def _left_method(t: Translator, node: Any, key: Any) -> None:
+    """A call of a method that stays as it is."""
+    owner, name = t.meaning[next(iter(node.inputs())).unique()], node.pyname()
+    known = (m for m in t.world.learnt if isinstance(m, LeftMethod) and m.key == key)
+    if not isinstance(owner, ModulePath) or (left := next(known, None)) is None:
+        text = f"a call of the method {name!r}, marked @torch.jit.ignore"
+        raise unsupported(node, text, t.owner or ())
+    called = Invoke(owner.path[len(t.owner or ()) :], left.name)
+    kinds = t.world.attributes.setdefault(t.world.canonical(owner.path), {})
+    for attribute in {*left.uses, *left.sets} & vars(t.world.module(owner.path)).keys():
+        t.need(called, kinds.setdefault, attribute, "")
+    for child in left.calls:
+        t.need(called, t.world.want, (*owner.path, child), "forward")
+    t.emit(node, called, t.operands(node, 1), hint=name)
 
 
 def _global(t: Translator, node: Any, called: nn.Module) -> str:

@@ -20,7 +20,7 @@ from torch import nn
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.isolation import SCRIPT_ERRORS, isolated
 from nas_engine_graph.frontend.layers import is_layer
-from nas_engine_graph.frontend.learning import Lesson, lesson_of
+from nas_engine_graph.frontend.learning import LearntError, Lesson, lesson_of
 from nas_engine_graph.frontend.marked import marked_in
 from nas_engine_graph.frontend.members import assemble
 from nas_engine_graph.frontend.mixed import left_alone
@@ -188,10 +188,14 @@ def _script(module: nn.Module, whole: Any, progress: Progress) -> Any:
         twin = shadow(module, whole)
         script: Any = recursive.create_script_module
         return script(twin, _methods)
-    except UnsupportedModuleError:
-        raise
     except SCRIPT_ERRORS as error:
-        raise _refusal(error, progress) from error
+        refused = isinstance(error, UnsupportedModuleError)
+        refusal = error if refused else _refusal(error, progress)
+        if progress.failed is not None:
+            raise refusal from LearntError(progress.failed)
+        if refused:
+            raise
+        raise refusal from error
 
 
 def _frames(text: str) -> list[tuple[str, int]]:

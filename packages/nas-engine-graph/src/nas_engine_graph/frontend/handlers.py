@@ -101,6 +101,9 @@ def _get(t: Translator, node: Any) -> None:
         t.inexact |= isinstance(content, torch.Size)
         t.inexact |= may_differ(t.annotated(value), type(content).__name__)
     else:
+        if name in t.world.set_by_left:
+            text = f"a read of {name!r}, which a method sets that is marked @torch.jit.ignore"
+            raise unsupported(node, text, owner.path)
         _note_attribute(t, owner, Read(relative), t.annotated(value))
         t.emit(node, Read(relative), hint=name)
 

@@ -28,6 +28,7 @@ import torch.jit.frontend
 
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.learning import Lesson, lesson_of
+from nas_engine_graph.frontend.leaving import left_method
 from nas_engine_graph.frontend.methods import named
 from nas_engine_graph.frontend.mixed import WRITTEN
 from nas_engine_graph.frontend.names import is_of_torch
@@ -59,6 +60,8 @@ def _ordinary(modifier: Callable[[Any], Any], progress: Progress) -> Callable[[A
 
     def ordinary(function: Any) -> Any:
         found = modifier(function)
+        if progress.is_left_method(function):
+            return modifiers.IGNORE
         if found is modifiers.IGNORE and _is_own_method(function):
             return modifiers.DEFAULT
         if found is modifiers.UNUSED:
@@ -112,7 +115,12 @@ def _bound(compiled: Callable[..., Any], progress: Progress) -> Callable[..., An
         _, owner = progress.owners.get(id(kind), (None, None))
         if owner is None or isinstance(function, MethodType):
             return compiled(kind, function)
-        return compiled(kind, MethodType(function, owner))
+        try:
+            return compiled(kind, MethodType(function, owner))
+        except SCRIPT_ERRORS as error:
+            if lesson_of(error) is None:
+                progress.failed = left_method(function, owner)
+            raise
 
     return bound
 

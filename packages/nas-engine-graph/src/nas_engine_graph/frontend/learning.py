@@ -15,12 +15,13 @@ from typing import TypeAlias
 from nas_engine_graph.frontend.declared import declared
 from nas_engine_graph.frontend.defaults import Given, Unrefined, given_of, unrefined_of
 from nas_engine_graph.frontend.floats import Integer, integer_of
+from nas_engine_graph.frontend.leaving import LeftMethod
 from nas_engine_graph.frontend.mixed import Mixed, mixed_of
 from nas_engine_graph.frontend.places import frame_of, placed
 from nas_engine_graph.frontend.returned import Returned, returned_of
 from nas_engine_graph.frontend.sources import nodes_of
 
-__all__ = ["Learnt", "Lesson", "UnknownTypeError", "declare", "lesson_of"]
+__all__ = ["Learnt", "LearntError", "Lesson", "declare", "lesson_of"]
 
 _BOTH = re.compile(
     r"Variable '(\w+)' previously had type ([\w\[\], ]+?)(?: \(inferred\))? but is now being "
@@ -49,20 +50,20 @@ class Learnt:
     kind: str
 
 
-Lesson: TypeAlias = Learnt | Mixed | Unrefined | Given | Returned | Integer
+Lesson: TypeAlias = Learnt | Mixed | Unrefined | Given | Returned | Integer | LeftMethod
 
 
-class UnknownTypeError(Exception):
-    """What the translation wants to be told."""
+class LearntError(Exception):
+    """What is learnt from an attempt, beside what TorchScript says."""
 
-    def __init__(self, lesson: Mixed) -> None:
+    def __init__(self, lesson: Lesson) -> None:
         self.lesson = lesson
         super().__init__(lesson)
 
 
 def lesson_of(error: BaseException | None) -> Lesson | None:
     """What TorchScript wanted to be told, if this is why it refused."""
-    if isinstance(error, UnknownTypeError):
+    if isinstance(error, LearntError):
         return error.lesson
     text = str(error)
     frame = frame_of(text)

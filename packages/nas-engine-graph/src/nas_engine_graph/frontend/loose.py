@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from nas_engine_graph.frontend.learning import UnknownTypeError
+from nas_engine_graph.frontend.learning import LearntError
 from nas_engine_graph.frontend.mixed import mixed_in
 from nas_engine_graph.frontend.places import unsupported
 from nas_engine_graph.frontend.schema import Schema
@@ -27,7 +27,7 @@ def learn(t: Translator, node: Any, schema: Schema) -> None:
     kind = "Tensor" if schema.name in IMPLICIT else node.output().type().annotation_str
     if (mixed := mixed_in(node, kind, t.world.learnt)) is not None:
         text = f"{mixed.name!r}, which is a number or not"
-        raise unsupported(node, text, t.owner or ()) from UnknownTypeError(mixed)
+        raise unsupported(node, text, t.owner or ()) from LearntError(mixed)
 
 
 def loosely(t: Translator, node: Any, schema: Schema, operands: Sequence[Operand]) -> bool:

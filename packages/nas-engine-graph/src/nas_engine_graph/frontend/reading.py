@@ -18,6 +18,7 @@ from nas_engine_graph.frontend.eager import eagerly
 from nas_engine_graph.frontend.encode import NotEncodableError, symbol_of
 from nas_engine_graph.frontend.floats import Integer, take_for_floats
 from nas_engine_graph.frontend.learning import Learnt, Lesson, declare
+from nas_engine_graph.frontend.leaving import LeftMethod, is_marked, key_of
 from nas_engine_graph.frontend.methods import literals, unrolls
 from nas_engine_graph.frontend.mixed import Mixed, widen
 from nas_engine_graph.frontend.modules import class_of
@@ -44,6 +45,7 @@ class Progress:
         added: classes, and names of methods that they have only while they are read.
         learnt: types of variables that TorchScript has asked for.
         unread: functions that are called as they are, and their dotted names.
+        failed: a method that TorchScript can't read, and that can be called as it is.
     """
 
     name: str = ""
@@ -54,16 +56,22 @@ class Progress:
     added: list[tuple[type, str]] = field(default_factory=list)
     learnt: tuple[Lesson, ...] = ()
     unread: dict[Any, str] = field(default_factory=dict)
+    failed: LeftMethod | None = None
 
     def add(self, cls: type, name: str, function: FunctionType) -> str:
         """Let a class have one more method; the name that it got, which no other has."""
         while (found := getattr(cls, name, None)) is not None:
-            if getattr(found, "__code__", None) is function.__code__:
+            if isinstance(found, FunctionType) and key_of(found) == key_of(function):
                 return name
             name += "_"
         setattr(cls, name, renamed(function, name))
         self.added.append((cls, name))
         return name
+
+    def is_left_method(self, function: Any) -> bool:
+        """Whether a method is called as it is."""
+        left = [lesson.key for lesson in self.learnt if isinstance(lesson, LeftMethod)]
+        return bool(left) and is_marked(function) and key_of(function) in left
 
     def is_left(self, function: FunctionType) -> bool:
         """Whether a function can be called as it is, which TorchScript can't read; from now on.
@@ -152,7 +160,7 @@ def _indent(parsed: Any) -> int:
 def _within(parsed: Any, learnt: Iterable[Lesson]) -> Iterator[Lesson]:
     """What is learnt of the variables of a function."""
     for lesson in learnt:
-        if isinstance(lesson, Given):
+        if isinstance(lesson, Given | LeftMethod):
             continue
         if lesson.file == parsed.filename and _is_in(lesson.line, parsed):
             yield lesson

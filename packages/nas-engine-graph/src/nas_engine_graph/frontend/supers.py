@@ -13,6 +13,8 @@ from typing import Any, TypeAlias
 
 from torch import nn
 
+from nas_engine_graph.frontend.leaving import at_home, is_marked
+from nas_engine_graph.frontend.modules import module_at
 from nas_engine_graph.frontend.sources import nodes_of
 from nas_engine_graph.frontend.variables import value_of
 
@@ -55,6 +57,14 @@ def with_super_methods(
             case ast.Call(ast.Attribute(value, name), [ast.Name(first), *_]) if first == own:
                 base = value_of(value, around)
                 bases = base.__mro__ if _is_base(base, type(owner)) else ()
+                if isinstance(base, type) and not bases and is_marked(getattr(base, name, None)):
+                    _leave(call, base, owner, add)
+                    continue
+            case ast.Call(ast.Attribute(value, name), [first, *_]) if is_marked(
+                getattr(base := value_of(value, around), name, None)
+            ):
+                _leave(call, base, owner, add)
+                continue
             case _:
                 continue
         base = next((cls for cls in bases if name in vars(cls)), nn.Module)
@@ -66,6 +76,15 @@ def with_super_methods(
         target = ast.copy_location(ast.Name(own, ast.Load()), call)
         made = add(type(owner), method_name(name, base), member)
         call.func = ast.copy_location(ast.Attribute(target, made, ast.Load()), call)
+
+
+def _leave(call: Any, base: Any, owner: nn.Module, add: Add) -> None:
+    """``Net.logged(module, x)`` of another class: a method that stays as it is."""
+    member, module = vars(base).get(call.func.attr), module_at(call.args[0], owner)
+    if isinstance(member, types.FunctionType) and module is not None:
+        made = add(type(module), method_name(call.func.attr, base), at_home(member, base))
+        first = call.args.pop(0)
+        call.func = ast.copy_location(ast.Attribute(first, made, ast.Load()), call)
 
 
 def _class_around(function: Any) -> Any:

@@ -13,6 +13,7 @@ from nas_engine_graph.frontend.isolation import python_functions
 from nas_engine_graph.frontend.kinds import Kinds, walk_scripted
 from nas_engine_graph.frontend.layers import is_layer, recover
 from nas_engine_graph.frontend.learning import Lesson
+from nas_engine_graph.frontend.leaving import LeftMethod
 from nas_engine_graph.frontend.overrides import resets_of
 from nas_engine_graph.ir import Function, Layer, Write, walk
 
@@ -126,7 +127,13 @@ class World(Tree):
         made = [f for functions in self.functions.values() for f in functions.values()]
         operations = (node.operation for function in made for node in walk(function.body))
         writes = {operation.path[-1] for operation in operations if isinstance(operation, Write)}
-        return frozenset(self._taken - writes - self._resets)
+        return frozenset(self._taken - writes - self._resets - self.set_by_left)
+
+    @property
+    def set_by_left(self) -> frozenset[str]:
+        """The attributes that methods set which stay as they are."""
+        left = (lesson for lesson in self.learnt if isinstance(lesson, LeftMethod))
+        return frozenset(name for method in left for name in method.sets)
 
     def _paths(self) -> Iterator[Path]:
         """The modules that TorchScript has looked into."""
@@ -143,6 +150,7 @@ class World(Tree):
         return self._types
 
     def _writes(self) -> Iterator[str]:
+        yield from self.set_by_left
         for scripted in self._by_type().values():
             for method in scripted._method_names():
                 graph = scripted._get_method(method).graph

@@ -56,7 +56,10 @@ class Local:
 
 @dataclass(frozen=True, slots=True)
 class Invoke:
-    """A method of the module at ``path``; the empty path is the module itself."""
+    """A method of the module at ``path``; the empty path is the module itself.
+
+    A method with a dotted name is one of a class of the user's, which is called as it is.
+    """
 
     path: tuple[str, ...]
     method: str = "forward"

@@ -160,7 +160,11 @@ def _target(graph: Graph, function: Function, node: Node) -> Iterator[str]:
             owner = _at(graph, path)
             if owner is None:
                 yield f"calls {'.'.join(path)!r}, which does not exist"
-            elif isinstance(owner, Graph) and method not in {f.name for f in owner.functions}:
+            elif (
+                isinstance(owner, Graph)
+                and "." not in method
+                and method not in {f.name for f in owner.functions}
+            ):
                 yield f"calls {'.'.join(path)!r}, which has no {method!r}"
         case Local(name) if name not in {f.name for f in graph.functions if f.free}:
             yield f"calls the function {name!r}, which is not part of the graph"

@@ -169,7 +169,8 @@ class Memory:
                 found = structure.of(owner)
             except (UnknownError, UnreadableError):
                 continue
-            if _covers(owner, name) and (sources := _sources(world, free)) is not None:
+            covered = _covers(owner, name) and not _leaves(function)
+            if covered and (sources := _sources(world, free)) is not None:
                 made = _method(world, path, function, free, sources)
                 self._methods[(found, around), name] = made
 
@@ -287,6 +288,12 @@ def _covers(module: nn.Module, method: str) -> bool:
         return False
     cls = type(module)
     return is_of_torch(cls) or method in reading_of(cls).methods
+
+
+def _leaves(function: Function) -> bool:
+    """Whether a method calls one that stays as it is, of which no reading tells what it uses."""
+    operations = (node.operation for node in walk(function.body))
+    return any(isinstance(o, Invoke) and "." in o.method for o in operations)
 
 
 def _sources(world: World, free: dict[str, Function]) -> dict[str, Callable[..., Any]] | None:
