@@ -63,6 +63,7 @@ class Writer(Expressions):
             body = self._returning(self.function.body)
         self.imports.hidden = frozenset()
         return [
+            *(["@torch.jit.export"] if self.function.exported else []),
             f"def {self.function.name}({', '.join(head)}){returned}:",
             *(f"{_INDENT}{line}" for line in body or ["pass"]),
         ]

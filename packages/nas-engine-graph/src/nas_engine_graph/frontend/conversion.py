@@ -30,7 +30,7 @@ from nas_engine_graph.frontend.reading import Progress
 from nas_engine_graph.frontend.shadow import has_simple_signature, is_stand_in, shadow
 from nas_engine_graph.frontend.switches import check_machinery
 from nas_engine_graph.frontend.translate import translate
-from nas_engine_graph.frontend.world import World
+from nas_engine_graph.frontend.world import Tree, World
 from nas_engine_graph.ir import Graph, verify
 from nas_engine_graph.known import Known
 
@@ -151,11 +151,29 @@ def _attempted(module: nn.Module, opaque: Any, whole: Any, learnt: tuple[Lesson,
 def _translated(
     module: nn.Module, scripted: Any, hidden: Any, whole: Any, progress: Progress
 ) -> World:
+    try:
+        return _read(module, scripted, hidden, whole, progress, World.start)
+    except UnsupportedModuleError as error:
+        exports = any(True for _ in Tree(module, whole).exports())
+        if not exports or lesson_of(error.__cause__) not in (None, *progress.learnt):
+            raise
+    # What nobody but a caller from outside needs is left out, if that is what can't be converted.
+    return _read(module, scripted, hidden, whole, progress, lambda world: world.want((), "forward"))
+
+
+def _read(
+    module: nn.Module,
+    scripted: Any,
+    hidden: Any,
+    whole: Any,
+    progress: Progress,
+    start: Callable[[World], None],
+) -> World:
     constant: AbstractSet[str] = frozenset()
     while True:
         learnt, unread = progress.learnt, progress.unread
         world = World(module, scripted, hidden, whole, learnt, unread, constant)
-        world.want((), "forward")
+        start(world)
         while world.wanted:
             path, method = world.wanted.pop()
             if world.layer(world.module(path)):

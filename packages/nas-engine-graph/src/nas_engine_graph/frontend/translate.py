@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from typing import Any, TypeAlias
@@ -18,7 +18,7 @@ from nas_engine_graph.frontend.mixed import may_differ
 from nas_engine_graph.frontend.names import annotated, public_method
 from nas_engine_graph.frontend.places import place_of, unsupported
 from nas_engine_graph.frontend.settled import settled
-from nas_engine_graph.frontend.world import Path, World
+from nas_engine_graph.frontend.world import Path, World, exported
 from nas_engine_graph.ir import (
     Block,
     Const,
@@ -390,4 +390,4 @@ def translate(world: World, path: Path, method: str) -> tuple[Function, dict[str
     except NotEncodableError as error:
         first = next(iter(compiled.graph.nodes()), compiled.graph.return_node())
         raise unsupported(first, str(error), path) from error
-    return made, translator.free
+    return replace(made, exported=method in exported(module)), translator.free

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from functools import lru_cache
 from typing import Any
 
+import torch._jit_internal as internal
 import torch.jit._state as state
 from torch import nn
 
@@ -17,7 +19,7 @@ from nas_engine_graph.frontend.leaving import LeftMethod
 from nas_engine_graph.frontend.overrides import resets_of
 from nas_engine_graph.ir import Function, Layer, Write, walk
 
-__all__ = ["Path", "Tree", "World"]
+__all__ = ["Path", "Tree", "World", "exported"]
 
 Path = tuple[str, ...]
 
@@ -54,6 +56,25 @@ class Tree:
         """The first path of a module that may be registered at several."""
         return self._first[id(self.module(path))]
 
+    def start(self) -> None:
+        """Ask for what is called from outside."""
+        self.want((), "forward")
+        for path, method in self.exports():
+            self.want(path, method)
+
+    def exports(self) -> Iterator[tuple[Path, str]]:
+        """The exported methods of the modules that are not kept whole."""
+
+        def inside(module: nn.Module, path: Path) -> Iterator[tuple[Path, str]]:
+            if path != self._first[id(module)] or self.layer(module):
+                return
+            yield from ((path, method) for method in exported(module))
+            for name, child in module._modules.items():
+                if child is not None:
+                    yield from inside(child, (*path, name))
+
+        yield from inside(self.root, ())
+
     def want(self, path: Path, method: str) -> None:
         """Ask for a method to be translated."""
         path = self.canonical(path)
@@ -61,6 +82,19 @@ class Tree:
             self._asked.add((path, method))
             self.functions.setdefault(path, {})
             self.wanted.append((path, method))
+
+
+def exported(module: nn.Module) -> tuple[str, ...]:
+    """The methods of a module that are marked ``@torch.jit.export``."""
+    cls: Any = type(module)
+    return _exported(cls)
+
+
+@lru_cache(maxsize=4096)
+def _exported(cls: Any) -> tuple[str, ...]:
+    mark = internal.FunctionModifiers.EXPORT
+    members = ((name, getattr(cls, name, None)) for name in dir(cls) if name != "forward")
+    return tuple(n for n, m in members if getattr(m, "_torchscript_modifier", None) is mark)
 
 
 class World(Tree):

@@ -78,7 +78,8 @@ def _content(function: Function, names_written: frozenset[str]) -> Any:
     numbers = _Numbers(placeless(function, names_written))
     names = tuple(value.name for value in function.body.parameters)
     defaults = tuple(map(_value, function.defaults))
-    return (function.name, function.free, names, defaults, _block(function.body, numbers))
+    more = ["exported"] if function.exported else []
+    return (function.name, function.free, names, defaults, _block(function.body, numbers), *more)
 
 
 def _value(value: Any) -> Any:

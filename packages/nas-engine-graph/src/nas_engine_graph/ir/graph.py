@@ -81,13 +81,17 @@ class Node:
 
 @dataclass(frozen=True)
 class Function:
-    """A method or a free function; ``defaults`` belong to the last parameters."""
+    """A method or a free function; ``defaults`` belong to the last parameters.
+
+    An ``exported`` method is called from outside, as ``forward`` is.
+    """
 
     name: str
     body: Block
     returns: str = "Tensor"
     defaults: tuple[Any, ...] = ()
     free: bool = False
+    exported: bool = False
 
     @cached_property
     def digests(self) -> dict[frozenset[str], str]:

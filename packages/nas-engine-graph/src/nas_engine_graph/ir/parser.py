@@ -297,9 +297,10 @@ class _Parser:
         self.take("->")
         returns = self.string()
         defaults = self.value() if self.maybe("defaults") else ()
+        exported = self.maybe("exported")
         self.take("{")
         body = replace(self.block(), parameters=parameters)
-        return Function(name, body, returns, defaults, free)
+        return Function(name, body, returns, defaults, free, exported)
 
     def tensor(self) -> tuple[tuple[int, ...], Any, str]:
         self.take(":")

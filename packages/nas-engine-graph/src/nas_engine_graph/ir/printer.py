@@ -246,6 +246,7 @@ def _function(function: Function, depth: int) -> Iterator[str]:
     line = f"{pad}{head} {function.name}({values}) -> {json.dumps(function.returns)}"
     if function.defaults:
         line += f" defaults {value_text(function.defaults)}"
+    line += " exported" if function.exported else ""
     yield f"{line} {{"
     yield from _block(Block((), function.body.nodes, function.body.results), depth + 1)
     yield f"{pad}}}"

@@ -113,7 +113,7 @@ class Memory:
         sources: dict[str, Callable[..., Any]] = {}
         try:
             around = _around(module, structure)
-            tree.want((), "forward")
+            tree.start()
             while tree.wanted:
                 path, name = tree.wanted.pop()
                 if tree.layer(owner := tree.module(path)):
