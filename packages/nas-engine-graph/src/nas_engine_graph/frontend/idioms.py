@@ -14,6 +14,7 @@ from nas_engine_graph.frontend.coded import SIGNS, code
 from nas_engine_graph.frontend.encode import is_valued, plain_value
 from nas_engine_graph.frontend.forks import without_forks
 from nas_engine_graph.frontend.hiding import hidden
+from nas_engine_graph.frontend.interfaces import without_interfaces
 from nas_engine_graph.frontend.mixed import asks_types, cast
 from nas_engine_graph.frontend.modules import module_at
 from nas_engine_graph.frontend.names import is_of_torch
@@ -33,6 +34,8 @@ def rewrite_idioms(tree: ast.AST, function: Any, owner: Any, add: Add) -> None:
     """Rewrites the source of a function of ``owner`` in place; ``add`` takes private methods."""
     around = variables_of(function, tree).around
     without_forks(tree, around)
+    if isinstance(owner, nn.Module):
+        without_interfaces(tree, owner, around)
     _Idioms(tree, function, owner, add, around).visit(tree)
 
 
