@@ -331,3 +331,22 @@ class NoneInALoop(nn.Module):
             n = n + i
             kept = None
         return n, kept
+
+
+@case(x(2, 3))
+class ReturnsWhatIsThere(nn.Module):
+    """Either of two that may be None, as an arm knows that it is not."""
+
+    def maybe(self, x: Tensor, times: int) -> Optional[Tensor]:
+        return x * times if times > 1 else None
+
+    def chosen(self, x: Tensor, a: Optional[Tensor], b: Optional[Tensor]) -> Tensor:
+        if a is None and b is not None:
+            return b
+        elif a is not None:
+            return a
+        return x
+
+    def forward(self, x):
+        a, b = self.maybe(x, 1), self.maybe(x, 2)
+        return self.chosen(x, a, b), self.chosen(x, b, a), self.chosen(x, a, a)

@@ -219,7 +219,7 @@ class _Known:
             given = tuple(block.results[index] for block in asked)
             if value.type == "NoneType":
                 self.note(value, Const(None))
-            elif (one := self.only(given, made)) is not None:
+            elif (one := self.only(given, made)) is not None and self.fits(value, given, one):
                 self.note(value, one)
             elif given == (Const(True), Const(False)):
                 self.note(value, node.inputs[0])
@@ -241,6 +241,11 @@ class _Known:
         one, *others = dict.fromkeys(o for o in given if o not in self.unset) or given[:1]
         inside = isinstance(one, Ref) and one.name in made
         return None if others or inside else one
+
+    def fits(self, value: Value, given: Sequence[Operand], one: Operand) -> bool:
+        """Whether what may be None can be taken for a value, which an arm knows not to be None."""
+        certain = self.unset.isdisjoint(given) or one in self.solid
+        return certain or value.type.startswith(("Optional", "Union", "Any"))
 
     def asked_twice(
         self, node: Node, given: Sequence[Operand], made: AbstractSet[str]
