@@ -21,6 +21,7 @@ from nas_core.protocols import Direction
 from nas_search.artifacts import Artifacts
 from nas_search.config import ExperimentConfig
 from nas_search.executors import Executor
+from nas_search.existing import find, require_existing, require_new
 from nas_search.export import load_weights, ranked, require_format
 from nas_search.inputs import input_path, load_input
 from nas_search.located import located
@@ -31,7 +32,7 @@ from nas_search.observers.notebook import NotebookTable, in_notebook
 from nas_search.proposals import Proposals
 from nas_search.replay import ReplayError
 from nas_search.running import Running, TimeIsUp
-from nas_search.session import Setup, find, objectives_of, require_existing, require_new, session
+from nas_search.session import Setup, objectives_of, session
 from nas_search.store import Address, Database, Trial, TrialStore, address_of, is_stored
 from nas_search.strategies import Strategy, make_strategy
 from nas_search.target import called, load_target

@@ -26,7 +26,7 @@ from nas_search.events import Events
 from nas_search.executors import Executor, InlineExecutor
 from nas_search.inputs import PicklingError, input_path, save_input
 from nas_search.located import located
-from nas_search.lock import locked, refuse_if_locked
+from nas_search.lock import locked
 from nas_search.named import load_engine
 from nas_search.pruning import Judging, judging_of
 from nas_search.recorder import StoreRecorder
@@ -37,10 +37,8 @@ from nas_search.store import (
     StoreError,
     StoreExistsError,
     TrialStore,
-    experiment_folders,
     is_stored,
     record,
-    recorded,
 )
 from nas_search.strategies import Strategy
 from nas_search.workers import environment_for, executor_of, isolates, require_worker, sent
@@ -52,10 +50,7 @@ __all__ = [
     "Ended",
     "EvaluatorError",
     "Setup",
-    "find",
     "objectives_of",
-    "require_existing",
-    "require_new",
     "session",
 ]
 
@@ -181,61 +176,6 @@ def objectives_of(config: ExperimentConfig, evaluator: Evaluator) -> dict[str, D
                 f"{nearest(str(direction), ['maximize', 'minimize'])}"
             )
     return objectives
-
-
-def require_new(folder: Path, address: Address, file: str = "") -> None:
-    """Refuse to run an experiment that has trials, unless it runs in a database: others may join.
-
-    One without trials has just been made, in a database perhaps by one that is about to run it.
-    ``file`` is its configuration: it resumes what this folder does not know yet.
-
-    Raises:
-        StoreError: it has.
-    """
-    if not is_stored(address):
-        return
-    if not isinstance(address, Database):
-        refuse_if_locked(folder)
-    with TrialStore.open(address, read_only=True) as store:
-        trials = len(store.trials())
-        if not trials or store.is_running:
-            return
-    known = folder if recorded(folder) is not None else file
-    how = f" (`nas resume {known}`)" if known else ""
-    raise StoreError(
-        folder,
-        f"the experiment exists already, with {trials} trials: go on with it by resume(){how}, "
-        "or give this one another name",
-    )
-
-
-def require_existing(folder: Path, address: Address) -> None:
-    """Refuse to resume what is not there.
-
-    Raises:
-        StoreError: it is not.
-    """
-    if isinstance(address, Database):
-        TrialStore.open(address, read_only=True).close()
-    elif not is_stored(address):
-        raise _nothing_in(folder)
-
-
-def find(folder: Path) -> Address:
-    """The address of the experiment in a folder.
-
-    Raises:
-        StoreError: there is none.
-    """
-    address = recorded(folder)
-    if address is None:
-        raise _nothing_in(folder)
-    return address
-
-
-def _nothing_in(folder: Path) -> StoreError:
-    there = [other.name for other in experiment_folders(folder.parent)]
-    return StoreError(folder, f"there is no experiment here{nearest(folder.name, there)}")
 
 
 @contextmanager
