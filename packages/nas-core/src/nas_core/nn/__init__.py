@@ -17,7 +17,8 @@ import torch
 from nas_core.errors import nearest
 from nas_core.nn.activation import AutoActivation
 from nas_core.nn.cells import Cell
-from nas_core.nn.choices import ChosenInputs, ChosenList, InputChoice, LayerChoice, Repeat
+from nas_core.nn.choices import InputChoice, LayerChoice, Repeat
+from nas_core.nn.chosen import ChosenInputs, ChosenList
 from nas_core.nn.layers import layer_class
 from nas_core.nn.nasbench import NasBench101Cell, NasBench201Cell
 from nas_core.value import ValueChoice

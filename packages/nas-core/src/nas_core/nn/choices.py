@@ -21,11 +21,12 @@ from nas_core.construction import SESSION, Fixed, current, take_key
 from nas_core.errors import NasError
 from nas_core.expression import Expression
 from nas_core.labels import labelled
+from nas_core.nn.chosen import ChosenInputs, choosing
 from nas_core.quick import sequential
 from nas_core.space import Blocks, Decision, Item
 from nas_core.value import ValueChoice
 
-__all__ = ["ChosenInputs", "ChosenList", "InputChoice", "LayerChoice", "Reduction", "Repeat"]
+__all__ = ["InputChoice", "LayerChoice", "Reduction", "Repeat"]
 
 Reduction: TypeAlias = Literal["sum", "mean", "concat", "none"]
 
@@ -210,56 +211,12 @@ class InputChoice(torch.nn.Module, metaclass=_ChoiceType):
     def chosen(self, session: Fixed) -> ChosenInputs:
         """The module that the running constructor gets."""
         indices = session.value(self.choice)
-        made = _choosing(indices, self.n_candidates, self.n_chosen, self.reduction)
+        made = choosing(indices, self.n_candidates, self.n_chosen, self.reduction)
         return labelled(made, self.choice.label) if self.choice.label else made
 
     def forward(self, inputs: Sequence[torch.Tensor]) -> Any:
         first = self.choice.domain.default
-        return _choosing(first, self.n_candidates, self.n_chosen, self.reduction)(inputs)
-
-
-class ChosenInputs(torch.nn.Module):
-    """What an ``InputChoice`` becomes in a built model: no parameters, no state.
-
-    >>> ChosenInputs([0, 2], 3, "sum")([torch.tensor(1), torch.tensor(2), torch.tensor(4)])
-    tensor(5)
-    """
-
-    def __init__(self, indices: Sequence[int], n_candidates: int, reduction: str) -> None:
-        super().__init__()
-        self.indices = list(indices)
-        self.n_candidates = n_candidates
-        self.reduction = reduction
-
-    # TorchScript reads what follows: one type of result for each class, nothing but plain loops.
-    def select(self, inputs: list[torch.Tensor]) -> list[torch.Tensor]:
-        """The chosen ones of all inputs."""
-        if len(inputs) != self.n_candidates:
-            raise ValueError(
-                f"an InputChoice of {self.n_candidates} candidates was given {len(inputs)} inputs"
-            )
-        return [inputs[i] for i in self.indices]
-
-    def forward(self, inputs: list[torch.Tensor]) -> torch.Tensor:
-        chosen = self.select(inputs)
-        if len(chosen) == 1:
-            return chosen[0]
-        if self.reduction == "concat":
-            return torch.cat(chosen, dim=1)
-        total = chosen[0]
-        for tensor in chosen[1:]:
-            total = total + tensor
-        return total / len(chosen) if self.reduction == "mean" else total
-
-    def extra_repr(self) -> str:
-        return f"{self.indices} of {self.n_candidates}, reduction={self.reduction!r}"
-
-
-class ChosenList(ChosenInputs):
-    """The chosen tensors as a list: an ``InputChoice`` without a reduction."""
-
-    def forward(self, inputs: list[torch.Tensor]) -> list[torch.Tensor]:  # type: ignore[override]
-        return self.select(inputs)
+        return choosing(first, self.n_candidates, self.n_chosen, self.reduction)(inputs)
 
 
 def _subset(n_candidates: int, n_chosen: int | None, reduction: Reduction) -> Subset:
@@ -272,14 +229,6 @@ def _subset(n_candidates: int, n_chosen: int | None, reduction: Reduction) -> Su
     return Subset(n_candidates, n_chosen)
 
 
-def _choosing(
-    indices: Sequence[int], n_candidates: int, n_chosen: int | None, reduction: Reduction
-) -> ChosenInputs:
-    if n_chosen != 1 and reduction == "none":
-        return ChosenList(indices, n_candidates, "none")
-    return ChosenInputs(indices, n_candidates, reduction)
-
-
 def _chosen_inputs(
     session: Fixed,
     n_candidates: int,
@@ -290,7 +239,7 @@ def _chosen_inputs(
     subset = _subset(n_candidates, n_chosen, reduction)
     name, value = session.next_value(label, None)
     indices = subset.default if value is None else subset.find(value)
-    made = _choosing(indices, n_candidates, n_chosen, reduction)
+    made = choosing(indices, n_candidates, n_chosen, reduction)
     return labelled(made, name) if name else made
 
 
