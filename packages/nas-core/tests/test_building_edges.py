@@ -266,6 +266,20 @@ def test_a_tensor_may_be_computed_with_a_choice_where_it_is_open() -> None:
     assert nas.build(Net(), {"weight": 4}).loss.weight.tolist() == [4, 8]
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (Values, r"not the class Values: call it, Values\(\.\.\.\)"),
+        (3, r"a model is needed, a torch\.nn\.Module, not 3"),
+    ],
+)
+def test_what_is_no_model_is_refused(given: Any, message: str) -> None:
+    with pytest.raises(UnsupportedSpaceError, match=message):
+        nas.build(given, {})
+    with pytest.raises(UnsupportedSpaceError, match=message):
+        nas.recipe(given)
+
+
 def test_an_argument_that_this_architecture_does_not_use() -> None:
     @nas.model_wrapper
     class Net(plain.Module):

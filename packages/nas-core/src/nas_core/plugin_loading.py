@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -134,6 +135,18 @@ def _check_spelling(plugin: object) -> None:
             _refuse(f"no hook is called {name!r}{nearest(name, known)} (hooks: {', '.join(known)})")
         if name in known and options is None:
             _refuse(f"{name} lacks the decorator @nas_core.hookimpl")
+        if name in known:
+            _check_arguments(name, value)
+
+
+def _check_arguments(name: str, hook: Callable[..., Any]) -> None:
+    given = inspect.signature(getattr(hookspecs, name)).parameters
+    for argument, parameter in inspect.signature(hook).parameters.items():
+        if argument not in given and parameter.default is parameter.empty:
+            _refuse(
+                f"{name} is given no {argument!r}{nearest(argument, given)} "
+                f"(it is given: {', '.join(given) or 'nothing'})"
+            )
 
 
 def _engine_infos(manager: pluggy.PluginManager) -> Iterator[EngineInfo]:

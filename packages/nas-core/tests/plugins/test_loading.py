@@ -46,7 +46,11 @@ BROKEN = {
     "no hooks": ("x = 1\n", ["implements no hook", "nas_engines"]),
     "wrong arguments": (
         f"{IMPORTS}@hookimpl\ndef nas_engines(config):\n    return []\n",
-        ["nas_engines", "config"],
+        ["nas_engines is given no 'config' (it is given: nothing)"],
+    ),
+    "misspelt argument": (
+        f"{IMPORTS}@hookimpl\ndef nas_trial_started(experimnt, number):\n    pass\n",
+        ["is given no 'experimnt'; did you mean 'experiment'? (it is given: experiment, number"],
     ),
     "raising hook": (engines_hook("raise OSError('no licence')"), ["OSError: no licence", "py:4"]),
     "exiting hook": (engines_hook("raise SystemExit"), ["SystemExit", "py:4"]),

@@ -217,6 +217,8 @@ class _Made:
 
 def _made(model: torch.nn.Module) -> _Made:
     """The recipe and the space of a model as its constructor left it."""
+    if not isinstance(model, torch.nn.Module):
+        raise UnsupportedSpaceError([Problem(_no_model(model), certain=True)])
     refuse_needs(model)
     record = record_of(model)
     if record is None:
@@ -239,6 +241,12 @@ def _made(model: torch.nn.Module) -> _Made:
             record.made = _Made(made_by, space, reader_of(model, traced.uses))
     made: _Made = record.made
     return made
+
+
+def _no_model(given: object) -> str:
+    if isinstance(given, type):
+        return f"a model is needed, not the class {given.__name__}: call it, {given.__name__}(...)"
+    return f"a model is needed, a torch.nn.Module, not {given!r:.80}"
 
 
 def _place_of(cls: type) -> Place | None:
