@@ -238,6 +238,11 @@ def test_no_database(path):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     with pytest.raises(StoreError, match="this is no SQLite database"):
         TrialStore.open(path)
+    with pytest.raises(StoreError, match="this is no SQLite database") as caught:
+        TrialStore.open(path, read_only=True)
+    descriptors = Path("/proc/self/fd")  # where there is such a thing
+    opened = [os.path.realpath(each) for each in descriptors.glob("*")]
+    assert str(path) not in opened, caught  # Its traceback would hold a connection that is left.
 
 
 def test_a_foreign_database(tmp_path):

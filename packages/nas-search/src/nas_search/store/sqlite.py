@@ -169,7 +169,7 @@ def _connect_to_read(path: Path) -> sqlite3.Connection:
     db = _opened(path, "mode=ro")
     try:
         db.execute("PRAGMA user_version").fetchone()
-    except sqlite3.OperationalError as error:
+    except sqlite3.Error as error:
         db.close()
         if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
             raise
@@ -181,9 +181,13 @@ def _connect_to_read(path: Path) -> sqlite3.Connection:
 
 def _in_memory(path: Path) -> Callable[[], sqlite3.Connection]:
     def connect() -> sqlite3.Connection:
-        copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         with closing(_connect_to_read(path)) as file:
-            file.backup(copy)
+            copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            try:
+                file.backup(copy)
+            except BaseException:
+                copy.close()
+                raise
         return copy
 
     return connect
