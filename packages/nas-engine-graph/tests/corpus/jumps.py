@@ -1,5 +1,6 @@
 """Loops that end early, as feature extractors write them, and what is known where they do."""
 
+import warnings
 from typing import List, NamedTuple, Optional  # noqa: UP035 - What TorchScript reads.
 
 import torch
@@ -247,3 +248,19 @@ class AsksWhatItKnows(nn.Module):
             ok = n > 2
         n = n if ok else len(x)
         return x, n
+
+
+@case(x(3, 3), 1, None)
+@case(x(3, 3), 7, x(3, 3))
+class ComputedIfNone(nn.Module):
+    """From where it is computed on it is there, and nobody has to ask."""
+
+    def forward(self, x, n: int, bias: Optional[Tensor] = None):
+        warnings.warn("slow", stacklevel=4)
+        shown: Optional[Tensor] = None
+        if n > 2:
+            if bias is None:
+                bias = x * torch.arange(-1, 2, 1, dtype=x.dtype)
+            if bias is not None:
+                shown = bias.abs()
+        return x, bias, shown

@@ -216,5 +216,5 @@ _FORMS: dict[str, _Form] = {
     "index": lambda owner, items: f"{owner}[{_places(items[1:])}]",
     "assign": lambda owner, items: f"{owner}[{_places(items[2:])}] = {items[1]}",
     "format": lambda owner, items: f"{owner}.format({', '.join(items[1:])})",
-    "warn": lambda _, items: f"warnings.warn({items[0]})",
+    "warn": lambda _, items: f"warnings.warn({', stacklevel='.join(i for i in items if i != '2')})",
 }

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nas_engine_graph.ir import Block, Const, If, Loop, Operand, Ref, Value, With, walk
+from nas_engine_graph.ir import Block, Builtin, Const, If, Loop, Operand, Ref, Value, With, walk
 
 __all__ = ["Solid"]
 
 _SOLID = ("Tensor", "int", "float", "bool", "str", "List[", "Dict[", "Tuple[")
 """How the types begin whose values are never None."""
+_SOME = Const(True)
+"""What is handed on where it is known to be there."""
 
 
 class Solid:
@@ -41,11 +43,18 @@ class Solid:
 
 def _handed(body: Block) -> Iterator[tuple[Value, tuple[Operand, ...]]]:
     """The values that branches, contexts and loops hand on, and what they are made of."""
+    asked: dict[Operand, tuple[Operand, int]] = {}
     for node in walk(body):
         match node.operation:
-            case If() | With():
-                results = zip(*(block.results for block in node.blocks), strict=True)
-                yield from zip(node.outputs, results, strict=True)
+            case Builtin("is" | "is_not" as name) if node.inputs[1] == Const(None):
+                asked[Ref(node.outputs[0].name)] = node.inputs[0], int(name == "is")
+            case If():
+                there, arm = asked.get(node.inputs[0], (None, 0))
+                results = [block.results for block in node.blocks]
+                results[arm] = tuple(_SOME if o == there else o for o in results[arm])
+                yield from zip(node.outputs, zip(*results, strict=True), strict=True)
+            case With():
+                yield from zip(node.outputs, zip(node.blocks[0].results), strict=True)
             case Loop():
                 (block,) = node.blocks
                 given = list(zip(node.inputs[2:], block.results[1:], strict=True))

@@ -184,6 +184,8 @@ def _plainly(t: Translator, node: Any, schema: Schema, operands: Sequence[Operan
         _builtin(t, node, operation.name, schema, list(operands))
         return
     positional, keywords = arguments(schema, operands)
+    if operation == Operator("aten.arange.start_step") and len(positional) == 2:
+        operation = Operator("aten.arange.start")  # With steps of one it is this one.
     if is_packed(node):
         emit_packed(t, node, operation, positional, keywords)
         return

@@ -232,7 +232,8 @@ class _Known:
     def narrowed(self, value: Value, given: Sequence[Operand]) -> Value:
         """A value that may not be None if nothing that is given is."""
         kind = value.type.removeprefix("Optional[")
-        if kind == value.type or not all(operand in self.solid for operand in given):
+        there = Ref(value.name) in self.solid or all(operand in self.solid for operand in given)
+        if kind == value.type or not there:
             return value
         return replace(value, type=kind.removesuffix("]"))
 
