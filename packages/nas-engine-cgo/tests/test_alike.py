@@ -35,6 +35,12 @@ def tied() -> nn.Module:
     return made
 
 
+def tied_by_memory() -> nn.Module:
+    made = Scaled(other=nn.Linear(4, 4))
+    made.other.weight = nn.Parameter(made.inner.weight.data)
+    return made
+
+
 def hooked() -> nn.Module:
     made = Scaled(other=nn.Linear(4, 4))
     made.other.register_forward_hook(lambda *_: None)
@@ -57,6 +63,7 @@ DIFFERENT: dict[str, Callable[[], nn.Module]] = {
     "in a tuple": lambda: Scaled(scale=(2,)),
     "a module more": lambda: Scaled(other=nn.Linear(4, 4)),
     "tied": tied,
+    "tied by memory": tied_by_memory,
     "hooked": hooked,
     "frozen": frozen,
     "evaluated": lambda: Scaled().eval(),
@@ -109,6 +116,21 @@ def test_a_trace_leaves_the_module_as_it_is(make: Callable[[], nn.Module]) -> No
     assert make is hooked or look(module) == attributes
     assert identities == [id(t) for t in (*module.parameters(), *module.buffers())]
     assert all(torch.equal(before[name], t) for name, t in module.state_dict().items())
+
+
+def viewing() -> nn.Module:
+    made = Scaled()
+    made.register_buffer("row", made.inner.weight.detach()[1])
+    return made
+
+
+@pytest.mark.parametrize("make", [tied_by_memory, viewing])
+def test_what_shares_memory_with_a_weight_is_trained_by_itself(
+    make: Callable[[], nn.Module],
+) -> None:
+    """Members have weights of their own in merged code, and no others would follow them."""
+    with pytest.raises(UntraceableError, match="memory of another tensor"):
+        trace(make(), lambda m, x: m(x), [torch.zeros(3, 4)])
 
 
 def loop_of(nets: list[nn.Module], options: Options, **changes: Any) -> Loop:

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nas_engine_cgo.members.calls import hooks_of
+from nas_engine_cgo.members.calls import hooks_of, storage_of
 
 __all__ = ["look"]
 
@@ -53,6 +53,7 @@ class _Looker:
 
     def __init__(self) -> None:
         self._met: dict[int, int] = {}
+        self._memory: dict[int, int] = {}
 
     def module(self, module: nn.Module) -> Hashable:
         if (number := self._met.get(id(module))) is not None:
@@ -76,8 +77,10 @@ class _Looker:
         if tensor is None:
             return None
         number = self._met.setdefault(id(tensor), len(self._met))
+        place = storage_of(tensor) if tensor.layout is torch.strided else id(tensor)
+        memory = self._memory.setdefault(place, len(self._memory))
         return (
-            number, type(tensor), tensor.shape, tensor.stride(), tensor.dtype,
+            number, memory, type(tensor), tensor.shape, tensor.stride(), tensor.dtype,
             tensor.requires_grad, tensor.device, hooks_of(tensor),
         )  # fmt: skip
 

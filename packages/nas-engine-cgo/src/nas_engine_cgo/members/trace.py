@@ -7,10 +7,11 @@ do otherwise, because the first has changed an attribute or has drawn random num
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, ValuesView
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
+from itertools import combinations
 from typing import Any
 
 import torch
@@ -18,7 +19,14 @@ from nas_core.failure import failure_text, place_of
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from nas_engine_cgo.members.calls import hooks_of, name_of, origin_of, version_of, wrapped
+from nas_engine_cgo.members.calls import (
+    hooks_of,
+    name_of,
+    origin_of,
+    storage_of,
+    version_of,
+    wrapped,
+)
 from nas_engine_cgo.members.functions import PURE
 from nas_engine_cgo.members.generators import GlobalStates
 from nas_engine_cgo.members.ghosts import ghost_module, ghostly, tensors_in
@@ -75,6 +83,8 @@ def trace(
         raise UntraceableError(f"{type(module).__name__} may keep something between calls")
     if any(hooks_of(parameter) for parameter in module.parameters()):
         raise UntraceableError("a parameter has a hook")
+    if _shares_weights(module):
+        raise UntraceableError("a parameter has the memory of another tensor")
     try:
         tracer = _Tracer(module, seen)
         try:
@@ -87,6 +97,36 @@ def trace(
         if not culprit or culprit in whole or found.everywhere:
             raise UntraceableError(str(found)) from error
     return trace(module, forward, inputs, seen, whole | {culprit}, kept)
+
+
+def _shares_weights(module: nn.Module) -> bool:
+    """Whether training a parameter changes another tensor, too, which has its memory."""
+    beside: dict[int, dict[int, Tensor]] = {}
+    for child in module.modules():
+        for held in vars(child).values():
+            items = held.values() if isinstance(held, dict) else held
+            for tensor in items if isinstance(items, list | tuple | ValuesView) else [items]:
+                if isinstance(tensor, Tensor) and _has_elements(tensor):
+                    beside.setdefault(storage_of(tensor), {})[id(tensor)] = tensor
+    pairs = (pair for found in beside.values() for pair in combinations(found.values(), 2))
+    return any(any(t.requires_grad for t in pair) and _meet(*pair) for pair in pairs)
+
+
+def _has_elements(tensor: Tensor) -> bool:
+    return tensor.layout is torch.strided and not tensor.is_meta and bool(tensor.numel())
+
+
+def _meet(first: Tensor, second: Tensor) -> bool:
+    """Whether one tensor begins in the memory before the other ends, and the other way round."""
+    starts = [tensor.data_ptr() for tensor in (first, second)]
+    ends = [start + _reach(t) for start, t in zip(starts, (first, second), strict=True)]
+    return max(starts) < min(ends)
+
+
+def _reach(tensor: Tensor) -> int:
+    """How many bytes there are from the first element to the end of the last."""
+    steps = zip(tensor.shape, tensor.stride(), strict=True)
+    return (1 + sum((size - 1) * step for size, step in steps)) * tensor.element_size()
 
 
 def _refusal(error: BaseException) -> UntraceableError:
