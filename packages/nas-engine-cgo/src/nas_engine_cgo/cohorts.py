@@ -22,13 +22,17 @@ from nas_search.evaluators.training import check_numbers, check_objectives, pick
 
 from nas_engine_cgo.cost import why_apart
 from nas_engine_cgo.members.calls import named_tensors
+from nas_engine_cgo.members.shared import Shared
 from nas_engine_cgo.options import Options
 from nas_engine_cgo.train import (
     Member,
     Programs,
+    RefusedError,
     Stream,
     cohort_key,
+    functions_in,
     recipe_key,
+    unshared,
     why_alone,
     why_recipe_alone,
 )
@@ -120,9 +124,13 @@ def _grouped(
             continue
         try:
             member = draft.member()
-            own = why_alone(member) or (_inexact(member) if options.exact else None)
+            with unshared(Shared([], functions_in([draft.recipe.optimizer])), len(drafts)):
+                own = why_alone(member) or (_inexact(member) if options.exact else None)
             if own is None and not cohorts:
                 own = reason = why_apart(member, len(drafts), kinds, options, programs)
+        except RefusedError as error:
+            reason = str(error)
+            alone[draft.number] = Apart(reason)
         # The model is anybody's code, too.
         except (Exception, SystemExit) as error:  # noqa: BLE001
             alone[draft.number] = Apart(failure_text(error))

@@ -92,6 +92,9 @@ class MergedJob:
         except MemberError as error:
             suspects, raised = set(error.members), error.__cause__ or error
             recorder.note(_why_not_together(sorted(suspects), raised))
+        except RefusedError as error:
+            suspects, raised = {job.candidates[0].number for job in jobs}, error
+            recorder.note(_why_not_together(sorted(suspects), raised))
         # Reading data is anybody's code, too, and no single member's fault: each finds its own end.
         except (Exception, SystemExit) as error:  # noqa: BLE001
             raised = error
@@ -99,7 +102,9 @@ class MergedJob:
         left = [job for job in jobs if job.candidates[0].number not in answered]
         parts: Sequence[GraphJob | MergedJob] = left
         if suspects is not None:
-            parts = [MergedJob(tuple(p), self.options) for p in _divided(left, suspects)]
+            known = isinstance(raised, RefusedError) and raised.__cause__ is None
+            divided = _divided(left, suspects, known)
+            parts = [p[0] if len(p) == 1 else MergedJob(tuple(p), self.options) for p in divided]
         failed = False
         for part in parts:
             for result in part.run(recorder):
@@ -157,10 +162,15 @@ def _why_not_together(numbers: Sequence[int], raised: BaseException) -> str:
     return f"one of trials {numbers} raised: {text.strip()}"
 
 
-def _divided(jobs: Sequence[GraphJob], suspects: set[int]) -> list[list[GraphJob]]:
-    """Those that are not suspected, and the others in two halves: each begins anew."""
+def _divided(jobs: Sequence[GraphJob], suspects: set[int], known: bool) -> list[list[GraphJob]]:
+    """Those that are not suspected, and the others in two halves: each begins anew.
+
+    Where it is known that they have to be trained by themselves, each of them is.
+    """
     culprits = [job for job in jobs if job.candidates[0].number in suspects] or list(jobs)
     sound = [job for job in jobs if job not in culprits]
+    if known:
+        return [part for part in (sound, *([job] for job in culprits)) if part]
     half = (len(culprits) + 1) // 2
     return [part for part in (sound, culprits[:half], culprits[half:]) if part]
 

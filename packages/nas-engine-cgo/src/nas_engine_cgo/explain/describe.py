@@ -14,7 +14,7 @@ from nas_engine_cgo.members import Facts
 from nas_engine_cgo.merge import Slot
 from nas_engine_cgo.options import Options
 from nas_engine_cgo.tally import shared_calls
-from nas_engine_cgo.train import Loop, Member, Programs, find_twins
+from nas_engine_cgo.train import Loop, Member, Programs, RefusedError, find_twins
 from nas_engine_cgo.write import Function
 
 __all__ = ["Cluster", "Cohort", "Described", "Row", "describe"]
@@ -129,7 +129,11 @@ def describe(jobs: Sequence[GraphJob], options: Options, memory: Memory) -> Desc
     found = []
     for members in cohorts:
         with threads_of(members[0]):
-            choice = choose(members, options, memory, programs)
+            try:
+                choice = choose(members, options, memory, programs)
+            except RefusedError as error:
+                alone |= {member.candidate.number: str(error) for member in members}
+                continue
             if choice.apart:
                 alone |= {member.candidate.number: choice.why for member in members}
             else:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-__all__ = ["keeping"]
+__all__ = ["keeping", "overrides"]
 
 _KEPT = (dict, list, set, Tensor, type(None))
 _OF_EVERY_MODULE = vars(nn.Module()).keys()
@@ -29,11 +29,12 @@ def keeping(module: nn.Module) -> frozenset[str]:
     return frozenset(
         path
         for path, child in module.named_modules()
-        if _overrides(type(child)) and _holds_anything(child)
+        if overrides(type(child)) and _holds_anything(child)
     )
 
 
-def _overrides(kind: type[nn.Module]) -> bool:
+def overrides(kind: type[nn.Module]) -> bool:
+    """Whether modules of a class do something of their own when they are told to train or not."""
     return kind.train is not nn.Module.train or kind.eval is not nn.Module.eval
 
 

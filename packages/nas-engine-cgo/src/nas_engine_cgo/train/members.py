@@ -17,6 +17,7 @@ from torch.nn.parameter import is_lazy
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from nas_engine_cgo.members import look
+from nas_engine_cgo.members.modes import changed_by_modes
 from nas_engine_cgo.state import Stream
 from nas_engine_cgo.train.optimizer import FLAGS, flags_of, numbers_of
 from nas_engine_cgo.train.updates import UPDATES
@@ -143,6 +144,12 @@ def why_alone(member: Member) -> str | None:
     """Why a candidate can't be trained in one loop with others; None if it can."""
     if any(map(is_lazy, (*member.parameters, *member.module.buffers()))):
         return "it has parameters whose shapes only its first batch tells"
+    if (name := changed_by_modes(member.module)) is not None:
+        return f"train or eval changes {name} each time"
+    return _why_optimizer_alone(member)
+
+
+def _why_optimizer_alone(member: Member) -> str | None:
     optimizer = member.optimizer
     if (reason := _why_unknown(type(optimizer))) is not None:
         return reason

@@ -29,6 +29,7 @@ from nas_engine_cgo.train.frozen import written_by
 from nas_engine_cgo.train.members import Member
 from nas_engine_cgo.train.passes import Outcome
 from nas_engine_cgo.train.refused import RefusedError, check_called
+from nas_engine_cgo.train.silent import FirstCalls
 from nas_engine_cgo.train.traces import Programs, Traces
 from nas_engine_cgo.widen import widened
 from nas_engine_cgo.write import Function, write_function
@@ -77,6 +78,7 @@ class Merged:
         self._forwards = [member.loss() for member in members]
         exact = self._exact is not None
         self._traces = Traces(members, self.store, programs, exact, self._set_mode)
+        self._first_calls = FirstCalls(members)
         self._features = features
         self._compiled: dict[Any, Compiled] = {}
         self._tensors: dict[Compiled, list[Tensor]] = {}
@@ -247,13 +249,18 @@ class Merged:
         if self._feeds.count(feed) > 1:
             batch = [tensor.clone() for tensor in batch]
         self._prepare(member, training)
+        merged = not training and member not in self.alone
+        first = self._first_calls.over(member, training, merged, self._traces.kept(member))
         try:
             with drawing(self._members[member].stream, everything=True):
                 if not training:
-                    with self.store.lent(member):
+                    with self.store.lent(member), first:
                         output: Tensor = module(*batch[:-1])
                     return output
-                loss = self._forwards[member](module, *batch)
+                with first:
+                    loss = self._forwards[member](module, *batch)
+        except RefusedError:
+            raise
         # The member is anybody's code.
         except (Exception, SystemExit) as error:
             raise RefusedError((member,), failure_text(error)) from error

@@ -6,7 +6,7 @@ import math
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from itertools import count
 from operator import mul
@@ -24,11 +24,13 @@ from nas_search.evaluators.training import (
     model_metrics,
 )
 
+from nas_engine_cgo.members.shared import Shared
 from nas_engine_cgo.options import Options
 from nas_engine_cgo.state import drawing
 from nas_engine_cgo.tally import tally
 from nas_engine_cgo.train.loop import Loop, Prepared
 from nas_engine_cgo.train.members import Member
+from nas_engine_cgo.train.silent import functions_in, unshared
 
 __all__ = ["modes_kept", "train_together"]
 
@@ -84,6 +86,7 @@ class _Course:
         self._loop, self._recorder, self._why = loop, recorder, why
         self._progress = {member: _Progress() for member in loop.members}
         self._since = time.perf_counter()
+        self._measuring: set[int] = set()  # Functions by identity.
 
     def run(self) -> Iterator[Result]:
         recipe = self._loop.recipe
@@ -134,11 +137,18 @@ class _Course:
                 own = _has_own_functions(member.recipe)
                 # What it draws is what comes after the numbers that its model has drawn.
                 drawn = drawing(member.stream, everything=True) if own else nullcontext()
-                with self._alone(member), drawn:
+                with self._unshared(member), self._alone(member), drawn:
                     # A copy: what a metric does to it is seen by no other member's.
                     given = target.clone() if own else target
                     found = measured_metrics(member.recipe, output, given, which)
                     self._progress[member].metrics |= found
+
+    def _unshared(self, member: Member) -> AbstractContextManager[None]:
+        """Sees that functions that measure for the first time change nothing that members share."""
+        functions = functions_in([member.recipe.metrics, member.recipe.loss])
+        new = [function for function in functions if id(function) not in self._measuring]
+        self._measuring |= set(map(id, new))
+        return unshared(Shared([], new), len(self._loop.members)) if new else nullcontext()
 
     def _end_epoch(self, epoch: int, losses: Mapping[Member, float]) -> None:
         main = next(iter(self._loop.recipe.objectives))

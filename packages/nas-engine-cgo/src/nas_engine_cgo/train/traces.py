@@ -15,6 +15,7 @@ from nas_engine_cgo.merge import Slot
 from nas_engine_cgo.state import Store
 from nas_engine_cgo.train.frozen import content_of, left_by, written_by
 from nas_engine_cgo.train.members import Member
+from nas_engine_cgo.train.silent import check_unread, kept_apart
 from nas_engine_cgo.train.tracing import kind_of, program_of
 
 __all__ = ["Programs", "Traces"]
@@ -62,6 +63,8 @@ class Traces:
         assert isinstance(found, Program)
         if training:
             self._frozen[member] = self._unchanged(member, batch, found)
+        else:
+            check_unread(self._members, member, found.kept - self.kept(member))
         return found
 
     def kinds(self) -> int:
@@ -99,7 +102,7 @@ class Traces:
             raise found.with_traceback(None)
         return found
 
-    def _kept(self, member: int) -> frozenset[Attribute]:
+    def kept(self, member: int) -> frozenset[Attribute]:
         """What training changes of a member's modules besides tensors."""
         number = self._members[member].candidate.number
         own = (p for key, p in self._programs.items() if key[:2] == (number, True))
@@ -110,8 +113,8 @@ class Traces:
     ) -> Program | UntraceableError:
         self._set_mode(member, training)
         try:
-            with self._store.as_built(member):
-                kept = frozenset() if training else self._kept(member)
+            with self._store.as_built(member), kept_apart(self._members, member):
+                kept = frozenset() if training else self.kept(member)
                 program = program_of(self._members[member], batch, training, self._seen, kept)
         except UntraceableError as error:
             # What it was raised by holds what was traced so far.
