@@ -160,6 +160,62 @@ def test_groups_of_parameters() -> None:
         assert_as_alone(MIXED, recipe(optimizer=optimizer, optimizer_options=options))
 
 
+def clipped(parameters: Any, lr: float) -> torch.optim.Optimizer:
+    made = torch.optim.SGD(given := list(parameters), lr=lr)
+    made.register_step_pre_hook(lambda *_: nn.utils.clip_grad_value_(given, 0.01))
+    return made
+
+
+def bounded(parameters: Any, lr: float) -> torch.optim.Optimizer:
+    made = torch.optim.SGD(given := list(parameters), lr=lr)
+    made.register_step_post_hook(lambda *_: [p.data.clamp_(-0.3, 0.3) for p in given] and None)
+    return made
+
+
+def replaced(parameters: Any, lr: float) -> torch.optim.Optimizer:
+    made = torch.optim.SGD(list(parameters), lr=lr)
+    step = made.step
+
+    def twice(*_: Any) -> None:
+        step()
+        step()
+
+    made.step = twice  # type: ignore[assignment, method-assign]
+    return made
+
+
+def hooking(optimizer: torch.optim.Optimizer) -> Any:
+    optimizer.register_step_pre_hook(
+        lambda *_: nn.utils.clip_grad_value_(optimizer.param_groups[0]["params"], 0.01)
+    )
+    return torch.optim.lr_scheduler.StepLR(optimizer, 1)
+
+
+@pytest.mark.parametrize("optimizer", [clipped, bounded, replaced, "SGD"])
+def test_steps_that_do_more(optimizer: Any) -> None:
+    more = {"schedule": hooking} if optimizer == "SGD" else {}
+    assert_as_alone(MIXED, recipe(optimizer=optimizer, **more))
+
+
+@pytest.mark.parametrize("way", ["layer", "function"])
+@pytest.mark.parametrize("exact", [False, True])
+def test_gradients_that_are_sparse(way: str, exact: bool) -> None:
+    def forward(m: Any, x: Tensor) -> Tensor:
+        rows = m.table(x) if way == "layer" else F.embedding(x, m.table.weight, sparse=True)
+        return m.out(rows.sum(1))
+
+    def sparse() -> nn.Module:
+        table = nn.Embedding(9, 4, sparse=way == "layer")
+        return Do(forward, table=table, out=nn.Linear(4, CLASSES))
+
+    ids = torch.arange(SAMPLES * 2).reshape(SAMPLES, 2) % 9
+    given = recipe(train=(ids, Y))
+    assert_as_alone([sparse] * 3, given, options=Options(exact=exact))
+    heard = Heard()
+    list(MergedJob(tuple(jobs_of([sparse] * 3, given))).run(heard))  # type: ignore[arg-type]
+    assert any("sparse" in note for note in heard.notes)
+
+
 SCHEDULES: dict[str, tuple[str, dict[str, Any]]] = {
     "StepLR": ("StepLR", {"step_size": 1, "gamma": 0.5}),
     "CosineAnnealingLR": ("CosineAnnealingLR", {}),
@@ -188,6 +244,46 @@ def test_schedules(name: str, every: Any) -> None:
             optimizer_options={"lr": 0.1, "momentum": 0.9}, validate_every=2,
         ),
     )  # fmt: skip
+
+
+class Shrinking(torch.optim.lr_scheduler.LambdaLR):
+    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        super().__init__(optimizer, lambda _: 1.0)
+
+    def step(self, epoch: int | None = None) -> None:
+        super().step(epoch)
+        for parameter in self.optimizer.param_groups[0]["params"] if self.last_epoch else ():
+            parameter.data.mul_(0.9)
+
+
+class OfWeights(torch.optim.lr_scheduler.LRScheduler):
+    def get_lr(self) -> list[float]:  # type: ignore[override]
+        (group,) = self.optimizer.param_groups
+        return [1 / (5 + sum(float(p.detach().norm()) for p in group["params"]))]
+
+
+class OfGradients(torch.optim.lr_scheduler.LRScheduler):
+    def get_lr(self) -> list[float]:  # type: ignore[override]
+        (group,) = self.optimizer.param_groups
+        felt = [p.grad for p in group["params"] if p.grad is not None]
+        return [1 / (5 + sum(float(grad.norm()) for grad in felt))]
+
+
+def by_lambda(draw: Callable[[], float]) -> Callable[..., Any]:
+    return lambda optimizer: torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: draw())
+
+
+OWN_SCHEDULES = {
+    "weights changed": Shrinking, "weights read": OfWeights, "gradients read": OfGradients,
+    "python": by_lambda(random.random), "numpy": by_lambda(np.random.random),
+    "torch": by_lambda(lambda: float(torch.rand(()))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OWN_SCHEDULES)
+@pytest.mark.parametrize("every", ["epoch", "step"])
+def test_schedules_that_look_at_more_than_numbers(name: str, every: Any) -> None:
+    assert_as_alone(MIXED, recipe(schedule=OWN_SCHEDULES[name], schedule_every=every, epochs=3))
 
 
 def test_momentum_that_a_schedule_moves() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -20,7 +20,6 @@ from nas_search.evaluators.training import autocast, check_measurable, moves_of
 from torch import Tensor
 
 from nas_engine_cgo.exact import Verdicts
-from nas_engine_cgo.members.shared import Shared
 from nas_engine_cgo.options import Options
 from nas_engine_cgo.train.available import available
 from nas_engine_cgo.train.clusters import refilled
@@ -31,7 +30,7 @@ from nas_engine_cgo.train.merged import Merged
 from nas_engine_cgo.train.optimizer import StackedOptimizer
 from nas_engine_cgo.train.passes import Outcome, Passes, Recorder
 from nas_engine_cgo.train.scaling import Scales
-from nas_engine_cgo.train.silent import functions_in, unshared
+from nas_engine_cgo.train.silent import check_steps, schedules_watched
 from nas_engine_cgo.train.taped import Tapes
 from nas_engine_cgo.train.traces import Programs
 from nas_engine_cgo.train.watch import Watch
@@ -152,25 +151,23 @@ class Loop:
 
     def _move(self, metric: Callable[[int], float]) -> None:
         moved = [tutor for tutor in self.tutors if tutor.schedule is not None and tutor.members]
-        with nullcontext() if self._moved or not moved else self._unshared():
+        if not moved:
+            return
+        with schedules_watched(self.members, first=not self._moved):
             for tutor in moved:
                 tutor.move(partial(metric, tutor.members[0]))
-        self._moved |= bool(moved)
-        if moved and self._optimizer is not None:
+        self._moved = True
+        if self._optimizer is not None:
             self._optimizer.refresh()
-
-    def _unshared(self) -> AbstractContextManager[None]:
-        """Sees that schedules change nothing that members share."""
-        told = [(m.recipe.schedule, m.recipe.schedule_options) for m in self.members]
-        return unshared(Shared([], {id(f): f for f in functions_in(told)}.values()), len(told))
 
     def _begin(self) -> StackedOptimizer:
         """Make the optimiser: the first pass has laid out what it changes."""
         if not self.tutors:
             training = self._feeds[0].training
             moves = moves_of(self.recipe, training) if self.recipe.schedule else None
-            with self._unshared():
+            with schedules_watched(self.members, first=True):
                 self.tutors = tutors_of(self.members, moves)
+            check_steps(self.tutors, self.merged.store.entries())
         tutor_of = {member: tutor for tutor in self.tutors for member in tutor.members}
         self.merged.store.close()
         entries = list(self.merged.store.entries())

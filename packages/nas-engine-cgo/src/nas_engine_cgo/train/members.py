@@ -15,6 +15,7 @@ from nas_search.evaluators.parts import OPTIMIZERS, LossFunction, Scheduler
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
 from nas_engine_cgo.members import look
 from nas_engine_cgo.members.modes import changed_by_modes
@@ -29,6 +30,7 @@ __all__ = [
     "can_be_wide",
     "cohort_key",
     "comparable",
+    "is_hooked",
     "recipe_key",
     "tutors_of",
     "why_alone",
@@ -144,6 +146,8 @@ def why_alone(member: Member) -> str | None:
     """Why a candidate can't be trained in one loop with others; None if it can."""
     if any(map(is_lazy, (*member.parameters, *member.module.buffers()))):
         return "it has parameters whose shapes only its first batch tells"
+    if any(getattr(child, "sparse", False) is True for child in member.module.modules()):
+        return "it has sparse gradients"
     if (name := changed_by_modes(member.module)) is not None:
         return f"train or eval changes {name} each time"
     return _why_optimizer_alone(member)
@@ -153,6 +157,8 @@ def _why_optimizer_alone(member: Member) -> str | None:
     optimizer = member.optimizer
     if (reason := _why_unknown(type(optimizer))) is not None:
         return reason
+    if is_hooked(optimizer):
+        return "something else happens when the optimiser takes a step"
     for group in optimizer.param_groups:
         if group.get("capturable") or group.get("differentiable"):
             return "the optimiser is capturable or differentiable"
@@ -174,6 +180,18 @@ def why_recipe_alone(recipe: Recipe) -> str | None:
     """Why any candidate that is trained so is trained alone; None if one may have company."""
     kind = _kind_of_optimizer(recipe)
     return None if kind is None else _why_unknown(kind)
+
+
+def is_hooked(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether steps of an optimiser do more than those of its class."""
+    hooks = (
+        optimizer._optimizer_step_pre_hooks,  # noqa: SLF001  There is no public way.
+        optimizer._optimizer_step_post_hooks,  # noqa: SLF001
+        _global_optimizer_pre_hooks,
+        _global_optimizer_post_hooks,
+    )
+    step = vars(optimizer).get("step")  # A schedule puts one there that counts.
+    return any(hooks) or (step is not None and not hasattr(step, "_wrapped_by_lr_sched"))
 
 
 def _why_unknown(optimizer: type) -> str | None:

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, ValuesView
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, ValuesView
+from contextlib import contextmanager, nullcontext
+from typing import Any
 
+import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
+from nas_engine_cgo.members import GlobalStates
 from nas_engine_cgo.members.held import changed_attributes, held_by
 from nas_engine_cgo.members.keeping import keeping
 from nas_engine_cgo.members.kept import Attribute
 from nas_engine_cgo.members.shared import Shared
-from nas_engine_cgo.train.members import Member
+from nas_engine_cgo.state import Entry
+from nas_engine_cgo.train.members import Member, Tutor, is_hooked
 from nas_engine_cgo.train.refused import RefusedError
 
-__all__ = ["FirstCalls", "check_unread", "functions_in", "kept_apart", "unshared"]
+__all__ = [
+    "FirstCalls",
+    "check_steps",
+    "check_unread",
+    "functions_in",
+    "kept_apart",
+    "schedules_watched",
+    "unshared",
+]
 
 _OF_EVERY_MODULE = vars(nn.Module()).keys()
 
@@ -59,6 +72,49 @@ def unshared(shared: Shared, count: int) -> Iterator[None]:
             raise RefusedError(range(count), f"they share {name}, which changes")
 
 
+@contextmanager
+def schedules_watched(members: Sequence[Member], first: bool) -> Iterator[None]:
+    """See that schedules of the user's look at nothing but numbers, which are told to them here.
+
+    Args:
+        members: whose.
+        first: whether they are told so for the first time.
+
+    Raises:
+        RefusedError: one draws random numbers, uses tensors, or changes what members share.
+    """
+    told = [(member.recipe.schedule, member.recipe.schedule_options) for member in members]
+    functions = {id(f): f for f in functions_in(told)}.values()
+    kinds = {schedule for schedule, _ in told if isinstance(schedule, type)}
+    if not functions and all(kind.__module__ == "torch.optim.lr_scheduler" for kind in kinds):
+        yield
+        return
+    states, uses = GlobalStates.now(), _Uses()
+    with unshared(Shared([], functions), len(members)) if first else nullcontext(), uses:
+        yield
+    if not states.are_now():
+        states.restore()
+        raise RefusedError(range(len(members)), "a schedule draws random numbers")
+    if uses.any:
+        raise RefusedError(range(len(members)), "a schedule uses tensors")
+
+
+class _Uses(TorchFunctionMode):
+    """Notes whether any function of torch is called."""
+
+    any = False
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        self.any = True
+        return func(*args, **(kwargs or {}))
+
+
 def check_unread(members: Sequence[Member], member: int, changed: Collection[Attribute]) -> None:
     """See that evaluation changes nothing that merged training may have read once and for all.
 
@@ -81,6 +137,25 @@ def check_unread(members: Sequence[Member], member: int, changed: Collection[Att
             ]
             reason = f"evaluation changes {name} of {kind.__name__}, which training may read"
             raise RefusedError(theirs, reason)
+
+
+def check_steps(tutors: Iterable[Tutor], entries: Iterable[Entry]) -> None:
+    """See that the steps of optimisers are those of their classes, on dense gradients.
+
+    Raises:
+        RefusedError: of the members for whom they are not.
+    """
+    for tutor in tutors:
+        if is_hooked(tutor.optimizer):
+            raise RefusedError(tutor.members, "the schedule has hooked the optimiser")
+    sparse = {
+        member
+        for entry in entries
+        if (gradient := entry.tensor.grad) is not None and gradient.layout != torch.strided
+        for member, _ in entry.slots
+    }
+    if sparse:
+        raise RefusedError(sorted(sparse), "they have sparse gradients")
 
 
 class FirstCalls:
