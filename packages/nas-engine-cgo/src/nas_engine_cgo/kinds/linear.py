@@ -18,6 +18,8 @@ def linear(step: Fused) -> None:
     if step.packs.exact:
         _exact(step, x, given["weight"], given["bias"])
         return
+    few = given["weight"].facts.shape[0] < FEW
+    weight = step.tensor(given["weight"], "stack" if few else "matrix")
     bias = None if given["bias"] is None else step.tensor(given["bias"], "bias")
     name = step.stack(x)
     match x.rank:
@@ -27,13 +29,12 @@ def linear(step: Fused) -> None:
             flat = name
         case _:
             flat = step.line(f"{name}.flatten(1, -2)")
-    weight: Operand = given["weight"]
-    if weight.facts.shape[0] < FEW:
-        product = f"few_outputs({flat}, {step.stack(weight)}, {bias})"
+    if few:
+        product = f"few_outputs({flat}, {weight}, {bias})"
     elif bias is None:
-        product = f"torch.bmm({flat}, {step.tensor(weight, 'matrix')})"
+        product = f"torch.bmm({flat}, {weight})"
     else:
-        product = f"torch.baddbmm({bias}, {flat}, {step.tensor(weight, 'matrix')})"
+        product = f"torch.baddbmm({bias}, {flat}, {weight})"
     match x.rank:
         case 1:
             product += "[:, 0]"
