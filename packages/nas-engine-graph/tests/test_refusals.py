@@ -289,7 +289,8 @@ def hooked_after_loading() -> nn.Module:
 
 def without_file() -> nn.Module:
     scope = {"nn": nn}
-    exec("class Typed(nn.Module):\n    def forward(self, x):\n        return x + 1", scope)
+    text = "class Typed(nn.Module):\n    def forward(self, x):\n        return x + 1"
+    exec(compile(text, "<typed>", "exec"), scope)
     return Holder(scope["Typed"]())
 
 
@@ -298,7 +299,7 @@ class CallsTyped(nn.Module):
         return typed(x)
 
 
-typed = eval("lambda x: x + 1")
+typed = eval(compile("lambda x: x + 1", "<typed>", "eval"))
 
 
 def marked_weight() -> nn.Module:

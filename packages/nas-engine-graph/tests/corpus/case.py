@@ -1,5 +1,6 @@
 """The list of cases, filled by a decorator on every module of the corpus."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +28,11 @@ def case(*inputs: Any, **keywords: Any) -> Callable[[Any], Any]:
         return make
 
     return register
+
+
+def case_with_dataclass(*inputs: Any, **keywords: Any) -> Callable[[Any], Any]:
+    """A case where TorchScript reads dataclasses, which it does not from Python 3.13 on."""
+    return case(*inputs, **keywords) if sys.version_info < (3, 13) else lambda make: make
 
 
 def x(*shape: int, grad: bool = True) -> Tensor:

@@ -9,7 +9,7 @@ import nas_core as nas
 import torch
 from torch import Tensor, nn
 
-from corpus.case import case, x
+from corpus.case import case, case_with_dataclass, x
 
 FACTOR = 3.0
 
@@ -34,11 +34,6 @@ def of_all_kinds() -> nn.Module:
             self.inners = inners
             self.count = count
 
-    @dataclass
-    class Record:
-        x: Tensor
-        count: int = 2
-
     class Kind(enum.Enum):
         PLAIN = "plain"
         GROWN = "grown"
@@ -61,8 +56,22 @@ def of_all_kinds() -> nn.Module:
         def forward(self, x: Tensor):
             outer = Outer([Inner(2.0)])
             found = self.chosen(outer.inners[0].applied(self.linear(x)), self.kind)
-            count = outer.count + Record(x).count
-            return found, count, self.chosen(x, Kind.PLAIN).y, self.kind
+            return found, outer.count, self.chosen(x, Kind.PLAIN).y, self.kind
+
+    return Net()
+
+
+@case_with_dataclass(x(2, 3))
+def of_dataclasses() -> nn.Module:
+    @dataclass
+    class Record:
+        x: Tensor
+        count: int = 2
+
+    class Net(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            record = Record(x)
+            return record.x * record.count
 
     return Net()
 

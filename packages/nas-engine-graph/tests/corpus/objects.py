@@ -4,7 +4,7 @@ from typing import Dict, List, Optional, Tuple
 import torch
 from torch import Tensor, nn
 
-from corpus.case import case, x
+from corpus.case import case, case_with_dataclass, x
 
 
 class Images:
@@ -243,7 +243,7 @@ class Point:
     y: int = 2
 
 
-@case(x(2, 3))
+@case_with_dataclass(x(2, 3))
 class Dataclasses(nn.Module):
     def forward(self, x):
         point = Point(x)

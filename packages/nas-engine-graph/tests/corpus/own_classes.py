@@ -9,7 +9,7 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 import torch
 from torch import Tensor, nn
 
-from corpus.case import case, x
+from corpus.case import case, case_with_dataclass, x
 
 
 class Stack:
@@ -104,7 +104,7 @@ class Config:
         return self.rate * self.dim
 
 
-@case(x(2, 3))
+@case_with_dataclass(x(2, 3))
 class ReadsConfig(nn.Module):
     def __init__(self):
         super().__init__()
