@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
 import pluggy
 
-from nas_core.errors import EngineOptionError, PluginError, UnknownEngineError, nearest
+from nas_core.errors import EngineOptionError, PluginError, UnknownEngineError
 from nas_core.failure import Failed, attempt, failure_text
 from nas_core.observers import Observers
 from nas_core.plugin_loading import Installed, installed, load, normal, order, reason_of, title
@@ -76,7 +77,7 @@ class BrokenPlugin:
 class Plugins:
     """What is installed: engines by name, broken and disabled plugins, and the observers.
 
-    ``strangers`` are the names that were to be disabled and that nothing has, in words.
+    ``strangers`` are in words the names to be disabled that are only like one that is there.
     """
 
     engines: Mapping[str, EngineRecord]
@@ -159,8 +160,8 @@ def load_plugins(disabled: Collection[str] = ()) -> Plugins:
     Args:
         disabled: names of entry points or of distributions that are not to be imported.
 
-    >>> load_plugins(disabled=["no-such-plugin"]).strangers
-    ("no plugin or distribution is called 'no-such-plugin'",)
+    >>> load_plugins(disabled=["no-such-plugin"]).disabled
+    ()
     """
     unwanted = set(map(normal, disabled))
     there = sorted(installed(), key=order)
@@ -191,7 +192,17 @@ def load_plugins(disabled: Collection[str] = ()) -> Plugins:
 
 
 def _strangers(disabled: Collection[str], there: Sequence[Installed]) -> Iterator[str]:
-    known = [name for found in there for name in (found.name, found.distribution)]
+    """Names that are like one that is there; the others may be there on another machine."""
+    known = {normal(name): name for found in there for name in (found.name, found.distribution)}
     for name in disabled:
-        if normal(name) not in map(normal, known):
-            yield f"no plugin or distribution is called {name!r}{nearest(name, known)}"
+        if (wanted := normal(name)) in known:
+            continue
+        # With it each engine's distribution would be like all others.
+        prefix = _PREFIX if wanted.startswith(_PREFIX) else ""
+        short = {each.removeprefix(prefix): own for each, own in known.items()}
+        for near in get_close_matches(wanted.removeprefix(prefix), short, 1, _ALIKE):
+            yield f"no plugin or distribution is called {name!r}; did you mean {short[near]!r}?"
+
+
+_PREFIX = "nas-engine-"
+_ALIKE = 0.75

@@ -154,9 +154,10 @@ def test_the_distribution_that_is_named_after_an_engine_has_it(add: Any) -> None
     assert found.engines["mine"].distribution == "aaa"
 
 
-def test_names_to_disable_that_nothing_has_are_known(add: Any) -> None:
+def test_names_to_disable_that_are_misspelt_are_known(add: Any) -> None:
     add("big-gone", "raise SystemExit\n", "[nas]\ngone = big_gone_plugin\n")
-    assert load_plugins(disabled=["Big_Gone"]).strangers == ()
+    absent = ("nas-engine-elsewhere", "elsewhere")
+    assert load_plugins(disabled=["Big_Gone", *absent]).strangers == ()
     assert load_plugins(disabled=["gone", "gnoe", "Big-Gon"]).strangers == (
         "no plugin or distribution is called 'gnoe'; did you mean 'gone'?",
         "no plugin or distribution is called 'Big-Gon'; did you mean 'big-gone'?",
