@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -96,7 +97,11 @@ def test_a_broken_plugin_is_listed_with_its_reason(kind: str, add: Any) -> None:
 ENTRIES = {
     "missing module": ("[nas]\nbroken = no_such_plugin\n", "No module named 'no_such_plugin'"),
     "missing attribute": ("[nas]\nbroken = broken_plugin:nothing\n", "no attribute 'nothing'"),
-    "no module at all": ("[nas]\nbroken = what is this?\n", "neither 'module' nor 'module:object'"),
+    # The package importlib_metadata, where anything has imported it, refuses to read it.
+    "no module at all": (
+        "[nas]\nbroken = what is this?\n",
+        "neither 'module' nor 'module:object'|entry_points.txt can't be read",
+    ),
     "no entry": ("[nas]\nbroken\n", "entry_points.txt can't be read"),
 }
 
@@ -108,7 +113,7 @@ def test_an_entry_point_that_leads_nowhere(kind: str, add: Any) -> None:
     add("broken", "x = 1\n", entries)
     found = load_plugins()
     (broken,) = (b for b in found.broken if b.name == "broken")
-    assert reason in broken.reason
+    assert re.search(reason, broken.reason)
     assert "sound" in found.engines
 
 
