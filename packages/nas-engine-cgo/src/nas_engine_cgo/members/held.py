@@ -26,6 +26,8 @@ _CONTAINERS = (dict, list, set)
 _MOST = 100_000
 """Containers of more are compared by how many items they have."""
 _NOTHING = object()
+_DEFAULT = "default "
+"""A default of a function is no variable: it can change, and is never put in the place of one."""
 _OTHERWISE = (Tensor, nn.Module, type, types.ModuleType, types.FunctionType)
 """What is looked at in another way, or is no state."""
 
@@ -110,12 +112,14 @@ def put_back(holder: object, before: Held) -> None:
     >>> changed_attribute(counting, before)
     'default 0'
     >>> put_back(counting, before)
-    >>> counting.__defaults__
-    ([],)
+    >>> counting.__defaults__, "default 0" in globals()
+    (([],), False)
     """
-    for name in {*changed_attributes(holder, before)}:
-        if "." not in name:
-            _assign(holder, name, before.own.get(name, _NOTHING))
+    now = _variables(holder)
+    for name in now.keys() | before.own.keys():
+        value = before.own.get(name, _NOTHING)
+        if now.get(name, _NOTHING) is not value and not name.startswith(_DEFAULT):
+            _assign(holder, name, value)
     for _, value, items in before.full:
         _fill(value, items)
     for value in before.empty:
@@ -187,7 +191,7 @@ def _variables(holder: object) -> Mapping[str, Any]:
     if isinstance(holder, types.FunctionType):
         around = inspect.getclosurevars(holder)
         defaults = [*(holder.__defaults__ or ()), *(holder.__kwdefaults__ or {}).values()]
-        named = {f"default {i}": value for i, value in enumerate(defaults)}
+        named = {f"{_DEFAULT}{i}": value for i, value in enumerate(defaults)}
         return {**around.globals, **around.nonlocals, **vars(holder), **named}
     if isinstance(holder, (type, types.ModuleType)):
         return {name: value for name, value in vars(holder).items() if name[:2] != "__"}
