@@ -78,7 +78,7 @@ class Merged:
         self._forwards = [member.loss() for member in members]
         exact = self._exact is not None
         self._traces = Traces(members, self.store, programs, exact, self._set_mode)
-        self._first_calls = FirstCalls(members)
+        self._first_calls = FirstCalls(members, self._traces.kept)
         self._features = features
         self._compiled: dict[Any, Compiled] = {}
         self._tensors: dict[Compiled, list[Tensor]] = {}
@@ -250,7 +250,7 @@ class Merged:
             batch = [tensor.clone() for tensor in batch]
         self._prepare(member, training)
         merged = not training and member not in self.alone
-        first = self._first_calls.over(member, training, merged, self._traces.kept(member))
+        first = self._first_calls.over(member, training, merged)
         try:
             with drawing(self._members[member].stream, everything=True):
                 if not training:

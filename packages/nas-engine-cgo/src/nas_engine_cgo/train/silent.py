@@ -163,23 +163,23 @@ class FirstCalls:
 
     Args:
         members: whose modules.
+        kept: what merged training of a member is known to change.
     """
 
-    def __init__(self, members: Sequence[Member]) -> None:
-        self._members = members
+    def __init__(
+        self, members: Sequence[Member], kept: Callable[[int], frozenset[Attribute]]
+    ) -> None:
+        self._members, self._kept = members, kept
         self._called: set[tuple[int, bool]] = set()
 
     @contextmanager
-    def over(
-        self, member: int, training: bool, merged: bool, kept: frozenset[Attribute]
-    ) -> Iterator[None]:
+    def over(self, member: int, training: bool, merged: bool) -> Iterator[None]:
         """Watch a call, if it is the first one.
 
         Args:
             member: whose.
             training: in which mode.
             merged: whether it is trained by merged code.
-            kept: what that knows to change.
 
         Raises:
             RefusedError: it has changed what others, or merged training, may read.
@@ -198,4 +198,4 @@ class FirstCalls:
             for name in changed_attributes(module, before[path])
         }
         changed = {each for each in changed if each[1] not in _OF_EVERY_MODULE}
-        check_unread(self._members, member, changed - kept)
+        check_unread(self._members, member, changed - self._kept(member))
