@@ -195,6 +195,43 @@ class FillsAndForgets(nn.Module):
 
 
 @case(x(3, 3))
+class TakesAndForgets(nn.Module):
+    """Beside others."""
+
+    def forward(self, x):
+        y, table, numbers = x * 1, {"k": x * 2}, [1, 2]
+        x = x + 1
+        last = numbers.pop()
+        table.pop("1", y)
+        for i in range(3):
+            numbers.append(i)
+            del numbers[0]
+        numbers.insert(0, last)
+        numbers, table = [last], {"k": x}
+        return y, numbers, table
+
+
+@case(x(3, 3), True)
+@case(x(3, 3), False)
+class ChangesOneOfTwo(nn.Module):
+    """Of one of which somebody sees it, and in each round of what the last one left."""
+
+    def forward(self, x, first: bool):
+        seen, unseen = [x], [x * 2]
+        other = seen if first else unseen
+        other.append(x * 3)
+        kept, lists = [1], [[2]]
+        inner = lists[0]
+        for i in range(3):
+            n = len(kept)
+            kept.append(n)
+            inner.append(i)
+            x = x + n
+        kept.append(4)
+        return x, seen, lists
+
+
+@case(x(3, 3))
 class MakesAndForgets(nn.Module):
     def forward(self, x):
         pair = Pair(x * 3, 2)

@@ -1,9 +1,9 @@
 """``with`` statements, over objects of the user's classes and over those of torch."""
 
-from typing import Any, List
+from typing import Any, List, Optional
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from corpus.case import case, x
 
@@ -103,3 +103,22 @@ class ReturnsInside(nn.Module):
 @case(-x(2, 3).detach())
 class ReturnsInsideForOthers(ReturnsInside):
     pass
+
+
+@case(x(3, 3), 1)
+@case(x(3, 3), 4)
+class TakesApartAfterwards(nn.Module):
+    """What was made in contexts, in branches that are always taken."""
+
+    def forward(self, x, n: int):
+        seen: Optional[Tensor] = None
+        pair, counted = (x, n), (n, 2)
+        with torch.no_grad():
+            if seen is None:
+                with torch.no_grad():
+                    pair = (x * 2, n + 1)
+                counted = (n, pair[1])
+        y, number = pair
+        if n > counted[1]:
+            y = y * pair[0]
+        return y, number, pair, counted[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import TypeAlias
 
 from nas_engine_graph.backend.literal import Imports, annotation, literal
@@ -46,7 +47,11 @@ class Expressions:
         self.inlined = placeless(function, written)
         self.inlined |= shortcuts(function, self.inlined)
         self.narrowings = narrowings(function.body)
-        self.names = Names(function, self.leaves, self.is_inlined, taken, self.kinds)
+        told = (n.told(answer) for n in self.narrowings.values() for answer in (True, False))
+        self.asked = frozenset(chain.from_iterable(told))
+        self.names = Names(
+            function, self.leaves, self.is_inlined, taken, self.kinds, self.narrowings
+        )
 
     def is_inlined(self, node: Node) -> bool:
         return len(node.outputs) == 1 and node.outputs[0].name in self.inlined

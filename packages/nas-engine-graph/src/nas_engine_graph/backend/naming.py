@@ -10,10 +10,24 @@ from __future__ import annotations
 import builtins
 import keyword
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 
 from nas_engine_graph.backend.spelling import AUGMENTED
-from nas_engine_graph.ir import Block, Builtin, Function, Loop, Node, Operand, Ref
+from nas_engine_graph.ir import (
+    Block,
+    Builtin,
+    Function,
+    If,
+    Loop,
+    Node,
+    Operand,
+    Raise,
+    Ref,
+    With,
+    walk,
+)
+from nas_engine_graph.ir.narrowing import Narrowing
 
 __all__ = ["RESERVED", "Names", "proceed_name"]
 
@@ -39,8 +53,10 @@ class Names:
         inlined: Callable[[Node], bool],
         taken: Iterable[str],
         kinds: Mapping[str, str],
+        narrowings: Mapping[str, Narrowing],
     ) -> None:
         self._uses, self._inlined, self._kinds = uses, inlined, kinds
+        self._narrowings = narrowings
         self._parent: dict[str, str] = {}
         self._against: dict[str, set[str]] = {}
         self._order: dict[str, None] = {}
@@ -99,10 +115,28 @@ class Names:
         names = list(names)
         for name in names:
             self._order[name] = None
-            others = (live | set(names)) - {name}
-            self._against.setdefault(self._root(name), set()).update(others)
-            for other in others:
-                self._against.setdefault(self._root(other), set()).add(name)
+            self._part(name, (live | set(names)) - {name})
+
+    def _part(self, name: str, others: AbstractSet[str]) -> None:
+        self._against.setdefault(self._root(name), set()).update(others)
+        for other in others:
+            self._against.setdefault(self._root(other), set()).add(name)
+
+    def _narrowed(self, node: Node, after: Iterable[Node]) -> None:
+        """Parts what a branch tells to be of a narrower type from what is set in blocks there.
+
+        TorchScript lets these set a variable to nothing but what is of the type that it has around
+        them.
+        """
+        if not isinstance(node.operation, If) or not isinstance(asked := node.inputs[0], Ref):
+            return
+        narrowing = self._narrowings.get(asked.name, Narrowing())
+        then, other = node.blocks
+        for answer, block, beside in ((True, then, other), (False, other, then)):
+            for name in narrowing.told(answer):
+                self._part(name, set(_set_inside(block.nodes)) - {name})
+                if _raises(beside):
+                    self._part(name, set(_set_inside(after)) - {name})
 
     # ------------------------------------------------------------------ liveness
 
@@ -113,9 +147,10 @@ class Names:
 
     def _block(self, block: Block, live: frozenset[str]) -> frozenset[str]:
         live = live | self._refs(block.results)
-        for node in reversed(block.nodes):
+        for index, node in reversed(list(enumerate(block.nodes))):
             if self._inlined(node):
                 continue
+            self._narrowed(node, block.nodes[index + 1 :])
             if isinstance(node.operation, Loop):
                 live = self._loop(node, live)
             elif node.blocks:
@@ -197,3 +232,18 @@ class Names:
                 candidate = f"{base}_{number}"
             self._variable[root] = candidate
             kinds[candidate] = kind
+
+
+def _set_inside(nodes: Iterable[Node]) -> Iterator[str]:
+    """The values whose variables are set in blocks of branches and loops."""
+    for node in nodes:
+        if isinstance(node.operation, With):
+            yield from _set_inside(node.blocks[0].nodes)
+        elif node.blocks:
+            inside = (value for block in node.blocks for value in block.parameters)
+            yield from (value.name for value in inside)
+            yield from (v.name for inner in walk(Block((), (node,))) for v in inner.outputs)
+
+
+def _raises(block: Block) -> bool:
+    return bool(block.nodes) and isinstance(block.nodes[-1].operation, Raise)

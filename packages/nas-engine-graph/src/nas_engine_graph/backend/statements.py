@@ -107,11 +107,19 @@ class Writer(Expressions):
 
     def _declared(self, name: str, kind: str, text: str) -> str:
         """An assignment that names its type: TorchScript declares each variable once."""
-        kind = annotation(kind, self.imports)
         if kind and any(name in scope for scope in self._scopes[:-1]):
-            text, kind = f"torch.jit.annotate({kind}, {text})", ""
+            text, kind = self._of_type(kind, text), ""
         self._scopes[-1].add(name)
+        kind = annotation(kind, self.imports)
         return f"{name}{f': {kind}' if kind else ''} = {text}"
+
+    def _of_type(self, kind: str, text: str) -> str:
+        """An expression of which TorchScript is told the type; a wider one it has of items only."""
+        if kind.startswith("Optional") and text != "None":
+            many = annotation(f"List[{kind}]", self.imports)
+            return f"torch.jit.annotate({many}, [{text}])[0]" if many else text
+        kind = annotation(kind, self.imports)
+        return f"torch.jit.annotate({kind}, {text})" if kind else text
 
     def block(self, block: Block, done: Node | None = None) -> list[str]:
         found: list[str] = []
@@ -189,7 +197,7 @@ class Writer(Expressions):
                 return constants
             case [(name, text, kind)] if kind:
                 return [self._declared(name, kind, text), *constants]
-        right = [f"torch.jit.annotate({kind}, {text})" if kind else text for _, text, kind in pairs]
+        right = [self._of_type(kind, text) for _, text, kind in pairs]
         left = [name for name, *_ in pairs]
         self._scopes[-1].update(left)
         return [f"{', '.join(left)} = {', '.join(right)}", *constants]
@@ -204,6 +212,8 @@ class Writer(Expressions):
     def _other_type(self, target: str, source: Operand) -> str:
         """The type of a variable, if what it is set to is of a narrower one; empty otherwise."""
         wide = self.kinds.get(target, "")
+        if isinstance(source, Ref) and source.name in self.asked and wide.startswith("Optional"):
+            return wide
         if isinstance(source, Const):
             narrow = type(source.value).__name__
         else:

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from nas_engine_graph.frontend.unread import Unread
 from nas_engine_graph.ir import (
     Block,
     Builtin,
@@ -46,25 +47,17 @@ def dead_writes(body: Block) -> set[int]:
     return _Writes(body).dead if any(map(_writes, walk(body))) else set()
 
 
-class _Writes:
+class _Writes(Unread):
     def __init__(self, body: Block) -> None:
+        super().__init__()
         self.kinds = _types(body)
-        self.parent: dict[str, str] = {}
         self.shared: set[str] = {value.name for value in body.parameters}
         self.passing = dict(_passing(body))
         for node in walk(body):
             if not any(value.name in self.passing for value in node.outputs):
                 self.note(node)
         self.kept = {self.root(name) for name in self.shared}
-        self.dead: set[int] = set()
         self.before(body, frozenset())
-
-    # ------------------------------------------------------------------ what shares memory
-
-    def root(self, name: str) -> str:
-        while (above := self.parent.get(name, name)) != name:
-            name = above
-        return name
 
     def names(self, operands: Iterable[Operand]) -> Iterator[str]:
         """The values that are taken: of a list that is only handed on its items."""
@@ -72,24 +65,12 @@ class _Writes:
             if isinstance(operand, Ref):
                 yield from self.passing.get(operand.name, [operand.name])
 
-    def join(self, name: str, operands: Iterable[Operand]) -> None:
-        for shared in self.names(operands):
-            self.parent[self.root(shared)] = self.root(name)
-
     def note(self, node: Node) -> None:
         """Notes which values may share memory, and what others may hold."""
         names = [value.name for value in node.outputs]
         match node.operation:
-            case If() | With():
-                for block in node.blocks:
-                    for name, result in zip(names, block.results, strict=True):
-                        self.join(name, [result])
-            case Loop():
-                (block,) = node.blocks
-                inside = [Ref(value.name) for value in block.parameters[1:]]
-                carried = zip(inside, node.inputs[2:], block.results[1:], strict=True)
-                for name, shared in zip(names, carried, strict=True):
-                    self.join(name, shared)
+            case If() | With() | Loop():
+                self.hand_on(node)
             case Operator(target) if (given := _given(target)) is not None:
                 operands = (*(node.inputs[i] for i in given if i < len(node.inputs)),
                             *(operand for _, operand in node.keywords))  # fmt: skip
@@ -108,32 +89,8 @@ class _Writes:
             return plain
         return is_pure(node) and plain and name != "getitem"
 
-    # ------------------------------------------------------------------ what is read later
-
-    def groups(self, operands: Iterable[Operand]) -> frozenset[str]:
-        return frozenset(map(self.root, self.names(operands)))
-
-    def before(self, block: Block, after: frozenset[str]) -> frozenset[str]:
-        """What is read in a block or after it."""
-        live = after | self.groups(block.results)
-        for node in reversed(block.nodes):
-            live |= self.of(node, live)
-        return live
-
-    def of(self, node: Node, live: frozenset[str]) -> frozenset[str]:
-        if isinstance(node.operation, Loop):
-            while not (inside := self.before(node.blocks[0], live)) <= live:
-                live |= inside
-        elif node.blocks:
-            live = live.union(*(self.before(block, live) for block in node.blocks))
-        elif is_pure(node):
-            if not any(self.root(value.name) in live for value in node.outputs):
-                return frozenset()
-        elif _writes(node) and not (self.kept | live) & self.groups(node.inputs[:1]):
-            self.dead.add(id(node))
-            return frozenset()
-        self.dead.discard(id(node))  # In an earlier round nobody seemed to read it.
-        return live | self.groups(node.operands)
+    def written(self, node: Node) -> Operand | None:
+        return node.inputs[0] if _writes(node) else None
 
 
 def _types(body: Block) -> dict[str, str]:

@@ -3,40 +3,95 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
+from nas_engine_graph.frontend.unread import Unread
 from nas_engine_graph.importable import resolve
-from nas_engine_graph.ir import Block, Builtin, Call, Node, Ref, references, walk
+from nas_engine_graph.ir import (
+    Block,
+    Builtin,
+    Call,
+    If,
+    Loop,
+    Node,
+    Operand,
+    Operator,
+    Value,
+    With,
+    is_pure,
+    references,
+    walk,
+)
 
 __all__ = ["forgotten", "is_record"]
 
-_NEW = (Builtin("list"), Builtin("dict"))
-_FILLING = frozenset(
-    {"setitem", "method.append", "method.extend", "method.insert", "method.sort",
+_NEW = frozenset(
+    {"list", "dict", "list_of", "dict_of", "sorted", "slice", "add", "mul", "method.copy",
+     "method.split", "method.tolist"}
+)  # fmt: skip
+"""What makes a new list or dict, if it makes one at all."""
+_CHANGING = frozenset(
+    {"setitem", "delitem", "iadd", "imul", "method.append", "method.extend", "method.insert",
+     "method.pop", "method.popitem", "method.remove", "method.setdefault", "method.sort",
      "method.reverse", "method.clear", "method.update"}
 )  # fmt: skip
+_KEEPING = frozenset(
+    {"list", "tuple", "dict", "typed", "assign", "method.keys", "method.values", "method.items"}
+)
+"""What gives their operands other names, or has them."""
 
 
 def forgotten(body: Block) -> set[int]:
-    """The ids of the nodes that fill a new list or dict which nobody reads, or make a record."""
+    """The ids of the nodes that change a new list or dict which nobody reads, or make a record."""
     if not any(isinstance(node.operation, Builtin | Call) for node in walk(body)):
         return set()
     uses = Counter(references(body))
-    filling = list(_filling(body, uses))
-    uses.subtract(name for name, _ in filling)
-    new = {n.outputs[0].name for n in walk(body) if n.operation in _NEW}
-    found = {id(node) for name, node in filling if name in new and not uses[name]}
-    return found | {id(node) for node in walk(body) if _is_record(node, uses)}
+    records = {id(node) for node in walk(body) if _is_record(node, uses)}
+    return records | (_Changes(body).dead if any(map(_changes, walk(body))) else set())
 
 
-def _filling(body: Block, uses: Counter[str]) -> Iterator[tuple[str, Node]]:
-    """What changes lists and dicts, and of whose results nobody uses any."""
-    for node in walk(body):
-        match node:
-            case Node(Builtin(kind), (Ref(name), *_)) if kind in _FILLING:
-                if not any(uses[value.name] for value in node.outputs):
-                    yield name, node
+class _Changes(Unread):
+    def __init__(self, body: Block) -> None:
+        super().__init__()
+        known = {value.name for value in body.parameters}
+        for node in walk(body):
+            self.hand_on(node)
+            known |= set(self.names(_shown(node)))
+            known |= {value.name for value in node.outputs if not _is_new(node, value)}
+            if isinstance(node.operation, With):
+                known |= {value.name for value in node.blocks[0].parameters}
+        self.kept = {self.root(name) for name in known}
+        self.before(body, frozenset())
+
+    def written(self, node: Node) -> Operand | None:
+        return node.inputs[0] if _changes(node) else None
+
+
+def _is_new(node: Node, value: Value) -> bool:
+    """Whether a node makes a list or dict, or gives it on, that nobody else has."""
+    match node.operation:
+        case Builtin(name) if name not in _NEW:
+            return False
+        case Builtin() | Operator() | If() | Loop() | With():
+            return value.type.startswith(("List", "Dict"))
+    return False
+
+
+def _shown(node: Node) -> Sequence[Operand]:
+    """The operands that others may have then, or by other names."""
+    match node.operation:
+        case Builtin(name) if name in _CHANGING:
+            return node.operands[1:]
+        case Builtin(name) if name not in _KEEPING and is_pure(node):
+            return ()
+        case Operator() | If() | Loop():
+            return ()
+    return node.operands
+
+
+def _changes(node: Node) -> bool:
+    return isinstance(node.operation, Builtin) and node.operation.name in _CHANGING
 
 
 def _is_record(node: Node, uses: Counter[str]) -> bool:

@@ -35,12 +35,18 @@ from nas_engine_graph.ir.narrowing import Narrowing, narrowings
 
 __all__ = ["raises", "settled"]
 
+_UNPACK = Builtin("unpack")
 
 AnyValue: TypeAlias = Callable[[Node], tuple[Sequence[Node], Operand]]
 """Of a value that is not set: what to take for it, and the nodes that make it."""
 
 
-def settled(body: Block, any_value: AnyValue, shorter: Callable[[Node], Node]) -> Block:
+def settled(
+    body: Block,
+    any_value: AnyValue,
+    shorter: Callable[[Node], Node],
+    alike: Callable[[str], Value],
+) -> Block:
     """The body of a function that means the same.
 
     What constants make is constant, and so are branches that these choose. What is known to be
@@ -52,16 +58,18 @@ def settled(body: Block, any_value: AnyValue, shorter: Callable[[Node], Node]) -
         body: what the function does.
         any_value: what fills in values that are not set.
         shorter: a call of which more is known, without what need not be given then.
+        alike: a new value, by the name of one that has the same type.
     """
-    body = _simplified(without_unused(body), _Known(shorter))
+    body = _simplified(without_unused(body), _Known(shorter, alike))
     if any(node.operation == Builtin("unset") for node in walk(body)):
-        body = _simplified(body, _Known(shorter, any_value))
+        body = _simplified(body, _Known(shorter, alike, any_value))
     return body
 
 
 def _simplified(body: Block, known: _Known) -> Block:
     while known.more:
         known.more, known.solid, known.narrowings = False, Solid(body), narrowings(body)
+        known.taken = _taken_apart(body)
         made = known.block(body)
         body = body if made is body else without_unused(made)
     return body
@@ -82,9 +90,15 @@ class _Known:
 
     solid: Solid
     narrowings: Mapping[str, Narrowing]
+    taken: AbstractSet[Operand]
 
-    def __init__(self, shorter: Callable[[Node], Node], any_value: AnyValue | None = None) -> None:
-        self.shorter, self.any_value = shorter, any_value
+    def __init__(
+        self,
+        shorter: Callable[[Node], Node],
+        alike: Callable[[str], Value],
+        any_value: AnyValue | None = None,
+    ) -> None:
+        self.shorter, self.alike, self.any_value = shorter, alike, any_value
         self.unset: set[Operand] = set()
         self.answered: Mapping[str, Operand] = {}
         self.same: dict[str, Operand] = {}
@@ -122,7 +136,7 @@ class _Known:
             case Loop():
                 return self.loop(node)
             case With():
-                return [self.handing_on(node)]
+                return [self.opened(self.handing_on(node))]
             case Builtin("unset") if self.any_value is not None:
                 return self.filled(node, self.any_value)
             case Builtin("unpack") if (items := self.items(node.inputs[0])) is not None:
@@ -229,6 +243,27 @@ class _Known:
                 self.note(value, Ref(other.name))
         return node
 
+    def opened(self, node: Node) -> Node:
+        """A context that hands on a new tuple, with the items where somebody takes it apart."""
+        (block,) = node.blocks
+        outputs, results = list(node.outputs), list(block.results)
+        for value, result in zip(node.outputs, block.results, strict=True):
+            items = self.items(result)
+            if items is None or Ref(value.name) not in self.taken or value.name in self.tuples:
+                continue
+            inside = [item for item in items if isinstance(item, Ref)]
+            handed = {item: self.alike(item.name) for item in inside}
+            outputs += handed.values()
+            results += handed
+            self.tuples[value.name] = [
+                Ref(handed[item].name) if isinstance(item, Ref) else item for item in items
+            ]
+        if same(outputs, node.outputs):
+            return node
+        return replace(
+            node, outputs=tuple(outputs), blocks=(replace(block, results=tuple(results)),)
+        )
+
     def narrowed(self, value: Value, given: Sequence[Operand]) -> Value:
         """A value that may not be None if nothing that is given is."""
         kind = value.type.removeprefix("Optional[")
@@ -288,6 +323,16 @@ class _Known:
                 self.note(value, Ref(carried[index][1].name))
                 self.note(after, Ref(carried[index][0].name))
         return [node if block is node.blocks[0] else replace(node, blocks=(block,))]
+
+
+def _taken_apart(body: Block) -> AbstractSet[Operand]:
+    """What items are taken from, also after contexts have handed it on."""
+    found = {n.inputs[0] for n in walk(body) if n.operation in (Builtin("getitem"), _UNPACK)}
+    for node in walk(body):
+        if isinstance(node.operation, With):
+            handed = zip(node.outputs, node.blocks[0].results, strict=True)
+            found |= {result for value, result in handed if Ref(value.name) in found}
+    return found
 
 
 def _constant(node: Node) -> Const | None:

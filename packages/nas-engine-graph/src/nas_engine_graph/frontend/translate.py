@@ -238,6 +238,10 @@ class Translator:
         self.types[made.name] = kind
         return made
 
+    def alike(self, name: str) -> Value:
+        """A new value of the type of another one."""
+        return self.value(name, self.types[name])
+
     def append(
         self,
         node: Any,
@@ -334,7 +338,7 @@ class Translator:
         for target in contexts(python, ".".join(self.owner or ())):
             body = self.within(target, body)
         returns = annotated(self.declared, self.homes)
-        body = settled(body, partial(any_value, self), partial(without_defaults, self))
+        body = settled(body, partial(any_value, self), partial(without_defaults, self), self.alike)
         for node in walk(body):
             for ask in self.needs.get(node.operation, ()):
                 ask()

@@ -28,6 +28,12 @@ class Narrowing:
         """Whether the value, if it is false, answers the only question of another one by no."""
         return _is_among(other.no, self.no)
 
+    def told(self, answer: bool) -> Iterator[str]:
+        """The values that have a narrower type where the value is true, or where it is false."""
+        for node in self.yes if answer else self.no:
+            if node.operation != Builtin("is" if answer else "is_not"):
+                yield from (o.name for o in node.inputs[:1] if isinstance(o, Ref))
+
     def answers(self, other: Narrowing) -> tuple[bool | None, bool | None]:
         """What a question is where another value is true, and where it is false."""
         if len(self.yes) != 1 or self.yes != self.no:

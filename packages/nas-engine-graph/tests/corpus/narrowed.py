@@ -1,0 +1,60 @@
+"""Variables that may be None, and are set where they are known not to be."""
+
+from typing import Optional
+
+from torch import Tensor, nn
+
+from corpus.case import case, x
+
+
+def kept(x, n: int) -> Optional[Tensor]:
+    if n > 2:
+        return x * 2
+    return None
+
+
+@case(x(2, 3), 1)
+@case(x(2, 3), 4)
+class SetsInBranches(nn.Module):
+    def forward(self, x, n: int):
+        memory = kept(x, 3)
+        for i in range(n):
+            if memory is None:
+                break
+            memory = kept(x, i) if self.training else memory
+            x = x + 1
+        return x, memory
+
+
+@case(x(2, 3), 1)
+@case(x(2, 3), 4)
+class SetsInLoops(nn.Module):
+    def forward(self, x, n: int):
+        memory = kept(x, 3)
+        for i in range(n):
+            if memory is None:
+                break
+            for j in range(3):
+                if x.sum() > 9:
+                    return x, memory
+                memory = kept(x, i + j) if n > 2 else memory
+        return x, memory
+
+
+@case(x(2, 3), 1)
+@case(x(2, 3), 4)
+class SetsAnother(nn.Module):
+    """After it is certain, and under another name."""
+
+    def forward(self, x, n: int):
+        memory = kept(x, 3)
+        assert memory is not None
+        x = x + memory
+        other: Optional[Tensor] = memory
+        if n > 2:
+            other = kept(x, n - 2)
+            x = x * 2
+        for i in range(n):
+            x = x + i
+            other = kept(x, i)
+        return x, other
