@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sysconfig
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import TypeVar
 
 from nas_core.errors import Place
+from nas_core.uncalled import uncalled_text
 
 __all__ = ["Failed", "attempt", "failure_text", "place_of"]
 
@@ -53,8 +54,12 @@ def failure_text(error: BaseException) -> str:
     """
     # Not str(error): that may raise, too.
     message = str(traceback.TracebackException(type(error), error, None)).strip()
-    text = f"{type(error).__name__}: {message}" if message else type(error).__name__
-    place = place_of(error)
+    passed = _passed(error)
+    if passed is not None and (other := uncalled_text(type(error), message, passed)) is not None:
+        return f"{other} ({_place(passed)})"
+    name = type(error).__name__.lstrip("_")  # Of ours some have names that nobody should use.
+    text = f"{name}: {message}" if message else name
+    place = None if passed is None else _place(passed)
     # A SyntaxError says its place itself, and so do many of our own.
     told = isinstance(error, SyntaxError) or getattr(error, "place", None) is not None
     if place is None or told or str(place) in text:
@@ -68,16 +73,31 @@ def place_of(error: BaseException) -> Place | None:
     If there is none, that of a library, and else that of an engine, but for what our own packages
     raise there: their messages say all.
     """
-    passed = [
-        (_rank(frame), (frame.f_code.co_filename, line))
-        for frame, line in traceback.walk_tb(error.__traceback__)
-        if not _is_standard(frame.f_code.co_filename)
+    passed = _passed(error)
+    return None if passed is None else _place(passed)
+
+
+def _place(passed: TracebackType) -> Place:
+    return Place(_shortest(passed.tb_frame.f_code.co_filename), passed.tb_lineno)
+
+
+def _passed(error: BaseException) -> TracebackType | None:
+    """Where it passed that line."""
+    entries = [
+        (_rank(entry.tb_frame), entry)
+        for entry in _entries(error.__traceback__)
+        if not _is_standard(entry.tb_frame.f_code.co_filename)
     ]
-    best = min((rank for rank, _ in passed), default=_OWN)
-    if best == _OWN or (best == _ENGINE and passed[-1][0] == _OWN):
+    best = min((rank for rank, _ in entries), default=_OWN)
+    if best == _OWN or (best == _ENGINE and entries[-1][0] == _OWN):
         return None
-    file, line = [place for rank, place in passed if rank == best][-1]
-    return Place(_shortest(file), line)
+    return [entry for rank, entry in entries if rank == best][-1]
+
+
+def _entries(entry: TracebackType | None) -> Iterator[TracebackType]:
+    while entry is not None:
+        yield entry
+        entry = entry.tb_next
 
 
 _USER, _LIBRARY, _ENGINE, _OWN = range(4)
