@@ -126,6 +126,19 @@ def test_stopped_while_the_workers_start_it_says_only_how_to_go_on(
     assert messages.endswith(" trials have ended and are kept. To go on:\n  nas resume sizes\n")
 
 
+def test_stopped_before_there_is_an_experiment_it_names_none(
+    shell: Any, search: Any, folder: Path
+) -> None:
+    search()
+    source = (folder / "measure.py").read_text()
+    hook = "def _(*_): raise KeyboardInterrupt\nfunction_evaluator = type(evaluator)\n"
+    (folder / "measure.py").write_text(f"{source}\n{hook}function_evaluator.problems = _\n")
+    stopped = shell("run", "search.toml")
+    assert stopped.returncode == 130
+    assert stopped.stderr == "Interrupted: nothing has been started yet.\n"
+    assert not (folder / "nas-experiments").exists()
+
+
 def test_stopped_while_numpy_is_imported_it_stops(shell: Any, search: Any, folder: Path) -> None:
     search()
     (folder / "early").mkdir()

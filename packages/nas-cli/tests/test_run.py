@@ -159,6 +159,21 @@ def test_a_disabled_engine_can_t_run(
     assert "disabled" in result.stderr
 
 
+def test_a_broken_plugin_is_told_of_once_and_the_search_goes_on(
+    search: Any, shell: Any, add_plugin: Any
+) -> None:
+    search(max_trials=2)
+    site = add_plugin("board", "import no_such_board\n")
+    result = shell("run", "search.toml", PYTHONPATH=str(site))
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == (
+        "Warning: plugin 'board' (board 1.0) is broken: ModuleNotFoundError: No module named "
+        "'no_such_board' (site/board_plugin.py:1); the search goes on without it\n"
+    )
+    again = shell("resume", "sizes", "--max-trials", "3", PYTHONPATH=str(site))
+    assert again.stderr == result.stderr
+
+
 def test_one_failing_trial_is_a_line_and_no_failure_of_the_run(nas: Any, search: Any) -> None:
     search(then="assert size > 200, 'too [bold]small'", max_trials=12)
     result = nas("run", "search.toml")

@@ -35,6 +35,11 @@ def shown_name(folder: Path) -> str:
 
 def say_how_to_resume(experiment: Experiment, ending: str) -> None:
     """Say on standard error what is kept and the exact command that goes on."""
+    from nas_search.store import recorded
+
+    if recorded(experiment.folder) is None:
+        click.echo(f"{ending}: nothing has been started yet.", err=True)
+        return
     trials = experiment.trials
     ended = sum(trial.state != "running" for trial in trials)
     kept = f"{ended} of {experiment.config.max_trials} trials have ended and are kept"

@@ -65,12 +65,19 @@ class DisabledPlugin:
 
 @dataclass(frozen=True)
 class BrokenPlugin:
-    """A plugin that can't be used, and why; nothing of it is used."""
+    """A plugin that can't be used, and why; nothing of it is used.
+
+    >>> print(BrokenPlugin("board", "nas-board", "1.2", "ImportError: no board"))
+    plugin 'board' (nas-board 1.2) is broken: ImportError: no board
+    """
 
     name: str
     distribution: str
     version: str
     reason: str
+
+    def __str__(self) -> str:
+        return f"{title(self.name, self.distribution, self.version)} is broken: {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -126,8 +133,7 @@ class Plugins:
     def _why_not(self, name: str) -> PluginError | UnknownEngineError:
         for broken in self.broken:
             if broken.name == name:
-                where = title(name, broken.distribution, broken.version)
-                return PluginError(f"engine {name!r}: {where} is broken: {broken.reason}")
+                return PluginError(f"engine {name!r}: {broken}")
         for disabled in self.disabled:
             if disabled.name == name:
                 where = title(name, disabled.distribution, disabled.version)

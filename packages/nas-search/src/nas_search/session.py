@@ -6,6 +6,7 @@ import logging
 import re
 import time
 import uuid
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -118,6 +119,8 @@ def session(setup: Setup) -> Iterator[tuple[Running, Ended]]:
         stack.enter_context(store)
         store.begin_session(token, facts)
         _remove_left(setup, store)
+        for broken in setup.plugins.broken:  # What it would have observed nobody knows.
+            warnings.warn(f"{broken}; the search goes on without it", RuntimeWarning, stacklevel=4)
         events = Events([*setup.observers, setup.plugins.observers])
         tell = partial(events.tell, experiment=config.name)
         executor = executor_of(config) if setup.executor is None else setup.executor
