@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cloudpickle
@@ -20,8 +20,18 @@ from torch import Tensor
 
 from nas_engine_graph import Graph, Mutator, MutatorError, convert, mutated
 from nas_engine_graph.engine import GraphEngine
-from nas_engine_graph.ir import Layer, modules, path_of, repeat_module, replace_module
-from nas_engine_graph.mutate import Choose
+from nas_engine_graph.errors import InvalidGraphError
+from nas_engine_graph.ir import (
+    Layer,
+    Operator,
+    find_one,
+    modules,
+    path_of,
+    repeat_module,
+    replace_module,
+    replace_node,
+)
+from nas_engine_graph.mutate import Choose, Match, arguments, rewrite, with_arguments
 
 
 @nas.model_wrapper
@@ -284,12 +294,76 @@ class Forgets(Mutator):
         return None if choose([False, True], label="forget") else graph
 
 
+@dataclass(eq=False)
+class Puts(Mutator):
+    """Puts a layer that is not there."""
+
+    layer: Layer
+
+    def mutate(self, graph: Graph, choose: Choose) -> Graph:
+        bad = choose([False, True], label="put")
+        return replace_module(graph, "body", self.layer) if bad else graph
+
+
+@dataclass(eq=False)
+class Computes(Mutator):
+    """Calls an operator that is not there."""
+
+    target: str
+
+    def mutate(self, graph: Graph, choose: Choose) -> Graph:
+        if not choose([False, True], label="compute"):
+            return graph
+        found = find_one(graph, name="body")
+        operation = Operator(self.target)
+        return replace_node(graph, found, replace(found.node, operation=operation))
+
+
+@dataclass(eq=False)
+class Offers(Mutator):
+    """Chooses among what can't be chosen from."""
+
+    some: list[object]
+
+    def mutate(self, graph: Graph, choose: Choose) -> Graph:
+        if choose([False, True], label="offer"):
+            choose(self.some, label="some")
+        return graph
+
+
 @pytest.mark.parametrize(
     ("mutator", "words"),
     [
         (Breaks(), ["mutator Breaks broke the graph: Net.forward: calls 'stem'"]),
         (Raises(), ["mutator Raises raised ValueError: not like this", line("ValueError(")]),
         (Forgets(), ["mutator Forgets must return a Graph, not None"]),
+        (
+            Puts(Layer("torch.nn.Relu6")),
+            ["broke the graph: layer 'body': there is no torch.nn.Relu6; did you mean 'ReLU6'?"],
+        ),
+        (Puts(Layer("no_such_file.Act")), ["layer 'body': there is no no_such_file.Act"]),
+        (
+            Puts(Layer("torch.nn.ReLU", (), (("inplac", True),))),
+            ["layer 'body': torch.nn.ReLU takes no 'inplac'; did you mean 'inplace'?"],
+        ),
+        (
+            Puts(Layer("torch.nn.Linear", (4,))),
+            ["layer 'body': torch.nn.Linear: missing a required argument: 'out_features'"],
+        ),
+        (
+            Computes("aten.sigmoyd.default"),
+            ["there is no operator aten.sigmoyd.default; did you mean 'sigmoid'?"],
+        ),
+        (
+            Computes("aten.sigmoid.Tensor"),
+            ["there is no operator aten.sigmoid.Tensor: it has default, out"],
+        ),
+        (Computes("sigmoid"), ["there is no operator sigmoid"]),
+        (
+            Offers([]),
+            ["raised OptionsError: a choice needs at least one option", line("self.some")],
+        ),
+        (Offers([torch]), ["has no JSON form", line("self.some")]),
     ],
 )
 def test_a_bad_mutator_fails_its_candidate_alone(mutator: Mutator, words: list[str]) -> None:
@@ -311,6 +385,7 @@ def test_a_bad_mutator_fails_its_candidate_alone(mutator: Mutator, words: list[s
     start = inspect.getsourcelines(type(mutator).mutate)[1]
     for text in [*words, f"test_mutators.py:{start}"]:
         assert text in str(results[1].error)
+    assert "nas_engine_graph" not in str(results[1].error)
     with pytest.raises(MutatorError, match=type(mutator).__name__):
         base.graph({**rest, label: True})
     with pytest.raises(UnsupportedSpaceError, match=type(mutator).__name__):
@@ -338,8 +413,63 @@ class Fickle(Mutator):
 
 
 def test_one_that_decides_otherwise_the_next_time_is_found_out() -> None:
-    with pytest.raises(RuntimeError, match="Fickle make other decisions"):
+    with pytest.raises(MutatorError, match="mutator Fickle asks for 'run2', for which it did not"):
         Space.of(mutated(Net(), Fickle())).size()
+    base = mutated(Net(), Fickle())
+    architecture = Space.of(base).default()
+    with pytest.raises(MutatorError, match=r"test_mutators.py:\d+: mutator Fickle asks for 'run2'"):
+        base.graph(architecture)
+
+
+class NeedsMore(Mutator):
+    def mutate(self, graph: Graph, choose: Choose, more: int) -> Graph:
+        return graph
+
+
+def test_one_that_can_not_be_called_is_told_of_without_a_line_of_ours() -> None:
+    with pytest.raises(MutatorError) as caught:
+        mutated(Net(), NeedsMore()).graph({"width": 4, "body": "act"})
+    assert str(caught.value).endswith("missing 1 required positional argument: 'more'")
+
+
+class Alternates(Mutator):
+    """Linear layers get biases in turns: what one has depends on what those before it have."""
+
+    def mutate(self, graph: Graph, choose: Choose) -> Graph:
+        found: list[bool] = []
+
+        def make(match: Match) -> torch.nn.Module:
+            path = ".".join((*match.path, *match.modules["0"]))
+            found.append(found[-1:] != [True] and choose([False, True], label=path))
+            taken = arguments(match.layers["0"])
+            return torch.nn.Sequential(
+                torch.nn.Linear(taken["in_features"], taken["out_features"], bias=found[-1])
+            )
+
+        return rewrite(graph, torch.nn.Sequential(torch.nn.Linear(1, 1)), make=make)
+
+
+def test_decisions_of_a_rewrite_are_in_the_order_of_the_program() -> None:
+    base = mutated(Net(), Alternates())
+    rest = {"width": 4, "body": "act"}
+    assert Space.of(base).labels[2:4] == ("stem", "head")
+    model = GraphEngine().build(base, {**rest, "stem": True})
+    assert (model.stem.bias is None, model.head.bias is None) == (False, True)
+
+
+def test_arguments_of_layers_are_changed_by_their_names() -> None:
+    conv = Layer("torch.nn.Conv2d", (3, 8), (("kernel_size", 3), ("padding", 1)), label="conv")
+    made = with_arguments(conv, kernel_size=5, out_channels=4, groups=1)
+    wanted = replace(conv, args=(3, 4), kwargs=(("kernel_size", 5), ("padding", 1), ("groups", 1)))
+    assert made == wanted
+    assert arguments(made) == arguments(wanted)
+    assert arguments(made)["bias"] is True
+    several = Layer("torch.nn.Unflatten", (1, (2, 3)))
+    assert with_arguments(several, unflattened_size=(3, 2)).args == (1, (3, 2))
+    with pytest.raises(InvalidGraphError, match=r"Conv2d takes no 'kernel'.*'kernel_size'"):
+        with_arguments(conv, kernel=5)
+    with pytest.raises(InvalidGraphError, match=r"there is no torch.nn.Conv2; did you mean"):
+        arguments(Layer("torch.nn.Conv2", (3, 8)))
 
 
 @pytest.mark.parametrize(

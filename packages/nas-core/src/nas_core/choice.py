@@ -25,12 +25,15 @@ _HERE = f"{Path(__file__).parent}{os.sep}"
 
 
 def caller() -> Place:
-    """The innermost line of the stack that is neither this package's own nor torch's."""
+    """The innermost line of the stack that is not of this package, of torch or of an engine."""
     torch = getattr(sys.modules.get("torch"), "__file__", None)
     # "<string>": the constructors that dataclasses generate.
     others = (_HERE, "<string>", *([torch.removesuffix("__init__.py")] if torch else []))
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(others):
+    while frame.f_back is not None and (
+        frame.f_code.co_filename.startswith(others)
+        or str(frame.f_globals.get("__name__", "")).startswith("nas_engine_")
+    ):
         frame = frame.f_back
     return Place(frame.f_code.co_filename, frame.f_lineno)
 

@@ -1,5 +1,6 @@
 """Rewrites of a model's graph by the user: mutators, and what they are written with."""
 
+from nas_engine_graph.mutate.arguments import arguments, with_arguments
 from nas_engine_graph.mutate.fragment import Fragment, fragment
 from nas_engine_graph.mutate.matching import Match, matches
 from nas_engine_graph.mutate.mutated import MutatedModel, mutated
@@ -13,9 +14,11 @@ __all__ = [
     "MutatedModel",
     "Mutator",
     "MutatorError",
+    "arguments",
     "fragment",
     "matches",
     "mutated",
     "replace_match",
     "rewrite",
+    "with_arguments",
 ]

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, TypeAlias
 
-from nas_core.choice import Choice, OneOf
-from nas_core.errors import LabelConflictError, OpenChoiceError, Place
+from nas_core.choice import Choice, OneOf, caller
+from nas_core.errors import LabelConflictError, OpenChoiceError
 from nas_core.expression import Expression
 from nas_core.failure import Failed, attempt, failure_text
 
 from nas_engine_graph.ir import Graph, Mutation, problems
-from nas_engine_graph.mutate.mutator import Mutator, MutatorError, place_of_mutator
+from nas_engine_graph.mutate.mutator import Mutator, MutatorError, place_of_mutator, unsteady
+from nas_engine_graph.mutate.unknown import unknown
 
 __all__ = ["Decide", "Decisions", "apply", "run"]
 
 Decide: TypeAlias = Callable[[Choice], Any]
-_OURS = (str(Path(__file__).parent), str(Path(sys.modules["nas_core"].__file__ or "").parent))
+_OURS = (__name__, "nas_core.failure")
 
 
 @dataclass
@@ -31,16 +30,19 @@ class Decisions:
         known: the inline choices that are active, and their values: the same label means the same
             decision.
         made: label → choice and value, those of ``known`` left out.
+        asked: label → value, of the mutator that runs.
+        mutator: the one that runs, or has run last.
     """
 
     decide: Decide
     known: Mapping[str, tuple[Choice | None, Any]] = field(default_factory=dict)
     made: dict[str, tuple[Choice, Any]] = field(default_factory=dict)
     asked: dict[str, Any] = field(default_factory=dict)
+    mutator: Mutator | None = None
 
     def __call__(self, candidates: Mapping[str, Any] | Sequence[Any], label: str) -> Any:
         objects = dict(candidates) if isinstance(candidates, Mapping) else None
-        place = _caller()
+        place = caller()
         if any(isinstance(candidate, Expression) for candidate in candidates):
             raise OpenChoiceError(
                 f"choose(..., label={label!r}) at {place} has a ValueChoice among its candidates: "
@@ -66,14 +68,6 @@ class Decisions:
         return value
 
 
-def _caller() -> Place:
-    """The line of the mutator that asks."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_OURS):
-        frame = frame.f_back
-    return Place(frame.f_code.co_filename, frame.f_lineno)
-
-
 def run(mutators: Iterable[Mutator], graph: Graph, decisions: Decisions) -> Graph:
     """The graph after all mutators, each verified.
 
@@ -84,28 +78,43 @@ def run(mutators: Iterable[Mutator], graph: Graph, decisions: Decisions) -> Grap
     for mutator in mutators:
         decisions.asked = {}
         name, before = type(mutator).__name__, graph
+        decisions.mutator = mutator
         made = attempt(lambda m=mutator, g=graph: m.mutate(g, decisions))  # type: ignore[misc]
         if isinstance(made, Failed):
-            if isinstance(made.error, LabelConflictError):
+            if isinstance(made.error, LabelConflictError | MutatorError):
                 raise made.error
-            reason = f"raised {failure_text(made.error)}"
+            reason = f"raised {_raised(made.error)}"
             raise MutatorError(name, reason, place_of_mutator(mutator)) from made.error
-        graph = _checked(made, mutator)
+        graph = _checked(before, made, mutator)
         mutation = Mutation(name, tuple(decisions.asked.items()), before.digest, graph.digest)
         graph = replace(graph, history=(*before.history, mutation))
     return graph
 
 
-def _checked(made: object, mutator: Mutator) -> Graph:
+def _raised(error: BaseException) -> str:
+    """What a mutator has raised; a line of ours is none of it."""
+    entry = error.__traceback__
+    while entry is not None and str(entry.tb_frame.f_globals.get("__name__")) in _OURS:
+        entry = entry.tb_next
+    return failure_text(error.with_traceback(entry))
+
+
+def _checked(before: Graph, made: object, mutator: Mutator) -> Graph:
     name, place = type(mutator).__name__, place_of_mutator(mutator)
     if not isinstance(made, Graph):
         raise MutatorError(name, f"must return a Graph, not {made!r:.100}", place)
-    if found := tuple(problems(made)):
+    if found := (*problems(made), *unknown(made, before)):
         raise MutatorError(name, f"broke the graph: {'; '.join(found)}", place)
     return made
 
 
 def apply(mutators: Iterable[Mutator], graph: Graph, architecture: Mapping[str, Any]) -> Graph:
     """The graph after all mutators, under the decisions of a valid architecture."""
-    decisions = Decisions(lambda choice: choice.domain.find(architecture[choice.label]))
+
+    def decide(choice: Choice) -> Any:
+        if choice.label not in architecture:
+            raise unsteady(decisions.mutator, choice)
+        return choice.domain.find(architecture[choice.label])
+
+    decisions = Decisions(decide)
     return run(mutators, graph, decisions)

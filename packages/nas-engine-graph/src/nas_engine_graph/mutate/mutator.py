@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeVar, overload
 
 from nas_core import Space
+from nas_core.choice import Choice
 from nas_core.errors import NasError, Place
 
 from nas_engine_graph.ir import Graph
 
-__all__ = ["Choose", "Mutator", "MutatorError", "place_of_mutator"]
+__all__ = ["Choose", "Mutator", "MutatorError", "place_of_mutator", "unsteady"]
 
 T = TypeVar("T")
 
@@ -109,3 +110,13 @@ class MutatorError(NasError, RuntimeError):
 
     def __reduce__(self) -> tuple[type[MutatorError], tuple[str, str, Place | None]]:
         return type(self), (self.mutator, self.reason, self.place)
+
+
+def unsteady(mutator: Mutator | None, choice: Choice) -> MutatorError:
+    """Why a mutator can't be searched that asks for something else when it runs again."""
+    reason = (
+        f"asks for {choice.label!r}, for which it did not ask before: "
+        "under the same graph and decisions it has to ask for the same"
+    )
+    place = None if mutator is None else place_of_mutator(mutator)
+    return MutatorError(type(mutator).__name__, reason, place)

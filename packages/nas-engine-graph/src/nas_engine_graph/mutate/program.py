@@ -15,7 +15,7 @@ from nas_core.space import Item
 
 from nas_engine_graph.ir import Graph
 from nas_engine_graph.mutate.application import Decisions, run
-from nas_engine_graph.mutate.mutator import Mutator
+from nas_engine_graph.mutate.mutator import Mutator, unsteady
 
 __all__ = ["Program", "space_of"]
 
@@ -119,11 +119,7 @@ class Program:
         for choice, value in decisions.made.values():
             node = level.setdefault(key, _Node(choice))
             if not isinstance(node, _Node) or node.choice.label != choice.label:
-                names = ", ".join(type(mutator).__name__ for mutator in self._mutators)
-                raise RuntimeError(
-                    f"mutators {names} make other decisions when they run again under the same "
-                    f"ones: they asked for {choice}"
-                )
+                raise unsteady(decisions.mutator, choice)
             level, key = node.following, canonical(value)
         level[key] = _END
 

@@ -53,7 +53,7 @@ def rewrite(
         graph: what is rewritten.
         pattern: a text, a module or a function, see ``fragment``; what matches, ``matches`` says.
         replacement: the same. It takes what the pattern takes, by name or else in this order.
-        make: makes the replacement of each match instead.
+        make: makes the replacement of each match instead; called in the order of the program.
         kinds: the classes of the modules in a pattern that is a text.
         where: only these.
 
@@ -81,14 +81,15 @@ call the class Tanh
         raise InvalidGraphError(("give either a replacement or make",))
     look = fragment(pattern)
     fixed = None if replacement is None else _described(replacement)
-    # Backwards: what a replacement gives is only used further down.
-    found = list(reversed(list(matches(graph, look, kinds=kinds, where=where))))
+    found = list(matches(graph, look, kinds=kinds, where=where))
+    # In program order: what is decided for one may depend on what was for those before it.
+    puts = [fixed if make is None else _described(make(match)) for match in found]
     made = graph
-    for match in found:
-        put = fixed if make is None else _described(make(match))
+    # Backwards: what a replacement gives is only used further down.
+    for match, put in zip(reversed(found), reversed(puts), strict=True):
         assert put is not None
         made = _replaced(made, match, look, put)
-    return verify(_in_step(graph, made, [match.path for match in found]))
+    return verify(_in_step(graph, made, [match.path for match in reversed(found)]))
 
 
 def _described(described: Described) -> Fragment:
