@@ -124,7 +124,9 @@ def _statement(draw: Any, depth: int, loop: bool) -> str:
     if kind in ("break", "continue", "return"):
         return f"if {draw(st.sampled_from(_CONDITIONS)).format(**names)}:\n    {kind}"
     if kind == "with":
-        return f"with torch.no_grad():\n{_indent(draw(_block(depth - 1, False)))}"
+        # TorchScript fails on what is returned there under a condition.
+        body = draw(_block(depth - 1, loop)).replace("return", "break")
+        return f"with torch.no_grad():\n{_indent(body)}"
     body = _indent(draw(_block(depth - 1, loop or kind != "if")))
     if kind == "if":
         condition = draw(st.sampled_from(_CONDITIONS)).format(**names)
@@ -159,9 +161,6 @@ def programs(draw: Any) -> str:
     body = "\n".join(draw(st.lists(_statement(2, False), min_size=2, max_size=8)))
     flag = draw(st.booleans())
     early = draw(st.sampled_from(("", "if n > 20:\n    return\n")))
-    if "return" in body:
-        # TorchScript fails on some of the contexts that come after early returns.
-        body = body.replace("with torch.no_grad():", "if self.training:")
     # It has one type for all that is returned.
     results = _RESULTS.format(m="float(m)" if "return" in body else "m")
     body, early = (

@@ -58,3 +58,48 @@ class SetsAnother(nn.Module):
             x = x + i
             other = kept(x, i)
         return x, other
+
+
+@case(x(2, 3), 1)
+@case(x(2, 3), 4)
+class SetsAgain(nn.Module):
+    """In blocks, after it was set to what is certain, and to None."""
+
+    def __init__(self):
+        super().__init__()
+        self.quiet = False
+
+    def forward(self, x, n: int, memory: Optional[Tensor] = None):
+        memory = x * 2
+        for i in range(n):
+            memory = kept(x, i)
+            if memory is None:
+                memory = x
+            if i > 2:
+                memory = None
+        last: Optional[Tensor] = None
+        if not self.quiet:
+            last = x + 1
+        for i in range(n):
+            x = x * 2
+            last = kept(x, i) if n > 2 else last
+        last = None
+        while n < 3:
+            n += 1
+            last = x
+        return x, memory, last
+
+
+@case(x(2, 3), 1)
+@case(x(2, 3), 4)
+class NeverDeclares(nn.Module):
+    def forward(self, x, n: int):
+        mask, count = None, 0
+        mask = x * 2
+        for i in range(n):
+            if i > 1:
+                mask = kept(x, i)
+            count += i
+        if mask is not None:
+            x = x + mask
+        return x * count

@@ -14,12 +14,14 @@ from typing import TypeAlias
 
 from nas_engine_graph.frontend.declared import declared
 from nas_engine_graph.frontend.defaults import Given, Unrefined, given_of, unrefined_of
+from nas_engine_graph.frontend.early import Early, early_of
 from nas_engine_graph.frontend.floats import Integer, integer_of
 from nas_engine_graph.frontend.leaving import LeftMethod
 from nas_engine_graph.frontend.mixed import Mixed, mixed_of
 from nas_engine_graph.frontend.places import frame_of, placed
 from nas_engine_graph.frontend.returned import Returned, returned_of
 from nas_engine_graph.frontend.sources import nodes_of
+from nas_engine_graph.frontend.widened import is_declared, widen_around
 
 __all__ = ["Learnt", "LearntError", "Lesson", "declare", "lesson_of"]
 
@@ -50,7 +52,7 @@ class Learnt:
     kind: str
 
 
-Lesson: TypeAlias = Learnt | Mixed | Unrefined | Given | Returned | Integer | LeftMethod
+Lesson: TypeAlias = Learnt | Mixed | Unrefined | Given | Returned | Integer | LeftMethod | Early
 
 
 class LearntError(Exception):
@@ -66,6 +68,8 @@ def lesson_of(error: BaseException | None) -> Lesson | None:
     if isinstance(error, LearntError):
         return error.lesson
     text = str(error)
+    if (failure := early_of(text)) is not None:
+        return failure
     frame = frame_of(text)
     if frame is None:
         return None
@@ -84,8 +88,8 @@ def _may_be_none(kind: str, other: str) -> bool:
     return "NoneType" in (kind, other) or other == f"Optional[{kind}]"
 
 
-def declare(tree: ast.AST, first: int, learnt: Iterable[Learnt]) -> None:
-    """Declare variables where they are assigned first, in place.
+def declare(tree: ast.Module, first: int, learnt: Iterable[Learnt]) -> None:
+    """Declare variables where they are assigned first, or again before blocks, in place.
 
     Args:
         tree: a function.
@@ -94,13 +98,10 @@ def declare(tree: ast.AST, first: int, learnt: Iterable[Learnt]) -> None:
     """
     for lesson in learnt:
         name = lesson.name or _filled(tree, lesson.line - first + 1)
-        if not _is_declared(tree, name):
+        if not is_declared(tree, name):
             _Declared(name, lesson.kind).visit(tree)
-
-
-def _is_declared(tree: ast.AST, name: str) -> bool:
-    targets = (node.target for node in nodes_of(tree) if isinstance(node, ast.AnnAssign))
-    return any(isinstance(target, ast.Name) and target.id == name for target in targets)
+        if lesson.kind.startswith("Optional["):
+            widen_around(tree, lesson.line - first + 1, name, lesson.kind)
 
 
 def _filled(tree: ast.AST, line: int) -> str:

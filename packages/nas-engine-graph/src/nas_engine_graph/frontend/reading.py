@@ -15,6 +15,7 @@ from nas_core.errors import Place
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.defaults import Given, Unrefined, declare_by_default, declare_given
 from nas_engine_graph.frontend.eager import eagerly
+from nas_engine_graph.frontend.early import Early, without_early_ends
 from nas_engine_graph.frontend.encode import NotEncodableError, symbol_of
 from nas_engine_graph.frontend.floats import Integer, take_for_floats
 from nas_engine_graph.frontend.learning import Learnt, Lesson, declare
@@ -140,6 +141,8 @@ def eager_reading(parse: Callable[[Any], Any], progress: Progress) -> Callable[[
                 declare_returned(parsed.ast, several)
                 unrefined = [lesson for lesson in lessons if isinstance(lesson, Unrefined)]
                 declare_by_default(parsed.ast, function, unrefined)
+                if Early() in progress.learnt:
+                    without_early_ends(parsed.ast)
             declared = [lesson for lesson in lessons if isinstance(lesson, Learnt)]
             declare(parsed.ast, parsed.file_lineno, declared)
             made = known[key] = eagerly(function, owner, parsed, progress.add)
@@ -160,7 +163,7 @@ def _indent(parsed: Any) -> int:
 def _within(parsed: Any, learnt: Iterable[Lesson]) -> Iterator[Lesson]:
     """What is learnt of the variables of a function."""
     for lesson in learnt:
-        if isinstance(lesson, Given | LeftMethod):
+        if isinstance(lesson, Given | LeftMethod | Early):
             continue
         if lesson.file == parsed.filename and _is_in(lesson.line, parsed):
             yield lesson
