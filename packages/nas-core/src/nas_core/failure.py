@@ -71,14 +71,18 @@ def place_of(error: BaseException) -> Place | None:
     """The innermost line of the user's code that an exception passed.
 
     If there is none, that of a library, and else that of an engine, but for what our own packages
-    raise there: their messages say all.
+    raise there: their messages say all. Generated code may say in ``__places__`` of its module from
+    where each of its lines is.
     """
     passed = _passed(error)
     return None if passed is None else _place(passed)
 
 
 def _place(passed: TracebackType) -> Place:
-    return Place(_shortest(passed.tb_frame.f_code.co_filename), passed.tb_lineno)
+    frame = passed.tb_frame
+    here = (frame.f_code.co_filename, passed.tb_lineno)
+    file, line = frame.f_globals.get("__places__", {}).get(passed.tb_lineno, here)
+    return Place(_shortest(file), line)
 
 
 def _passed(error: BaseException) -> TracebackType | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import linecache
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 
 import black
@@ -13,6 +13,7 @@ import torch
 
 from nas_engine_graph.backend.classes import Classes
 from nas_engine_graph.backend.definitions import Definition, definition, with_definitions
+from nas_engine_graph.backend.lines import Places, parted
 from nas_engine_graph.backend.placed import Placed, placed
 from nas_engine_graph.importable import local_class
 from nas_engine_graph.ir import Graph
@@ -48,6 +49,7 @@ class Source:
         name: the class in it that is the model.
         modules: the class of each module, by its path; empty where that does not tell everything.
         definitions: the classes that functions define, which this process has.
+        places: where its lines are from.
 
     >>> Source("from torch import nn\\nclass Net(nn.ReLU): ...", "Net").instantiate()
     Net()
@@ -57,6 +59,7 @@ class Source:
     name: str
     modules: Placed = ()
     definitions: tuple[Definition, ...] = ()
+    places: Places = field(default=(), compare=False, repr=False)
 
     def formatted(self) -> str:
         """The text as people like to read it.
@@ -76,6 +79,8 @@ class Source:
         text = with_definitions(self.text, missing) if missing else self.text
         linecache.cache[file] = (len(text), None, text.splitlines(True), file)
         module.__file__ = file
+        more = text.count("\n") - self.text.count("\n")  # Definitions stand before what has places.
+        vars(module)["__places__"] = {line + more: place for line, place in self.places}
         vars(module).update(given)
         exec(compile(text, file, "exec", dont_inherit=True), module.__dict__)
         # Readable for tracebacks as long as there are models of it, and no longer.
@@ -110,13 +115,15 @@ _CLASSES: weakref.WeakValueDictionary[tuple[Source, str], type[torch.nn.Module]]
 def source_of(graph: Graph) -> Source:
     """The source of a graph: imports torch and the user's own modules, nothing else."""
     classes = Classes(graph)
-    body = list(classes.lines())
+    marked = list(classes.lines())
     imports = classes.imports
-    lines = imports.lines()
     helpers = (_UNPACK if imports.unpacks else "") + (_RESTORED if imports.restores else "")
-    text = "\n".join(lines) + helpers + "\n".join(body) + "\n"
+    head = "\n".join(imports.lines()) + helpers
+    body, places = parted(marked, head.count("\n") + 1)
+    text = head + "\n".join(body) + "\n"
     definitions = tuple(itertools.starmap(definition, imports.locals))
-    return Source(text, classes.name_of(graph), placed(graph, classes.class_of), definitions)
+    modules = placed(graph, classes.class_of)
+    return Source(text, classes.name_of(graph), modules, definitions, places)
 
 
 def to_source(graph: Graph) -> str:

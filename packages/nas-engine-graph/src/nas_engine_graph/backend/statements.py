@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from nas_engine_graph.backend.expressions import Expressions
+from nas_engine_graph.backend.lines import marked
 from nas_engine_graph.backend.literal import annotation, literal
 from nas_engine_graph.backend.naming import proceed_name
 from nas_engine_graph.backend.paths import member_path
@@ -125,7 +126,7 @@ class Writer(Expressions):
         found: list[str] = []
         for node in block.nodes:
             if node is not done and not self.is_inlined(node):
-                found += self.statement(node)
+                found += marked(self.statement(node), node.place)
         return found
 
     def statement(self, node: Node) -> list[str]:
