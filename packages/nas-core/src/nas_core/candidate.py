@@ -19,7 +19,7 @@ from nas_core.pruned import Pruned
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["checked_metrics", "run_candidate", "seed_all"]
+__all__ = ["checked_metrics", "run_candidate", "seed_all", "seed_host"]
 
 
 class MetricsError(NasError, ValueError):
@@ -122,14 +122,20 @@ def seed_all(seed: int) -> None:
     """
     import torch
 
+    seed_host(seed)
+    # For every kind of device that is not there, manual_seed writes down a stack trace.
+    if torch.accelerator.is_available():
+        torch.manual_seed(seed)
+
+
+def seed_host(seed: int) -> None:
+    """Seed these random generators of this machine's processor alone."""
+    import torch
+
     random.seed(seed)
     if (numpy := sys.modules.get("numpy")) is not None:
         numpy.random.seed(seed % 2**32)
-    if torch.accelerator.is_available():
-        torch.manual_seed(seed)
-    else:
-        # For every kind of device that is not there, manual_seed writes down a stack trace.
-        torch.default_generator.manual_seed(seed)
+    torch.default_generator.manual_seed(seed)
 
 
 def checked_metrics(answer: object, objectives: Mapping[str, Direction]) -> dict[str, float]:

@@ -22,7 +22,7 @@ from nas_search.artifacts import Artifacts
 from nas_search.config import ExperimentConfig
 from nas_search.executors import Executor
 from nas_search.existing import find, require_existing, require_new
-from nas_search.export import load_weights, ranked, require_format
+from nas_search.export import drawing_as, load_weights, ranked, require_format
 from nas_search.inputs import input_path, load_input
 from nas_search.located import located
 from nas_search.lock import runs
@@ -314,7 +314,8 @@ class Experiment:
         exported = []
         for trial in trials:
             architecture = space.part_of(trial.architecture)
-            model: Any = engine.export(self.base_model, architecture, formatter)
+            with drawing_as(trial):
+                model: Any = engine.export(self.base_model, architecture, formatter)
             if formatter == "instance":
                 load_weights(model, self.artifacts, trial, self.config.save_weights == "all")
             exported.append(model)

@@ -18,7 +18,7 @@ from nas_search.store import StoreError, Trial
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["front", "load_weights", "ranked", "require_format", "stored_weights"]
+__all__ = ["drawing_as", "front", "load_weights", "ranked", "require_format", "stored_weights"]
 
 log = logging.getLogger("nas_search")
 
@@ -86,6 +86,24 @@ did you mean 'instance'?
         raise UnsupportedFormatError(
             f"no format {formatter!r} (dict, instance or code){nearest(formatter, FORMATS)}"
         )
+
+
+@contextmanager
+def drawing_as(trial: Trial) -> Iterator[None]:
+    """Draw random numbers within the block as the trial has, while its model was made.
+
+    What is drawn and not among the weights is then what the trial had, such as a buffer that is not
+    saved, or the first weights in generated code.
+    """
+    from nas_core.candidate import seed_host
+    from nas_core.generators import random_states
+
+    rewind = random_states()
+    seed_host(trial.seed)
+    try:
+        yield
+    finally:
+        rewind()
 
 
 def load_weights(model: torch.nn.Module, files: Artifacts, trial: Trial, saved: bool) -> None:

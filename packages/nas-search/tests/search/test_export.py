@@ -1,5 +1,7 @@
 """The best trials and their models."""
 
+import random
+
 import pytest
 import torch
 from nas_core import Architecture
@@ -44,6 +46,36 @@ def test_trained_weights_come_back(experiment):
         width = found["width"]
         assert torch.equal(model.layer.weight, torch.full((width, 2), float(width)))
     assert len(one.export_top_models(100)) == 5
+
+
+def test_what_is_drawn_and_not_saved_is_what_the_trial_had(experiment):
+    import nas_core as nas
+    import nas_core.nn as nn
+
+    @nas.model_wrapper
+    class Noisy(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(2, nn.ValueChoice([1, 2, 3], label="width"))
+            self.register_buffer("noise", torch.rand(2) + random.random(), persistent=False)
+
+    def measure(model):
+        return float(model.noise.sum())
+
+    def measured(trial):
+        (found,) = trial.metrics.values()
+        return found
+
+    one = experiment(model=Noisy(), evaluator=FunctionEvaluator(measure), max_trials=3)
+    one.run()
+    torch.manual_seed(7)
+    random.seed(7)
+    models = one.export_top_models(3, "instance")
+    assert [measure(m) for m in models] == [*map(measured, one.top_trials(3))]
+    drawn = torch.rand(1), random.random()
+    torch.manual_seed(7)
+    random.seed(7)
+    assert drawn == (torch.rand(1), random.random())
 
 
 def test_models_of_chosen_trials(experiment):
