@@ -225,5 +225,6 @@ def fused_names(merged: Merged) -> set[str]:
         step.signature[0]
         for compiled in merged._compiled.values()
         for step in compiled.function.steps
-        if step.signature is not None and len(step.calls) == len(merged.store.modules)
+        if step.signature is not None
+        and len({member for member, _ in step.calls}) == len(merged.store.modules)
     }

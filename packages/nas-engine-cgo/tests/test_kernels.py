@@ -18,6 +18,7 @@ from nas_engine_cgo.kernels import (
     in_layout,
     max_pool2d,
     pointwise,
+    relu,
     split,
 )
 from torch import Tensor
@@ -234,6 +235,53 @@ def test_normalisation(data: st.DataObject) -> None:
 
     assert_equal(called(batch_norm), called(torch_own.batch_norm), *learnt)
     torch.testing.assert_close(*kept)
+
+
+@pytest.mark.parametrize("count", [8, 20])
+@pytest.mark.parametrize("kernel", ["mean", "normalisation", "pixels", "relu"])
+def test_images_cut_out_of_others(kernel: str, count: int) -> None:
+    """And gradients likewise: results lie by pixel, and values are torch's."""
+    x = images(3 * count, (28, 28), 9, torch.channels_last)
+    weight = torch.randn(count, count // 2, 1, 1, generator=torch.Generator().manual_seed(1))
+
+    def taken(ours: bool) -> Tensor:
+        match kernel, ours:
+            case "mean", True:
+                made = avg_pool2d(x[:, count : 2 * count], 3, 1, 1)
+            case "mean", False:
+                made = torch_own.avg_pool2d(x[:, count : 2 * count], 3, 1, 1)
+            case "normalisation", _:
+                normal = batch_norm if ours else torch_own.batch_norm
+                made = normal(x[:, count : 2 * count], None, None, training=True)
+            case "pixels", True:
+                made = pointwise(x[:, count : 2 * count], weight, None, (1, 1), 2)
+            case "pixels", False:
+                made = torch_own.conv2d(x[:, count : 2 * count], weight, groups=2)
+            case _:
+                made = (relu if ours else torch_own.relu)(x[:, count : 2 * count])
+        assert not made.is_contiguous()
+        return torch.cat((x[:, :3], made, x[:, :5]), 1)
+
+    made, expected = taken(True), taken(False)
+    torch.testing.assert_close(made, expected, atol=1e-5, rtol=1e-5)
+    assert_gradients_close(made, expected, (x,), 1e-5)
+
+
+@settings(deadline=None)
+@given(
+    st.sampled_from((1, 3, 5)), st.sampled_from((1, 3, 5)), st.sampled_from((3, 40)), formats,
+    st.booleans(), st.none() | st.integers(1, 5),
+)  # fmt: skip
+def test_mean_around_each_pixel(
+    height: int, width: int, count: int, memory_format: Any, padded: bool, divisor: int | None
+) -> None:
+    """Such windows give an image of the same size, and their gradient is made in the same way."""
+    pad = (height // 2, width // 2)
+    arguments = ((height, width), 1, pad, False, padded, divisor)
+    x = images(count, (30, 24), 4, memory_format)
+    assert_equal(
+        lambda x: avg_pool2d(x, *arguments), lambda x: torch_own.avg_pool2d(x, *arguments), x
+    )
 
 
 def test_gradients_come_back_in_the_order_of_the_values() -> None:

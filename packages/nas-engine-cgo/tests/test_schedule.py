@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import torch
@@ -20,7 +22,13 @@ Marks = Sequence[Sequence[Signature | None]]
 def by_the_rule(
     programs: Sequence[Program], marks: Marks, canonical: Mapping[Slot, Slot], ordered: bool
 ) -> list[Step]:
-    """Of what is ready the kind with the largest share, then the most, then the earliest calls."""
+    """Of what is ready the kind with the largest share, then the most, then the earliest calls.
+
+    The share is that of members, and then that of calls. Of each member its calls are taken, but
+    those that read a parameter or buffer that one of these reads; if they are ordered, or there is
+    one member, the first.
+    """
+    several = not ordered and len(programs) > 1
     left = needs_of(programs, canonical, ordered)
     ready = [slot for slot, needs in left.items() if not needs]
     steps: list[Step] = []
@@ -29,14 +37,20 @@ def by_the_rule(
         best: Step | None = Step((single[0],), None) if single else None
         most: Any = None
         for mark in [] if single else dict.fromkeys(marks[m][c] for m, c in ready):
-            heads: dict[int, Slot] = {}
+            heads: dict[int, list[Slot]] = {}
             for slot in ready:
                 if marks[slot[0]][slot[1]] == mark:
-                    heads.setdefault(slot[0], slot)
-            awaited = {m for m, c in left if marks[m][c] == mark}
-            rank = (len(heads) / len(awaited), len(heads), -min(c for _, c in heads.values()))
+                    taken = heads.setdefault(slot[0], [])
+                    claimed = set[int]().union(*(own_of(programs, s) for s in taken))
+                    if not taken or (several and not claimed & own_of(programs, slot)):
+                        taken.append(slot)
+            there = [slot for slot in ready if marks[slot[0]][slot[1]] == mark]
+            awaited = [slot for slot in left if marks[slot[0]][slot[1]] == mark]
+            members = len(heads) / len({member for member, _ in awaited})
+            first = min(taken[0][1] for taken in heads.values())
+            rank = (members, len(there) / len(awaited), len(there), -first)
             if most is None or rank > most:
-                best, most = Step(tuple(heads.values()), mark), rank
+                best, most = Step(tuple(chain(*heads.values())), mark), rank
         assert best is not None
         steps.append(best)
         for slot in best.calls:
@@ -48,6 +62,12 @@ def by_the_rule(
                 if was and not needs:
                     ready.append(follower)
     return steps
+
+
+def own_of(programs: Sequence[Program], slot: Slot) -> set[int]:
+    """The parameters and buffers that a call reads."""
+    program = programs[slot[0]]
+    return {n for n in program.calls[slot[1]].inputs if n in (1, 2)}
 
 
 @st.composite
@@ -94,7 +114,9 @@ def test_the_order_is_that_of_the_rule(
     # Whatever the rule: each call once, and after those that it needs.
     needs, done = needs_of(members, canonical, ordered), set[Slot]()
     for step in steps:
-        assert len({member for member, _ in step.calls}) == len(step.calls)
+        assert not ordered or len({member for member, _ in step.calls}) == len(step.calls)
+        own = Counter((slot[0], n) for slot in step.calls for n in own_of(members, slot))
+        assert step.signature is None or set(own.values()) <= {1}
         assert all(needs[slot] <= done for slot in step.calls)
         done |= set(step.calls)
     assert done == needs.keys()

@@ -167,7 +167,7 @@ class _Writer:
 
     def function(self, groups: Sequence[Sequence[Slot]]) -> Function:
         for index, step in enumerate(self.arrangement.steps):
-            self.text.members = tuple(member for member, _ in step.calls)
+            self.text.members = tuple(dict.fromkeys(member for member, _ in step.calls))
             if step.signature is not None and (len(step.calls) > 1 or self._draws(step)):
                 self._fused(index, step)
             else:

@@ -12,9 +12,19 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-__all__ = ["in_layout", "split"]
+__all__ = ["LAST", "by_pixel", "felt_whole", "in_layout", "split"]
 
-_LAST = torch.channels_last
+LAST = torch.channels_last
+
+
+def by_pixel(x: Tensor) -> bool:
+    """Whether the channels of a pixel lie side by side; those that are cut out of others do, too.
+
+    >>> images = torch.zeros(2, 6, 4, 5).contiguous(memory_format=torch.channels_last)
+    >>> by_pixel(images), by_pixel(images[:, 2:4]), by_pixel(torch.zeros(2, 6, 4, 5))
+    (True, True, False)
+    """
+    return x.dim() == 4 and x.stride(1) == 1 and not x.is_contiguous()
 
 
 def in_layout(x: Tensor) -> Tensor:
@@ -35,6 +45,26 @@ def in_layout(x: Tensor) -> Tensor:
     return made
 
 
+def felt_whole(x: Tensor) -> Tensor:
+    """The tensor, of ``channels_last`` images; its gradient lies by itself before it goes on.
+
+    What several members feel is joined, and each gets a part of that, which some of torch's
+    gradients read in two to thirty times the time.
+
+    >>> x = torch.zeros(2, 3, 4, 5, requires_grad=True)
+    >>> images = x.contiguous(memory_format=torch.channels_last)
+    >>> felt_whole(images) is images
+    True
+    """
+    if x.requires_grad:
+        x.register_hook(_whole)  # type: ignore[no-untyped-call]
+    return x
+
+
+def _whole(felt: Tensor) -> Tensor:
+    return felt.contiguous(memory_format=LAST)
+
+
 def split(x: Tensor, sizes: Sequence[int], dimension: int) -> tuple[Tensor, ...]:
     """``torch.split``; the gradient that comes back is ``channels_last`` if the tensor is.
 
@@ -53,7 +83,7 @@ def split(x: Tensor, sizes: Sequence[int], dimension: int) -> tuple[Tensor, ...]
 
 
 def _is_last(x: Tensor) -> bool:
-    return x.dim() == 4 and not x.is_contiguous() and x.is_contiguous(memory_format=_LAST)
+    return x.dim() == 4 and not x.is_contiguous() and x.is_contiguous(memory_format=LAST)
 
 
 class _InLayout(torch.autograd.Function):
@@ -64,7 +94,7 @@ class _InLayout(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(_ctx: Any, felt: Tensor) -> Tensor:
-        return felt.contiguous(memory_format=_LAST)
+        return felt.contiguous(memory_format=LAST)
 
 
 class _Split(torch.autograd.Function):

@@ -1,9 +1,15 @@
-"""Normalisation of channels on CPU: torch's own goes through contiguous images pixel row by row."""
+"""Normalisation of channels on CPU.
+
+Torch's own goes through contiguous images pixel row by row, and takes up to six times as long over
+images, or gradients, that are cut out of others.
+"""
 
 from __future__ import annotations
 
 from torch import Tensor
 from torch.nn import functional
+
+from nas_engine_cgo.kernels.layout import LAST, by_pixel, felt_whole
 
 __all__ = ["batch_norm"]
 
@@ -32,6 +38,8 @@ def batch_norm(
     True
     """
     rest = running_mean, running_var, weight, bias, training, momentum, eps
+    if by_pixel(input) and input.device.type == "cpu":
+        return felt_whole(functional.batch_norm(input.contiguous(memory_format=LAST), *rest))
     if not training or not _slow(input):
         return functional.batch_norm(input, *rest)
     batch, channels, *size = input.shape

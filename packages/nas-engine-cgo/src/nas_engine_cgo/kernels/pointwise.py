@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nas_engine_cgo.kernels.layout import LAST, by_pixel
+
 __all__ = ["pointwise"]
 
-_LAST = torch.channels_last
 _WIDE = 16
 """From so many channels on products are faster than ``channels_last`` convolutions in groups."""
 
@@ -37,18 +38,14 @@ def pointwise(
     True
     """
     outputs, inputs = weight.shape[0] // n, weight.shape[1]
-    by_pixel = not x.is_contiguous() and _is_channels_last(x)
+    pixels = by_pixel(x)
     if max(stride) > 1:
         taken: list[Any] = [slice(None, None, step) for step in stride]
         x = x[..., *taken]
-    if by_pixel and min(inputs, outputs) < _WIDE:
-        return functional.conv2d(x.contiguous(memory_format=_LAST), weight, bias, groups=n)
-    product = _by_pixel if by_pixel else _by_channel
+    if pixels and min(inputs, outputs) < _WIDE:
+        return functional.conv2d(x.contiguous(memory_format=LAST), weight, bias, groups=n)
+    product = _by_pixel if pixels else _by_channel
     return product(x, weight.reshape(n, outputs, inputs), bias)
-
-
-def _is_channels_last(x: Tensor) -> bool:
-    return x.dim() == 4 and x.is_contiguous(memory_format=_LAST)
 
 
 def _by_channel(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

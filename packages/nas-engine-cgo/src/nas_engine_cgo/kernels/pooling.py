@@ -1,4 +1,4 @@
-"""Pooling on CPU: of images in the contiguous layout torch's own reads one element at a time."""
+"""Pooling on CPU: torch's own reads one element at a time, or of few channels hardly more."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from nas_engine_cgo.kernels.layout import by_pixel
 from nas_engine_cgo.kernels.sizes import Pair, pair
 
 __all__ = ["avg_pool2d", "avg_pool2d_in_order", "max_pool2d"]
@@ -17,6 +18,9 @@ Size: TypeAlias = int | tuple[int, ...] | list[int]
 
 _MANY = 1 << 17
 """So many elements are read before a detour is repaid."""
+_MANY_PIXELS = 1 << 14
+_MANY_LAST = 1 << 19
+"""So many pixels or elements are read before it is in the layout ``channels_last``."""
 
 
 def avg_pool2d(
@@ -35,7 +39,8 @@ def avg_pool2d(
     True
     """
     window, step, pad = pair(kernel_size), pair(stride or kernel_size), pair(padding)
-    if ceil_mode or not _slow(input, window, step):
+    same = step == (1, 1) and window == (2 * pad[0] + 1, 2 * pad[1] + 1)
+    if ceil_mode or not (_slow(input, window, step) or (same and _slow_last(input, window))):
         return functional.avg_pool2d(
             input, window, step, pad, ceil_mode, count_include_pad, divisor_override
         )
@@ -43,10 +48,30 @@ def avg_pool2d(
     weight = input.new_full(
         (channels, 1, *window), 1 / (area if divisor_override is None else divisor_override)
     )
-    sums = functional.conv2d(input, weight, None, step, pad, 1, channels)
+    sums: Tensor = (
+        _Sums.apply(input, weight, pad)  # type: ignore[no-untyped-call]
+        if same
+        else functional.conv2d(input, weight, None, step, pad, 1, channels)
+    )
     if divisor_override is not None or count_include_pad or pad == (0, 0):
         return sums
     return sums * _outside(input, window, step, pad)
+
+
+class _Sums(torch.autograd.Function):
+    """Each pixel has what those around it have, and so has its gradient: both ways are the same."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, pad: Pair) -> Tensor:
+        ctx.save_for_backward(weight)
+        ctx.pad = pad
+        return functional.conv2d(x, weight, None, 1, pad, 1, len(weight))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, felt: Tensor) -> tuple[Tensor, None, None]:
+        (weight,) = ctx.saved_tensors
+        return functional.conv2d(felt, weight, None, 1, ctx.pad, 1, len(weight)), None, None
 
 
 def avg_pool2d_in_order(
@@ -118,12 +143,23 @@ def max_pool2d(
 def _slow(x: Tensor, window: Pair, step: Pair) -> bool:
     """Whether torch reads one element at a time, and so many that a detour is repaid."""
     read = x.numel() * window[0] * window[1] // (step[0] * step[1])
+    return _plain(x) and read >= _MANY and x.is_contiguous()
+
+
+def _slow_last(x: Tensor, window: Pair) -> bool:
+    """Whether windows around pixels are so many that it is faster to convolve by pixel."""
+    if not _plain(x) or not by_pixel(x):
+        return False
+    read = x.numel() * window[0] * window[1]
+    return read >= _MANY_LAST or read >= _MANY_PIXELS * x.shape[1]
+
+
+def _plain(x: Tensor) -> bool:
+    """Whether they are images of which torch has fast convolutions."""
     return (
         x.dim() == 4
-        and read >= _MANY
         and x.device.type == "cpu"
         and x.dtype == torch.float32
-        and x.is_contiguous()
         and not torch.is_autocast_enabled("cpu")  # In which a convolution has another type.
         and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     )

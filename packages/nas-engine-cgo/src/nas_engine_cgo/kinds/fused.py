@@ -126,7 +126,7 @@ class Fused:
 
     def _is_leaf(self, operand: Operand) -> bool:
         """Whether it is a tensor of each member that no other call reads."""
-        if operand.kind not in ("parameter", "buffer") or self.shared(operand):
+        if operand.kind not in ("parameter", "buffer") or (self.n > 1 and self.shared(operand)):
             return False
         return all(self.packs.single(slot) for slot in operand.slots)
 

@@ -1,15 +1,15 @@
 """The order of a merged graph: which calls of which members run next, and together.
 
 List scheduling over all members. Among the calls whose inputs are there, the kind is taken of which
-the largest share of members is ready: members that still have to come to such a call are waited
-for, as long as there is other work. So candidates that differ in some layers, or in depth, meet
-again in those that they have in common.
+the largest share of members is ready, and then the largest share of calls: members that still have
+to come to such a call are waited for, as long as there is other work. So candidates that differ in
+some layers, or in depth, meet again in those that they have in common.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from itertools import count
@@ -24,7 +24,7 @@ __all__ = ["Step", "schedule"]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Calls that run as one: (member, index of the call), each member at most once.
+    """Calls that run as one: (member, index of the call), of a member one or several.
 
     ``signature`` is None for a call that runs as it is.
     """
@@ -41,13 +41,17 @@ def schedule(
 ) -> tuple[Step, ...]:
     """All calls but those whose results are computed for another member, in an order to run them.
 
+    Of one member, too, calls run as one: those of edges of a cell that leave a node. But not those
+    that read one parameter, as the steps of a recurrent layer do, and not in a graph of one member.
+
     Takes a time that grows with the number of calls, times the logarithm of that of signatures.
 
     Args:
         programs: the members'.
         signatures: for each of their calls.
         canonical: value → the value that is computed in its place.
-        ordered: whether the calls of a member that read one value keep their order.
+        ordered: whether the calls of a member that read one value keep their order, and a step has
+            one call of each member.
     """
     needs = needs_of(programs, canonical, ordered)
     followers: dict[Slot, list[Slot]] = defaultdict(list)
@@ -55,7 +59,9 @@ def schedule(
         for each in needed:
             followers[each].append(slot)
     waiting = {slot: len(needed) for slot, needed in needs.items()}
-    agenda = _Agenda(signatures, needs)
+    one_each = ordered or len(programs) == 1
+    claims = for_each(programs, lambda program: _claims(program, one_each))
+    agenda = _Agenda(signatures, claims, needs)
     for slot, missing in waiting.items():
         if not missing:
             agenda.add(slot)
@@ -70,7 +76,15 @@ def schedule(
     return tuple(steps)
 
 
-Rank = tuple[float, int, int, int]
+def _claims(program: Program, one_each: bool) -> list[frozenset[Hashable]]:
+    """For each call what it has by itself: no two calls of a member in one step claim the same."""
+    if one_each:
+        return [frozenset([program])] * len(program.calls)
+    own = [n for n, source in program.sources.items() if source.kind in ("parameter", "buffer")]
+    return [frozenset(own).intersection(call.inputs) for call in program.calls]
+
+
+Rank = tuple[float, float, int, int, int]
 
 
 @dataclass(eq=False)
@@ -99,21 +113,32 @@ class _Kind:
 
     def rank(self) -> Rank:
         """Least for the kind to take next; no two are equal, for each call has its own turn."""
-        there = len(self.ready)
+        there, calls = len(self.ready), sum(map(len, self.ready.values()))
         (turn, _), *_ = next(iter(self.ready.values()))
-        return -there / len(self.left), -there, self.first, turn
+        share = there / len(self.left), calls / self.left.total()
+        return -share[0], -share[1], -calls, self.first, turn
 
-    def take(self) -> tuple[Slot, ...]:
-        """The first ready call of each member."""
-        taken = tuple((member, calls.popleft()[1]) for member, calls in self.ready.items())
-        for member, _ in taken:
-            self.left[member] -= 1
+    def take(self, claims: Sequence[Sequence[frozenset[Hashable]]]) -> tuple[Slot, ...]:
+        """Of each member the ready calls that may run as one."""
+        taken: list[Slot] = []
+        stay: dict[int, deque[tuple[int, int]]] = {}
+        for member, calls in self.ready.items():
+            claimed: set[Hashable] = set()
+            others: deque[tuple[int, int]] = deque()
+            for turn, call in calls:
+                if claimed.isdisjoint(claims[member][call]):
+                    claimed |= claims[member][call]
+                    taken.append((member, call))
+                else:
+                    others.append((turn, call))
+            self.left[member] -= len(calls) - len(others)
             if not self.left[member]:
                 del self.left[member]
-        again = sorted((calls[0], member) for member, calls in self.ready.items() if calls)
-        self.ready = {member: self.ready[member] for _, member in again}
-        self.first = min((call for (_, call), _ in again), default=0)
-        return taken
+            if others:
+                stay[member] = others
+        self.ready = dict(sorted(stay.items(), key=lambda item: item[1][0]))
+        self.first = min((calls[0][1] for calls in stay.values()), default=0)
+        return tuple(taken)
 
 
 class _Agenda:
@@ -121,13 +146,17 @@ class _Agenda:
 
     Args:
         signatures: for each call of each member.
+        claims: likewise, what two calls of a step may not both have.
         slots: those that have to run.
     """
 
     def __init__(
-        self, signatures: Sequence[Sequence[Signature | None]], slots: Iterable[Slot]
+        self,
+        signatures: Sequence[Sequence[Signature | None]],
+        claims: Sequence[Sequence[frozenset[Hashable]]],
+        slots: Iterable[Slot],
     ) -> None:
-        self._kinds = _kinds(signatures)
+        self._kinds, self._claims = _kinds(signatures), claims
         self._turns = count()
         self._single: deque[Slot] = deque()
         self._changed: set[_Kind] = set()
@@ -158,7 +187,7 @@ class _Agenda:
             rank, _, kind = heappop(self._best)
             if kind.ready and rank == kind.rank():
                 self._changed.add(kind)
-                return Step(kind.take(), kind.signature)
+                return Step(kind.take(self._claims), kind.signature)
         return None
 
 

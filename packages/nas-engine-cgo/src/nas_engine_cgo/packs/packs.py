@@ -216,6 +216,8 @@ class Packs:
 
     def _repeated(self, slots: tuple[Slot, ...], layout: Layout) -> str:
         name, count = self.own(slots[0]), len(slots)
+        if layout == "channel" and count == 1:
+            return name
         if layout == "channel":
             return self.text.before(f"torch.cat(({name},) * {count}, 1)")[0]
         rank = len(self.facts(slots[0]).shape)
