@@ -26,7 +26,7 @@ class Row:
 
     Attributes:
         function: its name.
-        numbers: the candidates for whom it is made.
+        numbers: for each call the candidate for whom it is made.
         shapes: those of the tensors that each of them gives and gets.
     """
 

@@ -74,13 +74,13 @@ def named(numbers: Sequence[int]) -> str:
 
 
 def listed(numbers: Sequence[int]) -> str:
-    """Numbers in order; three or more that follow each other as a range.
+    """Numbers in order, each once; three or more that follow each other as a range.
 
-    >>> listed([4, 0, 1, 2, 5])
+    >>> listed([4, 0, 1, 2, 5, 4])
     '0-2, 4, 5'
     """
     runs: list[list[int]] = []
-    for number in sorted(numbers):
+    for number in sorted(set(numbers)):
         if runs and runs[-1][-1] == number - 1:
             runs[-1].append(number)
         else:
