@@ -368,3 +368,44 @@ class IntegerForFloat(nn.Module):
 
     def forward(self, x):
         return x * self.scale, self.scale
+
+
+class HasAProperty(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(3, 3)
+        self.calls = 2
+
+    @property
+    def device(self):
+        """As many write it, for callers from outside; TorchScript can't read it."""
+        return next(self.parameters()).device
+
+    @property
+    def twice(self) -> int:
+        return self.calls * 2
+
+
+@case(x(2, 3))
+class AsksTensorsForWhatAPropertyIsCalled(HasAProperty):
+    def forward(self, x, *, scale: Optional[Tensor] = None):
+        made = self.linear(x)
+        ones = torch.ones(3, device=made.device) + torch.zeros(3, device=self.linear.weight.device)
+        return made.to(device=x.device) + ones * self.twice, x.t().contiguous().device.type
+
+
+class Inside(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList([HasAProperty(), HasAProperty()])
+        self.one = HasAProperty()
+
+
+@case(x(2, 3))
+class AsksModulesForProperties(Inside):
+    def forward(self, x):
+        total = 0
+        for layer in self.layers:
+            total += layer.twice
+        first = self.layers[0]
+        return x * total + first.twice, self.one.twice + self.layers[1].twice

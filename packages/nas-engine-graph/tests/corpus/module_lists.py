@@ -225,3 +225,27 @@ class ReadsInArms(TwoLists):
         for part in self.second:
             x = part(x)
         return x
+
+
+@case(x(2, 3))
+class EdgesByName(nn.Module):
+    """A cell of NAS-Bench-201: the key of an edge is a text that two numbers make."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.nodes = 4
+        self.edges = nn.ModuleDict()
+        for i in range(1, self.nodes):
+            for j in range(i):
+                self.edges["{:}<-{:}".format(i, j)] = nn.Linear(3, 3)  # noqa: UP032
+                self.edges[f"{i}+{j}"] = nn.Tanh() if j else nn.ReLU()
+
+    def forward(self, x):
+        nodes = [x]
+        for i in range(1, self.nodes):
+            total = nodes[0] * 0
+            for j in range(i):
+                edge = self.edges["{:}<-{:}".format(i, j)](nodes[j])  # noqa: UP032
+                total = total + self.edges[f"{i}+{j}"](edge)
+            nodes.append(total)
+        return nodes[-1], self.edges["1" + "<-" + "0"](x)

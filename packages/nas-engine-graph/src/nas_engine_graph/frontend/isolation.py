@@ -14,6 +14,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from types import FunctionType, MethodType
 from typing import Any
 
@@ -29,7 +30,7 @@ import torch.jit.frontend
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.learning import Lesson, lesson_of
 from nas_engine_graph.frontend.leaving import left_method
-from nas_engine_graph.frontend.methods import named
+from nas_engine_graph.frontend.methods import asked, named
 from nas_engine_graph.frontend.mixed import WRITTEN
 from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.objects import is_object_class
@@ -136,10 +137,15 @@ def _owned(stubs: Callable[[Any], Any], progress: Progress) -> Callable[[Any], A
     return owned
 
 
-def _used(read: Callable[..., Any], used: frozenset[str]) -> Callable[..., Any]:
-    """Reads the properties that are used, and no others."""
+def _used(read: Callable[..., Any], modules: list[torch.nn.Module]) -> Callable[..., Any]:
+    """Reads the properties that are used, and no others: `x.device` uses none of a module."""
+
+    @cache
+    def used_of(modules_alone: bool) -> frozenset[str]:
+        return asked(modules) if modules_alone else named(set(map(type, modules)))
 
     def properties(cls: type, self_name: str) -> Any:
+        used = used_of(issubclass(cls, torch.nn.Module))
         ignored = getattr(cls, "__jit_unused_properties__", ())
         found = inspect.getmembers(cls, lambda member: isinstance(member, property))
         kept = {name: made for name, made in found if name in used and name not in ignored}
@@ -237,7 +243,7 @@ def isolated(module: torch.nn.Module, learnt: tuple[Lesson, ...] = ()) -> Iterat
         warnings.filterwarnings("ignore", module=r"(torch(\.|$)|ast$)")
         # Overloads are declared once per process, and forgotten when they are compiled.
         declared = {name: list(found) for name, found in internal._overloaded_fns.items()}
-        replaced = list(_replacements(progress, named({type(child) for child in module.modules()})))
+        replaced = list(_replacements(progress, list(module.modules())))
         kept = [(home, name, getattr(home, name)) for home, name, _ in replaced]
         for home, name, made in replaced:
             setattr(home, name, made)
@@ -255,7 +261,9 @@ def isolated(module: torch.nn.Module, learnt: tuple[Lesson, ...] = ()) -> Iterat
             internal._overloaded_fns.update(declared)
 
 
-def _replacements(progress: Progress, used: frozenset[str]) -> Iterator[tuple[Any, str, Any]]:
+def _replacements(
+    progress: Progress, modules: list[torch.nn.Module]
+) -> Iterator[tuple[Any, str, Any]]:
     """The caches and functions of TorchScript that are others inside."""
     known = state._jit_function_overload_caching
     yield recursive, "concrete_type_store", recursive.ConcreteTypeStore()
@@ -282,7 +290,7 @@ def _replacements(progress: Progress, used: frozenset[str]) -> Iterator[tuple[An
     infer = recursive.infer_concrete_type_builder
     yield recursive, "infer_concrete_type_builder", _sizes_apart(infer)
     yield recursive, "get_property_stubs", _owned(recursive.get_property_stubs, progress)
-    yield recursive, "get_class_properties", _used(parser.get_class_properties, used)
+    yield recursive, "get_class_properties", _used(parser.get_class_properties, modules)
 
 
 def python_functions() -> dict[str, Callable[..., Any]]:

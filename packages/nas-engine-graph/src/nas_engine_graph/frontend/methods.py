@@ -8,11 +8,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from torch import nn
+
 from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.sources import nodes_of, parsed
 from nas_engine_graph.ir import RESETTING
 
-__all__ = ["assigned", "literals", "named", "spreads", "unrolls"]
+__all__ = ["asked", "assigned", "literals", "named", "spreads", "unrolls"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,8 @@ class _Method:
     Attributes:
         stored: those that it assigns.
         mentioned: all of them, and what texts may name.
+        asked: those that may be of a module, each after the attribute that has the module, which is
+            empty for the module itself, and where it is not known.
         literal: those whose numbers become part of the source: beside ``**`` and in bounds.
         unrolled: whether there may be loops that are written out for each module of a list.
         spreads: whether it writes out tuples as arguments, as ``f(*size)`` does.
@@ -30,6 +34,7 @@ class _Method:
 
     stored: frozenset[str]
     mentioned: frozenset[str]
+    asked: frozenset[tuple[str, str]]
     literal: frozenset[str]
     unrolled: bool
     spreads: bool
@@ -65,14 +70,22 @@ def _method(tree: ast.AST) -> _Method:
     nodes = nodes_of(tree)
     attributes = [node for node in nodes if isinstance(node, ast.Attribute)]
     constants = (node.value for node in nodes if isinstance(node, ast.Constant))
-    texts = (value for value in constants if isinstance(value, str))
+    texts = {value for value in constants if isinstance(value, str) and value.isidentifier()}
+    others = _others(nodes)
+    owners = ((_owner(node.value, others), node.attr) for node in attributes)
     powers = (node for node in nodes if isinstance(node, ast.BinOp | ast.AugAssign))
     literal = [node for node in powers if isinstance(node.op, ast.Pow)]
     bounds = [node for node in nodes if isinstance(node, ast.Slice) or _counts(node)]
     loops = [node for node in nodes if isinstance(node, ast.For | ast.comprehension)]
     return _Method(
         frozenset(node.attr for node in attributes if isinstance(node.ctx, ast.Store)),
-        frozenset({*(node.attr for node in attributes), *filter(str.isidentifier, texts)}),
+        frozenset({*(node.attr for node in attributes), *texts}),
+        frozenset(
+            {
+                *((owner, name) for owner, name in owners if owner is not None),
+                *(("", text) for text in texts),
+            }
+        ),
         frozenset(
             inner.attr
             for node in (*literal, *bounds)
@@ -83,6 +96,33 @@ def _method(tree: ast.AST) -> _Method:
         any(isinstance(node, ast.Starred) for node in nodes),
         any(map(_inherits, nodes)),
     )
+
+
+def _others(nodes: list[ast.AST]) -> set[str]:
+    """The variables that are no modules: arguments, and what is computed."""
+    found: set[str] = set()
+    for node in nodes:
+        match node:
+            case ast.FunctionDef():
+                arguments = [*node.args.posonlyargs, *node.args.args][1:]
+                found |= {argument.arg for argument in (*arguments, *node.args.kwonlyargs)}
+            case ast.Assign([ast.Name(name)], ast.Call() | ast.BinOp()):
+                found.add(name)
+    return found
+
+
+def _owner(node: ast.expr, others: set[str]) -> str | None:
+    """The attribute that has the module that an expression may be; None if it is no module."""
+    match node:
+        case ast.Name(name):
+            return None if name in others else ""
+        case ast.Attribute(attr=name):
+            return name
+        case ast.Subscript(value):
+            return _owner(value, others)
+        case ast.Call(ast.Name("super" | "getattr")):
+            return ""
+    return None
 
 
 def _counts(node: ast.AST) -> bool:
@@ -130,9 +170,20 @@ def assigned(classes: set[type]) -> frozenset[str]:
 
 def named(classes: set[type]) -> frozenset[str]:
     """The attributes that are mentioned on the way of a call of any module."""
+    return frozenset(name for method in _called(classes) for name in method.mentioned)
+
+
+def asked(modules: Iterable[nn.Module]) -> frozenset[str]:
+    """Those that may be asked of a module on the way of a call of any of these."""
+    known = list(modules)
+    homes = {"", *(name for module in known for name in module._modules)}
+    called = _called(set(map(type, known)))
+    return frozenset(name for method in called for home, name in method.asked if home in homes)
+
+
+def _called(classes: set[type]) -> Iterator[_Method]:
     special = {name for cls in classes for name in _methods(cls) if name.startswith("__")}
-    reached = _reached(classes, ("forward", *special))
-    return frozenset(name for method in reached for name in method.mentioned)
+    return _reached(classes, ("forward", *special))
 
 
 def _reached(classes: set[type], first: Iterable[str]) -> Iterator[_Method]:

@@ -151,6 +151,8 @@ class _Unrolled(ast.NodeTransformer):
     def visit_Subscript(self, node: ast.Subscript) -> Any:
         if (index := self.place(node)) is not None:
             node.slice = ast.copy_location(ast.Constant(index), node.slice)
+        elif (key := self.key(node)) is not None:
+            node.slice = ast.copy_location(ast.Constant(key), node.slice)
         match node:
             case ast.Subscript(value, ast.Constant(int() as index)):
                 items = self.misread(value) or ()
@@ -164,6 +166,11 @@ class _Unrolled(ast.NodeTransformer):
             case ast.Subscript(value, (ast.BinOp() | ast.UnaryOp() | ast.Call()) as index):
                 return number_of(index, self.owner) if items_of(value, self.owner) else None
         return None
+
+    def key(self, node: ast.Subscript) -> str | None:
+        """The name of a module in a dict, where it is put together of constants."""
+        of_dict = isinstance(module_at(node.value, self.owner), nn.ModuleDict)
+        return _text(node.slice) if of_dict else None
 
     def rounds(self, target: ast.expr, iterated: ast.expr) -> list[dict[str, ast.expr]] | None:
         items: Sequence[ast.expr] | None = None
