@@ -114,6 +114,62 @@ def test_a_constructor_that_decides_otherwise_the_second_time_is_refused() -> No
         list(nas.Space.of(Net()).enumerate())
 
 
+def test_one_that_asks_for_less_the_second_time_is_refused() -> None:
+    turns = itertools.count()
+
+    @nas.model_wrapper
+    class Net(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            if next(turns):
+                raise ValueError("not now")
+            nas.choose([1, 2], label="x")
+
+    with pytest.raises(RuntimeError, match=r"makes other decisions .* it did not ask for"):
+        list(nas.Space.of(Net()).enumerate())
+
+
+@nas.model_wrapper
+class Heads(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        dim, heads = nas.choose([4, 6], label="dim"), nas.choose([2, 3, 4], label="heads")
+        if dim % heads:
+            raise ValueError(f"{dim} is no multiple of {heads}")
+        self.layer = nn.Linear(dim, nn.ValueChoice([1, 2], label="width"))
+
+
+def test_an_architecture_whose_constructor_raises_fails_when_it_is_built() -> None:
+    space = nas.Space.of(Heads())
+    found = list(space.enumerate())
+    good = [a for a in found if "width" in a]
+    assert {(a["dim"], a["heads"]) for a in good} == {(4, 2), (4, 4), (6, 2), (6, 3)}
+    assert len(good) == 4 * 2
+    assert [dict(a) for a in found if a not in good] == [
+        {"dim": 4, "heads": 3},
+        {"dim": 6, "heads": 4},
+    ]
+    assert space.size() == len(found)
+    assert {space.sample(seed=i) for i in range(300)} == set(found)
+    bad = space.validate({"dim": 6, "heads": 4})
+    with pytest.raises(ValueError, match="6 is no multiple of 4"):
+        nas.build(Heads(), bad)
+    again = nas.build(Heads(), {"dim": 6, "heads": 3, "width": 2})
+    assert tuple(again.layer.weight.shape) == (2, 6)
+
+
+def test_what_a_constructor_may_not_do_is_said_at_once() -> None:
+    @nas.model_wrapper
+    class Net(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            if nas.choose([False, True], label="x"):
+                nas.choose([1, nn.ValueChoice([1, 2], label="y")], label="z")
+
+    with pytest.raises(OpenChoiceError, match="use choose for both"):
+        nas.Space.of(Net()).size()
+
+
 def test_looking_at_a_choose_space_draws_nothing() -> None:
     model = Chosen(2)
     state = torch.get_rng_state()

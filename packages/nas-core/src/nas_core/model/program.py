@@ -11,7 +11,9 @@ import torch
 from nas_core.architecture import Value, canonical
 from nas_core.choice import Choice, Key
 from nas_core.construction import Open, running
-from nas_core.expression import settled
+from nas_core.errors import NasError
+from nas_core.expression import Need, settled
+from nas_core.failure import Failed, attempt
 from nas_core.model.uses import Uses
 from nas_core.space import Constraint, Item
 from nas_core.structure import map_values
@@ -35,6 +37,9 @@ class Traced:
     uses: Uses
 
 
+_NOTHING = Traced((), (), {}, Uses())
+
+
 @dataclass
 class _Node:
     choice: Choice
@@ -45,7 +50,8 @@ class Program:
     """The runs of a constructor, as a tree of the decisions that ``choose`` asked for.
 
     Each path is run once and remembered; the runs draw no random numbers from the caller's
-    generator.
+    generator. A run in which the user's code raises asks for nothing more: its candidate fails when
+    it is built, and no other.
     """
 
     choices = None
@@ -62,7 +68,7 @@ class Program:
         if record.nested:  # Alone, its choices stand at other positions.
             self._run({})
         else:
-            self._remember(record.chosen, model)
+            self._remember(record.chosen, trace_model(model))
 
     def step(self, values: Mapping[str, Value]) -> Choice | Sequence[Item]:
         found = self.walk(values)
@@ -76,7 +82,7 @@ class Program:
                 return node.choice
             value = canonical(values[node.choice.label])
             if value not in node.following:
-                self._run(values)
+                self._run(values, failing=_NOTHING)
             node = node.following[value]
         return node
 
@@ -94,7 +100,9 @@ class Program:
         """The decisions of the first run."""
         return {label: value for label, (_, value) in self._record.chosen.items()}
 
-    def _run(self, values: Mapping[str, Value]) -> None:
+    def _run(self, values: Mapping[str, Value], failing: Traced | None = None) -> None:
+        """Run the constructor; what stands for a run that raises is to be said, or it is raised."""
+
         def decide(choice: Choice) -> Value:
             value = values.get(choice.label)
             if choice.label in values and choice.domain.contains(value):
@@ -104,20 +112,30 @@ class Program:
         session = Open(decide)
         args, kwargs = fresh_arguments(self._record.args, self._record.kwargs)
         with torch.random.fork_rng(devices=[]), running(session):
-            model = self._record.cls(*args, **kwargs)
-        self._remember(session.chosen, model)
+            made = attempt(lambda: self._record.cls(*args, **kwargs))
+        if not isinstance(made, Failed):
+            self._remember(session.chosen, self._trace_model(made))
+        elif failing is None or isinstance(made.error, NasError | Need):
+            raise made.error
+        else:
+            self._remember(session.chosen, failing)
 
-    def _remember(self, chosen: Mapping[str, tuple[Choice, Value]], model: torch.nn.Module) -> None:
+    def _remember(self, chosen: Mapping[str, tuple[Choice, Value]], end: Traced) -> None:
         level, key = self._root, ""
         for choice, value in chosen.values():
             node = level.setdefault(key, _Node(choice))
             if not isinstance(node, _Node) or node.choice.label != choice.label:
-                raise RuntimeError(
-                    f"{self._record.cls.__qualname__}.__init__ makes other decisions when it "
-                    f"runs again under the same ones: it asked for {choice}"
-                )
+                raise self._unsteady(f"it asked for {choice}")
             level, key = node.following, canonical(value)
-        level[key] = self._trace_model(model)
+        if isinstance(before := level.get(key), _Node):
+            raise self._unsteady(f"it did not ask for {before.choice}")
+        level[key] = end
+
+    def _unsteady(self, instead: str) -> RuntimeError:
+        return RuntimeError(
+            f"{self._record.cls.__qualname__}.__init__ makes other decisions when it "
+            f"runs again under the same ones: {instead}"
+        )
 
 
 def fresh_arguments(
