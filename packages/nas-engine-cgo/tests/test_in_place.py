@@ -8,6 +8,7 @@ import pytest
 import torch
 from alone import assert_steps_as_alone
 from torch import Tensor, nn
+from torch.nn import functional
 
 
 class Net(nn.Module):
@@ -99,3 +100,27 @@ def test_buffers_stay_what_they_are() -> None:
     generator = torch.Generator().manual_seed(0)
     batches = [torch.randn(5, 4, generator=generator).double() for _ in range(3)]
     assert_steps_as_alone(modules, *([batch] for batch in batches))
+
+
+class Twice(nn.Module):
+    """An activation of what it has given, of which something else reads the first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.other = nn.Conv2d(2, 3, 3), nn.Conv2d(3, 1, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        once = functional.relu(self.conv(x))
+        return (self.other(functional.relu(once)) + once.sum(1, keepdim=True)[..., 1:, 1:]).sum(
+            (1, 2, 3)
+        )
+
+
+def test_an_activation_of_itself_is_made_once() -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        modules = [Twice().double() for _ in range(3)]
+        x = torch.randn(5, 2, 4, 4).double()
+    merged = assert_steps_as_alone(modules, [x])
+    (function,) = merged.functions()
+    assert function.source.count("relu") == 1

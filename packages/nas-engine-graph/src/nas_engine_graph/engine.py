@@ -23,6 +23,7 @@ from nas_core.errors import NasError, UnsupportedSpaceError
 from nas_core.failure import Failed, attempt, failure_text
 from nas_core.formats import format_refused
 from nas_core.model import Recipe
+from nas_core.uncollected import uncollected
 
 from nas_engine_graph.draw import draw
 from nas_engine_graph.errors import UnsupportedModuleError
@@ -102,7 +103,8 @@ class GraphEngine:
         def made(candidate: Candidate) -> Generated | NasError:
             valid = space.part_of(candidate.architecture)
             if valid not in known:
-                found = attempt(lambda: self._generated(base_model, inline.of(valid), valid))
+                with uncollected():
+                    found = attempt(lambda: self._generated(base_model, inline.of(valid), valid))
                 if isinstance(found, Failed):
                     return _why_not(found.error)
                 if len(known) == _REMEMBERED:

@@ -2,7 +2,7 @@
 
 Values are numbered across members: two have the same number if they are bound to be equal. The
 inputs of one data stream are, and so are frozen parameters with equal contents, hence all that is
-computed from them by calls without effects.
+computed from them by calls without effects. So is what ``relu`` makes of its own result.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from nas_engine_cgo.members import PURE, Call, Program
 __all__ = ["Slot", "deduplicate"]
 
 _NORMS = ("batch_norm", "instance_norm")
+_IDEMPOTENT = frozenset({"relu"})
+"""Of their own results they make the same, and of the gradient, too."""
 
 Slot = tuple[int, int]
 """A member, and the number of one of its values (or calls)."""
@@ -59,4 +61,6 @@ def _number(
     given = tuple(canonical[member, number] for number in call.inputs)
     for position, number in enumerate(call.outputs):
         key = (call.name, call.function, grad, call.template, given, position)
-        canonical[member, number] = first.setdefault(key, (member, number))
+        canonical[member, number] = made = first.setdefault(key, (member, number))
+        if call.name in _IDEMPOTENT:
+            first[(*key[:4], (made,), position)] = made
