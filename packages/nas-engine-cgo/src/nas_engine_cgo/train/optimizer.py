@@ -58,8 +58,11 @@ class StackedOptimizer:
     ) -> None:
         self.entries = tuple(entries)
         self._groups = [tuple(each) for each in groups]
-        self._kind, self._update, self._exact = kind, UPDATES[kind], exact
+        self._update, self._exact = UPDATES[kind], exact
         self._states = [joined_states(entry, states or {}) for entry in entries]
+        floats = all(entry.tensor.dtype in _FUSED_TYPES for entry in entries)
+        counted = any(isinstance(state.get("step"), Each) for state in self._states)
+        self._fused = None if exact or counted or not floats else _FUSED.get(kind)
         self._hypers: list[Hyper] = []
         self.refresh()
 
@@ -87,13 +90,22 @@ class StackedOptimizer:
     @torch.inference_mode()
     def step(self, without: Collection[int] = ()) -> None:
         """Change what has a gradient, but for some members nothing."""
-        some = [i for i, entry in enumerate(self.entries) if entry.tensor.grad is not None]
-        left = [Left.out(self.entries[i], self._states[i], without) for i in some if without]
-        if without or self._exact or not self._take_fused(some):
-            for i in some:
-                tensor = self.entries[i].tensor
-                assert tensor.grad is not None
-                self._update(tensor, tensor.grad, self._states[i], self._hypers[i])
+        found = [
+            (entry.tensor, grad, state, hyper)
+            for entry, state, hyper in zip(self.entries, self._states, self._hypers, strict=True)
+            if (grad := entry.tensor.grad) is not None
+        ]
+        if found and self._fused is not None and self._equal and not without:
+            tensors, grads, states, hypers = zip(*found, strict=True)
+            self._fused(tensors, list(map(_like, grads, tensors)), states, hypers[0])
+            return
+        left = [
+            Left.out(entry, state, without)
+            for entry, state in zip(self.entries, self._states, strict=True)
+            if without and entry.tensor.grad is not None
+        ]
+        for tensor, grad, state, hyper in found:
+            self._update(tensor, grad, state, hyper)
         for each in left:
             each.put_back()
 
@@ -163,21 +175,6 @@ class StackedOptimizer:
             norms[member] = torch.nn.utils.get_total_norm([grad.contiguous() for grad in grads])
         return norms
 
-    # ------------------------------------------------------------------ torch's fused kernels
-
-    def _take_fused(self, indices: Sequence[int]) -> bool:
-        """Take the step by one kernel, if all hyperparameters are equal and there is one."""
-        if not indices or not self._equal:
-            return not indices
-        first = self._hypers[indices[0]]
-        floats = all(self.entries[i].tensor.dtype in _FUSED_TYPES for i in indices)
-        kernel = _FUSED.get(self._kind)
-        counted = not any(isinstance(self._states[i].get("step"), Each) for i in indices)
-        if kernel is None or not floats or not counted:
-            return False
-        kernel([self.entries[i].tensor for i in indices], [self._states[i] for i in indices], first)
-        return True
-
 
 def _differ(a: Hyper, b: Hyper) -> bool:
     return any(isinstance(a[name], Each) or a[name] != b[name] for name in a)
@@ -204,20 +201,18 @@ def _merged(numbers: Mapping[str, list[float]], entry: Entry) -> dict[str, Any]:
     }
 
 
-def _fused_sgd(tensors: list[Tensor], states: list[State], hyper: Hyper) -> None:
+def _fused_sgd(
+    tensors: Sequence[Tensor], grads: Sequence[Tensor], states: Sequence[State], hyper: Hyper
+) -> None:
     momentum = hyper["momentum"]
-    if momentum:
-        started = ["momentum_buffer" in state for state in states]
-        for i, there in enumerate(started):
-            if not there:
-                states[i]["momentum_buffer"] = torch.empty_like(tensors[i])
-    else:
-        started = [True] * len(tensors)
+    started = [not momentum or "momentum_buffer" in state for state in states]
     for there in sorted(set(started)):
         chosen = [i for i, each in enumerate(started) if each == there]
+        for i in chosen if not there else ():
+            states[i]["momentum_buffer"] = torch.empty_like(tensors[i])
         torch._fused_sgd_(
             [tensors[i] for i in chosen],
-            [_like(tensors[i].grad, tensors[i]) for i in chosen],
+            [grads[i] for i in chosen],
             [states[i]["momentum_buffer"] for i in chosen] if momentum else [],
             weight_decay=hyper["weight_decay"],
             momentum=momentum,
@@ -229,7 +224,9 @@ def _fused_sgd(tensors: list[Tensor], states: list[State], hyper: Hyper) -> None
         )
 
 
-def _fused_adam(tensors: list[Tensor], states: list[State], hyper: Hyper) -> None:
+def _fused_adam(
+    tensors: Sequence[Tensor], grads: Sequence[Tensor], states: Sequence[State], hyper: Hyper
+) -> None:
     names = ("exp_avg", "exp_avg_sq", *(("max_exp_avg_sq",) if hyper["amsgrad"] else ()))
     for tensor, state in zip(tensors, states, strict=True):
         if not state:
@@ -239,8 +236,8 @@ def _fused_adam(tensors: list[Tensor], states: list[State], hyper: Hyper) -> Non
     steps = {count: torch.tensor(float(count), device=tensors[0].device) for count in counts}
     kernel = torch._fused_adamw_ if hyper["decoupled_weight_decay"] else torch._fused_adam_
     kernel(
-        tensors,
-        [_like(tensor.grad, tensor) for tensor in tensors],
+        list(tensors),
+        list(grads),
         [state["exp_avg"] for state in states],
         [state["exp_avg_sq"] for state in states],
         [state["max_exp_avg_sq"] for state in states] if hyper["amsgrad"] else [],
@@ -255,9 +252,8 @@ def _fused_adam(tensors: list[Tensor], states: list[State], hyper: Hyper) -> Non
     )
 
 
-def _like(grad: Tensor | None, tensor: Tensor) -> Tensor:
+def _like(grad: Tensor, tensor: Tensor) -> Tensor:
     """The gradient in the order in memory that the tensor has: the kernels go by address."""
-    assert grad is not None
     return grad if grad.stride() == tensor.stride() else laid_out(grad, tensor)
 
 
