@@ -450,3 +450,26 @@ def test_wrong_declarations_say_what_and_where(declare: Any, message: str) -> No
 def test_the_space_of_a_class() -> None:
     with pytest.raises(TypeError, match=r"not the class Chosen: call it, Chosen\(\.\.\.\)"):
         nas.Space.of(Chosen)
+
+
+def test_of_too_many_ways_what_is_known_is_said() -> None:
+    @nas.model_wrapper
+    class Net(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            for i in range(12):
+                nas.choose([False, True], label=f"layer{i}")
+
+    declared = nn.LayerChoice(
+        {"a": nn.Linear(1, nn.ValueChoice([1, 2], label="width")), "b": nn.Identity()}, label="body"
+    )
+    space = nas.Space.of(Net(), declared)
+    assert not space.complete
+    assert space.conditions == {"layer0": (), "body": (), "width": ({"body": ("a",)},)}
+    lines = str(space).splitlines()
+    assert "  layer0   False | True" in lines
+    assert "  layer5   False | True  ?" in lines
+    assert "  width    1 | 2         if body = a" in lines
+    architecture = {**space.default(), "body": "b"}
+    with pytest.raises(InvalidArchitectureError, match="inactive here: it needs body = a"):
+        space.validate(architecture)

@@ -110,6 +110,10 @@ def test_a_large_space_is_known_to_be_incomplete() -> None:
     space = Space.of(mutated(Wide(), Swap()))
     assert not space.complete
     assert {"l7", "act7"} <= set(space.labels)
+    # What the mutator asks for depends on inline choices, of which only the first options are seen.
+    assert space.conditions == {f"l{i}": () for i in range(8)}
+    assert "l7    0 | 1\n" in str(space)
+    assert "act0  'relu' | 'gelu'  ?\n" in str(space)
     for seed in range(5):
         drawn = space.sample(seed=seed)
         assert sum(name.startswith("act") for name in drawn) == [

@@ -123,7 +123,7 @@ def _size(found: Space) -> int | None:
 
 
 def _choice(found: Space, choice: Choice) -> dict[str, Any]:
-    known = found.conditions[choice.label] if found.complete else None
+    known = found.conditions.get(choice.label)
     return {
         "label": choice.label,
         "kind": choice.kind,
@@ -169,7 +169,7 @@ def _options_text(choice: Choice) -> str:
 
 def condition_text(found: Space, label: str) -> str:
     """When a choice is active, in a few words; ``?`` if there are too many ways to tell."""
-    if not found.complete:
+    if label not in found.conditions:
         return "?"
     return (
         " or ".join(

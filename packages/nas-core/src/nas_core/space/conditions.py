@@ -93,10 +93,12 @@ class Reached:
     Attributes:
         paths: a choice and those decisions.
         complete: whether these are all; if not, the ways nearest to the first options.
+        unsure: the labels of choices that are reached in ways that are not among these.
     """
 
     paths: list[tuple[Choice, Mapping[str, Value]]]
     complete: bool
+    unsure: frozenset[str] = frozenset()
 
 
 def reached(items: Sequence[Item], runs: int = 500) -> Reached:
@@ -107,15 +109,27 @@ def reached(items: Sequence[Item], runs: int = 500) -> Reached:
         runs: how many times a constructor that decides while it runs may be run.
     """
     paths: list[tuple[Choice, Mapping[str, Value]]] = []
+    unsure: set[str] = set()
+    always: set[str] = set()
     complete = True
     for item in items:
-        if item.choices is not None:
-            paths += _declared(item, {})
-            continue
-        found = _by_running(item, runs)
+        if item.choices is None:
+            found = _by_running(item, runs)
+        else:
+            found = Reached(list(_declared(item, {})), complete=True)
         paths += found.paths
         complete = complete and found.complete
-    return Reached(paths, complete)
+        if not found.complete:
+            unsure |= {choice.label for choice, _ in found.paths}
+        if _knows_its_ways(item):
+            always |= {choice.label for choice, values in found.paths if not values}
+    return Reached(paths, complete, frozenset(unsure - always))
+
+
+def _knows_its_ways(item: Item) -> bool:
+    """Whether it shows all ways that it knows of; it may not, where they are too many to walk."""
+    shown: bool = getattr(item, "complete", True)
+    return shown
 
 
 def _declared(
@@ -149,5 +163,4 @@ def _by_running(item: Item, runs: int) -> Reached:
             runs -= 1
             for x in following:
                 paths += _declared(x, values)
-    # An item may know of ways that it does not show, since there are too many to walk.
-    return Reached(paths, not waiting and getattr(item, "complete", True))
+    return Reached(paths, not waiting and _knows_its_ways(item))

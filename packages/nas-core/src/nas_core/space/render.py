@@ -32,8 +32,9 @@ def _domain(choice: Choice) -> str:
 def _rows(space: Space) -> list[tuple[str, str, str]]:
     rows = []
     for label, choice in space.choices.items():
-        active = condition_text(space.conditions[label]) if space.complete else "always"
-        rows.append((label, _domain(choice), "" if active == "always" else f"if {active}"))
+        known = space.conditions.get(label)
+        active = "?" if known is None else f"if {condition_text(known)}" if known else ""
+        rows.append((label, _domain(choice), active))
     return rows
 
 

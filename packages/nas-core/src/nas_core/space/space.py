@@ -16,7 +16,6 @@ from nas_core.errors import (
     InvalidArchitectureError,
     LabelConflictError,
     NasError,
-    SpaceTooLargeError,
     nearest,
 )
 from nas_core.expression import expressions_in
@@ -113,14 +112,10 @@ class Space:
     def conditions(self) -> Mapping[str, tuple[Condition, ...]]:
         """Label → the alternatives under which the choice is active; empty if it always is.
 
-        Raises:
-            SpaceTooLargeError: ``choose`` has too many ways to tell.
+        Where ``choose`` has too many ways to tell, the labels that it asks for are left out.
         """
-        if not self.complete:
-            raise SpaceTooLargeError(
-                "choose decides in too many ways to say when each choice is active"
-            )
-        return conditions(self._reached.paths, self.options)
+        known = {x: found for x, found in self.options.items() if x not in self._reached.unsure}
+        return conditions([path for path in self._reached.paths if path[0].label in known], known)
 
     def size(self, limit: int | None = None) -> int:
         """The exact number of architectures.
@@ -325,7 +320,8 @@ class Space:
     def _superfluous(self, label: str) -> str:
         if label not in self.choices:
             return f"unknown label {label!r}{nearest(label, self.choices)}"
-        needed = f": it needs {condition_text(self.conditions[label])}" if self.complete else ""
+        known = self.conditions.get(label)
+        needed = "" if known is None else f": it needs {condition_text(known)}"
         return f"{label!r} is inactive here{needed} ({self.choices[label]})"
 
     def _refused(self, what: str) -> str:
