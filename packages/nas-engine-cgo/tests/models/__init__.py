@@ -27,6 +27,7 @@ CASES: dict[str, Case] = {
     **shapes.shapes(),
     **shapes.reductions(),
     **sequences.sequences(),
+    **awkward.branches(),
     **awkward.awkward(),
     **awkward.layouts(),
 }

@@ -74,6 +74,42 @@ class Unit(nn.Module):
         return self.body(x).relu()
 
 
+def branches() -> dict[str, Case]:
+    """Calls of one member that do not need each other."""
+    return {
+        "branches": layer(
+            lambda: Do(
+                lambda m, x: m.a(x) + m.b(x) * m.c(x).sigmoid(),
+                a=nn.Linear(8, 8), b=nn.Linear(8, 8), c=nn.Linear(8, 8),
+            ),
+            ROW,
+            "linear",
+        ),
+        "branches of images": layer(
+            lambda: Do(
+                lambda m, x: m.n(m.a(x)).relu() + m.o(m.b(x)).relu() + F.avg_pool2d(x, 3, 1, 1),
+                a=nn.Conv2d(4, 4, 3, padding=1), b=nn.Conv2d(4, 4, 3, padding=1),
+                n=nn.BatchNorm2d(4), o=nn.BatchNorm2d(4),
+            ),
+            IMAGE,
+            "conv2d batch_norm",
+        ),
+        "branches that draw": layer(
+            lambda: Do(
+                lambda m, x: F.dropout(m.a(x), 0.4, m.training) - F.dropout(m.b(x), 0.3),
+                a=nn.Linear(8, 8), b=nn.Linear(8, 8),
+            ),
+            ROW,
+            "linear dropout",
+        ),
+        "branches with one weight": layer(
+            lambda: Do(lambda m, x: m.a(x) - m.a(x * x) + m.a(x.exp()), a=nn.Linear(8, 8)),
+            ROW,
+            "linear",
+        ),
+    }  # fmt: skip
+
+
 def awkward() -> dict[str, Case]:
     cases = {
         f"buffer {way}": layer(lambda w=way: Averaged(w), ROW)
