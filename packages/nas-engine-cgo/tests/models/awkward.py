@@ -96,8 +96,8 @@ def branches() -> dict[str, Case]:
         ),
         "branches that draw": layer(
             lambda: Do(
-                lambda m, x: F.dropout(m.a(x), 0.4, m.training) - F.dropout(m.b(x), 0.3),
-                a=nn.Linear(8, 8), b=nn.Linear(8, 8),
+                lambda m, x: m.d(m.a(x)) - m.d(m.b(x)),
+                a=nn.Linear(8, 8), b=nn.Linear(8, 8), d=nn.Dropout(0.4),
             ),
             ROW,
             "linear dropout",
