@@ -1,7 +1,9 @@
 """Slices of lists of modules, and what is iterated together with them."""
 
+from typing import List
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from corpus.case import case, x
 
@@ -249,3 +251,87 @@ class EdgesByName(nn.Module):
                 total = total + self.edges[f"{i}+{j}"](edge)
             nodes.append(total)
         return nodes[-1], self.edges["1" + "<-" + "0"](x)
+
+
+class CellNode(nn.Module):
+    """A node of a cell: an operation for each node before it."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.ops = nn.ModuleList(times(count))
+        self.acts = nn.ModuleList(nn.Tanh() if i % 2 else nn.ReLU() for i in range(count))
+
+
+class ListOfEach(CellNode):
+    def forward(self, states: List[Tensor]):
+        out = [op(state) for op, state in zip(self.ops, states)]
+        state = states[0]
+        return torch.stack(out).sum(0) + state
+
+
+class StackOfEach(CellNode):
+    def forward(self, states: List[Tensor]):
+        return torch.stack([op(x).exp() for x, op in zip(states, self.ops)], 0).sum(0) * 2
+
+
+class LoopOverEach(CellNode):
+    def forward(self, states: List[Tensor]):
+        total = states[0] * 0
+        for i, (op, act, x, y) in enumerate(zip(self.ops, self.acts, states, states[1:])):
+            if i == 3:
+                break
+            total = total + act(op(x)) * y * i
+            states = states[1:]
+        return total + states[0]
+
+
+class AppendsWhileItRuns(CellNode):
+    def forward(self, states: List[Tensor]):
+        own = [states[0]]
+        for op, x in zip(self.ops, own):
+            own.append(op(x))
+        return own[-1]
+
+
+class Cell(nn.Module):
+    """Nodes that take what all before them gave: more or fewer than they have operations."""
+
+    def __init__(self, kind, count: int) -> None:
+        super().__init__()
+        self.nodes = nn.ModuleList(kind(count + i) for i in range(2))
+
+    def forward(self, x):
+        states = [x, x * 2]
+        for node in self.nodes:
+            states.append(node(states))
+        return torch.cat(states, -1)
+
+
+@case(x(2, 3))
+def one_of_each_listed() -> nn.Module:
+    return Cell(ListOfEach, 1)
+
+
+@case(x(2, 3))
+def more_than_there_are_listed() -> nn.Module:
+    return Cell(ListOfEach, 4)
+
+
+@case(x(2, 3))
+def each_stacked() -> nn.Module:
+    return Cell(StackOfEach, 2)
+
+
+@case(x(2, 3))
+def a_loop_over_each() -> nn.Module:
+    return Cell(LoopOverEach, 2)
+
+
+@case(x(2, 3))
+def a_loop_over_more_than_there_are() -> nn.Module:
+    return Cell(LoopOverEach, 5)
+
+
+@case(x(2, 3))
+def a_loop_over_a_list_that_grows() -> nn.Module:
+    return Cell(AppendsWhileItRuns, 3)

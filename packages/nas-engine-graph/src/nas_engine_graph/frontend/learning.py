@@ -22,6 +22,7 @@ from nas_engine_graph.frontend.places import frame_of, placed
 from nas_engine_graph.frontend.returned import Returned, returned_of
 from nas_engine_graph.frontend.sources import nodes_of
 from nas_engine_graph.frontend.widened import is_declared, widen_around
+from nas_engine_graph.frontend.zipped import Zipped, zipped_of
 
 __all__ = ["Learnt", "LearntError", "Lesson", "declare", "lesson_of"]
 
@@ -52,7 +53,9 @@ class Learnt:
     kind: str
 
 
-Lesson: TypeAlias = Learnt | Mixed | Unrefined | Given | Returned | Integer | LeftMethod | Early
+Lesson: TypeAlias = (
+    Learnt | Mixed | Unrefined | Given | Returned | Integer | LeftMethod | Early | Zipped
+)
 
 
 class LearntError(Exception):
@@ -79,7 +82,7 @@ def lesson_of(error: BaseException | None) -> Lesson | None:
         kind = said[2] if said[3] == "NoneType" else said[3]
         kind = kind if kind.startswith("Optional[") else f"Optional[{kind}]"
         return Learnt(frame.file, frame.line, said[1], kind)
-    early: Lesson | None = integer_of(text) or mixed_of(text) or given_of(text)
+    early: Lesson | None = integer_of(text) or mixed_of(text) or given_of(text) or zipped_of(text)
     return early or returned_of(text) or unrefined_of(text)
 
 

@@ -29,6 +29,7 @@ from nas_engine_graph.frontend.returned import Returned, declare_returned
 from nas_engine_graph.frontend.sources import NOT_IN_A_FILE, nodes_of
 from nas_engine_graph.frontend.supers import renamed
 from nas_engine_graph.frontend.variables import name_of
+from nas_engine_graph.frontend.zipped import Zipped, write_zips_out
 
 __all__ = ["Progress", "eager_reading", "sizes_of"]
 
@@ -141,6 +142,8 @@ def eager_reading(parse: Callable[[Any], Any], progress: Progress) -> Callable[[
                 declare_returned(parsed.ast, several)
                 unrefined = [lesson for lesson in lessons if isinstance(lesson, Unrefined)]
                 declare_by_default(parsed.ast, function, unrefined)
+                zipped = [lesson for lesson in lessons if isinstance(lesson, Zipped)]
+                write_zips_out(parsed.ast, parsed.file_lineno, owner, zipped)
                 if Early() in progress.learnt:
                     without_early_ends(parsed.ast)
             declared = [lesson for lesson in lessons if isinstance(lesson, Learnt)]
