@@ -1,7 +1,8 @@
 """Where values lie: results of a fused step stay packed, and are cut only where readers need it.
 
-The calls of a step are put in the order in which their inputs lie, so that whoever reads all of a
-pack takes it as it is, and whoever reads a part takes whole pieces.
+The calls of a step are put in the order in which what they take lies, by that of their arguments
+which leaves the fewest pieces, so that whoever reads all of a pack takes it as it is, and whoever
+reads a part takes whole pieces.
 """
 
 from __future__ import annotations
@@ -9,6 +10,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from typing import TypeAlias
 
 from nas_engine_cgo.members import Program
 from nas_engine_cgo.merge.deduplicate import Slot
@@ -24,6 +28,10 @@ class Place:
     step: int
     output: int
     position: int
+
+
+_Row: TypeAlias = tuple[Slot, list[Place | None]]
+"""A call, and where each of the values that it takes lies, if a step computes it."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +66,17 @@ def arrange(
     places: dict[Slot, Place] = {}
     ordered: list[Step] = []
     runs: list[list[Place | None]] = []
+
+    def lying(slot: Slot) -> _Row:
+        member, call = slot
+        inputs = programs[member].calls[call].inputs
+        return slot, [places.get(canonical[member, number]) for number in inputs]
+
     for index, step in enumerate(steps):
-        calls = sorted(step.calls, key=lambda slot: _position(programs, canonical, places, slot))
+        rows = _ordered([lying(slot) for slot in step.calls])
+        calls = [slot for slot, _ in rows]
         ordered.append(Step(tuple(calls), step.signature))
-        inputs = [
-            [places.get(canonical[m, n]) for n in programs[m].calls[c].inputs] for m, c in calls
-        ]
-        runs += map(list, zip(*inputs, strict=True))
+        runs += map(list, zip(*(taken for _, taken in rows), strict=True))
         for position, (member, call) in enumerate(calls):
             for output, number in enumerate(programs[member].calls[call].outputs):
                 places[member, number] = Place(index, output, position)
@@ -73,18 +85,32 @@ def arrange(
     return Arrangement(tuple(ordered), places, _cuts(runs, sizes))
 
 
-def _position(
-    programs: Sequence[Program],
-    canonical: Mapping[Slot, Slot],
-    places: Mapping[Slot, Place],
-    slot: Slot,
-) -> tuple[int, int, int]:
-    """Where the first input lies that a step has computed."""
-    member, call = slot
-    for number in programs[member].calls[call].inputs:
-        if (place := places.get(canonical[member, number])) is not None:
+def _ordered(rows: list[_Row]) -> list[_Row]:
+    """Calls in the order of that argument which leaves the fewest pieces."""
+    columns = zip(*(taken for _, taken in rows), strict=True)
+    computed = [argument for argument, column in enumerate(columns) if any(column)]
+    orders = [sorted(rows, key=partial(_position, argument)) for argument in computed]
+    return min(orders, key=_pieces, default=sorted(rows, key=lambda row: row[0][0]))
+
+
+def _position(argument: int, row: _Row) -> tuple[int, int, int]:
+    """Where an argument lies, or else the first that a step has computed."""
+    (member, _), taken = row
+    for place in (taken[argument], *taken):
+        if place is not None:
             return place.step, place.position, member
     return -1, 0, member
+
+
+def _pieces(rows: list[_Row]) -> int:
+    """In how many pieces all arguments lie."""
+    columns = zip(*(taken for _, taken in rows), strict=True)
+    return sum(
+        1
+        for column in columns
+        for before, after in pairwise((None, *column))
+        if after is not None and (before is None or not _adjacent(before, after))
+    )
 
 
 def _cuts(
