@@ -335,3 +335,50 @@ def a_loop_over_more_than_there_are() -> nn.Module:
 @case(x(2, 3))
 def a_loop_over_a_list_that_grows() -> nn.Module:
     return Cell(AppendsWhileItRuns, 3)
+
+
+class AddsInPlace(nn.Module):
+    """What it gives is what it was given: a sum of lists has the last values alone."""
+
+    def forward(self, x):
+        return x.add_(1)
+
+
+class Branches(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.ops = nn.ModuleList(times(3))
+        self.steps = nn.ModuleList([AddsInPlace(), AddsInPlace()])
+        self.widths = [1, 2, 3]
+
+
+@case(x(2, 3))
+class SumsOfBranches(Branches):
+    def forward(self, x):
+        total = sum(op(x) for op in self.ops) / len(self.ops)
+        total = total + sum([op(x) for op in self.ops[1:]])
+        outs = []
+        for op in self.ops:
+            outs.append(op(x))
+        mean = sum(outs) / len(outs)
+        return total, mean, sum(outs, total), x * sum(self.widths), sum(x.unbind(1))
+
+
+@case(x(2, 3))
+class SumsInTurn(Branches):
+    def forward(self, x):
+        first, second = x * 2, x * 3
+        turned = sum(step(first) for step in self.steps)
+        listed = sum([step(second) for step in self.steps])
+        return turned, listed, sum(self.steps[i](first) * i for i in range(2)), first, second
+
+
+@case(x(2, 3, grad=False) * 0)
+class SumsOfZeros(Branches):
+    """The sum of one tensor is another tensor, and that of -0 is 0."""
+
+    def forward(self, x):
+        one = [-x]
+        total = sum(one)
+        total += 1
+        return 1 / sum([-x]), one[0], total, sum([x > 0, x > 1])

@@ -36,6 +36,7 @@ from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.objects import is_object_class
 from nas_engine_graph.frontend.reading import Progress, eager_reading, sizes_of
 from nas_engine_graph.frontend.sources import has_source, source_lines
+from nas_engine_graph.frontend.summed import SUMS
 
 __all__ = ["SCRIPT_ERRORS", "isolated", "python_functions"]
 
@@ -80,7 +81,7 @@ def _is_own_method(function: Any) -> bool:
 
 def _unwrapping(closure: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Names mean what they mean where the function is written, not where its decorator is."""
-    return lambda function: {**closure(inspect.unwrap(function)), **WRITTEN}
+    return lambda function: {**closure(inspect.unwrap(function)), **WRITTEN, **SUMS}
 
 
 def _leaving(compiled: Callable[..., Any], progress: Progress) -> Callable[..., Any]:

@@ -21,6 +21,7 @@ from nas_engine_graph.frontend.mixed import Mixed, mixed_of
 from nas_engine_graph.frontend.places import frame_of, placed
 from nas_engine_graph.frontend.returned import Returned, returned_of
 from nas_engine_graph.frontend.sources import nodes_of
+from nas_engine_graph.frontend.summed import Summed, summed_of
 from nas_engine_graph.frontend.widened import is_declared, widen_around
 from nas_engine_graph.frontend.zipped import Zipped, zipped_of
 
@@ -54,7 +55,7 @@ class Learnt:
 
 
 Lesson: TypeAlias = (
-    Learnt | Mixed | Unrefined | Given | Returned | Integer | LeftMethod | Early | Zipped
+    Learnt | Mixed | Unrefined | Given | Returned | Integer | LeftMethod | Early | Zipped | Summed
 )
 
 
@@ -82,6 +83,8 @@ def lesson_of(error: BaseException | None) -> Lesson | None:
         kind = said[2] if said[3] == "NoneType" else said[3]
         kind = kind if kind.startswith("Optional[") else f"Optional[{kind}]"
         return Learnt(frame.file, frame.line, said[1], kind)
+    if (summed := summed_of(text)) is not None:
+        return summed
     early: Lesson | None = integer_of(text) or mixed_of(text) or given_of(text) or zipped_of(text)
     return early or returned_of(text) or unrefined_of(text)
 

@@ -27,6 +27,7 @@ from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.questions import is_unused
 from nas_engine_graph.frontend.returned import Returned, declare_returned
 from nas_engine_graph.frontend.sources import NOT_IN_A_FILE, nodes_of
+from nas_engine_graph.frontend.summed import Summed, sum_tensors
 from nas_engine_graph.frontend.supers import renamed
 from nas_engine_graph.frontend.variables import name_of
 from nas_engine_graph.frontend.zipped import Zipped, write_zips_out
@@ -142,6 +143,8 @@ def eager_reading(parse: Callable[[Any], Any], progress: Progress) -> Callable[[
                 declare_returned(parsed.ast, several)
                 unrefined = [lesson for lesson in lessons if isinstance(lesson, Unrefined)]
                 declare_by_default(parsed.ast, function, unrefined)
+                summed = [lesson for lesson in lessons if isinstance(lesson, Summed)]
+                sum_tensors(parsed.ast, parsed.file_lineno, _indent(parsed), summed)
                 zipped = [lesson for lesson in lessons if isinstance(lesson, Zipped)]
                 write_zips_out(parsed.ast, parsed.file_lineno, owner, zipped)
                 if Early() in progress.learnt:

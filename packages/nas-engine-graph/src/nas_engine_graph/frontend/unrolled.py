@@ -22,6 +22,7 @@ from nas_engine_graph.frontend.modules import (
     number_of,
 )
 from nas_engine_graph.frontend.sources import nodes_of
+from nas_engine_graph.frontend.summed import chained, is_in_turn
 from nas_engine_graph.frontend.variables import value_of
 
 __all__ = ["classes_of", "unroll"]
@@ -131,6 +132,8 @@ class _Unrolled(ast.NodeTransformer):
         return ast.copy_location(ast.List(items, ast.Load()), node)
 
     def visit_Call(self, node: ast.Call) -> Any:
+        if is_in_turn(node):
+            return chained(node, self.in_turn(node.args[0]))
         match node:
             case ast.Call(ast.Name("getattr"), [_, name], []) if (text := _text(name)) is not None:
                 node.args[1] = ast.copy_location(ast.Constant(text), name)
@@ -147,6 +150,14 @@ class _Unrolled(ast.NodeTransformer):
                     found = ast.copy_location(ast.Call(_moved(item, node), [found], []), node)
                 return found
         return self.generic_visit(node)
+
+    def in_turn(self, node: ast.expr) -> list[ast.expr]:
+        """What a generator computes, if it is known for what."""
+        match node:
+            case ast.GeneratorExp(item, [ast.comprehension(target, iterated, [], 0)]):
+                rounds = self.rounds(target, iterated) or ()
+                return [self.visit(_replaced(item, names)) for names in rounds]
+        return []
 
     def visit_Subscript(self, node: ast.Subscript) -> Any:
         if (index := self.place(node)) is not None:
