@@ -44,7 +44,8 @@ def nothing_known_of_the_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 @pytest.fixture(autouse=True)
 def steps_are_soon_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few tests have as many steps as it takes otherwise until one is recorded."""
-    monkeypatch.setattr(Tapes, "patience", 1)
+    for name, steps in {"patience": 1, "worth": 0, "worth_recurrent": 0}.items():
+        monkeypatch.setattr(Tapes, name, steps)
 
 
 @pytest.fixture(autouse=True)

@@ -376,7 +376,10 @@ def test_memory_is_that_of_widened_members() -> None:
     assert [len(cluster) for cluster in apart.clusters] == [1, 1]
 
 
-def test_what_can_not_be_merged_suggests_to_merge_nothing() -> None:
+@pytest.mark.parametrize(("room", "size"), [(3, 1), (16, 4)])
+def test_what_can_not_be_merged_keeps_more_than_it_gives(
+    monkeypatch: pytest.MonkeyPatch, room: int, size: int
+) -> None:
     class Recurrent(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -385,9 +388,10 @@ def test_what_can_not_be_merged_suggests_to_merge_nothing() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return self.head(self.layer(x.unflatten(1, (2, 3)))[0][:, -1])
 
+    monkeypatch.setattr(CHOOSING, "cache_bytes", lambda: room * 8 * 2 * 8 * 4)
     choice = choose(members([Recurrent() for _ in range(4)]), Options(), Memory())
-    assert {len(cluster) for cluster in choice.clusters} == {1}
-    assert "can't be merged" in choice.why
+    assert {len(cluster) for cluster in choice.clusters} == {size}
+    assert ("can't be merged" in choice.why) == (size == 1)
 
 
 def test_frozen_layers_do_not_bound_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:

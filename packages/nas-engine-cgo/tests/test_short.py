@@ -14,6 +14,7 @@ from nas_engine_cgo.cost import apart, length
 from nas_engine_cgo.job import MergedJob
 from nas_engine_cgo.options import Options
 from nas_engine_cgo.train import tracing
+from nas_engine_cgo.train.taped import Tapes
 from nas_search.evaluators import SupervisedEvaluator
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
@@ -22,6 +23,7 @@ X = torch.randn(40, 6, generator=torch.Generator().manual_seed(0), dtype=torch.f
 Y = X[:, :3].argmax(1)
 CHOOSING = sys.modules["nas_engine_cgo.cost.choose"]
 GAINS_ANYWAY = length.gains_anyway
+WORTH = {name: getattr(Tapes, name) for name in ("worth", "worth_recurrent")}
 
 
 @pytest.fixture(autouse=True)
@@ -132,7 +134,15 @@ def traced(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return found
 
 
-def test_the_first_member_tells_that_little_can_be_merged(traced: list[Any]) -> None:
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Members that take turns with their weights in the cache."""
+    monkeypatch.setattr(length, "cache_bytes", lambda: 1000)
+
+
+def test_the_first_large_member_tells_that_little_can_be_merged(
+    traced: list[Any], large: None
+) -> None:
     made = []
     builds = [lambda: made.append(1) or opaque()] * 4  # type: ignore[func-returns-value]
     assert_as_alone(builds, recipe(60))
@@ -142,12 +152,74 @@ def test_the_first_member_tells_that_little_can_be_merged(traced: list[Any]) -> 
     assert note == "4 trained one by one, most of the work can't be merged"
 
 
-def test_where_it_is_long_or_asked_for_or_nothing_is_merged_they_share_a_loop() -> None:
+def test_what_can_not_be_traced_is_left_to_itself_if_it_is_large(large: None) -> None:
+    (note,) = notes_of(jobs_of([Asks] * 4, recipe(60)))
+    assert note == "4 trained one by one, most of the work can't be merged"
+
+
+def test_where_it_is_small_or_long_or_asked_for_they_share_a_loop() -> None:
     for make, steps, options in (
-        (opaque, 60, Options(cluster_size=4)), (Asks, 60, Options()), (Asks, 300, Options()),
+        (opaque, 60, Options()), (opaque, 60, Options(cluster_size=4)), (Asks, 60, Options()),
+        (Asks, 800, Options()),
     ):  # fmt: skip
         (note, *_) = notes_of(jobs_of([make] * 4, recipe(steps)), options)
         assert "4 trained as one" in note
+
+
+@pytest.mark.parametrize(
+    ("make", "count", "steps", "together"),
+    [
+        (net, 2, 35, False), (net, 2, 36, True), (net, 4, 12, True),
+        (opaque, 3, 100, False), (opaque, 4, 23, False), (opaque, 4, 24, True),
+    ],
+)  # fmt: skip
+def test_how_many_steps_repay_a_look(
+    make: Callable[[], nn.Module], count: int, steps: int, together: bool
+) -> None:
+    (note, *_) = notes_of(jobs_of([make] * count, recipe(steps)))
+    assert ("trained as one" in note) == together
+    assert ("too few" in note) != together
+
+
+@pytest.mark.parametrize("is_large", [False, True])
+def test_large_members_that_are_fastest_one_by_one_do_not_take_turns(
+    monkeypatch: pytest.MonkeyPatch, is_large: bool
+) -> None:
+    monkeypatch.setattr(CHOOSING._Probe, "_seconds", lambda _probe, setting: setting.size)
+    monkeypatch.setattr(length, "cache_bytes", lambda: 100 if is_large else 1 << 20)
+    (note, *_) = notes_of(jobs_of([net] * 4, recipe(200)))
+    assert ("4 trained one by one, clusters of 1" in note) == is_large
+
+
+class Recurrent(nn.Module):
+    """Many operators in one call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.head = nn.GRU(3, 4, batch_first=True), nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.layer(x.unflatten(1, (2, 3)))[0][:, -1])
+
+
+@pytest.mark.parametrize(
+    ("make", "steps", "records"),
+    [(net, 23, 0), (net, 24, 1), (Recurrent, 47, 0), (Recurrent, 48, 1)],
+)
+def test_how_many_steps_repay_a_tape(
+    make: Callable[[], nn.Module], steps: int, records: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded = []
+    for name, least in WORTH.items():
+        monkeypatch.setattr(Tapes, name, least)
+    record = Tapes.record
+    monkeypatch.setattr(
+        Tapes,
+        "record",
+        lambda *given: recorded.append(1) or record(*given),  # type: ignore[func-returns-value]
+    )
+    notes_of(jobs_of([make] * 4, recipe(steps)), Options(cluster_size=4))
+    assert len(recorded) == records
 
 
 def test_what_python_draws_is_what_it_draws_alone() -> None:

@@ -20,7 +20,7 @@ from nas_core.uncollected import uncollected
 from nas_engine_graph.engine import GraphJob
 from nas_search.evaluators.training import check_numbers, check_objectives, pick_device
 
-from nas_engine_cgo.cost import why_apart
+from nas_engine_cgo.cost import why_apart, why_short
 from nas_engine_cgo.members.calls import named_tensors
 from nas_engine_cgo.members.shared import Shared
 from nas_engine_cgo.options import Options
@@ -118,16 +118,17 @@ def _grouped(
     cohorts: dict[Any, list[Member]] = defaultdict(list)
     kinds = len({id(draft.job.made) for draft in drafts})
     reason = why_recipe_alone(drafts[0].recipe) or (_NO_OTHER if len(drafts) == 1 else None)
+    count = len(drafts)
     for draft in drafts:
         if reason is not None:
             alone[draft.number] = Apart(reason)
             continue
         try:
             member = draft.member()
-            with unshared(Shared([], functions_in([draft.recipe.optimizer])), len(drafts)):
-                own = why_alone(member) or (_inexact(member) if options.exact else None)
+            own = reason = None if cohorts else why_short(member, count, kinds, options)
+            own = own or _why_by_itself(member, count, options)
             if own is None and not cohorts:
-                own = reason = why_apart(member, len(drafts), kinds, options, programs)
+                own = reason = why_apart(member, count, options, programs)
         except RefusedError as error:
             reason = str(error)
             alone[draft.number] = Apart(reason)
@@ -147,6 +148,12 @@ def _grouped(
 
 
 _NO_OTHER = "no other is trained in the same way"
+
+
+def _why_by_itself(member: Member, count: int, options: Options) -> str | None:
+    """Why one of so many can't be trained with others, if so."""
+    with unshared(Shared([], functions_in([member.recipe.optimizer])), count):
+        return why_alone(member) or (_inexact(member) if options.exact else None)
 
 
 def _inexact(member: Member) -> str | None:

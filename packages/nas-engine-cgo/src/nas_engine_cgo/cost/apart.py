@@ -2,45 +2,61 @@
 
 from __future__ import annotations
 
+import dis
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from nas_engine_cgo.cost.length import gains_anyway, steps_of
+from nas_engine_cgo.cost.length import MOSTLY_ALONE, gains_anyway, gains_unmerged, steps_of
 from nas_engine_cgo.cost.memory import largest_activation
 from nas_engine_cgo.members import UntraceableError
 from nas_engine_cgo.options import Options
 from nas_engine_cgo.state import Store
 from nas_engine_cgo.train import Member, Programs, Traces, modes_kept
 
-__all__ = ["MOSTLY_ALONE", "why_apart"]
+__all__ = ["why_apart", "why_short"]
 
-_WORTH = 48
-"""Steps of one member that it takes to trace it and to write what it does, at least."""
+_ONE, _EACH = 36, 12
+"""Steps of one member that it takes to make the code of one model, and of each other one."""
+_OPAQUE, _BESIDE = 24, 3
+"""Steps for each model where some may only be called as they are, and so many members of which the
+others have to be more: nothing is gained by fewer of those."""
 _SHORT = 3072
-"""Steps of all members that gain less than it takes to plan them, where most can't be merged."""
-MOSTLY_ALONE = "most of the work can't be merged"
+"""Steps of all members from which on timing tells more than rules do."""
 
 
-def why_apart(
-    first: Member, count: int, kinds: int, options: Options, programs: Programs
-) -> str | None:
-    """Why members gain less than it takes to look at all of them; None if they may gain more.
+def why_short(first: Member, count: int, kinds: int, options: Options) -> str | None:
+    """Why members gain less than it takes to look at any of them; None if they may gain more.
 
     Args:
         first: one of them.
         count: how many they are.
         kinds: how many models they have.
         options: how they are run together.
-        programs: what is traced; it is filled.
     """
     if gains_anyway([first], options):
         return None
     steps = steps_of(first)
-    if steps < _WORTH and steps * count < _WORTH * kinds:
-        return f"{steps} steps are too few to gain by merging"
     if steps * count >= _SHORT:
+        return None
+    others, needed = count - 1, _ONE + _EACH * (kinds - 1)
+    if any(map(_may_be_opaque, {type(child) for child in first.module.modules()})):
+        others, needed = count - _BESIDE, _OPAQUE * kinds
+    return f"{steps} steps are too few to gain by merging" if steps * others < needed else None
+
+
+def why_apart(first: Member, count: int, options: Options, programs: Programs) -> str | None:
+    """Why members that take turns with their weights in the cache gain nothing, if they don't.
+
+    Args:
+        first: one of them.
+        count: how many they are.
+        options: how they are run together.
+        programs: what is traced; it is filled.
+    """
+    short = steps_of(first) * count < _SHORT
+    if not short or gains_anyway([first], options) or gains_unmerged([first]):
         return None
     store = Store([first.module])
     traces = Traces([first], store, programs, options.exact, lambda _, on: _set(first, on))
@@ -48,9 +64,30 @@ def why_apart(
         try:
             program = traces.of(0, _batch(first), training=True)
         except UntraceableError:
-            return None  # One loop for modules that are called as they are is faster than many.
+            return MOSTLY_ALONE
     _, alone = largest_activation(program)
     return MOSTLY_ALONE if alone else None
+
+
+def _may_be_opaque(kind: type) -> bool:
+    """Whether modules of a class look like ones that can only be called as they are.
+
+    >>> class Counts(torch.nn.Module):
+    ...     def forward(self, x):
+    ...         self.calls += 1
+    ...         return x
+    >>> _may_be_opaque(Counts), _may_be_opaque(torch.nn.LSTM)
+    (True, False)
+    """
+    code = getattr(kind.forward, "__code__", None)  # type: ignore[attr-defined]
+    if kind.__module__.startswith("torch.nn.") or code is None:
+        return False
+    return _STORE in code.co_code[::2] or not _ASKING.isdisjoint(code.co_names)
+
+
+_STORE = dis.opmap["STORE_ATTR"]
+_ASKING = frozenset({"apply", "item", "tolist", "bool", "random"})
+"""Names in functions with gradients of their own, and in code that decides by values."""
 
 
 def _set(member: Member, training: bool) -> None:

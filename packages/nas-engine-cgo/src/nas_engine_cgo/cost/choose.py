@@ -20,11 +20,10 @@ from typing import Any
 import torch
 from nas_core.uncollected import uncollected
 
-from nas_engine_cgo.cost.apart import MOSTLY_ALONE
 from nas_engine_cgo.cost.cache import cache_bytes
 from nas_engine_cgo.cost.clusters import Deeds, deeds, likeness, similar
 from nas_engine_cgo.cost.findings import Findings
-from nas_engine_cgo.cost.length import gains_anyway, steps_of
+from nas_engine_cgo.cost.length import MOSTLY_ALONE, gains_anyway, gains_unmerged, steps_of
 from nas_engine_cgo.cost.memory import is_out_of_memory, largest_activation, training_memory
 from nas_engine_cgo.cost.trials import ALONE, Layout, Setting, Trials
 from nas_engine_cgo.cost.widening import seems_to_pay
@@ -52,6 +51,8 @@ _TIMED = 3
 again, and a clock that stands still for a moment makes one seem to take no time."""
 _SOME = 4
 """So many members of a cluster are timed one by one."""
+_KEPT = 4
+"""What such a call keeps for its gradient, in sizes of its result."""
 _LONG = 0.05
 """Seconds after which a setting is known well enough."""
 
@@ -102,8 +103,9 @@ def choose(
         setting, why = replace(setting, size=size), "as asked for"
     elif (fastest := _fastest(probe, most, setting, memory)) is not None:
         setting, why = fastest
+        apart = not (setting.size > 1 or gains_unmerged(members) or gains_anyway(members, options))
     else:
-        apart = setting.size == 1 and not gains_anyway(members, options)
+        apart = not (probe.gains(setting) or gains_anyway(members, options))
     clusters = clusters_of(probe.order, setting.size)
     setting = replace(setting, widen=setting.widen and any(map(probe.differ, clusters)))
     return Choice(
@@ -202,13 +204,21 @@ class _Probe:
     def guess(self, most: int) -> tuple[Setting, str]:
         """As many as the cache holds the largest activations of, and that in words.
 
-        One, if those come from a call that can't be merged, such as a recurrent layer.
+        A call that can't be merged, such as a recurrent layer, keeps more than what it gives.
         """
         largest, alone = self._largest
-        size = 1 if alone else max(1, min(most, cache_bytes() // max(1, largest)))
-        why = MOSTLY_ALONE if alone else f"the cache has room for {size}"
+        needed = max(1, largest * (_KEPT if alone else 1))
+        size = max(1, min(most, cache_bytes() // needed))
+        why = MOSTLY_ALONE if alone and size == 1 else f"the cache has room for {size}"
         layout = self._merged_layout() if size > 1 else ALONE.layout
         return Setting(size, layout, self._widens()), why
+
+    def gains(self, setting: Setting) -> bool:
+        """Whether members probably gain by one loop that runs them so."""
+        _, alone = self._largest
+        if alone or not self._programs:
+            return gains_unmerged(self._members)
+        return setting.size > 1
 
     def differ(self, cluster: Sequence[int]) -> bool:
         """Whether members have layers that differ in width."""

@@ -7,10 +7,13 @@ from collections.abc import Sequence
 
 from nas_search.evaluators.data import is_tensors
 
+from nas_engine_cgo.cost.cache import cache_bytes
 from nas_engine_cgo.options import Options
 from nas_engine_cgo.train import Member
 
-__all__ = ["gains_anyway", "steps_of"]
+__all__ = ["MOSTLY_ALONE", "gains_anyway", "gains_unmerged", "steps_of"]
+
+MOSTLY_ALONE = "most of the work can't be merged"
 
 
 def steps_of(member: Member) -> float:
@@ -33,3 +36,13 @@ def gains_anyway(members: Sequence[Member], options: Options) -> bool:
     frozen = any(member.has_frozen for member in members)
     asked = options.cluster_size is not None or options.twins == "once"
     return asked or frozen or not is_tensors(members[0].recipe.train)
+
+
+def gains_unmerged(members: Sequence[Member]) -> bool:
+    """Whether members whose work can't be merged gain by one loop all the same.
+
+    One batch is loaded for all, and one optimiser steps. But they take turns, and where weights,
+    gradients and what the optimiser keeps of one fill the cache, each finds its own gone.
+    """
+    trained = sum(p.nbytes for p in members[0].parameters if p.requires_grad)
+    return 3 * trained <= cache_bytes()

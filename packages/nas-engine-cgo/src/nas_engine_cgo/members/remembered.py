@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.autograd import Function
 
 from nas_engine_cgo.members.calls import storage_of, version_of
+from nas_engine_cgo.members.foreseen import foreseen
 from nas_engine_cgo.members.functions import PURE
 from nas_engine_cgo.members.ghosts import tensors_in
 from nas_engine_cgo.members.program import hashable, replaced
@@ -74,22 +75,27 @@ class Remembered:
         key = (function, _shapes(args), _shapes(kwargs), _felt(given), _types())
         if (found := self._known.get(key)) is not None:
             return _stand_in(found, given)
+        if (plain := foreseen(function, args, kwargs)) is not None:
+            return _stand_in(self._note(key, plain, any(_felt(given))), given)
         versions = [version_of(tensor) for tensor in given]
         result = _called(function, args, kwargs, given)
         changed = versions != [version_of(tensor) for tensor in given]
         if given and isinstance(result, Tensor) and not changed and not _is_view(result, given):
-            if len(self._known) >= _MOST:
-                self._known.clear()
-            self._known[key] = _Facts.of(result, result.requires_grad)
+            self._note(key, result, result.requires_grad)
         return result
 
     def like(self, x: Tensor, others: Sequence[Tensor]) -> Tensor:
         """A tensor as if computed of these, with the shape and the layout of the first."""
         given = [x, *others]
         key = (tuple(x.shape), x.stride(), x.dtype, felt := any(_felt(given)))
-        if key not in self._known:
-            self._known[key] = _Facts.of(torch.empty_like(x), felt)
-        return _stand_in(self._known[key], given)
+        found = self._known.get(key) or self._note(key, torch.empty_like(x), felt)
+        return _stand_in(found, given)
+
+    def _note(self, key: Hashable, result: Tensor, felt: bool) -> _Facts:
+        if len(self._known) >= _MOST:
+            self._known.clear()
+        self._known[key] = found = _Facts.of(result, felt)
+        return found
 
 
 def _of_ctc(names: str, *args: Any, **kwargs: Any) -> Tensor:

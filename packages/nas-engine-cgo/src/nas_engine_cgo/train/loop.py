@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import torch
@@ -340,10 +341,17 @@ class Loop:
             return Graphs(capturing(self.device, [member.stream for member in self.members]))
         if self.device.type != "cpu" or not self.options.tape:
             return None
-        tapes = Tapes()
-        if self._steps() >= _MANY_STEPS:
+        tapes, steps = Tapes(), self._steps()
+        if steps < tapes.worth or (steps < tapes.worth_recurrent and self._is_recurrent()):
+            return None
+        if steps >= _MANY_STEPS:
             tapes.patience = 1
         return tapes
+
+    def _is_recurrent(self) -> bool:
+        """Whether a member has layers of which one call is many operators on a CPU."""
+        layers = chain.from_iterable(member.module.modules() for member in self.members)
+        return any(isinstance(layer, (torch.nn.GRU, torch.nn.RNN)) for layer in layers)
 
     def _steps(self) -> float:
         """How many there will be, or would be without members that end early."""

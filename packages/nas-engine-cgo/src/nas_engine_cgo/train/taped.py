@@ -19,6 +19,8 @@ class Tapes:
     """Records passes as tapes, while they run."""
 
     patience = 4  # To record and to write takes as long as some steps gain.
+    worth = 24  # So many steps do.
+    worth_recurrent = 48  # One call of torch is many operators.
     repeated = ""
     refused = "no tape can be made of steps"
 
