@@ -2,10 +2,12 @@
 
 import itertools
 import linecache
+import math
 import re
 from typing import Any, NamedTuple, Optional
 
 import torch
+from forms import BINARY, CONDITIONS, FORMS, ROUNDS, UNARY
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -43,59 +45,6 @@ class Point(NamedTuple):
     count: int
 
 
-_UNARY = ("{a}.sin()", "-{a}", "{a}.abs()", "F.relu({a})", "{a}.t().t()", "{a}.clone()", "self.linear({a})",
-          "self.drop({a})", "{a}.cumsum(0)", "{a}.flip(1)", "helper({a})", "self.method({a}, n)",
-          "helper(helper({a}))", "self.inner({a}, n)[0]", "self.layers[1]({a})", "looped({a}, n, ok)",
-          "{a} * r", "torch.tanh({a})[:, :3]")  # fmt: skip
-_BINARY = ("{a} + {b}", "{a} * {b}", "{a} - {b} * 2", "torch.maximum({a}, {b})",
-           "torch.where({a} > 0, {a}, {b})", "torch.stack([{a}, {b}]).mean(0)")  # fmt: skip
-_IN_PLACE = ("{a}.add_({c})", "{a}.mul_({c})", "{a}[0] = {c}", "{a}[:, 1] = {b}[:, 0]", "{a} += {b}",
-             "{a}[{b} > 0] = {c}", "{a}[1:, ::2] += {c}", "{a}.t()[0].fill_({c})", "v = {a}[1]\nv.sub_({c})",
-             "{a}.clamp_(-3, 3)", "{a}[n % 3] *= {c}")  # fmt: skip
-_LISTS = ("items.append({a})", "items[0] = {a}", "{a} = items[-1] + {c}", "items = items + [{a}]",
-          "other = items\nother.append({b})", "{a} = items.pop() * {c}\nitems.append({a})",
-          "self.total += n", "self.seen.add_({a}.detach().sum())", "items.reverse()", "items = items[1:] + items[:1]",
-          "{a} = torch.stack(items).sum(0)", "for t in items[:2]:\n    {a} = {a} + t", "for layer in self.layers:\n    {a} = layer({a})",
-          "for j, layer in enumerate(self.layers):\n    {a} = layer({a}) * j\n    n = n + j", "items = [t * 2 for t in items]",
-          "for t, k in zip(items[:2], numbers):\n    {a} = {a} * k + t", "items.insert(0, {a})", "items.append({b})\ndel items[0]", "items.extend([{a}, {b}])")  # fmt: skip
-_SCALARS = ("n += 1", "n = n * 2 % 7", "n = max(n - 1, 0)", "n = len(items)", "n = {a}.size(0) + n",
-            "n = n // 2 + n % 3", "r = r * 0.5 + n", "r = float(n) / 2", "r = r ** 2 % 7", "n = int(r) % 5",
-            "r = max(r, 0.5)", "r = -r", "r = n / 2", "r, n = float(n), int(r) % 7", "n, r = abs(n), abs(r)",
-            "numbers.append(n)", "n = sum(numbers) % 7", "numbers = [2 * k % 9 for k in numbers]", "numbers.sort()",
-            "n = numbers[-1]", "numbers[0] += 1", "numbers.insert(0, n)", "n = n if ok else len(numbers)",
-            "for k in numbers[:2]:\n    n = (n + k) % 9", "n += {a}.dim() - 1", "{a}, n = both({a}, n)")  # fmt: skip
-_TEXTS = ("s += 'x'", "s = s[-3:] + 'y'", "s = str(n)", "s = s.upper()", "n = len(s)", "s = 'ab' if n > 2 else s",
-          "ok = s == 'x'", "ok = 'x' in s", "s = s + s[:1]", "s = '{{}}-{{}}'.format(n, s[:2])", "ok = n > 2", "ok = not ok",
-          "ok = ok and n > 1", "ok = ok or bool({a}.sum() > 0)", "ok = (n > 1) == ok", "n += int(ok)",
-          "ok = {a}.size(1) == 3 and not ok", "s = f'{{n}}{{s[:1]}}'", "s, ok = 'z', s != 'z'", "s = '{{}}'.format(r)", "s = str(r)[:3]", "n = s.find('y') + 2", "s = s.replace('x', 'yy')[:4]")  # fmt: skip
-_TUPLES = ("pair = ({a}, n)", "{a} = pair[0] + {c}", "n = pair[1] % 5", "{a}, n = pair", "pair = (pair[0] * 2, pair[1] + 1)",
-           "pair = ({b}, n) if n > 2 else pair", "first, second = pair\npair = (first + second, n)", "point = Point({a}, n)",
-           "{a} = point.value + {c}", "n = point.count % 7", "point = moved(point, n)", "value, count = point\n{a} = value * count",
-           "point = Point(point.value * 2, point.count)", "pair = (point.value, point.count)", "point.value.add_({c})")  # fmt: skip
-_DICTS = ("table['k'] = {a}", "{a} = table['k'] * {c}", "table[str(n % 3)] = {a}", "n = len(table)", "table = {{'k': {a}}}",
-          "if '1' in table:\n    {a} = table['1'] + {b}", "for name, v in table.items():\n    {a} = {a} + v", "table.update({{'1': {b}}})",
-          "n = len(list(table.keys()))", "{a} = table.get('2', {b})", "for v in table.values():\n    v.add_({c})",
-          "{a} = table.pop('1', {b})", "table['k'].mul_({c})", "for key in table:\n    s = key")  # fmt: skip
-_OPTIONALS = ("o = {a}", "o = None", "if o is not None:\n    {a} = {a} + o", "{b} = {a} if o is None else o", "{a} = optional({a}, o)",
-              "if o is None:\n    o = {a}\n{b} = {b} + o", "o = maybe({a}, n)", "ok = o is None", "o = maybe({a}, n) if ok else o",
-              "if o is not None and n > 1:\n    o = o * 2", "if o is not None:\n    o.add_({c})\nelse:\n    o = {b}",
-              "w = maybe({b}, n)\nif w is not None:\n    {a} = w")  # fmt: skip
-_MIXED = ("m = 0", "m = 0.5", "m = n * {c}", "m = {a}.sum()", "m += {a}.detach().mean()", "m = m * 2",
-          "{b} = {a} * m", "m = n > 1 and {c}", "m = n or {c}", "m = {c} if n > 2 else n", "m -= 1",
-          "q = m\nm *= 2\n{a} = {a} + q", "m = n if {a}.sum() > 0 else {c}", "m = 1 - m", "m = True",
-          "n += int(m > 1)")  # fmt: skip
-_OBJECTS = ("box.value = {a}", "{a} = box.value + {c}", "box.count += n", "n = box.count % 7", "box.items.append({a})",
-            "other_box = box", "box = Box({a}, n)", "box.scale(float({c}))", "{a} = box.scaled(float({c})) + {b}", "boxes.append(box)",
-            "box = boxes[-1]", "boxes[0].count += 1", "box.value.add_({c})", "self.box.count += n", "n += len(box)",
-            "self.box.value = {a}.detach()", "{b} = {b} + self.box.value", "box = box + boxes[0]", "box = renewed(box, n)",
-            "self.box.scale(float({c}))", "n = box.doubled", "boxes = boxes + [renewed(box, 2)]", "box.items = items",
-            "other_box = boxes[0]\nbox.value, other_box.value = other_box.value, box.value")  # fmt: skip
-_CONDITIONS = ("{a}.sum() > 0", "n > 2", "self.training", "n % 2 == 0 and {a}.mean() < {c}", "not self.flag",
-               "len(items) > 2 or n == 1", "{a}.size(0) == 3", "self.flag",
-               "box is boxes[0]", "ok", "o is None", "o is not None and n > 1", "s == 'x'", "not ok or r > 1", "len(table) > 2",
-               "'1' in table", "point.count > pair[1]", "ok != (n > 2)", "r < n < 5", "box.count > 2", "len(box) > len(boxes)")  # fmt: skip
-_FORMS = {"write": _IN_PLACE, "list": _LISTS, "scalar": _SCALARS, "mixed": _MIXED,
-          "object": _OBJECTS, "text": _TEXTS, "tuple": _TUPLES, "dict": _DICTS, "optional": _OPTIONALS}  # fmt: skip
 _NAMES = ("a", "b", "c_")
 _RESULTS = (
     "a, b, c_, items, n, self.total, {m}, box, boxes, s, ok, r, numbers, pair, point, table, o"
@@ -110,43 +59,33 @@ def _indent(text: str) -> str:
 def _statement(draw: Any, depth: int, loop: bool) -> str:
     names = {"a": draw(st.sampled_from(_NAMES)), "b": draw(st.sampled_from(_NAMES)),
              "c": draw(st.sampled_from(("1", "2.5", "-1", "0.5")))}  # fmt: skip
-    kinds = ["unary", "binary", *_FORMS]
+    kinds = ["unary", "binary", *FORMS]
     kinds += ["if", "if", "for", "for", "while", "with"] if depth else []
     kinds += ["break", "continue", "return"] if loop else []
     kind = draw(st.sampled_from(kinds))
     target = draw(st.sampled_from(_NAMES))
     if kind in ("unary", "binary"):
-        form = draw(st.sampled_from(_UNARY if kind == "unary" else _BINARY))
+        form = draw(st.sampled_from(UNARY if kind == "unary" else BINARY))
         return f"{target} = {form.format(**names)}"
-    if kind in _FORMS:
-        forms = _FORMS[kind]
+    if kind in FORMS:
+        forms = FORMS[kind]
         return draw(st.sampled_from(forms)).format(**names)
     if kind in ("break", "continue", "return"):
-        return f"if {draw(st.sampled_from(_CONDITIONS)).format(**names)}:\n    {kind}"
+        return f"if {draw(st.sampled_from(CONDITIONS)).format(**names)}:\n    {kind}"
     if kind == "with":
         # TorchScript fails on what is returned there under a condition.
         body = draw(_block(depth - 1, loop)).replace("return", "break")
         return f"with torch.no_grad():\n{_indent(body)}"
     body = _indent(draw(_block(depth - 1, loop or kind != "if")))
     if kind == "if":
-        condition = draw(st.sampled_from(_CONDITIONS)).format(**names)
+        condition = draw(st.sampled_from(CONDITIONS)).format(**names)
         other = _indent(draw(_block(depth - 1, loop)))
         return f"if {condition}:\n{body}\nelse:\n{other}"
     if kind == "for":
-        counted = draw(
-            st.sampled_from(
-                (
-                    "range(3)",
-                    "range(1, 6, 2)",
-                    "range(n % 4)",
-                    "[1, 5]",
-                    "range(2, 0, -1)",
-                    "numbers[:3]",
-                    "range(n, n + 2)",
-                )
-            )
-        )
-        return f"for i in {counted}:\n    n = n + i\n{body}"
+        rounds = draw(st.sampled_from(ROUNDS)).format(**names)
+        return f"for {rounds}:\n    n = n + i\n{body}"
+    if draw(st.booleans()):
+        return f"k{depth} = 0\nwhile True:\n    k{depth} += 1\n    if k{depth} > 3:\n        break\n{body}"
     return f"k{depth} = 0\nwhile k{depth} < 3 and n < 50:\n    k{depth} += 1\n{body}"
 
 
@@ -218,6 +157,78 @@ def moved(point: Point, n: int) -> Point:
     return Point(point.value + 1, point.count + n)
 
 
+def shifted(x, by: float = 0.5, times: int = 2):
+    for _ in range(times):
+        x = x + by
+    return x
+
+
+def searched(items: List[Tensor], least: float) -> int:
+    for i, item in enumerate(items):
+        if item.sum() > least:
+            return i
+    return -1
+
+
+def first_of(items: List[Tensor], n: int):
+    while n < 9:
+        n += 1
+        if n % 3 == 0:
+            continue
+        if n > 4:
+            break
+    else_ = items[0]
+    if len(items) > n:
+        return items[n] + else_
+    with torch.no_grad():
+        high = else_.max()
+    return else_ + high
+
+
+def filled(numbers: List[int], n: int) -> List[int]:
+    made: List[int] = []
+    for k in numbers:
+        if k == n:
+            made.append(-k)
+        elif k in made:
+            made.insert(0, k)
+        else:
+            made += [k, n]
+    return made
+
+
+def found_in(numbers: List[int], n: int) -> int:
+    found = -1
+    for i in range(len(numbers)):
+        if numbers[i] == n:
+            found = i
+            break
+    return found % 4
+
+
+def named(n: int, s: str) -> str:
+    if n < 0:
+        return f"-{{-n}}"
+    elif n == 3:
+        return s
+    name = ""
+    while n > 0:
+        n, digit = n // 2, n % 2
+        name = str(digit) + name
+    return name
+
+
+def guarded(x, n: int):
+    count = 0
+    while count < 50:
+        count += 1
+        if count > n:
+            return x
+        x = x * 0.5
+        assert count < 50
+    return x
+
+
 class Inner(nn.Module):
     def __init__(self):
         super().__init__()
@@ -251,6 +262,21 @@ class Program(nn.Module):
             return x * n
         return self.linear(x) + self.total
 
+    def gated(self, x, scale: Optional[float] = None, flip: bool = False):
+        if flip:
+            x = -x
+        if scale is None:
+            return self.linear(x)
+        return x * scale
+
+    def again(self, x, n: int):
+        for i in range(n):
+            x = self.method(x, i)
+            if i > 1:
+                self.total += 1
+                return x
+        return x + self.total
+
     def forward(self, x, y):
         n = x.size(1) - 1
         a, b, c_ = x * 1, y * 1, x + y
@@ -278,7 +304,9 @@ def load(source: str) -> type[nn.Module]:
         "F": torch.nn.functional,
         "Box": Box,
         "Point": Point,
+        "List": list,
         "Optional": Optional,
+        "math": math,
         "Tensor": Tensor,
         "__name__": "programs",
     }

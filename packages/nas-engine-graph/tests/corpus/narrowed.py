@@ -103,3 +103,24 @@ class NeverDeclares(nn.Module):
         if mask is not None:
             x = x + mask
         return x * count
+
+
+@case(x(2, 3), 1)
+@case(x(2, 3), 4)
+class AsksForTypes(nn.Module):
+    """Of what may be None, and beside what is a number of one type or another."""
+
+    def forward(self, x, n: int):
+        last: Optional[Tensor] = None
+        if isinstance(last, Tensor):
+            x = x * 3
+        for i in range(n):
+            if isinstance(last, Tensor):
+                if last is not None and i > 2:
+                    break
+                x = x + last
+            elif last is not None:
+                x = x * 5
+            last = kept(x, i + 1)
+        scale = n > 1 and 2
+        return x * scale, scale, last

@@ -206,3 +206,14 @@ class AndThenOr(nn.Module):
         c = (x.sum() > 0 or self.ask(0)) and self.ask(5) and 3
         d = (((x.sum() > 100 and x.mean() > 0) or self.training) and [1]) or [2]
         return nn.functional.dropout(x, rate), rate, count, a, b, c, d, self.asked
+
+
+@case(x(3, 3))
+class CountsInConstants(nn.Module):
+    """A text that shows to be constant only when branches are chosen."""
+
+    def forward(self, x):
+        word, zero = "x", 0
+        if zero % 3 != 0:
+            word = word + "y"
+        return x * word.count("x"), word.find("x"), word.rfind("x"), word in ["x", "y"]

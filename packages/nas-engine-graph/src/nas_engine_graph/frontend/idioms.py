@@ -45,7 +45,7 @@ class _Idioms(ast.NodeTransformer):
     ) -> None:
         self.owner, self.add, self.around = owner, add, around
         self.assigned = _assigned(tree)
-        self.asks = asks_types(tree)
+        self.asks = asks_types(tree, "float")
         names: list[str] = ["", *getattr(function, "__qualname__", "").split(".")]
         home = names[-2]
         self.home = home.strip("<>").lstrip("_") if home != "<locals>" else ""

@@ -46,12 +46,14 @@ class Learnt:
         line: where TorchScript has found the type to be another one.
         name: of the variable; empty for that of which ``append`` is called there.
         kind: its type, in words of TorchScript.
+        later: whether it is of this type only from there on: until then it is not None.
     """
 
     file: str
     line: int
     name: str
     kind: str
+    later: bool = False
 
 
 Lesson: TypeAlias = (
@@ -82,7 +84,7 @@ def lesson_of(error: BaseException | None) -> Lesson | None:
     if (said := _BOTH.search(text)) is not None and _may_be_none(said[2], said[3]):
         kind = said[2] if said[3] == "NoneType" else said[3]
         kind = kind if kind.startswith("Optional[") else f"Optional[{kind}]"
-        return Learnt(frame.file, frame.line, said[1], kind)
+        return Learnt(frame.file, frame.line, said[1], kind, said[2] != "NoneType")
     if (summed := summed_of(text)) is not None:
         return summed
     early: Lesson | None = integer_of(text) or mixed_of(text) or given_of(text) or zipped_of(text)
@@ -104,7 +106,7 @@ def declare(tree: ast.Module, first: int, learnt: Iterable[Learnt]) -> None:
     """
     for lesson in learnt:
         name = lesson.name or _filled(tree, lesson.line - first + 1)
-        if not is_declared(tree, name):
+        if not lesson.later and not is_declared(tree, name):
             _Declared(name, lesson.kind).visit(tree)
         if lesson.kind.startswith("Optional["):
             widen_around(tree, lesson.line - first + 1, name, lesson.kind)

@@ -21,6 +21,7 @@ from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.marked import called, first_mark, marked_text
 from nas_engine_graph.frontend.places import frame_of
 from nas_engine_graph.frontend.sources import nodes_of
+from nas_engine_graph.frontend.variables import name_of
 
 __all__ = [
     "CASTS", "WRITTEN", "Mixed", "as_kept", "as_number", "asks_types", "cast", "drawn", "is_kind",
@@ -229,13 +230,26 @@ def widen(tree: ast.AST, first: int, indent: int, found: Iterable[Mixed]) -> Non
         if not mixed.kind and _augments(tree, mixed.name):
             text = f"an assignment such as `+=` to {mixed.name!r}, which is a number or a tensor"
             raise UnsupportedModuleError(text, place=Place(mixed.file, mixed.line))
-        if mixed.kind and not asks_types(tree):
+        if mixed.kind and not asks_types(tree, mixed.kind):
             _Widened(mixed, mixed.line - first + 1, mixed.column - indent).visit(tree)
 
 
-def asks_types(tree: ast.AST) -> bool:
-    """Whether a function asks for types, which TorchScript answers from those that it knows."""
-    return any(isinstance(n, ast.Name) and n.id == "isinstance" for n in nodes_of(tree))
+def asks_types(tree: ast.AST, kind: str) -> bool:
+    """Whether a function asks for a type that TorchScript may answer otherwise than Python.
+
+    It answers from the types that it knows: of what is taken for this one or a narrower one.
+    """
+    taken = _RANKS[: _RANKS.index(kind) + 1]
+    for node in nodes_of(tree):
+        match node:
+            case ast.Call(ast.Name("isinstance"), [_, kinds]):
+                asked = kinds.elts if isinstance(kinds, ast.Tuple) else [kinds]
+                names = {name_of(kind) for kind in asked}
+                if not names.isdisjoint((*taken, "")):
+                    return True
+            case ast.Call(ast.Attribute(_, "isinstance") | ast.Name("isinstance")):
+                return True
+    return False
 
 
 def _augments(tree: ast.AST, name: str) -> bool:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from torch import Tensor
+
 from nas_engine_graph.ir import Block, Builtin, Const, If, Loop, Operand, Ref, Value, With, walk
 
 __all__ = ["Solid"]
 
 _SOLID = ("Tensor", "int", "float", "bool", "str", "List[", "Dict[", "Tuple[")
 """How the types begin whose values are never None."""
+_CLASSES = {f"Optional[{cls.__name__}]": cls for cls in (Tensor, int, float, bool, str)}
 _SOME = Const(True)
 """What is handed on where it is known to be there."""
 
@@ -21,6 +24,7 @@ class Solid:
         handed = list(_handed(body))
         named = {value.name for value, _ in handed}
         made = [*body.parameters, *(value for node in walk(body) for value in node.outputs)]
+        self.kinds = {value.name: value.type for value in (*made, *(v for v, _ in handed))}
         self.names = {value.name for value in made if value.type.startswith(_SOLID)} | named
         while some := {v.name for v, given in handed if not (self.has(v) or self.all(given))}:
             self.names -= some
@@ -32,6 +36,11 @@ class Solid:
     def all(self, operands: tuple[Operand, ...]) -> bool:
         """Whether all of these are never None."""
         return all(operand in self for operand in operands)
+
+    def kind(self, operand: Operand) -> type | None:
+        """The class of what may be None by its type; None for anything else."""
+        kind = self.kinds.get(operand.name, "") if isinstance(operand, Ref) else ""
+        return _CLASSES.get(kind)
 
     def __contains__(self, operand: Operand) -> bool:
         match operand:

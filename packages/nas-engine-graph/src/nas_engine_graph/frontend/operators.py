@@ -280,7 +280,10 @@ def _hint(schema: Schema) -> str:
 def _builtin(t: Translator, node: Any, name: str, schema: Schema, operands: list[Operand]) -> None:
     if name in _INEXACT:
         t.inexact = True
-    if (known := folded(Builtin(name), operands)) is not None:
+    positional, keywords = operands, list[tuple[str, Operand]]()
+    if name.startswith("method."):  # TorchScript may have other defaults than Python.
+        positional, keywords = arguments(schema, operands)
+    if not keywords and (known := folded(Builtin(name), positional)) is not None:
         t.alias(node, known)
         return
     if name in ("iadd", "imul"):
@@ -298,7 +301,6 @@ def _builtin(t: Translator, node: Any, name: str, schema: Schema, operands: list
         t.emit(node, Call("collections.OrderedDict"), operands, hint="items")
         return
     if name.startswith("method."):
-        positional, keywords = arguments(schema, operands)
         if name == "method.sort":  # Of a list, to which Python gives the order by its name alone.
             keywords = [("reverse", operand) for operand in positional[1:]]
             positional = positional[:1]

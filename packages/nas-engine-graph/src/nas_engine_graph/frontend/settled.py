@@ -6,15 +6,17 @@ it would find when it reads generated code.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+from nas_engine_graph.frontend.equal import equal_values
 from nas_engine_graph.frontend.folding import folded
 from nas_engine_graph.frontend.forgotten import is_record
 from nas_engine_graph.frontend.nones import Solid
 from nas_engine_graph.frontend.unused import same, without_unused
+from nas_engine_graph.importable import resolve
 from nas_engine_graph.ir import (
     Block,
     Builtin,
@@ -29,6 +31,7 @@ from nas_engine_graph.ir import (
     Symbol,
     Value,
     With,
+    references,
     walk,
 )
 from nas_engine_graph.ir.narrowing import Narrowing, narrowings
@@ -69,7 +72,7 @@ def settled(
 def _simplified(body: Block, known: _Known) -> Block:
     while known.more:
         known.more, known.solid, known.narrowings = False, Solid(body), narrowings(body)
-        known.taken = _taken_apart(body)
+        known.taken, known.body = _taken_apart(body), body
         made = known.block(body)
         body = body if made is body else without_unused(made)
     return body
@@ -91,6 +94,7 @@ class _Known:
     solid: Solid
     narrowings: Mapping[str, Narrowing]
     taken: AbstractSet[Operand]
+    body: Block
 
     def __init__(
         self,
@@ -104,6 +108,7 @@ class _Known:
         self.same: dict[str, Operand] = {}
         self.negated: dict[str, Operand] = {}
         self.tuples: dict[str, Sequence[Operand]] = {}
+        self.lists: dict[str, Sequence[Operand]] = {}
         self.more = True
 
     def note(self, value: Value, operand: Operand) -> None:
@@ -143,9 +148,11 @@ class _Known:
                 for value, known in zip(node.outputs, items, strict=True):
                     self.note(value, known)
                 return []
+        node = self.plainer(node)
         self.learn(node)
-        if (operand := self.item(node) or self.nothing(node) or _constant(node)) is not None:
-            self.note(node.outputs[0], operand)
+        found = self.item(node) or self.nothing(node) or self.among(node) or _constant(node)
+        if found is not None:
+            self.note(node.outputs[0], found)
             return []
         return [node]
 
@@ -156,6 +163,8 @@ class _Known:
                 self.unset.add(Ref(node.outputs[0].name))
             case Builtin("not"):
                 self.negated[node.outputs[0].name] = node.inputs[0]
+            case Builtin("list"):
+                self.lists[node.outputs[0].name] = node.inputs
             case Builtin("tuple"):
                 self.tuples[node.outputs[0].name] = node.inputs
             case Call() if is_record(node) and not node.keywords:
@@ -180,10 +189,36 @@ class _Known:
         return None
 
     def nothing(self, node: Node) -> Const | None:
-        """Whether something is None that never is."""
+        """Whether something is None, or of a type, that always or never is."""
         match node:
             case Node(Builtin("is" | "is_not" as name), (Ref() as asked, Const(None))):
                 return Const(name == "is_not") if asked in self.solid else None
+            case Node(Builtin("isinstance"), (Const(value), Const(tuple(kinds)))):
+                known = not isinstance(value, Symbol)
+                return Const(isinstance(value, tuple(map(_class, kinds)))) if known else None
+            case Node(Builtin("isinstance"), (asked, Const(tuple(kinds)))):
+                kind = self.solid.kind(asked)
+                return Const(False) if kind and kind not in map(_class, kinds) else None
+        return None
+
+    def plainer(self, node: Node) -> Node:
+        """A question for the type of what is of this or None, as one for None."""
+        match node:
+            case Node(Builtin("isinstance"), (Ref() as asked, Const(tuple(kinds)))):
+                if self.solid.kind(asked) in map(_class, kinds):
+                    self.more = True
+                    return replace(node, operation=Builtin("is_not"), inputs=(asked, Const(None)))
+        return node
+
+    def among(self, node: Node) -> Const | None:
+        """Whether a constant is in a new list of constants, which only this node has."""
+        match node:
+            case Node(Builtin("contains"), (Ref(name), Const())) if name in self.lists:
+                values = [o.value for o in self.lists[name] if isinstance(o, Const)]
+                plain = all(isinstance(value, int | float | str) for value in values)
+                fixed = plain and len(values) == len(self.lists[name])
+                if fixed and list(references(self.body)).count(name) == 1:
+                    return folded(node.operation, [Const(tuple(values)), node.inputs[1]])
         return None
 
     def branch(self, node: Node) -> Sequence[Node]:
@@ -313,7 +348,7 @@ class _Known:
             elif (one := self.only([o for o in given if o != Ref(value.name)], made)) is not None:
                 self.note(value, one)
                 self.note(after, one)
-        groups = _equal(
+        groups = equal_values(
             [(operand, value.type) for _, value, operand, _ in carried],
             [value.name for value in inside],
             following,
@@ -335,6 +370,10 @@ def _taken_apart(body: Block) -> AbstractSet[Operand]:
     return found
 
 
+def _class(kind: Symbol) -> Any:
+    return resolve(kind.name)
+
+
 def _constant(node: Node) -> Const | None:
     """What a node computes from constants."""
     if len(node.outputs) != 1 or node.keywords:
@@ -342,22 +381,3 @@ def _constant(node: Node) -> Const | None:
     if any(isinstance(o, Const) and isinstance(o.value, Symbol) for o in node.inputs):
         return None  # That may be a member of an enum, which is more than its value.
     return folded(node.operation, node.inputs)
-
-
-def _equal(
-    first: Sequence[object], names: Sequence[str], following: Sequence[Operand]
-) -> Sequence[int]:
-    """For each value that a loop carries the first one that is equal to it in each trip."""
-    groups = _firsts(first)
-    while True:
-        of = dict(zip(names, groups, strict=True))
-        results = (of.get(o.name, o) if isinstance(o, Ref) else o for o in following)
-        finer = _firsts(zip(groups, results, strict=True))
-        if finer == groups:
-            return groups
-        groups = finer
-
-
-def _firsts(items: Iterable[object]) -> list[int]:
-    seen: dict[object, int] = {}
-    return [seen.setdefault(item, index) for index, item in enumerate(items)]

@@ -37,12 +37,12 @@ def widen_around(tree: ast.Module, line: int, name: str, kind: str) -> None:
     Args:
         tree: a function.
         line: where the variable is set.
-        name: of the variable, which is declared somewhere before.
+        name: of the variable.
         kind: its type.
     """
     (function,) = tree.body
     assert isinstance(function, ast.FunctionDef)
-    known = is_declared(function.args, name)
+    known = any(argument.arg == name for argument in function.args.args)
     function.body = list(_widened(function.body, line, name, kind, known))
 
 
@@ -51,20 +51,20 @@ def _widened(
 ) -> Iterator[ast.stmt]:
     for statement in body:
         parts = [part for part in ("body", "orelse") if hasattr(statement, part)]
-        if parts and any(_sets(node, line, name) for node in nodes_of(statement)):
+        if parts and any(_stores(node, name, line) for node in nodes_of(statement)):
             if known:
                 yield _widening(name, kind, statement)
             for part in parts:
                 block = getattr(statement, part)
                 setattr(statement, part, list(_widened(block, line, name, kind, known)))
-        known = known or _declares(statement, name)
+        known = known or any(_stores(node, name) for node in nodes_of(statement))
         yield statement
 
 
-def _sets(node: ast.AST, line: int, name: str) -> bool:
+def _stores(node: ast.AST, name: str, line: int | None = None) -> bool:
     match node:
-        case ast.Name(id=set_name, ctx=ast.Store()):
-            return set_name == name and node.lineno == line
+        case ast.Name(id=stored, ctx=ast.Store()):
+            return stored == name and line in (None, node.lineno)
     return False
 
 
