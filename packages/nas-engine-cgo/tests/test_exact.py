@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from nas_core import Candidate
 from nas_core.testing import Recording
 from nas_engine_cgo.engine import CgoEngine
-from nas_engine_cgo.exact import verify
+from nas_engine_cgo.exact import equality, verify
 from nas_engine_cgo.exact.bits import same_bits
 from nas_engine_cgo.exact.convolution import member_convolution
 from nas_engine_cgo.exact.equality import Verdict
@@ -415,6 +415,28 @@ def test_of_a_loss_only_the_sums_are_member_by_member(monkeypatch: pytest.Monkey
     assert whole
     assert all("cross_entropy" not in source for source in sources)
     assert all(source.count("F.log_softmax(") == 1 for source in whole)
+
+
+@pytest.mark.parametrize("equal", [True, False])
+def test_a_step_is_tried_till_each_part_has_shown_enough(
+    equal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gradients of a loss are many numbers at once; its value is one for each member."""
+    tried: list[tuple[str, bool]] = []
+    verdict = equality._verdict
+
+    def noting(trials: Any, function: Any, call: Any, back: bool) -> Verdict:
+        tried.append((trials[0].call.name, back))
+        found = verdict(trials, function, call, back)
+        return found if equal else Verdict(False, (False,) * len(found.gradients))
+
+    monkeypatch.setattr(equality, "_verdict", noting)
+    assert_trained_as_alone(
+        Layers(16, 3, True, False), NUMBERED, loss="mse_loss", epochs=1, validate_every=1,
+        batch_size=44,
+    )  # fmt: skip
+    ways_back = [back for name, back in tried if name == "mse_loss"]
+    assert ways_back == ([True, *[False] * 31] if equal else [True])
 
 
 def assert_member_by_member(

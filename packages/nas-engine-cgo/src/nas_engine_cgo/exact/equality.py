@@ -40,6 +40,11 @@ class Verdict:
         """Whether everything is."""
         return self.results and all(self.gradients)
 
+    def also(self, other: Verdict) -> Verdict:
+        """What is equal here and there."""
+        pairs = zip(self.gradients, other.gradients, strict=True)
+        return Verdict(self.results and other.results, tuple(a and b for a, b in pairs))
+
 
 @dataclass(eq=False)
 class _Trial:
@@ -79,7 +84,7 @@ class _Trial:
     def fresh(self) -> list[Tensor]:
         return [_copied(x).requires_grad_(x.requires_grad) for x in self.operands]
 
-    def run(self) -> tuple[Tensor, list[Tensor | None], list[Tensor]]:
+    def run(self, back: bool) -> tuple[Tensor, list[Tensor | None], list[Tensor]]:
         """The result, the gradients of the operands, and the operands afterwards, alone."""
         operands = self.fresh()
         given = iter(operands)
@@ -91,7 +96,7 @@ class _Trial:
         draws = nullcontext() if self.call.name in PURE else drawing(self.stream.copied())
         with torch.set_grad_enabled(self.call.grad), draws:
             result = tensors_in(self.call.function(*args, **kwargs))[self.which]
-        if result.requires_grad:
+        if back and result.requires_grad:
             result.backward(_direction(result))  # type: ignore[no-untyped-call]
         return result.detach(), [x.grad for x in operands], [x.detach() for x in operands]
 
@@ -119,29 +124,44 @@ def compare(
         write: merges programs.
     """
     member, index = step.calls[0]
-    verdicts: list[Verdict] = []
+    equal, draws = Verdict(True, (True,) * len(shared)), _draws(programs, step)
     for which in range(len(programs[member].calls[index].outputs)):
         made: tuple[Function, Callable[..., Any]] | None = None
-        for draw in range(_draws(programs, step)):
+        draw = 0
+        while draw < _left(equal, draws):
             trials = _trials(programs, step, shared, which, draw)
             made = made or write([trial.program() for trial in trials])
-            verdicts.append(_verdict(trials, *made))
-    gradients = zip(*(verdict.gradients for verdict in verdicts), strict=True)
-    return Verdict(all(v.results for v in verdicts), tuple(map(all, gradients)))
+            equal = equal.also(_verdict(trials, *made, draw < _left(equal, (0, draws[1]))))
+            draw += 1
+    return equal
 
 
-def _draws(programs: Sequence[Program], step: Step) -> int:
-    """How often a step is tried out: till each result and each gradient has shown enough."""
+def _draws(programs: Sequence[Program], step: Step) -> tuple[int, tuple[int, ...]]:
+    """How often a step is tried out till its results, and each gradient, have shown enough."""
     member, index = step.calls[0]
     program, call = programs[member], programs[member].calls[index]
-    felt = [n for n in call.inputs if call.grad and _takes_gradient(program.facts[n])]
-    least = min(prod(program.facts[n].shape) for n in (*call.outputs, *felt))
-    return min(_MOST_DRAWS, -(-ENOUGH // max(1, least * len(step.calls))))
+
+    def draws(number: int) -> int:
+        shown = max(1, prod(program.facts[number].shape) * len(step.calls))
+        return min(_MOST_DRAWS, -(-ENOUGH // shown))
+
+    felt = [call.grad and _takes_gradient(program.facts[n]) for n in call.inputs]
+    gradients = (draws(n) if feels else 0 for n, feels in zip(call.inputs, felt, strict=True))
+    return max(map(draws, call.outputs)), tuple(gradients)
 
 
-def _verdict(trials: Sequence[_Trial], function: Function, call: Callable[..., Any]) -> Verdict:
-    results, gradients, operands = _fused(trials, function, call)
-    alone = [trial.run() for trial in trials]
+def _left(found: Verdict, draws: tuple[int, tuple[int, ...]]) -> int:
+    """How often it takes to see enough of what was equal so far: what differs once differs."""
+    parts = zip((found.results, *found.gradients), (draws[0], *draws[1]), strict=True)
+    return max(count if equal else 0 for equal, count in parts)
+
+
+def _verdict(
+    trials: Sequence[_Trial], function: Function, call: Callable[..., Any], back: bool
+) -> Verdict:
+    """What is equal; of gradients nothing is asked without the way ``back``."""
+    results, gradients, operands = _fused(trials, function, call, back)
+    alone = [trial.run(back) for trial in trials]
     right = [same_bits(a, b[0]) for a, b in zip(results, alone, strict=True)]
     right += [
         same_bits(a, b)
@@ -200,7 +220,7 @@ def _source(source: Source | None, k: int, shared: Tensor | None) -> Source:
 
 
 def _fused(
-    trials: Sequence[_Trial], function: Function, call: Callable[..., Any]
+    trials: Sequence[_Trial], function: Function, call: Callable[..., Any], back: bool
 ) -> tuple[list[Tensor], list[list[Tensor | None]], list[list[Tensor]]]:
     """The results, gradients and operands of each trial, from the merged code."""
     operands = [trial.fresh() for trial in trials]
@@ -217,7 +237,7 @@ def _fused(
         for i, member in enumerate(members):
             results[member] = outcome[i] if len(members) > 1 else outcome
     felt = [result for result in results if result.requires_grad]
-    if felt:
+    if back and felt:
         torch.autograd.backward(felt, [_direction(result) for result in felt])
     gradients = [[x.grad for x in each] for each in operands]
     for entry in entries:
