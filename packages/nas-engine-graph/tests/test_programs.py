@@ -6,6 +6,7 @@ import warnings
 import torch
 from hypothesis import HealthCheck, assume, given, settings
 from programs import load, programs
+from torch.jit.frontend import FrontendError
 
 from nas_engine_graph import UnsupportedModuleError
 from nas_engine_graph.testing import assert_round_trip
@@ -32,6 +33,6 @@ def _is_scriptable(cls: type[torch.nn.Module]) -> bool:
         warnings.simplefilter("ignore", DeprecationWarning)  # TorchScript is deprecated.
         try:
             torch.jit.script(cls())
-        except RuntimeError:
+        except (RuntimeError, FrontendError):
             return False
     return True
