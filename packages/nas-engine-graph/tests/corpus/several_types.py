@@ -1,6 +1,6 @@
 """Values of one type or another: TorchScript makes one type of them, or refuses them."""
 
-from typing import Any, List, Optional  # noqa: UP035 - What TorchScript reads.
+from typing import Any, List, NamedTuple, Optional  # noqa: UP035 - What TorchScript reads.
 
 import torch
 from torch import Tensor, nn
@@ -301,3 +301,32 @@ class TensorBesideNumber(nn.Module):
                 if ok:
                     continue
         return x, found
+
+
+class Point(NamedTuple):
+    value: Tensor
+    count: int
+
+
+@case(x(2, 3))
+class NumberFromALoop(nn.Module):
+    """What an element is nobody knows before: TorchScript has a type of its own for it."""
+
+    def forward(self, x):
+        point = Point(x * 1, 2)
+        largest = x.max().item()
+        while True:
+            return x * largest, largest, point
+
+
+@case(x(2, 3), 3)
+@case(x(2, 3), 0)
+class OneTupleOrAnother(nn.Module):
+    """To TorchScript the result is of any type."""
+
+    def forward(self, x, n: int):
+        point = Point(x * 1, n)
+        for i in range(n):
+            return x + i, n, point
+        m = n**2 % 7
+        return x, m, point

@@ -272,7 +272,8 @@ def named(kind: str) -> list[str]:
 def annotation(kind: str, imports: Imports) -> str:
     """A type of the IR as an annotation."""
     kind = _DEVICE.sub("torch.device", kind.replace("NoneType", "None"))
-    if "__torch__" in kind or "(" in kind or _NUMBER.search(kind):
+    kind = _NUMBER.sub("Union[int, float, complex]", kind)  # So TorchScript reads it.
+    if "__torch__" in kind or "(" in kind:
         return ""
     imports.typing.update(_TYPING.findall(kind))
     return _DOTTED.sub(lambda found: imports.symbol(found[0]), kind)

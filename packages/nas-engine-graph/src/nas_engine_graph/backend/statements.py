@@ -34,7 +34,7 @@ _INDENT = "    "
 _EMPTY = (Builtin("list"), Builtin("dict"), Call("collections.OrderedDict"))
 _NARROW = ("bool", "int", "float", "str", "Tensor")
 _WIDE = _NARROW[1:]
-_MAY_BE_NONE = ("Any", "None", "Optional", "Union")
+_MAY_BE_NONE = ("None", "Optional", "Union")
 
 
 class Writer(Expressions):
