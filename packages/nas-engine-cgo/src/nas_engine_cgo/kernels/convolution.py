@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
 from nas_engine_cgo.kernels.depthwise import Geometry, depthwise, has_slow_gradient
+from nas_engine_cgo.kernels.layout import are_plain
 from nas_engine_cgo.kernels.pointwise import pointwise
 from nas_engine_cgo.kernels.sizes import pair
 
@@ -26,12 +26,13 @@ def conv2d(
 ) -> Tensor:
     """``torch.nn.functional.conv2d`` up to rounding.
 
+    >>> import torch
     >>> x, weight = torch.randn(8, 12, 8, 8), torch.randn(24, 12, 2, 2)
     >>> expected = functional.conv2d(x, weight, stride=2)
     >>> torch.allclose(conv2d(x, weight, stride=2), expected, atol=1e-5)
     True
     """
-    if isinstance(padding, str) or not _plain(input):
+    if isinstance(padding, str) or not are_plain(input):
         return functional.conv2d(input, weight, bias, stride, padding, dilation, groups)
     geometry = pair(stride), pair(padding), pair(dilation)
     if has_slow_gradient(input, weight, groups):
@@ -40,16 +41,6 @@ def conv2d(
         return functional.conv2d(input, weight, bias, *geometry, groups)
     patches = functional.pixel_unshuffle(input, size) if size > 1 else input
     return pointwise(patches, weight.flatten(1)[..., None, None], bias, (1, 1), groups)
-
-
-def _plain(x: Tensor) -> bool:
-    """Whether they are images whose numbers have the type that they seem to have."""
-    return (
-        x.dim() == 4
-        and x.device.type == "cpu"
-        and not torch.is_autocast_enabled("cpu")  # In which they have another type.
-        and x.dtype in (torch.float32, torch.float64)
-    )
 
 
 def _of_patches(x: Tensor, weight: Tensor, geometry: Geometry) -> int | None:

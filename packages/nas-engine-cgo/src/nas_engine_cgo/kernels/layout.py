@@ -12,9 +12,23 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-__all__ = ["LAST", "by_pixel", "felt_whole", "in_layout", "split"]
+__all__ = ["LAST", "are_plain", "by_pixel", "felt_whole", "in_layout", "split"]
 
 LAST = torch.channels_last
+
+
+def are_plain(x: Tensor) -> bool:
+    """Whether they are images on a CPU whose numbers have the type that they seem to have.
+
+    >>> are_plain(torch.zeros(2, 3, 4, 5)), are_plain(torch.zeros(2, 3))
+    (True, False)
+    """
+    return (
+        x.dim() == 4
+        and x.device.type == "cpu"
+        and not torch.is_autocast_enabled("cpu")  # In which they have another type.
+        and x.dtype in (torch.float32, torch.float64)
+    )
 
 
 def by_pixel(x: Tensor) -> bool:

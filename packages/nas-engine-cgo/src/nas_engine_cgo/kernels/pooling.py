@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from nas_engine_cgo.kernels.layout import by_pixel
+from nas_engine_cgo.kernels.layout import are_plain, by_pixel
 from nas_engine_cgo.kernels.sizes import Pair, pair
 
 __all__ = ["avg_pool2d", "avg_pool2d_in_order", "max_pool2d"]
@@ -143,25 +143,21 @@ def max_pool2d(
 def _slow(x: Tensor, window: Pair, step: Pair) -> bool:
     """Whether torch reads one element at a time, and so many that a detour is repaid."""
     read = x.numel() * window[0] * window[1] // (step[0] * step[1])
-    return _plain(x) and read >= _MANY and x.is_contiguous()
+    return _is_fast(x) and read >= _MANY and x.is_contiguous()
 
 
 def _slow_last(x: Tensor, window: Pair) -> bool:
     """Whether windows around pixels are so many that it is faster to convolve by pixel."""
-    if not _plain(x) or not by_pixel(x):
+    if not _is_fast(x) or not by_pixel(x):
         return False
     read = x.numel() * window[0] * window[1]
     return read >= _MANY_LAST or read >= _MANY_PIXELS * x.shape[1]
 
 
-def _plain(x: Tensor) -> bool:
+def _is_fast(x: Tensor) -> bool:
     """Whether they are images of which torch has fast convolutions."""
     return (
-        x.dim() == 4
-        and x.device.type == "cpu"
-        and x.dtype == torch.float32
-        and not torch.is_autocast_enabled("cpu")  # In which a convolution has another type.
-        and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+        are_plain(x) and x.dtype == torch.float32 and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     )
 
 

@@ -216,10 +216,9 @@ class Packs:
 
     def _repeated(self, slots: tuple[Slot, ...], layout: Layout) -> str:
         name, count = self.own(slots[0]), len(slots)
-        if layout == "channel" and count == 1:
-            return name
         if layout == "channel":
-            return self.text.before(f"torch.cat(({name},) * {count}, 1)")[0]
+            more = f"torch.cat(({name},) * {count}, 1)"
+            return name if count == 1 else self.text.before(more)[0]
         rank = len(self.facts(slots[0]).shape)
         return self.text.before(f"{name}.expand({', '.join(map(str, [count, *[-1] * rank]))})")[0]
 

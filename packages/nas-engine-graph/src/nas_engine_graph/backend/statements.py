@@ -35,6 +35,7 @@ _EMPTY = (Builtin("list"), Builtin("dict"), Call("collections.OrderedDict"))
 _NARROW = ("bool", "int", "float", "str", "Tensor")
 _WIDE = _NARROW[1:]
 _MAY_BE_NONE = ("None", "Optional", "Union")
+"""Types that TorchScript finds out by itself of a variable that is None at first."""
 
 
 class Writer(Expressions):
