@@ -142,7 +142,7 @@ class JoinsUnclear(nn.Module):
 class KeepsView(nn.Module):
     def forward(self, x):
         names = {"a": x}.keys()
-        return [name for name in names], names
+        return len(names), names
 
 
 class Overlaps(nn.Module):

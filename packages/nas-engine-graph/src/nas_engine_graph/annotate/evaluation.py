@@ -73,6 +73,14 @@ def _derive(index: int, start: int, step: int) -> int:
     return start + index * step
 
 
+def _trips(*many: Any) -> int:
+    return min(value if isinstance(value, int) else len(value) for value in many)
+
+
+def _item(many: Any, index: int) -> Any:
+    return many[index] if hasattr(many, "__getitem__") else list(many)[index]
+
+
 _BUILTINS: dict[str, Callable[..., Any]] = {
     "truediv": operator.truediv, "and": operator.and_, "or": operator.or_, "not": operator.not_,
     "is": operator.is_, "is_not": operator.is_not, "percent": operator.mod,
@@ -80,6 +88,7 @@ _BUILTINS: dict[str, Callable[..., Any]] = {
     "list_of": list, "dict_of": dict, "unpack": lambda items: items, "slice": _slice,
     "typed": lambda value: value,
     "range_length": lambda *bounds: len(range(*bounds)), "derive_index": _derive,
+    "trips": _trips, "item": _item,
     "rangelist": lambda *bounds: list(range(*bounds)), "truncdiv": lambda a, b: int(a / b),
     "format": lambda text, *items: text.format(*items), "print": lambda *_: None,
     "warn": lambda *_: None, "index": _index, "assign": _assign,

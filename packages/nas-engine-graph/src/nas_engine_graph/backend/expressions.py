@@ -113,6 +113,8 @@ class Expressions:
                     [(name, self.text(o)) for name, o in node.keywords],
                     self.imports,
                 )
+            case Builtin("trips"):
+                return _least([self._count(operand) for operand in node.inputs]), True
             case Builtin(name):
                 return self._builtin(name, node)
             case Call(target):
@@ -140,6 +142,7 @@ class Expressions:
         if name in BUILTINS:
             whole = "info." in name or name in (
                 "getitem",
+                "item",
                 "list_of",
                 "dict_of",
                 "range_length",
@@ -168,6 +171,11 @@ class Expressions:
             return f"{tight[0]}.{member}({', '.join(rest)})", True
         return f"{name}({', '.join(items)})", True
 
+    def _count(self, operand: Operand) -> str:
+        """How many trips a loop makes through something: a number is that of a range."""
+        is_number = isinstance(operand, Const) or self.kinds[operand.name] == "int"
+        return self.text(operand) if is_number else f"len({self.text(operand)})"
+
     def _of_object(self, kind: str, member: str, node: Node) -> tuple[str, bool]:
         """What is done to an object of a class of the user's: operators have their signs."""
         tight, items = [self.tight(o) for o in node.inputs], [self.text(o) for o in node.inputs]
@@ -180,6 +188,10 @@ class Expressions:
         rest = [*items[1:], *(f"{key}={self.text(o)}" for key, o in node.keywords)]
         called = "" if member == "__call__" else f".{member}"
         return f"{tight[0]}{called}({', '.join(rest)})", True
+
+
+def _least(numbers: Sequence[str]) -> str:
+    return numbers[0] if len(numbers) == 1 else f"min([{', '.join(numbers)}])"
 
 
 def _tight(written: tuple[str, bool]) -> str:

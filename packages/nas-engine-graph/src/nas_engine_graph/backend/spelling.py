@@ -38,6 +38,7 @@ AUGMENTED = {
 """What sets the variable to its left anew where that is no list."""
 BUILTINS = {
     "getitem": "{0}[{1}]", "setitem": "{0}[{1}] = {2}", "delitem": "del {0}[{1}]",
+    "item": "{0}[{1}]",
     "contains": "{1} in {0}", "neg": "-{0}", "not": "not {0}", "list_of": "list({0})",
     "dict_of": "dict({0})", "range_length": "len(range({0}, {1}, {2}))",
     "derive_index": "{1} + {0} * {2}", "truncdiv": "int({0} / {1})", "unpack": "{0}",

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from nas_engine_graph.backend.expressions import Expressions
+from nas_engine_graph.backend.heads import Heads
 from nas_engine_graph.backend.lines import marked
 from nas_engine_graph.backend.literal import annotation, literal
 from nas_engine_graph.backend.naming import proceed_name
@@ -26,7 +26,6 @@ from nas_engine_graph.ir import (
     With,
     Write,
 )
-from nas_engine_graph.ir.effects import walk
 
 __all__ = ["Writer"]
 
@@ -38,14 +37,11 @@ _MAY_BE_NONE = ("None", "Optional", "Union")
 """Types that TorchScript finds out by itself of a variable that is None at first."""
 
 
-class Writer(Expressions):
+class Writer(Heads):
     """Writes one function."""
 
     _scopes: tuple[set[str], ...] = ()
     """The variables that are defined, in each of the blocks around the next line."""
-
-    _unread: tuple[str, ...] = ("int",)
-    """The types of values that nobody reads; those of loops are numbers."""
 
     def lines(self) -> list[str]:
         """The definition of the function."""
@@ -123,10 +119,10 @@ class Writer(Expressions):
         kind = annotation(kind, self.imports)
         return f"torch.jit.annotate({kind}, {text})" if kind else text
 
-    def block(self, block: Block, done: Node | None = None) -> list[str]:
+    def block(self, block: Block, done: Sequence[Node] = ()) -> list[str]:
         found: list[str] = []
         for node in block.nodes:
-            if node is not done and not self.is_inlined(node):
+            if node not in done and not self.is_inlined(node):
                 found += marked(self.statement(node), node.place)
         return found
 
@@ -155,7 +151,7 @@ class Writer(Expressions):
         text, _ = self.expression(node)
         if not any(value.name in self.names.used for value in node.outputs):
             return [text]
-        targets = [self._target(value.name) for value in node.outputs]
+        targets = [self.target(value.name) for value in node.outputs]
         self._scopes[-1].update(() if _is_untyped(node) else targets)
         if _is_untyped(node):
             return [self._declared(targets[0], node.outputs[0].type, text)]
@@ -163,18 +159,10 @@ class Writer(Expressions):
             return [f"({targets[0]},) = {text}"]
         return [f"{', '.join(targets)} = {text}"]
 
-    def _target(self, name: str) -> str:
-        """The variable of a value; one for all of a type that nobody reads."""
-        if name in self.names.used:
-            return self.names[name]
-        kinds = [*self._unread, *({self.kinds[name]} - {*self._unread})]
-        self._unread = tuple(kinds)
-        return "_" * (1 + kinds.index(self.kinds[name]))
-
     def _augmented(self, node: Node, sign: str) -> list[str]:
         """An assignment that sets the variable of a number anew, and changes a tensor in place."""
         name = node.outputs[0].name
-        target = self._target(name)
+        target = self.target(name)
         value, other = map(self.text, node.inputs)
         self._scopes[-1].add(target)
         first = [] if value == target else [f"{target} = {value}"]
@@ -279,57 +267,23 @@ class Writer(Expressions):
         leaves_last = not steady and start == Const(True) and trips != Const(None)
         # A variable of a loop is read by the next trip even if nothing else reads it.
         found = self._moves(targets[leaves_last:], first[leaves_last:])
-        counted, name, derived = self._range(trips, block)
         with self._scope():
-            body = self.block(block, derived)
+            head = None if trips == Const(None) else self.head(trips, block, start == Const(True))
+            self._scopes[-1].update(head.names if head else ())
+            body = self.block(block, head.done if head else ())
             body += [] if _ends(block) else self._moves(targets, following)
         body = body or ["pass"]
-        if trips == Const(None):
-            head = "while True:" if steady else f"while {self.names[go]}:"
+        if head is None:
             if index in self.names.used:
-                found.append(f"{name} = 0")
-                body.append(f"{name} += 1")
-            return [*found, head, *_indented(body)]
+                found.append(f"{self.names[index]} = 0")
+                body.append(f"{self.names[index]} += 1")
+            condition = "True" if steady else self.names[go]
+            return [*found, f"while {condition}:", *_indented(body)]
         if leaves_last:
             body = [*body, f"if not {self.names[go]}:", f"{_INDENT}break"]
         elif not steady:
             body = [f"if not {self.names[go]}:", f"{_INDENT}break", *body]
-        return [*found, f"for {name} in {counted}:", *_indented(body)]
-
-    def _range(self, trips: Operand, block: Block) -> tuple[str, str, Node | None]:
-        """What to count over, the name of the number, and the node that the counting stands for."""
-        index = block.parameters[0].name
-        users = [node for node in walk(block) if Ref(index) in node.operands]
-        first = next((node for node in block.nodes if not self.is_inlined(node)), None)
-        # Only the first node may be the head of the loop: nothing runs between the two.
-        if first is not None and users == [first] and Ref(index) not in block.results:
-            bounds = self._bounds(trips, first)
-            if bounds:
-                return f"range({bounds})", self.names[first.outputs[0].name], first
-        if index in self.names.used:
-            return f"range({self.text(trips)})", self.names[index], None
-        if (length := self._length(trips)) is not None:
-            return f"range({', '.join(map(self.text, length.inputs))})", "_", None
-        return f"range({self.text(trips)})", "_", None
-
-    def _length(self, trips: Operand) -> Node | None:
-        """The node that counts a range, if this is what the trips are."""
-        node = self.inlined.get(trips.name) if isinstance(trips, Ref) else None
-        counts = node is not None and node.operation == Builtin("range_length")
-        return node if counts else None
-
-    def _bounds(self, trips: Operand, derive: Node) -> str:
-        """The arguments of ``range``, if the node derives its number from the trip."""
-        if derive.operation != Builtin("derive_index"):
-            return ""
-        _, start, step = derive.inputs
-        if (length := self._length(trips)) is not None:
-            same = (length.inputs[0], length.inputs[2]) == (start, step)
-            return ", ".join(map(self.text, length.inputs)) if same else ""
-        match trips, start, step:
-            case Const(int(count)), Const(int(first)), Const(int(by)):
-                return f"{first}, {first + count * by}, {by}"
-        return ""
+        return [*found, f"for {head.targets} in {head.iterated}:", *_indented(body)]
 
 
 def _indented(lines: Iterable[str]) -> list[str]:

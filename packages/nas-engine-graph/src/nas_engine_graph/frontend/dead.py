@@ -87,7 +87,7 @@ class _Writes(Unread):
         plain = all(_is_plain(self.kinds.get(value.name, "")) for value in node.outputs)
         if name == "assign" or name in _AUGMENTED:
             return plain
-        return is_pure(node) and plain and name != "getitem"
+        return is_pure(node) and plain and name not in ("getitem", "item")
 
     def written(self, node: Node) -> Operand | None:
         return node.inputs[0] if _writes(node) else None

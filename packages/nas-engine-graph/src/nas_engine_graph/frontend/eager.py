@@ -18,7 +18,6 @@ from nas_engine_graph.frontend.coded import SIGNS, code
 from nas_engine_graph.frontend.declared import declared, is_never_none, nothing
 from nas_engine_graph.frontend.drawing import draws
 from nas_engine_graph.frontend.encode import is_read_plain, is_valued, plain_value
-from nas_engine_graph.frontend.growing import follow_lists
 from nas_engine_graph.frontend.hiding import called, hidden, hide_flags, is_flag
 from nas_engine_graph.frontend.idioms import rewrite_idioms
 from nas_engine_graph.frontend.jumps import without_jumps
@@ -375,7 +374,6 @@ def eagerly(function: Any, owner: Any, parsed: Any, add: Add) -> Any:
     definition.args.kw_defaults = [None] * len(definition.args.kwonlyargs)
     place = Place(parsed.filename or "", parsed.file_lineno)
     rewrite_idioms(definition, function, owner, add)
-    follow_lists(definition)
     variables = variables_of(function, parsed.ast)
     if answered(parsed.ast, variables.around):
         variables = variables_of(function, parsed.ast)

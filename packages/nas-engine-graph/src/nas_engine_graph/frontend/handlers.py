@@ -11,6 +11,7 @@ from torch import Tensor
 from nas_engine_graph.frontend import calls, control, fields, operators, subscripts, views
 from nas_engine_graph.frontend.coded import decoded
 from nas_engine_graph.frontend.encode import NotEncodableError, encode
+from nas_engine_graph.frontend.iteration import iterate
 from nas_engine_graph.frontend.lets import let
 from nas_engine_graph.frontend.mixed import may_differ
 from nas_engine_graph.frontend.names import annotated, plain_name
@@ -325,5 +326,5 @@ HANDLERS: dict[str, Callable[[Translator, Any], None]] = {
 
 def handle(t: Translator, node: Any) -> None:
     """Append to the open block what the TorchScript node means."""
-    if not let(t, node):
+    if not let(t, node) and not iterate(t, node):
         HANDLERS.get(node.kind(), operators.operator)(t, node)

@@ -1,8 +1,9 @@
 """Writes that last: TorchScript drops some whose tensor or list later has another name.
 
 It does not see that what a loop carries may be, in the next round or after the loop, what another
-variable is: of ``kept.add_(1); kept = x`` in a loop it leaves out the first. So it is told that
-somebody has what is written, and what nobody reads is left out later.
+variable is: of ``kept.add_(1); kept = x`` in a loop it leaves out the first. And ``rows[key] += x``
+makes another tensor to it, if that is a dict. So it is told that somebody has what is written, and
+what nobody reads is left out later.
 """
 
 from __future__ import annotations
@@ -23,20 +24,28 @@ _CHANGING = frozenset(
 
 
 def keep_writes(tree: ast.AST, own: Collection[str]) -> None:
-    """Say after each statement what it may have written, in place, if there are loops.
+    """Say after each statement what it may have written, in place, where that is hidden.
 
     Args:
         tree: a function.
         own: its variables.
     """
     nodes = nodes_of(tree)
-    if not any(isinstance(node, ast.For | ast.While) for node in nodes):
+    if not any(map(_hides_writes, nodes)):
         return
     for node in nodes:
         for name in ("body", "orelse"):
             block = getattr(node, name, None)
             if isinstance(block, list):
                 setattr(node, name, list(chain.from_iterable(_kept(s, own) for s in block)))
+
+
+def _hides_writes(node: ast.AST) -> bool:
+    """Whether TorchScript may take what is written there, or in it, for something else."""
+    match node:
+        case ast.For() | ast.While() | ast.AugAssign(ast.Subscript()):
+            return True
+    return False
 
 
 def _kept(statement: ast.stmt, own: Collection[str]) -> Iterator[ast.stmt]:

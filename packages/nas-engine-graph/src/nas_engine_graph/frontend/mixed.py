@@ -28,7 +28,7 @@ __all__ = [
     "left_alone", "may_differ", "mixed_in", "mixed_of", "widen", "wider_in", "written",
 ]  # fmt: skip
 
-_KIND = r"(bool|int|float|str|Tensor)(?: \(inferred\))?"
+_KIND = r"(bool|int|float|number|str|Tensor)(?: \(inferred\))?"
 _RANKS = ("bool", "int", "float", "str", "Tensor")
 _VARIABLE = (
     re.compile(
@@ -168,8 +168,9 @@ def mixed_of(text: str) -> Mixed | None:
         return Mixed(frame.file, frame.line, first_mark(text), _ARGUMENT, "int")
     for pattern in (*_VARIABLE, *_EXPRESSION):
         if (said := pattern.search(text)) is not None:
-            widest = max(said[2], said[3], key=_RANKS.index)
-            kind = said[2] if "expected" in said[0] else widest
+            first, second = ("float" if kind == "number" else kind for kind in said.group(2, 3))
+            widest = max(first, second, key=_RANKS.index)
+            kind = first if "expected" in said[0] else widest
             return Mixed(frame.file, frame.line, first_mark(text), said[1], kind)
     return None
 

@@ -22,6 +22,7 @@ from nas_engine_graph.frontend.sequences import (
     is_implied,
     is_limit,
     is_listed,
+    is_of_item,
     is_ordered,
     is_tuple,
     is_type,
@@ -168,6 +169,8 @@ def operator(t: Translator, node: Any) -> None:
 
 def _plainly(t: Translator, node: Any, schema: Schema, operands: Sequence[Operand]) -> None:
     operation = Operator(schema.target) if schema.dispatched else _spelling(schema)
+    if schema.dispatched and is_of_item(node):
+        operation = Operator(f"aten.{schema.name}_.{schema.overload}")
     constant = all(isinstance(operand, Const) for operand in operands)
     if (
         isinstance(operation, Operator)

@@ -6,6 +6,7 @@ import ast
 from typing import Any
 
 from nas_engine_graph.frontend.coded import sign_of
+from nas_engine_graph.frontend.iteration import counts_trips, takes_item
 from nas_engine_graph.frontend.marked import assigned_to, called, marked, marked_text
 from nas_engine_graph.frontend.schema import schema_of
 
@@ -20,6 +21,7 @@ __all__ = [
     "is_implied",
     "is_limit",
     "is_listed",
+    "is_of_item",
     "is_ordered",
     "is_tuple",
     "is_type",
@@ -37,6 +39,7 @@ _PASSING = frozenset(
      "prim::unchecked_unwrap_optional", "aten::_unwrap_optional"}
 )  # fmt: skip
 _DISGUISES = frozenset({"aten::sub_", "aten::sub", "aten::div_", "aten::div"})
+_CHANGING = frozenset({"aten::add", "aten::sub", "aten::mul", "aten::div"})
 _LISTING = frozenset({"aten::list", "aten::tolist"})
 _VIEWS = frozenset({"aten::keys", "aten::values", "aten::items"})
 _STORING = frozenset({"aten::append", "aten::insert", "aten::_set_item", "aten::index_put_"})
@@ -207,6 +210,14 @@ def augmented(node: Any) -> str | None:
     return None if hidden(second) is None else code_of(second)
 
 
+def is_of_item(node: Any) -> bool:
+    """Whether the node is the ``+`` of ``items[key] += 1``, which changes a tensor of a dict."""
+    if node.kind() not in _CHANGING:
+        return False
+    setting = (use.user for use in node.output().uses() if use.user.kind() == "aten::_set_item")
+    return any(user.sourceRange() == node.sourceRange() for user in setting)
+
+
 def is_implied(node: Any) -> bool:
     """Whether only TorchScript makes an integer of a bool, or a float of a number."""
     name = node.kind().removeprefix("aten::")
@@ -266,7 +277,8 @@ def wanted_as(node: Any) -> str:
     Raises:
         LookupError: for both.
     """
-    kinds = {use.user.kind() for use in node.output().uses()}
+    users = [use.user for use in node.output().uses()]
+    kinds = {user.kind() for user in users if not (counts_trips(user) or takes_item(user))}
     kept = {kind for kind in kinds if not kind.startswith("aten::") or kind in _STORING}
     read = kinds - kept - {"aten::list"}
     if kept and read:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from nas_engine_graph.ir.effects import references, walk
 from nas_engine_graph.ir.graph import Block, Function, Graph, Node
-from nas_engine_graph.ir.operation import Builtin, Read, Write
+from nas_engine_graph.ir.operation import Builtin, Loop, Read, Write
 from nas_engine_graph.ir.value import Const, Operand, Ref
 
 __all__ = ["graphs", "placeless", "types", "written"]
@@ -52,11 +52,15 @@ def placeless(function: Function, written: frozenset[str]) -> dict[str, Node]:
 
     Reads of what is never set, new lists and tuples that are used once in the same block, and
     arithmetic on plain numbers that is used once: none can notice, or change, what happens in
-    between.
+    between. So are the trips of a loop, which is their place.
     """
     counts: dict[str, int] = {}
     for name in references(function.body):
         counts[name] = counts.get(name, 0) + 1
+    for node in walk(function.body):
+        match node:
+            case Node(Builtin("item"), (Ref(name), _)):  # The loop names it where it begins.
+                counts[name] -= 1
     kinds = types(function)
     assigned = {o.name for o in _assigned(function) if isinstance(o, Ref)}
     found: dict[str, Node] = {}
@@ -64,9 +68,12 @@ def placeless(function: Function, written: frozenset[str]) -> dict[str, Node]:
         beside = {o.name for node in block.nodes for o in node.operands if isinstance(o, Ref)}
         beside |= {o.name for o in block.results if isinstance(o, Ref)}
         beside -= assigned
+        loops = {node.inputs[0] for node in block.nodes if isinstance(node.operation, Loop)}
         for node in block.nodes:
             if len(node.outputs) == 1 and node.label is None:
                 name = node.outputs[0].name
+                if node.operation == Builtin("trips") and Ref(name) in loops and counts[name] == 1:
+                    found[name] = node
                 if _is_placeless(node, counts.get(name, 0), name in beside, kinds, written):
                     found[name] = node
     return found
