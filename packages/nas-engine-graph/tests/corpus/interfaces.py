@@ -49,3 +49,24 @@ class Chooses(nn.Module):
 
 for index in (0, 1, 2, -1, -3, 3):
     case(x(2, 3), index)(Chooses)
+
+
+class ChoosesByName(nn.Module):
+    """As the cells of a searched network, by their places."""
+
+    def __init__(self):
+        super().__init__()
+        self.heads = nn.ModuleDict(
+            {"(0, 0)": Linear(), "(0, 1)": Scaled(0.5), "last": Scaled(2.0), "it's": Linear()}
+        )
+
+    def forward(self, x, name: str, count: int):
+        for i in range(count):
+            head: Head = self.heads[str((0, i))]
+            x = head.forward(x, 2.0) + i
+        head: Head = self.heads[name]
+        return head.forward(x, scale=0.5)
+
+
+for name, count in (("last", 0), ("it's", 2), ("last", 3), ("none", 1)):
+    case(x(2, 3), name, count)(ChoosesByName)

@@ -124,3 +124,23 @@ class AsksForTypes(nn.Module):
             last = kept(x, i + 1)
         scale = n > 1 and 2
         return x * scale, scale, last
+
+
+@case(x(2, 3))
+class AsksOfAnAttribute(nn.Module):
+    """Only a variable is known not to be None after it was asked for."""
+
+    scale: Optional[Tensor] = None
+    other: Optional[Tensor]
+
+    def __init__(self):
+        super().__init__()
+        self.scale = x(3, grad=False)
+        self.other = None
+
+    def forward(self, x):
+        scale, other = self.scale, self.other
+        assert scale is not None
+        if other is not None:
+            x = x - other * other
+        return x * scale + scale[0], self.other

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import TypeAlias
@@ -24,7 +25,9 @@ from nas_engine_graph.ir import (
     Operand,
     Operator,
     Read,
+    Ref,
 )
+from nas_engine_graph.ir.effects import references, walk
 from nas_engine_graph.ir.narrowing import Narrowing, narrowings
 from nas_engine_graph.ir.placeless import placeless, types
 
@@ -44,14 +47,24 @@ class Expressions:
     ) -> None:
         self.function, self.graph, self.imports = function, graph, imports
         self.kinds = types(function)
-        self.inlined = placeless(function, written)
-        self.inlined |= shortcuts(function, self.inlined)
         self.narrowings = narrowings(function.body)
         told = (n.told(answer) for n in self.narrowings.values() for answer in (True, False))
         self.asked = frozenset(chain.from_iterable(told))
+        self.inlined = placeless(function, written)
+        for name in self._narrowed_reads():
+            del self.inlined[name]
+        self.inlined |= shortcuts(function, self.inlined)
         self.names = Names(
             function, self.leaves, self.is_inlined, taken, self.kinds, self.narrowings
         )
+
+    def _narrowed_reads(self) -> set[str]:
+        """Reads of attributes that are used as an answer tells: it tells of variables alone."""
+        asking = (n for n in walk(self.function.body) if n.operation in _QUESTIONS)
+        asked = Counter(o.name for node in asking for o in node.operands if isinstance(o, Ref))
+        used = Counter(references(self.function.body)) - asked
+        reads = {name for name, node in self.inlined.items() if isinstance(node.operation, Read)}
+        return reads & self.asked & used.keys()
 
     def is_inlined(self, node: Node) -> bool:
         return len(node.outputs) == 1 and node.outputs[0].name in self.inlined
@@ -86,6 +99,10 @@ class Expressions:
     def condition(self, operand: Operand) -> str:
         """The operand where only its truth matters."""
         return self._condition(operand)[0]
+
+    def tight_condition(self, operand: Operand) -> str:
+        """The same, in parentheses if its neighbours could tear it apart."""
+        return _tight(self._condition(operand))
 
     def _condition(self, operand: Operand) -> tuple[str, bool]:
         """A condition, after the questions that it answers: TorchScript goes by these alone."""
@@ -199,6 +216,7 @@ def _tight(written: tuple[str, bool]) -> str:
     return text if whole else f"({text})"
 
 
+_QUESTIONS = frozenset(map(Builtin, ("is", "is_not", "isinstance", "jit_isinstance")))
 _OF_OBJECTS = frozenset({"call", "field", "property", "set_field"})
 _Form: TypeAlias = Callable[[str, Sequence[str]], str]
 """Of the text of the first operand, in parentheses if need be, and of the texts of all."""

@@ -76,8 +76,8 @@ class Writer(Heads):
                 with self._scope():
                     arms.append(self._returning(arm) or ["return None"])
             condition = self.condition(last.inputs[0])
-            then, other = map(_indented, arms)
-            return [*head, f"if {condition}:", *then, "else:", *other]
+            then, other = arms
+            return [*head, f"if {condition}:", *_indented(then), *_otherwise(other)]
         lines = self.block(block)
         if block.results and not _ends(block):
             results = ", ".join(self.text(r) for r in block.results)
@@ -211,7 +211,6 @@ class Writer(Heads):
         return wide if wide != narrow and wide in _WIDE and narrow in _NARROW else ""
 
     def _branch(self, node: Node) -> list[str]:
-        condition = self.condition(node.inputs[0])
         outputs = [value.name for value in node.outputs]
         if (chosen := self._chosen(node)) is not None:
             self._scopes[-1].add(self.names[outputs[0]])
@@ -226,9 +225,9 @@ class Writer(Heads):
         if not then and not other:
             return []
         if not then:
-            return [f"if not ({condition}):", *_indented(other)]
-        found = [f"if {condition}:", *_indented(then)]
-        return found + (["else:", *_indented(other)] if other else [])
+            return [f"if not {self.tight_condition(node.inputs[0])}:", *_indented(other)]
+        found = [f"if {self.condition(node.inputs[0])}:", *_indented(then)]
+        return found + (_otherwise(other) if other else [])
 
     def _chosen(self, node: Node) -> str | None:
         """A branch that only chooses one of two numbers, of which one is an integer."""
@@ -288,6 +287,16 @@ class Writer(Heads):
 
 def _indented(lines: Iterable[str]) -> list[str]:
     return [f"{_INDENT}{line}" for line in lines]
+
+
+def _otherwise(lines: list[str]) -> list[str]:
+    """The other arm of a branch: an ``elif``, if it is nothing but one more branch."""
+    head, *rest = lines
+    if head.startswith("if ") and all(
+        line.startswith((_INDENT, "elif ", "else:")) for line in rest
+    ):
+        return [f"el{head}", *rest]
+    return ["else:", *_indented(lines)]
 
 
 def _is_untyped(node: Node) -> bool:
