@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from nas_core import Architecture, Candidate
+from nas_engine_cgo import cache
 from nas_engine_cgo.cost import Memory, choose
 from nas_engine_cgo.exact import ExactWriter
 from nas_engine_cgo.options import Options
@@ -46,6 +47,27 @@ def of_images() -> list[Member]:
         nn.Sequential(nn.Conv2d(2, 3, 3, padding=1), nn.ReLU(), nn.Flatten()) for _ in range(8)
     ]
     return members(nets, train=(x, y), epochs=100)
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"index0": ("1", "48K"), "index2": ("2", "2048K"), "index3": ("3", "480M")}, 2 << 20),
+        ({"index0": ("1", "48K")}, 1 << 20),
+        ({"index2": ("2", "unknown")}, 1 << 20),
+        ({}, 1 << 20),
+    ],
+)
+def test_the_size_of_the_cache_is_what_linux_tells(
+    files: dict[str, tuple[str, str]], expected: int, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    for name, (level, size) in files.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "level").write_text(f"{level}\n")
+        (tmp_path / name / "size").write_text(f"{size}\n")
+    monkeypatch.setattr(cache, "_CACHES", tmp_path)
+    assert cache.cache_bytes.__wrapped__() == expected
 
 
 def numbers(clusters: list[list[int]]) -> list[int]:

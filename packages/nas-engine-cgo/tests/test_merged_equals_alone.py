@@ -14,6 +14,7 @@ from nas_core import Candidate
 from nas_core.testing import Recording
 from nas_engine_cgo.engine import CgoEngine
 from nas_engine_cgo.options import Options
+from nas_engine_cgo.train import merged
 from nas_engine_graph.engine import GraphEngine
 from nas_search.evaluators import SupervisedEvaluator
 
@@ -71,19 +72,19 @@ def run(engine: Any, model: Any, chosen: list[Candidate], evaluator: Any) -> Rec
 def compare(model: Any, evaluator: Any, count: int, options: Options, tolerance: float) -> None:
     chosen = candidates(nas.Space.of(model, evaluator), count)
     alone = run(GraphEngine(), model, chosen, evaluator)
-    merged = run(CgoEngine(options), model, chosen, evaluator)
+    together = run(CgoEngine(options), model, chosen, evaluator)
     for candidate in chosen:
         number = candidate.number
         reports = [
             [(step, metrics) for n, step, metrics in recorder.reports if n == number]
-            for recorder in (alone, merged)
+            for recorder in (alone, together)
         ]
         assert [step for step, _ in reports[0]] == [step for step, _ in reports[1]]
         for (_, expected), (_, found) in zip(*reports, strict=True):
             assert found == pytest.approx(expected, rel=tolerance, abs=tolerance)
-        metrics = [r.results[number].metrics for r in (alone, merged)]  # type: ignore[attr-defined]
+        metrics = [r.results[number].metrics for r in (alone, together)]  # type: ignore[attr-defined]
         assert metrics[1] == pytest.approx(metrics[0], rel=tolerance, abs=tolerance)
-        states = [recorder.models[number].state_dict() for recorder in (alone, merged)]
+        states = [recorder.models[number].state_dict() for recorder in (alone, together)]
         assert list(states[0]) == list(states[1])
         for name, expected_tensor in states[0].items():
             torch.testing.assert_close(
@@ -118,6 +119,16 @@ def test_layers_of_other_widths_may_be_widened(optimizer: str) -> None:
 def test_clusters_change_nothing(size: int) -> None:
     torch.set_default_dtype(torch.float64)
     compare(spaces.Cells(), recipe(torch.float64, "SGD"), 4, Options(cluster_size=size), 1e-9)
+
+
+@pytest.mark.parametrize("room", [1, 10_000], ids=["of one call", "of some calls"])
+@pytest.mark.parametrize("exact", [False, True], ids=["rounded", "exact"])
+def test_blocks_change_nothing(exact: bool, room: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(merged, "room_for_steps", lambda device: room)
+    dtype, tolerance = (torch.float32, 0.0) if exact else (torch.float64, 1e-9)
+    torch.set_default_dtype(dtype)
+    options = Options(cluster_size=6, exact=exact)
+    compare(spaces.Cells(), recipe(dtype, "SGD"), 6, options, tolerance)
 
 
 @each_case

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 from nas_engine_cgo.kinds import Fused, write
@@ -57,14 +55,14 @@ class Plan:
     Attributes:
         programs, streams, exact: as they were given.
         canonical: value → the value that is computed in its place, by (member, value).
-        steps: what runs, and together, in this order.
+        arrangement: what runs, and together, in this order, and where it lies.
     """
 
     programs: Sequence[Program]
     streams: Sequence[int]
     exact: bool
     canonical: Mapping[Slot, Slot]
-    steps: tuple[Step, ...]
+    arrangement: Arrangement
 
 
 def planned(
@@ -74,6 +72,7 @@ def planned(
     fits: Callable[[Call, Program], bool],
     refused: Collection[Hashable] = (),
     exact: bool = False,
+    room: int | None = None,
 ) -> Plan:
     """What to do for programs whose output is one tensor.
 
@@ -85,6 +84,7 @@ def planned(
         refused: signatures of calls that are not fused.
         exact: whether bits count: the readers of a value keep their order, so that gradients add up
             as they do alone, and what is cut or joined is brought into order in memory.
+        room: bytes that the largest value of a step should take in all members; None for no bound.
     """
 
     def content(member: int, number: int) -> Any:
@@ -103,8 +103,8 @@ def planned(
             None if each in refused else each for each in signatures(program, fits)
         ),
     )
-    steps = schedule(programs, marked, canonical, exact)
-    return Plan(programs, streams, exact, canonical, steps)
+    steps = schedule(programs, marked, canonical, exact, room)
+    return Plan(programs, streams, exact, canonical, arrange(programs, steps, canonical))
 
 
 def written(plan: Plan, apart: Apart | None = None) -> Function:
@@ -114,9 +114,7 @@ def written(plan: Plan, apart: Apart | None = None) -> Function:
         plan: what to do.
         apart: (signature, members) → what is computed member by member.
     """
-    groups = _output_groups(plan.programs, plan.steps, plan.canonical)
-    arrangement = arrange(plan.programs, plan.steps, plan.canonical, groups)
-    return _Writer(plan, arrangement, apart or {}, list(chain(*groups))).function(groups)
+    return _Writer(plan, apart or {}).function()
 
 
 def write_function(
@@ -124,48 +122,32 @@ def write_function(
     streams: Sequence[int],
     contents: Mapping[Slot, Any],
     fits: Callable[[Call, Program], bool],
+    room: int | None = None,
 ) -> Function:
     """Merge programs whose output is one tensor; the arguments are those of ``planned``."""
-    return written(planned(programs, streams, contents, fits))
-
-
-def _output_groups(
-    programs: Sequence[Program], steps: Sequence[Step], canonical: Mapping[Slot, Slot]
-) -> list[list[Slot]]:
-    """The outputs by the step that computes them."""
-    makers: dict[Slot, int] = {}
-    for index, step in enumerate(steps):
-        for member, call in step.calls:
-            makers |= {(member, n): index for n in programs[member].calls[call].outputs}
-    groups: dict[int, list[Slot]] = defaultdict(list)
-    for member, program in enumerate(programs):
-        slot = (member, program.output.id)
-        groups[makers.get(canonical[slot], -1 - member)].append(slot)
-    return list(groups.values())
+    return written(planned(programs, streams, contents, fits, room=room))
 
 
 class _Writer:
     """Writes step after step."""
 
-    def __init__(
-        self, plan: Plan, arrangement: Arrangement, apart: Apart, returned: Sequence[Slot]
-    ) -> None:
-        self.programs, self.arrangement, self.canonical = plan.programs, arrangement, plan.canonical
+    def __init__(self, plan: Plan, apart: Apart) -> None:
+        self.programs, self.canonical = plan.programs, plan.canonical
+        self.arrangement = plan.arrangement
         self.text = Text(tuple(plan.streams), plan.exact)
         self.modules: list[tuple[int, str]] = []
         uses = for_each(plan.programs, Program.uses)
         self.packs = Packs(
             plan.programs,
-            arrangement,
+            plan.arrangement,
             plan.canonical,
             self.text,
             uses,
-            returned,
             apart,
             plan.exact,
         )
 
-    def function(self, groups: Sequence[Sequence[Slot]]) -> Function:
+    def function(self) -> Function:
         for index, step in enumerate(self.arrangement.steps):
             self.text.members = tuple(dict.fromkeys(member for member, _ in step.calls))
             if step.signature is not None and (len(step.calls) > 1 or self._draws(step)):
@@ -173,18 +155,12 @@ class _Writer:
             else:
                 self._alone(index, step)
         results, returned = [], []
-        for group in groups:
-            ordered = sorted(group, key=self._position)
-            one = len(ordered) == 1
-            name = self.packs.own(ordered[0]) if one else self.packs.pack(ordered, "stack")
-            returned.append(name)
-            results.append(tuple(member for member, _ in ordered))
+        for group in self.arrangement.outputs:
+            one = len(group) == 1
+            returned.append(self.packs.own(group[0]) if one else self.packs.pack(group, "stack"))
+            results.append(tuple(member for member, _ in group))
         self.text.put(f"return ({', '.join(returned)},)")
         return self._finished(tuple(results))
-
-    def _position(self, slot: Slot) -> int:
-        place = self.arrangement.places.get(self.canonical[slot])
-        return 0 if place is None else place.position
 
     def _draws(self, step: Step) -> bool:
         """Whether numbers are drawn, which for one member, too, need not be the global ones."""

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from nas_core.uncollected import uncollected
 
-from nas_engine_cgo.cost.cache import cache_bytes
+from nas_engine_cgo.cache import cache_bytes
 from nas_engine_cgo.cost.clusters import Deeds, deeds, likeness, similar
 from nas_engine_cgo.cost.findings import Findings
 from nas_engine_cgo.cost.length import MOSTLY_ALONE, gains_anyway, gains_unmerged, steps_of

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from nas_search.evaluators.data import is_tensors
 
-from nas_engine_cgo.cost.cache import cache_bytes
+from nas_engine_cgo.cache import cache_bytes
 from nas_engine_cgo.options import Options
 from nas_engine_cgo.train import Member
 

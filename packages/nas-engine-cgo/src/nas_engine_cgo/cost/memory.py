@@ -15,8 +15,8 @@ def training_memory(program: Program) -> int:
 
     Parameters count three times: themselves, their gradients, and a state of the optimiser.
     """
-    computed = sum(_bytes(program, n) for call in program.calls for n in call.outputs)
-    held = sum(_bytes(program, n) for n, source in program.sources.items() if source.trained)
+    computed = sum(program.facts[n].bytes for call in program.calls for n in call.outputs)
+    held = sum(program.facts[n].bytes for n, source in program.sources.items() if source.trained)
     return 2 * computed + 3 * held
 
 
@@ -28,21 +28,13 @@ def largest_activation(program: Program) -> tuple[int, bool]:
     """
     return max(
         (
-            (_bytes(program, n), not fits(call, program))
+            (program.facts[n].bytes, not fits(call, program))
             for call in program.calls
             for n in call.outputs
             if program.felt is None or n in program.felt
         ),
         default=(0, False),
     )
-
-
-def _bytes(program: Program, number: int) -> int:
-    facts = program.facts[number]
-    count = facts.dtype.itemsize
-    for size in facts.shape:
-        count *= size
-    return count
 
 
 def is_out_of_memory(error: BaseException | None) -> bool:

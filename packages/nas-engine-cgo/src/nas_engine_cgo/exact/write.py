@@ -45,13 +45,14 @@ class ExactWriter:
         programs: Sequence[Program],
         streams: Sequence[int],
         contents: Mapping[Slot, Any],
+        room: int | None = None,
     ) -> Function:
         """The merged code of programs, all of whose fused steps are equal to the bit."""
         refused: set[Hashable] = set()
         apart: _Apart = {}
         while True:
-            plan = planned(programs, streams, contents, fits, refused, exact=True)
-            steps = [step for step in plan.steps if step.signature is not None]
+            plan = planned(programs, streams, contents, fits, refused, exact=True, room=room)
+            steps = [step for step in plan.arrangement.steps if step.signature is not None]
             judged = [self._can_be_equal(plan, step, refused, apart) for step in steps]
             if all(judged):
                 self._verdicts.save()

@@ -6,6 +6,7 @@ once. What a forward reads besides (inputs, parameters, buffers, constants) are 
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -53,6 +54,11 @@ class Facts:
     dtype: torch.dtype
     stride: tuple[int, ...] = field(compare=False, default=())
     own: tuple[int, ...] | None = field(compare=False, default=None)
+
+    @property
+    def bytes(self) -> int:
+        """How much memory its elements take."""
+        return self.dtype.itemsize * math.prod(self.shape)
 
     @property
     def crosswise(self) -> bool:

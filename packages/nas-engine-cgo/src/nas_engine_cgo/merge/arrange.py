@@ -2,23 +2,30 @@
 
 The calls of a step are put in the order in which what they take lies, by that of their arguments
 which leaves the fewest pieces, so that whoever reads all of a pack takes it as it is, and whoever
-reads a part takes whole pieces.
+reads a part takes whole pieces. A step that would have to join more than it saves is several: one
+for each run of calls that take whole pieces.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from typing import TypeAlias
 
-from nas_engine_cgo.members import Program
+from nas_engine_cgo.members import ELEMENTWISE, Program
 from nas_engine_cgo.merge.deduplicate import Slot
 from nas_engine_cgo.merge.schedule import Step
 
 __all__ = ["Arrangement", "Place", "arrange"]
+
+
+_JOIN = 64 << 10
+"""Bytes that are joined in the time that a join takes for itself."""
+_ELEMENTWISE, _OTHERS = 100 << 10, {"batch_norm": 400 << 10}
+"""Likewise in the time that one more call takes, forward and backward."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +48,13 @@ class Arrangement:
     Attributes:
         steps: what runs.
         places: value → where it lies, for values that a step computes.
+        outputs: those of the members, by the step that computes them.
         cuts: (step, output) → positions at which the pack is cut for some reader.
     """
 
     steps: tuple[Step, ...]
     places: Mapping[Slot, Place]
+    outputs: tuple[tuple[Slot, ...], ...]
     cuts: Mapping[tuple[int, int], frozenset[int]]
 
 
@@ -53,7 +62,6 @@ def arrange(
     programs: Sequence[Program],
     steps: Sequence[Step],
     canonical: Mapping[Slot, Slot],
-    readers: Sequence[Sequence[Slot]],
 ) -> Arrangement:
     """Order the calls of every step, and find the cuts.
 
@@ -61,7 +69,6 @@ def arrange(
         programs: the members'.
         steps: in the order in which they run.
         canonical: value → the value that is computed in its place.
-        readers: values that are read together at the end.
     """
     places: dict[Slot, Place] = {}
     ordered: list[Step] = []
@@ -72,17 +79,18 @@ def arrange(
         inputs = programs[member].calls[call].inputs
         return slot, [places.get(canonical[member, number]) for number in inputs]
 
-    for index, step in enumerate(steps):
-        rows = _ordered([lying(slot) for slot in step.calls])
-        calls = [slot for slot, _ in rows]
-        ordered.append(Step(tuple(calls), step.signature))
-        runs += map(list, zip(*(taken for _, taken in rows), strict=True))
-        for position, (member, call) in enumerate(calls):
-            for output, number in enumerate(programs[member].calls[call].outputs):
-                places[member, number] = Place(index, output, position)
-    runs += [[places.get(canonical[slot]) for slot in group] for group in readers]
+    for step in steps:
+        for rows in _divided(programs, _ordered([lying(slot) for slot in step.calls])):
+            index, calls = len(ordered), [slot for slot, _ in rows]
+            ordered.append(Step(tuple(calls), step.signature))
+            runs += map(list, zip(*(taken for _, taken in rows), strict=True))
+            for position, (member, call) in enumerate(calls):
+                for output, number in enumerate(programs[member].calls[call].outputs):
+                    places[member, number] = Place(index, output, position)
+    outputs = _outputs(programs, places, canonical)
+    runs += [[places.get(canonical[slot]) for slot in group] for group in outputs]
     sizes = [len(step.calls) for step in ordered]
-    return Arrangement(tuple(ordered), places, _cuts(runs, sizes))
+    return Arrangement(tuple(ordered), places, outputs, _cuts(runs, sizes))
 
 
 def _ordered(rows: list[_Row]) -> list[_Row]:
@@ -111,6 +119,49 @@ def _pieces(rows: list[_Row]) -> int:
         for before, after in pairwise((None, *column))
         if after is not None and (before is None or not _adjacent(before, after))
     )
+
+
+def _divided(programs: Sequence[Program], rows: list[_Row]) -> Iterator[list[_Row]]:
+    """The calls of a step, or runs of them that take whole pieces, if that saves time."""
+    (member, index), _ = rows[0]
+    program, call = programs[member], programs[member].calls[index]
+    more = _ELEMENTWISE if call.name in ELEMENTWISE else _OTHERS.get(call.name)
+    if len(rows) == 1 or more is None:
+        yield rows
+        return
+    taken = [places for _, places in rows]
+    breaks = [
+        [not _together(*places) for places in zip(*pair, strict=True)] for pair in pairwise(taken)
+    ]
+    joined = sum(
+        _JOIN + len(rows) * program.facts[number].bytes
+        for number, broken in zip(call.inputs, zip(*breaks, strict=True), strict=True)
+        if any(broken)
+    )
+    bounds = [position for position, broken in enumerate(breaks, 1) if any(broken)]
+    if joined < len(bounds) * more:
+        bounds = []
+    for start, stop in pairwise((0, *bounds, len(rows))):
+        yield rows[start:stop]
+
+
+def _together(before: Place | None, after: Place | None) -> bool:
+    """Whether values are side by side; what no step computes lies wherever it is wanted."""
+    if before is None or after is None:
+        return before is after
+    return _adjacent(before, after)
+
+
+def _outputs(
+    programs: Sequence[Program], places: Mapping[Slot, Place], canonical: Mapping[Slot, Slot]
+) -> tuple[tuple[Slot, ...], ...]:
+    groups: dict[int, list[tuple[int, Slot]]] = defaultdict(list)
+    for member, program in enumerate(programs):
+        slot = (member, program.output.id)
+        place = places.get(canonical[slot])
+        step, position = (-1 - member, 0) if place is None else (place.step, place.position)
+        groups[step].append((position, slot))
+    return tuple(tuple(slot for _, slot in sorted(group)) for group in groups.values())
 
 
 def _cuts(

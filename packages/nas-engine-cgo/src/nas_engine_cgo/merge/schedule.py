@@ -3,18 +3,20 @@
 List scheduling over all members. Among the calls whose inputs are there, the kind is taken of which
 the largest share of members is ready, and then the largest share of calls: members that still have
 to come to such a call are waited for, as long as there is other work. So candidates that differ in
-some layers, or in depth, meet again in those that they have in common.
+some layers, or in depth, meet again in those that they have in common. Where the cache has no room
+for all members, they are worked off in blocks.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
-from itertools import count
+from itertools import chain, count, islice, zip_longest
 
 from nas_engine_cgo.members import Program, for_each
+from nas_engine_cgo.merge.blocks import Block, calls_at_once
 from nas_engine_cgo.merge.deduplicate import Slot
 from nas_engine_cgo.merge.needs import needs_of
 from nas_engine_cgo.merge.signature import Signature
@@ -38,6 +40,7 @@ def schedule(
     signatures: Sequence[Sequence[Signature | None]],
     canonical: Mapping[Slot, Slot],
     ordered: bool = False,
+    room: int | None = None,
 ) -> tuple[Step, ...]:
     """All calls but those whose results are computed for another member, in an order to run them.
 
@@ -52,6 +55,8 @@ def schedule(
         canonical: value → the value that is computed in its place.
         ordered: whether the calls of a member that read one value keep their order, and a step has
             one call of each member.
+        room: bytes that the largest value of a call may take in all calls of a step; None for no
+            bound.
     """
     needs = needs_of(programs, canonical, ordered)
     followers: dict[Slot, list[Slot]] = defaultdict(list)
@@ -61,7 +66,8 @@ def schedule(
     waiting = {slot: len(needed) for slot, needed in needs.items()}
     one_each = ordered or len(programs) == 1
     claims = for_each(programs, lambda program: _claims(program, one_each))
-    agenda = _Agenda(signatures, claims, needs)
+    at_once = for_each(programs, lambda program: calls_at_once(program, room))
+    agenda = _Agenda(_kinds(signatures, at_once), claims, needs)
     for slot, missing in waiting.items():
         if not missing:
             agenda.add(slot)
@@ -84,15 +90,17 @@ def _claims(program: Program, one_each: bool) -> list[frozenset[Hashable]]:
     return [frozenset(own).intersection(call.inputs) for call in program.calls]
 
 
-Rank = tuple[float, float, int, int, int]
+Rank = tuple[Block, float, float, int, int, int]
 
 
 @dataclass(eq=False)
 class _Kind:
-    """The calls of one signature.
+    """The calls of one signature in a block.
 
     Attributes:
         signature: theirs.
+        block: the members.
+        most: how many may be one step; None for all.
         left: member → how many have yet to run.
         ready: member → (turn, index) of those that can run, each in the order of turns, and the
             members in that of their first.
@@ -100,6 +108,8 @@ class _Kind:
     """
 
     signature: Signature
+    block: Block
+    most: int | None
     left: Counter[int] = field(default_factory=Counter)
     ready: dict[int, deque[tuple[int, int]]] = field(default_factory=dict)
     first: int = 0
@@ -116,21 +126,19 @@ class _Kind:
         there, calls = len(self.ready), sum(map(len, self.ready.values()))
         (turn, _), *_ = next(iter(self.ready.values()))
         share = there / len(self.left), calls / self.left.total()
-        return -share[0], -share[1], -calls, self.first, turn
+        return self.block, -share[0], -share[1], -calls, self.first, turn
 
     def take(self, claims: Sequence[Sequence[frozenset[Hashable]]]) -> tuple[Slot, ...]:
-        """Of each member the ready calls that may run as one."""
-        taken: list[Slot] = []
+        """The ready calls that may run as one; if these are too many, the first of each member."""
+        able = [
+            [(member, call) for call in _without_common(calls, claims[member])]
+            for member, calls in self.ready.items()
+        ]
+        in_turn = (slot for each in zip_longest(*able) for slot in each if slot is not None)
+        taken = frozenset(islice(in_turn, self.most))
         stay: dict[int, deque[tuple[int, int]]] = {}
         for member, calls in self.ready.items():
-            claimed: set[Hashable] = set()
-            others: deque[tuple[int, int]] = deque()
-            for turn, call in calls:
-                if claimed.isdisjoint(claims[member][call]):
-                    claimed |= claims[member][call]
-                    taken.append((member, call))
-                else:
-                    others.append((turn, call))
+            others = deque((turn, call) for turn, call in calls if (member, call) not in taken)
             self.left[member] -= len(calls) - len(others)
             if not self.left[member]:
                 del self.left[member]
@@ -138,25 +146,36 @@ class _Kind:
                 stay[member] = others
         self.ready = dict(sorted(stay.items(), key=lambda item: item[1][0]))
         self.first = min((calls[0][1] for calls in stay.values()), default=0)
-        return tuple(taken)
+        return tuple(slot for slot in chain(*able) if slot in taken)
+
+
+def _without_common(
+    calls: Iterable[tuple[int, int]], claims: Sequence[frozenset[Hashable]]
+) -> Iterator[int]:
+    """Of calls of a member those that claim nothing that an earlier one claims."""
+    claimed: set[Hashable] = set()
+    for _, call in calls:
+        if claimed.isdisjoint(claims[call]):
+            claimed |= claims[call]
+            yield call
 
 
 class _Agenda:
     """The calls that can run.
 
     Args:
-        signatures: for each call of each member.
+        kinds: for each call of each member.
         claims: likewise, what two calls of a step may not both have.
         slots: those that have to run.
     """
 
     def __init__(
         self,
-        signatures: Sequence[Sequence[Signature | None]],
+        kinds: Sequence[Sequence[_Kind | None]],
         claims: Sequence[Sequence[frozenset[Hashable]]],
         slots: Iterable[Slot],
     ) -> None:
-        self._kinds, self._claims = _kinds(signatures), claims
+        self._kinds, self._claims = kinds, claims
         self._turns = count()
         self._single: deque[Slot] = deque()
         self._changed: set[_Kind] = set()
@@ -191,13 +210,22 @@ class _Agenda:
         return None
 
 
-def _kinds(signatures: Sequence[Sequence[Signature | None]]) -> list[list[_Kind | None]]:
-    """The kind of each call of each member; alike members have the same signatures."""
-    kinds: dict[Signature, _Kind] = {}
+def _kinds(
+    signatures: Sequence[Sequence[Signature | None]], at_once: Sequence[Sequence[int | None]]
+) -> list[list[_Kind | None]]:
+    """The kind of each call of each member."""
+    count = len(signatures)
+    kinds: dict[Signature, dict[Block, _Kind]] = defaultdict(dict)
+    # To look up a signature takes long: that is done once for members that are alike.
+    known = for_each(signatures, lambda marked: [kinds[mark] for mark in marked])
 
-    def kind(signature: Signature | None) -> _Kind | None:
-        if signature is not None and signature not in kinds:
-            kinds[signature] = _Kind(signature)
-        return None if signature is None else kinds[signature]
+    def of(member: int) -> Iterator[_Kind | None]:
+        blocks = {most: Block.of(member, most or count, count) for most in set(at_once[member])}
+        marked = zip(signatures[member], known[member], at_once[member], strict=True)
+        for mark, here, most in marked:
+            block = blocks[most]
+            if mark is not None and block not in here:
+                here[block] = _Kind(mark, block, most)
+            yield here.get(block)
 
-    return for_each(signatures, lambda each: list(map(kind, each)))
+    return [list(of(member)) for member in range(count)]

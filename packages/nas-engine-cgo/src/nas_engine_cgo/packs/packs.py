@@ -70,7 +70,6 @@ class Packs:
     canonical: Mapping[Slot, Slot]
     text: Text
     uses: Sequence[Mapping[int, int]]
-    returned: Sequence[Slot] = ()
     apart: Apart = field(default_factory=dict)
     exact: bool = False
     needs: dict[Need, str] = field(default_factory=dict)
@@ -111,7 +110,7 @@ class Packs:
         return Counter(
             self.canonical[slot]
             for slot in chain(
-                self.returned,
+                *self.arrangement.outputs,
                 (
                     (member, number)
                     for step in self.arrangement.steps

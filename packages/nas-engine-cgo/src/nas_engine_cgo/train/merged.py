@@ -13,6 +13,7 @@ from nas_core.failure import failure_text
 from nas_core.uncollected import uncollected
 from torch import Tensor
 
+from nas_engine_cgo.cache import room_for_steps
 from nas_engine_cgo.exact import ExactWriter, Verdicts
 from nas_engine_cgo.exact.verify import Subject
 from nas_engine_cgo.kinds import fits
@@ -375,10 +376,11 @@ class Merged:
         feeds = [self._feeds[member] for member in members]
         modules = [self._members[member].module for member in members]
         contents = self._traces.contents(members, programs)
+        room = room_for_steps(self._device)
         if self._exact is None:
-            function = write_function(programs, feeds, contents, self._fits)
+            function = write_function(programs, feeds, contents, self._fits, room)
         else:
-            function = self._exact.write(programs, feeds, contents)
+            function = self._exact.write(programs, feeds, contents, room)
         needs = tuple(
             replace(need, slots=tuple((members[m], path) for m, path in need.slots))
             for need in function.needs
