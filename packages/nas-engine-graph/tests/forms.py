@@ -1,5 +1,7 @@
 """The statements and conditions of which random programs consist."""
 
+from more_forms import MORE_FORMS
+
 UNARY = ("{a}.sin()", "-{a}", "{a}.abs()", "F.relu({a})", "{a}.t().t()", "{a}.clone()", "self.linear({a})",
           "self.drop({a})", "{a}.cumsum(0)", "{a}.flip(1)", "helper({a})", "self.method({a}, n)",
           "helper(helper({a}))", "self.inner({a}, n)[0]", "self.layers[1]({a})", "looped({a}, n, ok)",
@@ -105,4 +107,4 @@ ROUNDS = ("i in range(3)", "i in range(1, 6, 2)", "i in range(n % 4)", "i in [1,
 FORMS = {"write": _IN_PLACE, "list": _LISTS, "scalar": _SCALARS, "mixed": _MIXED,
           "object": _OBJECTS, "text": _TEXTS, "tuple": _TUPLES, "dict": _DICTS, "optional": _OPTIONALS,
           "slice": _SLICES, "view": _VIEWS, "integer": _INTEGERS, "change": _CHANGES, "taking": _TAKING,
-          "call": _CALLS, "spelling": _SPELLINGS, "claim": _CLAIMS}  # fmt: skip
+          "call": _CALLS, "spelling": _SPELLINGS, "claim": _CLAIMS, **MORE_FORMS}  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Optional
 
 import torch
 from forms import BINARY, CONDITIONS, FORMS, ROUNDS, UNARY
+from helpers import HELPERS, METHODS
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -106,128 +107,7 @@ def programs(draw: Any) -> str:
         re.sub(r"\breturn$", f"return {results}", t, flags=re.MULTILINE) for t in (body, early)
     )
     return f"""
-def helper(x):
-    y = x.clone()
-    y[0] = y[0] * 2
-    return y
-
-
-def renewed(box: Box, n: int):
-    if n > 2:
-        return Box(box.value * 2, n)
-    box.count = n
-    return box
-
-
-def both(x, n: int):
-    if n > 2:
-        return x * 2, n - 1
-    return x, n + 1
-
-
-def looped(x, n: int, ok: bool):
-    total, count = x, 0.5
-    for i in range(n % 5):
-        if ok and i > 2:
-            return total * count
-        for j in range(i):
-            if j > 1:
-                continue
-            total = total + j
-        count = count + i
-    return total - count
-
-
-def maybe(x, n: int) -> Optional[Tensor]:
-    if n > 2:
-        return x
-    return None
-
-
-def optional(x, o: Optional[Tensor] = None):
-    if o is None:
-        return x
-    x, o = o, x * 2
-    return x + o
-
-
-def moved(point: Point, n: int) -> Point:
-    if n > 3:
-        return point
-    return Point(point.value + 1, point.count + n)
-
-
-def shifted(x, by: float = 0.5, times: int = 2):
-    for _ in range(times):
-        x = x + by
-    return x
-
-
-def searched(items: List[Tensor], least: float) -> int:
-    for i, item in enumerate(items):
-        if item.sum() > least:
-            return i
-    return -1
-
-
-def first_of(items: List[Tensor], n: int):
-    while n < 9:
-        n += 1
-        if n % 3 == 0:
-            continue
-        if n > 4:
-            break
-    else_ = items[0]
-    if len(items) > n:
-        return items[n] + else_
-    with torch.no_grad():
-        high = else_.max()
-    return else_ + high
-
-
-def filled(numbers: List[int], n: int) -> List[int]:
-    made: List[int] = []
-    for k in numbers:
-        if k == n:
-            made.append(-k)
-        elif k in made:
-            made.insert(0, k)
-        else:
-            made += [k, n]
-    return made
-
-
-def found_in(numbers: List[int], n: int) -> int:
-    found = -1
-    for i in range(len(numbers)):
-        if numbers[i] == n:
-            found = i
-            break
-    return found % 4
-
-
-def named(n: int, s: str) -> str:
-    if n < 0:
-        return f"-{{-n}}"
-    elif n == 3:
-        return s
-    name = ""
-    while n > 0:
-        n, digit = n // 2, n % 2
-        name = str(digit) + name
-    return name
-
-
-def guarded(x, n: int):
-    count = 0
-    while count < 50:
-        count += 1
-        if count > n:
-            return x
-        x = x * 0.5
-        assert count < 50
-    return x
-
+{HELPERS}
 
 class Inner(nn.Module):
     def __init__(self):
@@ -255,28 +135,10 @@ class Program(nn.Module):
         self.box = Box(torch.zeros(3, 3), 1)
         self.inner = Inner()
         self.layers = nn.ModuleList([nn.Linear(3, 3), nn.Tanh()])
+        self.last = torch.zeros(3, 3)
         self.register_buffer("seen", torch.zeros(()))
 
-    def method(self, x, n: int):
-        if n > 3:
-            return x * n
-        return self.linear(x) + self.total
-
-    def gated(self, x, scale: Optional[float] = None, flip: bool = False):
-        if flip:
-            x = -x
-        if scale is None:
-            return self.linear(x)
-        return x * scale
-
-    def again(self, x, n: int):
-        for i in range(n):
-            x = self.method(x, i)
-            if i > 1:
-                self.total += 1
-                return x
-        return x + self.total
-
+{METHODS}
     def forward(self, x, y):
         n = x.size(1) - 1
         a, b, c_ = x * 1, y * 1, x + y
@@ -304,6 +166,7 @@ def load(source: str) -> type[nn.Module]:
         "F": torch.nn.functional,
         "Box": Box,
         "Point": Point,
+        "Dict": dict,
         "List": list,
         "Optional": Optional,
         "math": math,

@@ -330,3 +330,26 @@ class OneTupleOrAnother(nn.Module):
             return x + i, n, point
         m = n**2 % 7
         return x, m, point
+
+
+@case(x(2, 3), 0, [1])
+@case(x(2, 3), 3, [1])
+@case(x(2, 3), 4, [2, 3])
+class NumbersOfTensors(nn.Module):
+    def forward(self, x, n: int, numbers: List[int]):
+        m, r, best = 0, 0.5, x.sum()
+        if n < 4:
+            m = x.sum().item() if n > 2 else 1
+        if n > 2:
+            n += round(x.abs().sum().item()) % 3
+            numbers += [n]
+        while n < 5:
+            r = x.mean().item() if n > 1 else r
+            n += 1
+        if n > 5:
+            best = x.max().item()
+        for i in range(n):
+            if i > 2:
+                n = x.argmax().item()
+                break
+        return x * r, m, best, n, numbers

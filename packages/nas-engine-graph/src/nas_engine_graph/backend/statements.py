@@ -31,8 +31,8 @@ __all__ = ["Writer"]
 
 _INDENT = "    "
 _EMPTY = (Builtin("list"), Builtin("dict"), Call("collections.OrderedDict"))
-_NARROW = ("bool", "int", "float", "str", "Tensor")
-_WIDE = _NARROW[1:]
+_NARROW = ("bool", "int", "float", "number", "str", "Tensor")
+_WIDE = ("int", "float", "str", "Tensor")
 _MAY_BE_NONE = ("None", "Optional", "Union")
 """Types that TorchScript finds out by itself of a variable that is None at first."""
 

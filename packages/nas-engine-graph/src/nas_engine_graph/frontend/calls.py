@@ -205,9 +205,9 @@ def function(t: Translator, node: Any) -> None:
 def _cast(t: Translator, node: Any, operand: Operand) -> None:
     """What TorchScript takes for a value of another type; a tensor that may be none is marked."""
     kind, given = node.output().type().annotation_str, t.type_of(operand)
-    if kind == "Tensor" != given:
+    if kind != given and (kind == "Tensor" or given == "number"):
         t.emit(node, Builtin("typed"), [operand], hint="value")
-        t.loosen(node.output())
+        t.loosen(node.output(), *([] if kind == "Tensor" else [operand]))
         return
     if given == "Tensor" != kind and (mixed := wider_in(node, t.world.learnt)) is not None:
         text = f"{mixed.name!r}, which is a number or a tensor"

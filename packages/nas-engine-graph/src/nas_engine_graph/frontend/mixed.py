@@ -29,7 +29,7 @@ __all__ = [
 ]  # fmt: skip
 
 _KIND = r"(bool|int|float|number|str|Tensor)(?: \(inferred\))?"
-_RANKS = ("bool", "int", "float", "str", "Tensor")
+_RANKS = ("number", "bool", "int", "float", "str", "Tensor")
 _VARIABLE = (
     re.compile(
         rf"Variable '(\w+)' previously had type {_KIND} but is now being assigned to a value of "
@@ -168,10 +168,10 @@ def mixed_of(text: str) -> Mixed | None:
         return Mixed(frame.file, frame.line, first_mark(text), _ARGUMENT, "int")
     for pattern in (*_VARIABLE, *_EXPRESSION):
         if (said := pattern.search(text)) is not None:
-            first, second = ("float" if kind == "number" else kind for kind in said.group(2, 3))
-            widest = max(first, second, key=_RANKS.index)
-            kind = first if "expected" in said[0] else widest
-            return Mixed(frame.file, frame.line, first_mark(text), said[1], kind)
+            widest = max(said[2], said[3], key=_RANKS.index)
+            kind = said[2] if "expected" in said[0] else widest
+            mixed = Mixed(frame.file, frame.line, first_mark(text), said[1], kind)
+            return mixed if is_kind(kind) else None
     return None
 
 

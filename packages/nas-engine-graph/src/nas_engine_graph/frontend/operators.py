@@ -18,6 +18,7 @@ from nas_engine_graph.frontend.sequences import (
     augmented,
     code_of,
     hidden,
+    is_argument,
     is_float,
     is_implied,
     is_limit,
@@ -178,6 +179,9 @@ def _plainly(t: Translator, node: Any, schema: Schema, operands: Sequence[Operan
         or (constant and isinstance(operation, Builtin) and operation.name in FOLDED - _KEEPING)
     ):
         operands = tuple(map(_plain, operands))
+    if is_implied(node) and t.type_of(operands[0]) == "number" and not is_argument(node):
+        t.emit(node, Builtin("typed"), operands, hint="value")
+        return
     if (known := _known(node, schema, operands, operation)) is not None:
         t.alias(node, known)
         return

@@ -16,6 +16,7 @@ __all__ = [
     "given_as_tuple",
     "hidden",
     "hides",
+    "is_argument",
     "is_float",
     "is_given_as_list",
     "is_implied",
@@ -226,6 +227,12 @@ def is_implied(node: Any) -> bool:
         and next(iter(node.inputs())).type().annotation_str in ("bool", "number")
         and marked_text(node) != name.lower()
     )
+
+
+def is_argument(node: Any) -> bool:
+    """Whether TorchScript has made the node for what an operator takes, not for a variable."""
+    users = (use.user for use in node.output().uses())
+    return any(user.sourceRange() == node.sourceRange() for user in users)
 
 
 def is_float(node: Any) -> bool:

@@ -14,7 +14,9 @@ from nas_engine_graph.ir import Builtin, Const, Node, Operand, Ref
 
 __all__ = ["any_value", "uninitialized"]
 
-_ANY: dict[str, bool | int | float | str] = {"int": 0, "float": 0.0, "bool": False, "str": ""}
+_ANY: dict[str, bool | int | float | str] = {
+    "int": 0, "float": 0.0, "number": 0.0, "bool": False, "str": "",
+}  # fmt: skip
 
 
 def uninitialized(t: Translator, node: Any) -> None:
