@@ -41,7 +41,9 @@ _PALETTE = ("#ffd166", "#8ecae6", "#a7c957", "#f4a6c0", "#cdb4db", "#f7b267", "#
 _OTHER = "#e0e0e0"
 _CARRIED = ("Tensor", "List[Tensor", "Optional[Tensor", "Tuple[Tensor", "Dict[str, Tensor")
 
-_GATHERING = ("list", "tuple", "unpack", "dict", "getitem", "slice", "list_of", "method.append")
+_GATHERING = (
+    "list", "tuple", "unpack", "dict", "getitem", "item", "slice", "list_of", "method.append",
+)  # fmt: skip
 # What an InputChoice becomes: how it works does not belong into a picture of the user's model.
 _CHOSEN = (ChosenInputs.__name__, ChosenList.__name__)
 
