@@ -33,6 +33,18 @@ class GrowsUnderAnotherName(nn.Module):
         return x, numbers, total
 
 
+@case(x(2, 3))
+class GrowsUnread(nn.Module):
+    def forward(self, x):
+        numbers, n = [1], 0
+        for _ in numbers:
+            n += 1
+            if n < 9:
+                numbers.append(1)  # Nobody but the loop asks for it.
+        left = [numbers.pop() for _ in numbers]
+        return x * n, len(left)
+
+
 @case(x(2, 3), {"a": x(3), "b": x(3)}, 0)
 @case(x(2, 3), {"a": x(3), "b": x(3)}, 1)
 @case(x(2, 3), {"a": x(3), "b": x(3)}, 2)
@@ -80,6 +92,10 @@ class CountsAlong(nn.Module):
     def forward(self, x, numbers: List[int]):
         n = 0
         for i, k in enumerate(numbers, 2):
+            n += i * k
+        for i, k in enumerate(numbers, -1):
+            n += i * k
+        for i, k in enumerate(numbers, n % 3):
             n += i * k
         for i, k in zip(range(1, 8, 3), numbers):
             n -= i * k

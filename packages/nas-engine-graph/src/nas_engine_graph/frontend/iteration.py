@@ -41,8 +41,17 @@ def _counted(t: Translator, lengths: Any) -> Iterator[Operand]:
         node = length.node()
         if node.kind() == "aten::len" and counts_trips(node):
             yield t.operand(node, 0)
-        elif node.kind() != "prim::Constant" or length.toIValue() != _ANY_NUMBER:
+        elif not _is_endless(node):
             yield t.operand(lengths, at)
+
+
+def _is_endless(length: Any) -> bool:
+    """Whether a node is how long a range is that ``enumerate`` counts, which has no end."""
+    if length.kind() == "aten::__range_length":
+        return any(value.toIValue() == _ANY_NUMBER for value in length.inputs())
+    # It is a constant where the range begins with one, and may be too large for an integer.
+    number = length.output().toIValue() if length.kind() == "prim::Constant" else 0
+    return bool(abs(number) > _ANY_NUMBER // 2)
 
 
 def counts_trips(node: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 
-from nas_engine_graph.ir import Block, If, Loop, Node, Operand, Ref, With, is_pure
+from nas_engine_graph.ir import Block, Builtin, If, Loop, Node, Operand, Ref, With, is_pure
 
 __all__ = ["Unread"]
 
@@ -44,7 +44,7 @@ class Unread:
             self.parent[self.root(shared)] = self.root(name)
 
     def hand_on(self, node: Node) -> None:
-        """Notes what a branch, context or loop gives other names."""
+        """Notes what a branch, context or loop gives other names, or goes through."""
         names = [value.name for value in node.outputs]
         match node.operation:
             case If() | With():
@@ -57,6 +57,8 @@ class Unread:
                 carried = zip(inside, node.inputs[2:], block.results[1:], strict=True)
                 for name, shared in zip(names, carried, strict=True):
                     self.join(name, shared)
+            case Builtin("trips"):
+                self.join(names[0], node.inputs)
 
     # ------------------------------------------------------------------ what is read later
 
@@ -72,6 +74,7 @@ class Unread:
 
     def of(self, node: Node, live: frozenset[str]) -> frozenset[str]:
         if isinstance(node.operation, Loop):
+            live |= self.groups(node.inputs[:1])  # Each trip asks what it goes through for more.
             while not (inside := self.before(node.blocks[0], live)) <= live:
                 live |= inside
         elif node.blocks:
