@@ -90,6 +90,9 @@ class Loop:
 
     Its block takes the trip number and the carried values, and results in whether to go on and the
     next carried values. The outputs are the carried values after the last trip.
+
+    A loop through lists, tensors, texts or dicts has the builtin ``trips`` of these as its number,
+    and takes the ``item`` of each. As in Python it goes on while each of them has another item.
     """
 
 
