@@ -84,3 +84,23 @@ def many(factor: int) -> type[nn.Module]:
 @case(x(2, 3))
 def of_a_local_class() -> nn.Module:
     return many(3)()
+
+
+@case(x(2, 3), debug=True)
+@case(x(2, 3), debug=False)
+class ReturnsWhatOneGives(nn.Module):
+    """The body of a method is written where it is returned, if TorchScript can read it."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(3, 3)
+
+    @torch.jit.unused
+    def shown(self, x: Tensor) -> Tensor:
+        return torch.from_numpy(x.detach().numpy() * 2)
+
+    def forward(self, x: Tensor, debug: bool = False):
+        y = self.linear(x)
+        if debug:
+            return self.shown(y)
+        return y

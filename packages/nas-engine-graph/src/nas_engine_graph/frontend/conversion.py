@@ -212,8 +212,8 @@ def _script(module: nn.Module, whole: Any, progress: Progress) -> Any:
     except SCRIPT_ERRORS as error:
         refused = isinstance(error, UnsupportedModuleError)
         refusal = error if refused else _refusal(error, progress)
-        if progress.failed is not None:
-            raise refusal from LearntError(progress.failed)
+        if lesson_of(error) is None and (left := progress.to_leave()) is not None:
+            raise refusal from LearntError(left)
         if refused:
             raise
         raise refusal from error

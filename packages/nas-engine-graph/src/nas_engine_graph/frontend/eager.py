@@ -7,7 +7,8 @@ import builtins
 import copy
 import enum
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import torch
 from nas_core.errors import Place
@@ -28,10 +29,10 @@ from nas_engine_graph.frontend.mixed import drawn
 from nas_engine_graph.frontend.modules import module_at
 from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.objects import has_relatives
-from nas_engine_graph.frontend.questions import answered, is_unused
+from nas_engine_graph.frontend.questions import answered, body_of, is_unused, returns_anything
 from nas_engine_graph.frontend.signatures import gives_number, taken_for_numbers
 from nas_engine_graph.frontend.sizes import beside_tuples, given_as_tuples, only_returns, sizes
-from nas_engine_graph.frontend.sources import nodes_of, parsed
+from nas_engine_graph.frontend.sources import nodes_of
 from nas_engine_graph.frontend.supers import Add, with_super_methods
 from nas_engine_graph.frontend.targets import unclear_loops, with_own_targets
 from nas_engine_graph.frontend.unrolled import classes_of, unroll
@@ -45,6 +46,7 @@ _SIGNS: dict[type[ast.operator], str] = {
 }  # fmt: skip
 _COMMENT = re.compile(r"(#\s*type:\s*\(.*\)\s*->).*")
 """The declaration of a function as a comment."""
+InPlace: TypeAlias = Callable[[Any], bool]
 _LOGGING = frozenset({"_log_api_usage_once"})
 _LIMITS = frozenset({"finfo", "iinfo"})
 
@@ -56,8 +58,11 @@ class _Eager(ast.NodeTransformer):
     would refuse.
     """
 
-    def __init__(self, variables: Variables, owner: Any, tree: ast.AST, place: Place) -> None:
+    def __init__(
+        self, variables: Variables, owner: Any, tree: ast.AST, place: Place, in_place: InPlace
+    ) -> None:
         self.variables, self.owner, self.place = variables, owner, place
+        self.in_place = in_place
         self.valued = valued(tree) if distributed(tree) else set()
         nodes = nodes_of(tree)
         self.sizes = sizes(nodes, owner) if isinstance(owner, nn.Module) else set()
@@ -72,8 +77,9 @@ class _Eager(ast.NodeTransformer):
         match node.value:
             case ast.Call(ast.Attribute(ast.Name("self"), name), arguments, []):
                 method = getattr(self.owner, name, None)
-                if is_unused(method) and all(isinstance(a, ast.Name) for a in arguments):
-                    return [self.visit(s) for s in _body(method, arguments, node)]
+                named = all(isinstance(a, ast.Name) for a in arguments)
+                if is_unused(method) and named and self.in_place(method):
+                    return [self.visit(s) for s in body_of(method, arguments, node)]
         is_size = id(node.value) in self.sizes
         self.generic_visit(node)
         if self.is_number and node.value is not None:
@@ -332,33 +338,7 @@ def _one_by_one(left: ast.expr, sign: ast.cmpop, items: list[ast.expr]) -> ast.e
     return found[0] if len(found) == 1 else ast.copy_location(ast.BoolOp(both, found), left)
 
 
-def _body(method: Any, arguments: list[Any], place: ast.stmt) -> list[ast.stmt]:
-    """The statements of a method, its parameters replaced by the variables it is called with."""
-    definition: Any = parsed(method).body[0]
-    names = [argument.arg for argument in definition.args.args[1:]]
-    given = {name: argument.id for name, argument in zip(names, arguments, strict=False)}
-    for node in nodes_of(definition):
-        if isinstance(node, ast.Name):
-            node.id = given.get(node.id, node.id)
-        if hasattr(node, "lineno"):
-            ast.copy_location(node, place)
-    return list(definition.body)
-
-
-def _returns_anything(function: Any, tree: ast.AST) -> bool:
-    """Whether the declared result is only true of scripted code: it comes from an unused method."""
-    owner = getattr(function, "__self__", None)
-    if is_unused(function):
-        return True
-    for node in nodes_of(tree):
-        match node:
-            case ast.Return(ast.Call(ast.Attribute(ast.Name("self"), name))):
-                if is_unused(getattr(owner, name, None)):
-                    return True
-    return False
-
-
-def eagerly(function: Any, owner: Any, parsed: Any, add: Add) -> Any:
+def eagerly(function: Any, owner: Any, parsed: Any, add: Add, in_place: InPlace) -> Any:
     """What was parsed, rewritten in place.
 
     Args:
@@ -366,6 +346,7 @@ def eagerly(function: Any, owner: Any, parsed: Any, add: Add) -> Any:
         owner: the module of which it is a method, if it is one.
         parsed: its source.
         add: takes the methods of base classes that it calls.
+        in_place: whether the body of a marked method is written where it is returned.
     """
     if is_of_torch(function):
         return parsed
@@ -382,8 +363,8 @@ def eagerly(function: Any, owner: Any, parsed: Any, add: Add) -> Any:
         with_own_targets(parsed.ast, owner)
         without_jumps(parsed.ast, owner)
         unroll(parsed.ast, owner, variables.around)
-    anything = _returns_anything(function, definition)
-    reading = _Eager(variables, owner, parsed.ast, place)
+    anything = returns_anything(function, definition)
+    reading = _Eager(variables, owner, parsed.ast, place, in_place)
     if isinstance(owner, nn.Module):
         for loop in unclear_loops(parsed.ast, owner):
             text = "a loop with the variable of a loop over modules, which is read afterwards"

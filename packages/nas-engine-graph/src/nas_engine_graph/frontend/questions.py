@@ -13,7 +13,7 @@ import torch._jit_internal as internal
 from nas_engine_graph.frontend.sources import nodes_of, parsed
 from nas_engine_graph.frontend.variables import name_of, value_of
 
-__all__ = ["answered", "is_unused"]
+__all__ = ["answered", "body_of", "is_unused", "returns_anything"]
 
 _NAMES = frozenset({"is_scripting", "is_tracing", "_get_tracing_state", "is_in_onnx_export"})
 
@@ -93,3 +93,29 @@ def is_unused(function: Any) -> bool:
     plain = getattr(function, "__func__", function)
     marked = getattr(plain, "_torchscript_modifier", None)
     return marked is internal.FunctionModifiers.UNUSED
+
+
+def body_of(method: Any, arguments: list[Any], place: ast.stmt) -> list[ast.stmt]:
+    """The statements of a method, its parameters replaced by the variables it is called with."""
+    definition: Any = parsed(method).body[0]
+    names = [argument.arg for argument in definition.args.args[1:]]
+    given = {name: argument.id for name, argument in zip(names, arguments, strict=False)}
+    for node in nodes_of(definition):
+        if isinstance(node, ast.Name):
+            node.id = given.get(node.id, node.id)
+        if hasattr(node, "lineno"):
+            ast.copy_location(node, place)
+    return list(definition.body)
+
+
+def returns_anything(function: Any, tree: ast.AST) -> bool:
+    """Whether the declared result is only true of scripted code: it comes from an unused method."""
+    owner = getattr(function, "__self__", None)
+    if is_unused(function):
+        return True
+    for node in nodes_of(tree):
+        match node:
+            case ast.Return(ast.Call(ast.Attribute(ast.Name("self"), name))):
+                if is_unused(getattr(owner, name, None)):
+                    return True
+    return False

@@ -19,7 +19,7 @@ from nas_engine_graph.frontend.early import Early, without_early_ends
 from nas_engine_graph.frontend.encode import NotEncodableError, symbol_of
 from nas_engine_graph.frontend.floats import Integer, take_for_floats
 from nas_engine_graph.frontend.learning import Learnt, Lesson, declare
-from nas_engine_graph.frontend.leaving import LeftMethod, is_marked, key_of
+from nas_engine_graph.frontend.leaving import LeftMethod, is_marked, key_of, left_method
 from nas_engine_graph.frontend.methods import literals, unrolls
 from nas_engine_graph.frontend.mixed import Mixed, widen
 from nas_engine_graph.frontend.modules import class_of
@@ -49,6 +49,7 @@ class Progress:
         learnt: types of variables that TorchScript has asked for.
         unread: functions that are called as they are, and their dotted names.
         failed: a method that TorchScript can't read, and that can be called as it is.
+        placed: marked methods, of which the bodies were written where they are returned.
     """
 
     name: str = ""
@@ -60,6 +61,7 @@ class Progress:
     learnt: tuple[Lesson, ...] = ()
     unread: dict[Any, str] = field(default_factory=dict)
     failed: LeftMethod | None = None
+    placed: list[Any] = field(default_factory=list)
 
     def add(self, cls: type, name: str, function: FunctionType) -> str:
         """Let a class have one more method; the name that it got, which no other has."""
@@ -75,6 +77,18 @@ class Progress:
         """Whether a method is called as it is."""
         left = [lesson.key for lesson in self.learnt if isinstance(lesson, LeftMethod)]
         return bool(left) and is_marked(function) and key_of(function) in left
+
+    def in_place(self, method: Any) -> bool:
+        """Whether the body of a marked method is written where the method is returned."""
+        if self.is_left_method(method):
+            return False
+        self.placed.append(method)
+        return True
+
+    def to_leave(self) -> LeftMethod | None:
+        """A method that may be why TorchScript failed, and that can be called as it is."""
+        placed = (left_method(m.__func__, m.__self__) for m in self.placed)
+        return self.failed or next(filter(None, placed), None)
 
     def is_left(self, function: FunctionType) -> bool:
         """Whether a function can be called as it is, which TorchScript can't read; from now on.
@@ -151,7 +165,8 @@ def eager_reading(parse: Callable[[Any], Any], progress: Progress) -> Callable[[
                     without_early_ends(parsed.ast)
             declared = [lesson for lesson in lessons if isinstance(lesson, Learnt)]
             declare(parsed.ast, parsed.file_lineno, declared)
-            made = known[key] = eagerly(function, owner, parsed, progress.add)
+            made = eagerly(function, owner, parsed, progress.add, progress.in_place)
+            known[key] = made
             mixed = [lesson for lesson in lessons if isinstance(lesson, Mixed)]
             widen(made.ast, parsed.file_lineno, _indent(parsed), mixed)
             integers = [lesson for lesson in lessons if isinstance(lesson, Integer)]
