@@ -559,6 +559,24 @@ def test_only_what_is_unsupported_is_kept_whole() -> None:
     assert "OverriddenCall()" in source and "class ScaleOfOnes" in source
 
 
+class Layers(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList([ScaleOfOnes(), nn.ReLU()])
+
+    def forward(self, x):
+        for index in range(len(self.layers)):
+            x = self.layers[index](x)
+        return (lambda y: y * 2)(x)
+
+
+def test_lists_of_modules_are_not_kept_whole() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UnsupportedModuleError, match=r"Lambda|lambda"):
+            convert(Layers(), on_unsupported="basic_unit")
+
+
 def test_conversion_is_quiet() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")

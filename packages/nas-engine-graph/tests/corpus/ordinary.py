@@ -204,3 +204,23 @@ class ReturnsOfSteps(nn.Module):
         for i in reversed(range(1, 3)):
             found[i] -= i
         return found, x.shape[-1] == SIZES[1], [x * size for size in SIZES]
+
+
+class Named(nn.Module):
+    """Says of which class it is, as messages do."""
+
+    def forward(self, x, scale: float):
+        if isinstance(x, (tuple, list)):
+            raise ValueError(f"'{self.__class__.__name__}' takes no tuple")
+        if scale < 0:
+            raise ValueError(f"{type(self).__name__} needs a scale of 0 or more")
+        return x * scale, self.__class__.__name__, type(self).__qualname__
+
+
+class Renamed(Named):
+    """Another class with the same method."""
+
+
+for scale in (0.5, -1.0):
+    case(x(2, 3), scale)(Named)
+    case(x(2, 3), scale)(Renamed)

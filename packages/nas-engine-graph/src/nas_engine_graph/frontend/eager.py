@@ -26,7 +26,7 @@ from nas_engine_graph.frontend.lasting import keep_writes
 from nas_engine_graph.frontend.logic import as_branches, distributed, only_bools, valued
 from nas_engine_graph.frontend.methods import spreads
 from nas_engine_graph.frontend.mixed import drawn
-from nas_engine_graph.frontend.modules import module_at
+from nas_engine_graph.frontend.modules import class_of, module_at
 from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.objects import has_relatives
 from nas_engine_graph.frontend.questions import answered, body_of, is_unused, returns_anything
@@ -103,6 +103,12 @@ class _Eager(ast.NodeTransformer):
                 self.variables.around.get(name) is torch
             ):
                 return _coded(getattr(torch, attribute, None), node)
+            case ast.Attribute(
+                ast.Attribute(ast.Name("self"), "__class__")
+                | ast.Call(ast.Name("type"), [ast.Name("self")], []),
+                "__name__" | "__qualname__" as name,
+            ) if isinstance(self.owner, nn.Module):
+                return ast.copy_location(ast.Constant(getattr(class_of(self.owner), name)), node)
         self.generic_visit(node)
         return node
 

@@ -120,7 +120,7 @@ def _bound(compiled: Callable[..., Any], progress: Progress) -> Callable[..., An
         try:
             return compiled(kind, MethodType(function, owner))
         except SCRIPT_ERRORS as error:
-            if lesson_of(error) is None:
+            if lesson_of(error) is None and isinstance(function, FunctionType):
                 progress.failed = left_method(function, owner)
             raise
 
