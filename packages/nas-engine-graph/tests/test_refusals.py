@@ -544,6 +544,17 @@ def test_basic_unit_stays_whole() -> None:
     assert_same_behaviour(module, graph.instantiate(), torch.randn(2, 3))
 
 
+@nas.basic_unit
+class Lenient(nn.Module):
+    def forward(self, x: torch.Tensor, scale: float = 2.0, *more, **options) -> torch.Tensor:
+        return x * scale + len(more) + len(options)
+
+
+def test_basic_unit_may_take_any_arguments() -> None:
+    module = Holder(Lenient())
+    assert_same_behaviour(module, convert(module).instantiate(), torch.randn(2, 3))
+
+
 def test_unsupported_module_can_be_kept_whole() -> None:
     module = Holder(Lambda())
     with pytest.warns(UserWarning, match="kept as a basic unit"):

@@ -112,6 +112,8 @@ def _stand_in_class(cls: type[nn.Module], pair: bool) -> type[nn.Module]:
     }
     declared, passed = ["self"], []
     for index, parameter in enumerate(list(inspect.signature(forward).parameters.values())[1:]):
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            continue  # TorchScript has no calls that give more.
         scope[f"Type{index}"] = hints.get(parameter.name, Tensor)
         default = ""
         if parameter.default is not parameter.empty:
