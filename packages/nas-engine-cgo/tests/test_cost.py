@@ -94,6 +94,7 @@ def test_a_long_training_is_timed_till_the_answer_is_sure(tmp_path: Path) -> Non
     def chosen() -> Any:
         return choose(members([mlp(8) for _ in range(4)], epochs=100), Options(), Memory(path))
 
+    assert members([mlp(8)])[0].optimizer  # The first one of a process takes torch a second.
     assert "fastest of what was timed" in chosen().why
     for _ in range(20):
         sure = chosen()
@@ -524,6 +525,38 @@ class Broken(nn.Module):
         if x.sum() != 0:  # Depends on elements: no program.
             raise ValueError("broken")
         return self.layer(x)
+
+
+def test_little_is_timed_where_merging_can_save_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nothing is merged without that: products take as long together."""
+    probed = []
+
+    def of(_probe: object, setting: Any) -> float:
+        probed.append(setting.size)
+        return 1.0 / setting.size
+
+    monkeypatch.setattr(CHOOSING._Probe, "_seconds", of)
+    monkeypatch.setattr(CHOOSING, "cache_bytes", lambda: 1 << 30)
+
+    def size(width: int, epochs: int) -> int:
+        probed.clear()
+        nets: list[nn.Module] = [
+            nn.Sequential(mlp(width), nn.Linear(3, width), nn.Linear(width, width)) for _ in "1234"
+        ]
+        data = {"train": (torch.zeros(512, 6), torch.zeros(512).long()), "batch_size": 128}
+        return len(choose(members(nets, epochs=epochs, **data), Options(), Memory()).clusters[0])
+
+    assert (size(16, 100), probed) == (4, [1, 4, 2])
+    assert (size(1024, 100), probed) == (1, [])
+    assert (size(1024, 10000), probed) == (4, [1, 2, 4])
+
+
+def test_one_by_one_alone_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If to time it has taken all that timing may, what the cache suggests is done."""
+    machine = Machine(monkeypatch, {1: 1.0})
+    monkeypatch.setattr(CHOOSING.Trials, "is_spent", lambda trials: bool(trials.tried))
+    assert machine.chosen(Memory(), 100) == 8
+    assert machine.timed == [1]
 
 
 def test_what_raises_while_it_is_timed_is_named() -> None:

@@ -181,14 +181,16 @@ def test_how_many_steps_repay_a_look(
     assert ("too few" in note) != together
 
 
-@pytest.mark.parametrize("is_large", [False, True])
-def test_large_members_that_are_fastest_one_by_one_do_not_take_turns(
-    monkeypatch: pytest.MonkeyPatch, is_large: bool
+@pytest.mark.parametrize(
+    ("is_large", "tape", "apart"), [(False, False, False), (True, False, True), (True, True, False)]
+)
+def test_large_members_that_are_fastest_one_by_one_take_turns_if_steps_are_repeated(
+    monkeypatch: pytest.MonkeyPatch, is_large: bool, tape: bool, apart: bool
 ) -> None:
     monkeypatch.setattr(CHOOSING._Probe, "_seconds", lambda _probe, setting: setting.size)
     monkeypatch.setattr(length, "cache_bytes", lambda: 100 if is_large else 1 << 20)
-    (note, *_) = notes_of(jobs_of([net] * 4, recipe(200)))
-    assert ("4 trained one by one, clusters of 1" in note) == is_large
+    (note, *_) = notes_of(jobs_of([net] * 4, recipe(200)), Options(tape=tape))
+    assert ("4 trained one by one, clusters of 1" in note) == apart
 
 
 class Recurrent(nn.Module):

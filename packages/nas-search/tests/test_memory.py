@@ -6,13 +6,15 @@ import sys
 import pytest
 
 PROGRAM = """
-import resource
+import resource, sys
 from nas_search.memory import kept_memory
+
+count, size = map(int, sys.argv[1:])
 
 def faults(steps):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(steps):
-        layers = [bytearray(1 << 20) for _ in range(16)]
+        layers = [bytearray(size) for _ in range(count)]
         del layers
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
@@ -32,8 +34,11 @@ assert resident() - started <= 4, (started, resident())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only glibc can be told")
-def test_is_kept_and_given_back() -> None:
+@pytest.mark.parametrize(("count", "mebibytes"), [(16, 1), (2, 40)])
+def test_is_kept_and_given_back(count: int, mebibytes: int) -> None:
+    """Also blocks that are larger than any that glibc lets be kept."""
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], stderr=subprocess.PIPE, text=True, check=False
-    )
+        [sys.executable, "-c", PROGRAM, str(count), str(mebibytes << 20)],
+        stderr=subprocess.PIPE, text=True, check=False,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -9,10 +9,12 @@ from threading import Lock
 
 __all__ = ["kept_memory"]
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # As malloc.h numbers them.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4  # As malloc.h numbers them.
 _ALL = 2**31 - 1
 _LARGE = 32 << 20
 """The most that glibc takes as a limit from which on memory is mapped for itself."""
+_MAPPED = 65536
+"""How many blocks glibc lets be mapped for themselves."""
 
 
 @contextmanager
@@ -20,9 +22,10 @@ def kept_memory() -> Iterator[None]:
     """Keep what is freed in the block for what is allocated next, and give it back at the end.
 
     By itself glibc gives memory back to the system once a few megabytes at the end of the heap are
-    free. The activations of a model are: each step would get them anew, page by page and cleared,
-    which costs up to a third of the time of small merged models. Blocks may lie in each other and
-    run in several threads. Where there is no glibc nothing is done.
+    free, and each block of more than 32 MiB at once. The activations of a model are, and the
+    gradients of large layers: each step would get them anew, page by page and cleared, which costs
+    up to a third of the time of merged models. Blocks may lie in each other and run in several
+    threads. Where there is no glibc nothing is done.
 
     After the block the thresholds are those that glibc itself arrives at when it moves them: 32 MiB
     to map memory for itself, twice as much to give it back.
@@ -47,13 +50,15 @@ class _Users:
         with self._lock:
             self._count += 1
             if self._count == 1 and (libc := _glibc()):
-                libc.mallopt(_MMAP_THRESHOLD, _LARGE)
+                libc.mallopt(_MMAP_MAX, 0)
                 libc.mallopt(_TRIM_THRESHOLD, _ALL)
 
     def go(self) -> None:
         with self._lock:
             self._count -= 1
             if self._count == 0 and (libc := _glibc()):
+                libc.mallopt(_MMAP_MAX, _MAPPED)
+                libc.mallopt(_MMAP_THRESHOLD, _LARGE)
                 libc.mallopt(_TRIM_THRESHOLD, 2 * _LARGE)
                 libc.malloc_trim(0)
 

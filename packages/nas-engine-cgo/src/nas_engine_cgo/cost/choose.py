@@ -1,8 +1,8 @@
 """When merging pays: how many members share a cluster, in which layout, and of which widths.
 
 Three steps, each with less to say than the one before: the memory there is bounds the size of a
-cluster; the cache suggests one; as far as a small part of the training's time allows, steps of
-copies of the members are timed, and the fastest wins. What was found is remembered for the next
+cluster; the cache suggests one; as far as a part of what merging may save allows, steps of copies
+of the members are timed, and the fastest wins. What was found is remembered for the next
 batches like it, of which some time again what they can for less.
 """
 
@@ -27,6 +27,7 @@ from nas_engine_cgo.cost.length import MOSTLY_ALONE, gains_anyway, gains_unmerge
 from nas_engine_cgo.cost.memory import is_out_of_memory, largest_activation, training_memory
 from nas_engine_cgo.cost.trials import ALONE, Layout, Setting, Trials
 from nas_engine_cgo.cost.widening import seems_to_pay
+from nas_engine_cgo.cost.work import share_of_calling
 from nas_engine_cgo.exact import Verdicts
 from nas_engine_cgo.members import Program, duplicate
 from nas_engine_cgo.options import Options
@@ -39,9 +40,10 @@ from nas_engine_cgo.widen import widened, widths_of
 
 __all__ = ["Choice", "choose"]
 
-_PROBED, _PROBED_LARGE = 1 / 4, 1 / 32
-"""The part of all steps of all members that may be taken to time settings, and the same for members
-of which the cache has room for one: they have little to gain."""
+_PROBED = 1 / 4
+"""The part of what merging may save that may be taken to time settings."""
+_LITTLE = 1 / 20
+"""If no larger part of a step is calling torch, it costs more to compute members together."""
 _AGAIN = 1 / 2
 """The part of that which later batches may take to time them again."""
 _MADE = 80
@@ -103,9 +105,10 @@ def choose(
         setting, why = replace(setting, size=size), "as asked for"
     elif (fastest := _fastest(probe, most, setting, memory)) is not None:
         setting, why = fastest
-        apart = not (setting.size > 1 or gains_unmerged(members) or gains_anyway(members, options))
+        apart = setting.size == 1 and not gains_unmerged(members)
     else:
-        apart = not (probe.gains(setting) or gains_anyway(members, options))
+        apart = True
+    apart = apart and not (probe.gains(setting) or gains_anyway(members, options))
     clusters = clusters_of(probe.order, setting.size)
     setting = replace(setting, widen=setting.widen and any(map(probe.differ, clusters)))
     return Choice(
@@ -126,13 +129,14 @@ def _fastest(
     """
     known = Findings.read(memory.recall(probe.key))
     tried = {} if known.are_sure else probe.trials(most, guess, known).tried
-    if tried:
+    compared = len(tried) > 1
+    if compared:
         known = known.joined(tried)
         memory.keep({probe.key: known.written()})
     if not known:
         return None
     best, why = known.best(), "it was fastest for such a batch before"
-    if tried:
+    if compared:
         why = f"it was fastest of what was timed, {1 / known.share(best):.1f} times one by one"
     return replace(best, size=min(best.size, most)), why
 
@@ -159,7 +163,7 @@ class _Probe:
         self._copied: dict[int, Member] = {}
         self._alone: dict[int, float] = {}
         self._first: Sequence[int] = ()
-        self._merged = loop.merged
+        self._merged, self._repeats = loop.merged, loop.passes.repeats
         self.prepared = loop.prepared
 
     def why_apart(self) -> str | None:
@@ -206,6 +210,8 @@ class _Probe:
 
         A call that can't be merged, such as a recurrent layer, keeps more than what it gives.
         """
+        if self._calling < _LITTLE:
+            return ALONE, "nearly all of a step is computing"
         largest, alone = self._largest
         needed = max(1, largest * (_KEPT if alone else 1))
         size = max(1, min(most, cache_bytes() // needed))
@@ -214,11 +220,15 @@ class _Probe:
         return Setting(size, layout, self._widens()), why
 
     def gains(self, setting: Setting) -> bool:
-        """Whether members probably gain by one loop that runs them so."""
+        """Whether members probably gain by one loop that runs them so.
+
+        Also one by one, if it is repeated without autograd, and one fused optimiser steps.
+        """
         _, alone = self._largest
         if alone or not self._programs:
             return gains_unmerged(self._members)
-        return setting.size > 1
+        repeated = self._repeats and all(self._traced) and not self._options.exact
+        return setting.size > 1 or repeated
 
     def differ(self, cluster: Sequence[int]) -> bool:
         """Whether members have layers that differ in width."""
@@ -230,13 +240,17 @@ class _Probe:
         return seems_to_pay(self._programs, self._wide)
 
     @cached_property
+    def _calling(self) -> float:
+        return share_of_calling(list({id(p): p for p in self._programs}.values()))
+
+    @cached_property
     def _largest(self) -> tuple[int, bool]:
         return max(map(largest_activation, self._programs), default=(0, False))
 
-    def _affordable(self, guess: Setting) -> float:
+    @property
+    def _affordable(self) -> float:
         """How many steps of one member may be taken to time settings."""
-        part = _PROBED if guess.size > 1 else _PROBED_LARGE
-        return part * steps_of(self._members[0]) * len(self._members)
+        return _PROBED * self._calling * steps_of(self._members[0]) * len(self._members)
 
     @cached_property
     def key(self) -> str:
@@ -260,7 +274,7 @@ class _Probe:
 
         What is known to be the fastest comes before all else, so that it is timed again for less.
         """
-        affordable = self._affordable(guess)
+        affordable = self._affordable
         part = _AGAIN if known else 1
         trials = Trials(self._seconds, self._clock(), part * affordable)
         first = Setting(min(most, max(2, guess.size)), self._merged_layout(), guess.widen)

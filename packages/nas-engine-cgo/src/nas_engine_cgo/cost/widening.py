@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
+from nas_engine_cgo.cost.work import CALL, PASSES, PRODUCTS, products
 from nas_engine_cgo.kinds import fits
 from nas_engine_cgo.members import Program
 from nas_engine_cgo.merge import signatures
-from nas_engine_cgo.widen import weight_of
 
 __all__ = ["seems_to_pay"]
-
-_CALL = 100e-6
-"""Seconds that a call takes besides computing, with its gradient and its part of the update."""
-_PRODUCTS = 1.5e10
-"""Multiplications and additions in a second, of layers that are worth merging."""
-_PASSES = 3
-"""Forward, and back to the inputs and to the weights."""
 
 
 def seems_to_pay(programs: Sequence[Program], wide: Sequence[Program]) -> bool:
@@ -38,8 +30,8 @@ def seems_to_pay(programs: Sequence[Program], wide: Sequence[Program]) -> bool:
     (True, False)
     """
     saved = len(_different(programs)) - len(_different(wide))
-    more = sum(map(_products, wide)) - sum(map(_products, programs))
-    return _PASSES * more / _PRODUCTS < saved * _CALL
+    more = _products(wide) - _products(programs)
+    return PASSES * more / PRODUCTS < saved * CALL
 
 
 def _different(programs: Sequence[Program]) -> set[object]:
@@ -47,12 +39,5 @@ def _different(programs: Sequence[Program]) -> set[object]:
     return {each for program in programs for each in signatures(program, fits)}
 
 
-def _products(program: Program) -> int:
-    """Multiplications of the layers that join all their inputs."""
-    total = 0
-    for call in program.calls:
-        if (weight := weight_of(call)) is not None:
-            (output,) = call.outputs
-            _, *joined = program.facts[weight.id].shape
-            total += math.prod(program.facts[output].shape) * math.prod(joined)
-    return total
+def _products(programs: Sequence[Program]) -> int:
+    return sum(products(call, program) for program in programs for call in program.calls)

@@ -72,6 +72,11 @@ class Passes:
         self._passed: Counter[Any] = Counter()
         self.note = ""
 
+    @property
+    def repeats(self) -> bool:
+        """Whether passes that come again may be repeated."""
+        return self._recorder is not None
+
     def __call__(self, run: Run, batches: Batches) -> list[Outcome]:
         """The losses of all members, which are good until the next call.
 
