@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from itertools import count
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +108,20 @@ def test_a_long_training_is_timed_till_the_answer_is_sure(tmp_path: Path) -> Non
     assert again.options == sure.options
 
 
+def probed_by(
+    monkeypatch: pytest.MonkeyPatch, seconds: Callable[[Any], float], *attributes: str
+) -> list[Any]:
+    """These attributes of settings that are timed, of which a step takes what a function says."""
+    probed, told = [], attrgetter(*attributes)
+
+    def step(_probe: object, setting: Any) -> float:
+        probed.append(told(setting))
+        return seconds(setting)
+
+    monkeypatch.setattr(CHOOSING._Probe, "_seconds", step)
+    return probed
+
+
 class Machine:
     """One on which a step takes so long, and longer while something else runs; with its clock."""
 
@@ -185,13 +201,12 @@ def test_larger_clusters_are_timed_as_long_as_they_are_faster(
     timed: list[int],
     size: int,
 ) -> None:
-    probed, activation = [], 8 * 8 * 4  # of 8 rows and 8 columns
+    activation = 8 * 8 * 4  # of 8 rows and 8 columns
 
-    def of(_probe: object, setting: Any) -> float:
-        probed.append(setting.size)
+    def of(setting: Any) -> float:
         return seconds[setting.size]
 
-    monkeypatch.setattr(CHOOSING._Probe, "_seconds", of)
+    probed = probed_by(monkeypatch, of, "size")
     monkeypatch.setattr(CHOOSING, "cache_bytes", lambda: 8 * activation)
     made = members([mlp(8) for _ in range(16)], epochs=100)
     choice = choose(made, Options(exact=exact), Memory())
@@ -204,14 +219,13 @@ def test_timing_takes_a_small_part_of_the_training(
     monkeypatch: pytest.MonkeyPatch, epochs: int, timed: list[int]
 ) -> None:
     """A step of one member takes a second, whatever it is merged with, and planning as much."""
-    probed, now = [], [0.0]
+    now = [0.0]
 
-    def of(_probe: object, setting: Any) -> float:
-        probed.append(setting.size)
+    def of(setting: Any) -> float:
         now[0] += 15 * setting.size
         return 1.0 - setting.size / 100
 
-    monkeypatch.setattr(CHOOSING._Probe, "_seconds", of)
+    probed = probed_by(monkeypatch, of, "size")
     monkeypatch.setattr(CHOOSING._Probe, "_clock", lambda _probe: lambda: now[0])
     monkeypatch.setattr(CHOOSING, "cache_bytes", lambda: 8 * 8 * 8 * 4)
     choice = choose(members([mlp(8) for _ in range(16)], epochs=epochs), Options(), Memory())
@@ -223,13 +237,10 @@ def test_timing_takes_a_small_part_of_the_training(
 def test_both_layouts_of_images_are_timed_once(
     monkeypatch: pytest.MonkeyPatch, faster: str
 ) -> None:
-    probed = []
-
-    def of(_probe: object, setting: Any) -> float:
-        probed.append((setting.size, setting.layout))
+    def of(setting: Any) -> float:
         return (0.5 if setting.layout == faster else 0.8) ** (setting.size > 1)
 
-    monkeypatch.setattr(CHOOSING._Probe, "_seconds", of)
+    probed = probed_by(monkeypatch, of, "size", "layout")
     monkeypatch.setattr(CHOOSING, "cache_bytes", lambda: 4 * 8 * 3 * 8 * 8 * 4)
     choice = choose(of_images(), Options(), Memory())
     both = [(4, "channels_last"), (4, "contiguous")]
@@ -240,13 +251,10 @@ def test_both_layouts_of_images_are_timed_once(
 def test_what_is_much_slower_in_both_layouts_is_not_timed_further(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    probed = []
-
-    def of(_probe: object, setting: Any) -> float:
-        probed.append((setting.size, setting.layout))
+    def of(setting: Any) -> float:
         return 1.3 if setting.size > 1 else 1.0
 
-    monkeypatch.setattr(CHOOSING._Probe, "_seconds", of)
+    probed = probed_by(monkeypatch, of, "size", "layout")
     monkeypatch.setattr(CHOOSING, "cache_bytes", lambda: 4 * 8 * 3 * 8 * 8 * 4)
     choice = choose(of_images(), Options(), Memory())
     assert probed == [(1, "contiguous"), (4, "channels_last"), (4, "contiguous")]
@@ -343,13 +351,10 @@ def test_layers_that_differ_in_width_are_timed_widened_as_well(
     timed: list[tuple[int, bool]],
     chosen: bool,
 ) -> None:
-    probed = []
-
-    def of(_probe: object, setting: Any) -> float:
-        probed.append((setting.size, setting.widen))
+    def of(setting: Any) -> float:
         return {1: 1.0, 2: 0.6, 4: 0.5, 8: 0.7}[setting.size] * (wide if setting.widen else 1.0)
 
-    monkeypatch.setattr(CHOOSING._Probe, "_seconds", of)
+    probed = probed_by(monkeypatch, of, "size", "widen")
     monkeypatch.setattr(CHOOSING, "cache_bytes", lambda: 4 * 8 * 8 * 4)
     memory = Memory()
     made = members([mlp(width) for width in (8, 7, 6, 5) * 2], epochs=100)
@@ -373,13 +378,10 @@ def test_without_timing_zeros_are_added_where_calls_cost_more(batch: int, widens
 
 
 def test_members_of_one_width_are_not_timed_widened(monkeypatch: pytest.MonkeyPatch) -> None:
-    probed = []
-
-    def of(_probe: object, setting: Any) -> float:
-        probed.append(setting.widen)
+    def of(setting: Any) -> float:
         return 1.0 / setting.size
 
-    monkeypatch.setattr(CHOOSING._Probe, "_seconds", of)
+    probed = probed_by(monkeypatch, of, "widen")
     choose(members([mlp(8) for _ in range(4)], epochs=100), Options(), Memory())
     assert probed
     assert not any(probed)
@@ -529,13 +531,11 @@ class Broken(nn.Module):
 
 def test_little_is_timed_where_merging_can_save_little(monkeypatch: pytest.MonkeyPatch) -> None:
     """And nothing is merged without that: products take as long together."""
-    probed = []
 
-    def of(_probe: object, setting: Any) -> float:
-        probed.append(setting.size)
+    def of(setting: Any) -> float:
         return 1.0 / setting.size
 
-    monkeypatch.setattr(CHOOSING._Probe, "_seconds", of)
+    probed = probed_by(monkeypatch, of, "size")
     monkeypatch.setattr(CHOOSING, "cache_bytes", lambda: 1 << 30)
 
     def size(width: int, epochs: int) -> int:

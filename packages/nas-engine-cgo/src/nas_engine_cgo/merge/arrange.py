@@ -117,7 +117,7 @@ def _pieces(rows: list[_Row]) -> int:
         1
         for column in columns
         for before, after in pairwise((None, *column))
-        if after is not None and (before is None or not _adjacent(before, after))
+        if after is not None and not _together(before, after)
     )
 
 
@@ -149,7 +149,8 @@ def _together(before: Place | None, after: Place | None) -> bool:
     """Whether values are side by side; what no step computes lies wherever it is wanted."""
     if before is None or after is None:
         return before is after
-    return _adjacent(before, after)
+    same = (before.step, before.output) == (after.step, after.output)
+    return same and before.position + 1 == after.position
 
 
 def _outputs(
@@ -170,15 +171,10 @@ def _cuts(
     cuts: dict[tuple[int, int], set[int]] = defaultdict(set)
     for run in runs:
         for before, after in zip([None, *run], [*run, None], strict=True):
-            if before is not None and after is not None and _adjacent(before, after):
+            if _together(before, after):
                 continue
             if before is not None and before.position + 1 < sizes[before.step]:
                 cuts[before.step, before.output].add(before.position + 1)
             if after is not None and after.position > 0:
                 cuts[after.step, after.output].add(after.position)
     return {pack: frozenset(found) for pack, found in cuts.items()}
-
-
-def _adjacent(before: Place, after: Place) -> bool:
-    same = (before.step, before.output) == (after.step, after.output)
-    return same and before.position + 1 == after.position

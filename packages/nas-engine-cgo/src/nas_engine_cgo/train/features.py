@@ -6,6 +6,7 @@ epoch. It is computed beforehand and becomes one more tensor of the data, where 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -102,20 +103,13 @@ def find_features(
             if slot not in numbers:
                 numbers[slot] = len(numbers)
                 facts = program.facts[number]
-                size += samples * facts.dtype.itemsize * _product(facts.shape[1:])
+                size += samples * facts.dtype.itemsize * math.prod(facts.shape[1:])
             found[number] = numbers[slot]
         sources[owners[index], frozen_calls(program)] = found
     if not numbers or size > room:
         return None
     makers = tuple((programs[i], modules[i], number) for i, number in numbers)
     return Features(width, makers, sources)
-
-
-def _product(sizes: Sequence[int]) -> int:
-    made = 1
-    for size in sizes:
-        made *= size
-    return made
 
 
 def _frontier(program: Program, frozen: set[int], width: int) -> list[int]:

@@ -26,8 +26,9 @@ from nas_engine_graph.ir import (
     Operator,
     Read,
     Ref,
+    references,
+    walk,
 )
-from nas_engine_graph.ir.effects import references, walk
 from nas_engine_graph.ir.narrowing import Narrowing, narrowings
 from nas_engine_graph.ir.placeless import placeless, types
 
