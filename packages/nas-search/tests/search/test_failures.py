@@ -9,7 +9,8 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ from nas_search.inputs import PicklingError
 from nas_search.lock import runs
 from nas_search.strategies import GridSearch
 from nas_search.work import LoadError
+from pebble import ProcessPool
+from pebble.pool.process import PoolManager
 
 pytestmark = pytest.mark.slow
 
@@ -119,6 +122,24 @@ def test_an_idle_worker_that_is_killed_costs_nothing(experiment):
     one._executor = executor
     assert one.run() == "all 3 trials are done"
     assert {trial.state for trial in one.trials} == {"completed"}
+
+
+@pytest.mark.parametrize("owner", [PoolManager, ProcessPool], ids=["on its way", "submitted"])
+def test_a_job_that_comes_as_the_pool_breaks_runs_in_the_next(experiment, monkeypatch, owner):
+    schedule, broken = owner.schedule, []
+
+    def breaking(self, *args, **options):
+        if not broken:
+            broken.append(True)
+            manager = self if owner is PoolManager else self._pool_manager
+            manager.handle_broken_pool(BrokenProcessPool("All workers expired"))
+        return schedule(self, *args, **options)
+
+    monkeypatch.setattr(owner, "schedule", breaking)
+    one = experiment(max_trials=2, executor="local")
+    assert one.run() == "all 2 trials are done"
+    assert broken
+    assert [trial.state for trial in one.trials] == ["completed"] * 2
 
 
 def test_a_worker_ends_with_the_process_that_started_it_even_in_a_hang(tmp_path):
@@ -291,14 +312,22 @@ def test_executors_of_several_threads_leave_the_environment_as_it_was(monkeypatc
     monkeypatch.setattr(local._Process, "join", lambda self: None)
 
     class Environment:
+        active = False
+
         def __init__(self, variables):
             self.variables = variables
 
         def schedule(self, fn, **_):
-            return self.variables
+            future = Future()
+            future.set_result(self.variables)
+            return future
+
+        def join(self):
+            pass
 
     with ThreadPoolExecutor(2) as threads:
-        given = list(threads.map(lambda one: one.submit(int), [LocalExecutor(1, 1) for _ in "ab"]))
+        futures = threads.map(lambda one: one.submit(int), [LocalExecutor(1, 1) for _ in "ab"])
+        given = [future.result() for future in futures]
     assert entered == ["1", "1"]
     assert "PYTHONSAFEPATH" not in os.environ
     assert not any("PYTHONSAFEPATH" in variables for variables in given)

@@ -11,8 +11,10 @@ import multiprocessing.spawn
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, InvalidStateError
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
@@ -27,6 +29,7 @@ from nas_search.executors.worker import initialize
 __all__ = ["LocalExecutor", "cores", "server_ahead"]
 
 _starting = threading.RLock()
+_KEPT_SECONDS = 0.05
 SAFE_PATH = "PYTHONSAFEPATH"
 PRELOAD = ["torch", "torch._dynamo", "safetensors.torch", "nas_search.work"]
 
@@ -49,7 +52,7 @@ class LocalExecutor:
     def __init__(self, workers: int, threads: int) -> None:
         self.workers = workers
         self.threads = threads
-        self._pool: ProcessPool | None = None
+        self._pool: _Pool | None = None
 
     def submit(self, fn: Callable[..., Any], /, *args: Any) -> Future[Any]:
         """Send a function to the next free worker; its ``time_limit`` counts from its start."""
@@ -60,21 +63,70 @@ class LocalExecutor:
                 _wait_for_server(context)
                 # The fork server starts once: its own environment may be out of date.
                 first = (self.threads, dict(os.environ), _start_method())
-            self._pool = ProcessPool(
-                self.workers, initializer=initialize, initargs=first, context=context
+            self._pool = _Pool(
+                ProcessPool(self.workers, initializer=initialize, initargs=first, context=context)
             )
         with _uninterrupted():  # The first job starts the workers.
-            future: Future[Any] = self._pool.schedule(
-                fn, args=args, timeout=getattr(fn, "time_limit", None)
-            )
-        return future
+            return self._pool.schedule(fn, args, getattr(fn, "time_limit", None))
 
     def shutdown(self) -> None:
         """Stop the workers, whatever they do."""
         pool, self._pool = self._pool, None
         if pool is not None:
-            pool.stop()  # type: ignore[no-untyped-call]
-            pool.join()
+            pool.stop()
+
+
+class _Pool:
+    """A pool of which every job ends, one that is on its way as the pool breaks as well.
+
+    Pebble fails the jobs that its workers have been told of; others would wait for ever.
+    """
+
+    def __init__(self, pool: ProcessPool) -> None:
+        self._pool = pool
+        self._open: set[Future[Any]] = set()
+        self._has_ended = False
+        self._keeper = threading.Thread(target=self._keep, daemon=True)
+
+    @property
+    def active(self) -> bool:
+        return self._pool.active
+
+    def schedule(
+        self, fn: Callable[..., Any], args: Sequence[Any], time_limit: float | None
+    ) -> Future[Any]:
+        future: Future[Any]
+        try:
+            future = self._pool.schedule(fn, args=args, timeout=time_limit)
+        except RuntimeError:  # It has broken since it was asked.
+            future = Future()
+        if self._keeper.ident is None:
+            self._keeper.start()
+        self._open.add(future)
+        future.add_done_callback(self._open.discard)
+        if self._has_ended:
+            self._fail_open()
+        return future
+
+    def stop(self) -> None:
+        self._pool.stop()  # type: ignore[no-untyped-call]
+        if self._keeper.ident is None:
+            self._pool.join()
+        else:
+            self._keeper.join()
+
+    def _keep(self) -> None:
+        """Wait for its end, and leave nothing behind."""
+        while self._pool.active:
+            time.sleep(_KEPT_SECONDS)
+        self._pool.join()
+        self._has_ended = True
+        self._fail_open()
+
+    def _fail_open(self) -> None:
+        for future in tuple(self._open):
+            with suppress(InvalidStateError):  # Both threads may be here.
+                future.set_exception(BrokenProcessPool("the worker processes have ended"))
 
 
 @contextmanager
