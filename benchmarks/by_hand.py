@@ -18,6 +18,7 @@ def train(
     numbers: Sequence[int],
     steps: int,
     *,
+    device: str = "cpu",
     tuned: bool = False,
     channels_last: bool = False,
     cached: bool = False,
@@ -28,28 +29,29 @@ def train(
         name: the workload.
         numbers: which candidates.
         steps: how many steps each takes.
-        tuned: whether to use the fused optimiser.
+        device: where.
+        tuned: whether to use the fused optimiser, and on a GPU graphs of the passes.
         channels_last: the layout of images and of the weights of convolutions.
         cached: whether a frozen prefix is computed once, before the first candidate.
     """
     workload = WORKLOADS[name]
     base, chosen = workload.space(), workload.candidates()
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    features = prefix(workload, base) if cached else None
+    features = prefix(workload, base, device) if cached else None
     accuracies = []
     for number in numbers:
         seed_all(chosen[number].seed)
-        model = nas.build(base, chosen[number].architecture).to(memory_format=layout)
+        model = nas.build(base, chosen[number].architecture).to(device, memory_format=layout)
         fit(model.head if cached else model, workload, steps, tuned, layout, features)
         accuracies.append(accuracy(model, workload, layout))
     return accuracies
 
 
-def prefix(workload: Workload, base: torch.nn.Module) -> torch.Tensor:
+def prefix(workload: Workload, base: torch.nn.Module, device: str) -> torch.Tensor:
     """Compute what the frozen prefix makes of all training inputs."""
-    model = nas.build(base, workload.candidates(1)[0].architecture)
+    model = nas.build(base, workload.candidates(1)[0].architecture).to(device)
     with torch.no_grad():
-        found: torch.Tensor = model.backbone(workload.data(8 * workload.batch)[0])
+        found: torch.Tensor = model.backbone(workload.data(8 * workload.batch)[0].to(device))
     return found
 
 
@@ -65,9 +67,14 @@ def fit(
     fused = {"fused": True} if tuned else {}
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.SGD(trained, **OPTIMIZER, **fused)
-    batches = workload.training(torch.Generator().manual_seed(0))
+    device = trained[0].device
+    batches = workload.training(torch.Generator().manual_seed(0), str(device))
     if features is not None:
         batches.x = features
+    if tuned and device.type == "cuda":
+        x = laid_out(batches.x[: workload.batch], layout)
+        # Its kernels are launched as one, in training.
+        torch.cuda.make_graphed_callables(model, (x.clone(),))
     done = 0
     while done < steps:
         for x, y in batches:
@@ -81,7 +88,8 @@ def fit(
 
 def accuracy(model: torch.nn.Module, workload: Workload, layout: torch.memory_format) -> float:
     """Measure a model."""
-    x, y = workload.data(2 * workload.batch)
+    device = next(model.parameters()).device
+    x, y = (tensor.to(device) for tensor in workload.data(2 * workload.batch))
     model.eval()
     with torch.no_grad():
         parts = [model(laid_out(part, layout)) for part in x.split(workload.batch)]

@@ -1,10 +1,10 @@
 """Merged training against the ways in which one trains candidates without it.
 
 Each workload is trained in all ways in turn: by a hand-written loop with PyTorch's defaults, by
-the same loop tuned (one thread, fused optimiser, channels-last where that is faster), by two
-processes, by the jobs of the engine `graph`, and by those of `cgo`. Prints what each takes compared
-with `cgo`: above 1, `cgo` is faster. The workload `planning` has no rival: it prints processor
-time, and how it grows.
+the same loop tuned (one thread, fused optimiser, channels-last where that is faster, and on a GPU
+CUDA graphs of the passes), by two processes, by the jobs of the engine `graph`, and by those of
+`cgo`. Prints what each takes compared with `cgo`: above 1, `cgo` is faster. The workload `planning`
+has no rival: it prints processor time, and how it grows.
 """
 
 import argparse
@@ -48,11 +48,16 @@ class Contest:
         name: the workload.
         steps: how many steps each candidate takes.
         count: the threads that the engines use.
+        device: what they are trained on.
         workers: two processes of one thread.
     """
 
-    def __init__(self, name: str, steps: int, count: int, workers: LocalExecutor) -> None:
+    def __init__(
+        self, name: str, steps: int, count: int, device: str, workers: LocalExecutor
+    ) -> None:
         self.name, self.steps, self.threads, self.workers = name, steps, count, workers
+        self.train = partial(by_hand.train, name, device=device)
+        self.device = device
         self.workload: Workload = WORKLOADS[name]
         self.numbers = range(self.workload.count)
         self.channels_last = self._faster_in_channels_last()
@@ -79,23 +84,19 @@ class Contest:
         return found
 
     def _default(self) -> object:
-        return by_hand.train(self.name, self.numbers, self.steps)
+        return self.train(self.numbers, self.steps)
 
     def _tuned(self, **options: Any) -> object:
         with threads(1):
             layout = self.channels_last
-            return by_hand.train(
-                self.name, self.numbers, self.steps, tuned=True, channels_last=layout, **options
-            )
+            return self.train(self.numbers, self.steps, tuned=True, channels_last=layout, **options)
 
     def _cached(self) -> object:
         return self._tuned(cached=True)
 
     def _two_processes(self) -> object:
         halves = [self.numbers[i::2] for i in range(2)]
-        futures = [
-            self.workers.submit(by_hand.train, self.name, half, self.steps) for half in halves
-        ]
+        futures = [self.workers.submit(self.train, half, self.steps) for half in halves]
         return [future.result() for future in futures]
 
     def _engine(self, engine: str, **options: Any) -> object:
@@ -120,7 +121,7 @@ class Contest:
     ) -> Iterator[nas.Job]:
         """The jobs of some batches of one search, or of all candidates."""
         engine, made = nas.engine(name, **options), self.workload.space()
-        recipe = self.workload.recipe(self.steps)
+        recipe = self.workload.recipe(self.steps, self.device)
         for chosen in batches or [self.workload.candidates()]:
             yield from engine.plan(made, chosen, recipe)
 
@@ -130,8 +131,7 @@ class Contest:
         with threads(1):
             ways = {
                 str(last): partial(
-                    by_hand.train, self.name, [0], min(12, self.steps), tuned=True,
-                    channels_last=last,
+                    self.train, [0], min(12, self.steps), tuned=True, channels_last=last
                 )
                 for last in (False, True)
             }  # fmt: skip
@@ -149,7 +149,7 @@ def compare_ways(name: str, options: argparse.Namespace, workers: LocalExecutor)
     """Print how a workload fares."""
     workload = WORKLOADS[name]
     steps = max(12, workload.steps // 4) if options.quick else workload.steps
-    contest = Contest(name, steps, options.threads, workers)
+    contest = Contest(name, steps, options.threads, options.device, workers)
     rounds = 2 if options.quick else options.rounds
     ways = contest.ways()
     for _ in range(2):  # Three batches find out what is fastest: these, and the first round.
@@ -230,12 +230,14 @@ def main() -> None:
         "workloads", nargs="*", metavar="WORKLOAD", help=f"by default all of: {', '.join(names)}"
     )
     parser.add_argument("--threads", type=int, default=1, help="of the engines (default: 1)")
+    parser.add_argument("--device", default="cpu", help="of torch, such as cuda (default: cpu)")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="a quarter of the steps, two rounds")
     options = parser.parse_args()
     if unknown := set(options.workloads) - set(names):
         parser.error(f"no workload {', '.join(sorted(unknown))} (there are: {', '.join(names)})")
-    print(f"torch {torch.__version__}; by hand {torch.get_num_threads()} threads, the engines "
+    where = torch.cuda.get_device_name() if "cuda" in options.device else options.device
+    print(f"torch {torch.__version__}, {where}; by hand {torch.get_num_threads()} threads, engines "
           f"{options.threads}; time per candidate, and compared with cgo (quartiles)")  # fmt: skip
     workers = LocalExecutor(workers=2, threads=1)
     try:

@@ -175,7 +175,7 @@ class Batches:
         for chunk in torch.randperm(len(self.y), generator=self.generator).split(self.size):
             x = self.x[chunk]
             if self.noise:
-                x = x + self.noise * torch.randn(x.shape, generator=self.generator)
+                x = x + self.noise * torch.randn(x.shape, generator=self.generator).to(x.device)
             yield x, self.y[chunk]
 
 
@@ -214,11 +214,12 @@ class Workload:
         x = torch.randn(size, *self.shape, generator=generator)
         return x + 0.1 * y.view(-1, *(1 for _ in self.shape)), y
 
-    def training(self, generator: torch.Generator) -> Batches:
+    def training(self, generator: torch.Generator, device: str = "cpu") -> Batches:
         """The batches that all ways train on."""
-        return Batches(*self.data(8 * self.batch), self.batch, self.noise, generator)
+        x, y = (tensor.to(device) for tensor in self.data(8 * self.batch))
+        return Batches(x, y, self.batch, self.noise, generator)
 
-    def recipe(self, steps: int) -> SupervisedEvaluator:
+    def recipe(self, steps: int, device: str = "cpu") -> SupervisedEvaluator:
         """How an engine is told to train."""
         noisy = partial(noisy_batches, self)
         return SupervisedEvaluator(
@@ -229,7 +230,7 @@ class Workload:
             optimizer_options=OPTIMIZER,
             steps=steps,
             validate_every=steps,
-            device="cpu",
+            device=device,
         )
 
     def candidates(self, count: int | None = None) -> list[Candidate]:

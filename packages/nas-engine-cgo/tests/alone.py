@@ -19,6 +19,8 @@ from nas_search.evaluators import SupervisedEvaluator
 from torch import Tensor, nn
 
 TOLERANCE = 1e-9
+DEVICES = ["cpu", *(["cuda:0"] if torch.cuda.is_available() else [])]
+"""Where members are compared: on a GPU as well, if there is one."""
 Build = Callable[[], nn.Module]
 
 
@@ -135,9 +137,10 @@ def weighted(module: nn.Module, *inputs: Tensor) -> Tensor:
     """A number to which every element of the output adds in its own way."""
     output = module(*inputs)
     parts = output if isinstance(output, tuple) else (output,)
-    total = torch.zeros((), dtype=torch.float64)
+    total = torch.zeros((), dtype=torch.float64, device=parts[0].device)
     for part in parts:
-        places = torch.arange(part.numel(), dtype=torch.float64).cos().reshape(part.shape)
+        places = torch.arange(part.numel(), dtype=torch.float64, device=part.device)
+        places = places.cos().reshape(part.shape)
         total = total + (part * places).sum()
     return total
 
@@ -149,14 +152,21 @@ class Weighted(Member):
         return weighted
 
 
-def assert_steps_as_alone(modules: Sequence[nn.Module], *batches: Sequence[Tensor]) -> Merged:
+def assert_steps_as_alone(
+    modules: Sequence[nn.Module], *batches: Sequence[Tensor], device: str = "cpu"
+) -> Merged:
     """Compare losses, gradients and buffers of some steps, and outputs after each."""
+    modules = [module.to(device) for module in modules]
+    batches = tuple([tensor.to(device) for tensor in batch] for batch in batches)
     alone = [copy.deepcopy(module) for module in modules]
-    streams = [Stream(torch.Generator().manual_seed(seed)) for seed in range(len(modules))]
-    ours = [torch.Generator().manual_seed(seed) for seed in range(len(modules))]
     count = len(modules)
+    streams, ours = (
+        [torch.Generator(device).manual_seed(seed) for seed in range(count)] for _ in range(2)
+    )
     named = [
-        Weighted(Candidate(i, Architecture({}), i), module, SupervisedEvaluator(train=()), stream)
+        Weighted(
+            Candidate(i, Architecture({}), i), module, SupervisedEvaluator(train=()), Stream(stream)
+        )
         for i, (module, stream) in enumerate(zip(modules, streams, strict=True))
     ]
     merged = Merged(named, [0] * count, [range(count)], {})
@@ -188,7 +198,7 @@ def assert_steps_as_alone(modules: Sequence[nn.Module], *batches: Sequence[Tenso
                 close(found[number], expected, f"output of member {number}")
                 assert_weights_equal(modules[number].state_dict(), module.state_dict(), number)
     for stream, own in zip(streams, ours, strict=True):
-        assert torch.equal(stream.generator.get_state(), own.get_state())
+        assert torch.equal(stream.get_state(), own.get_state())
     return merged
 
 
@@ -204,10 +214,13 @@ def _gradients(merged: Merged) -> dict[tuple[int, str], Tensor]:
 
 @contextmanager
 def _drawing(generator: torch.Generator) -> Iterator[None]:
-    with torch.random.fork_rng(devices=[]):
-        torch.set_rng_state(generator.get_state())
+    device = generator.device
+    cuda = [device.index] if device.type == "cuda" else []
+    drawn = torch.cuda.default_generators[device.index] if cuda else torch.default_generator
+    with torch.random.fork_rng(devices=cuda):
+        drawn.set_state(generator.get_state())
         yield
-        generator.set_state(torch.get_rng_state())
+        generator.set_state(drawn.get_state())
 
 
 def close(found: Any, expected: Any, what: str) -> None:

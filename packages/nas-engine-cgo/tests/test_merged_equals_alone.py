@@ -10,6 +10,7 @@ import nas_engine_cgo.train.loop
 import pytest
 import spaces
 import torch
+from alone import DEVICES
 from nas_core import Candidate
 from nas_core.testing import Recording
 from nas_engine_cgo.engine import CgoEngine
@@ -99,19 +100,23 @@ each_case = pytest.mark.parametrize(
 )  # fmt: skip
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @each_case
-def test_in_double_precision_weights_and_metrics_agree(space: str, optimizer: str) -> None:
+def test_in_double_precision_weights_and_metrics_agree(
+    space: str, optimizer: str, device: str
+) -> None:
     torch.set_default_dtype(torch.float64)
     changes = {"schedule": "OneCycleLR", "schedule_every": "step", "clip_norm": 1.0,
                "schedule_options": {"max_lr": 1e-2}} if optimizer == "SGD" else {}  # fmt: skip
-    evaluator = recipe(torch.float64, optimizer, **changes)
+    evaluator = recipe(torch.float64, optimizer, device=device, **changes)
     compare(spaces.SPACES[space](), evaluator, 5, Options(cluster_size=5), 1e-9)
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_layers_of_other_widths_may_be_widened(optimizer: str) -> None:
+def test_layers_of_other_widths_may_be_widened(optimizer: str, device: str) -> None:
     torch.set_default_dtype(torch.float64)
-    evaluator = recipe(torch.float64, optimizer, clip_norm=1.0)
+    evaluator = recipe(torch.float64, optimizer, clip_norm=1.0, device=device)
     compare(spaces.Widths(), evaluator, 6, Options(cluster_size=6, widen=True), 1e-9)
 
 

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import pytest
 import torch
+from alone import DEVICES
 from apart import assert_each_as_alone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -195,10 +197,10 @@ def _loader_of(data: Noisy) -> Callable[[torch.Generator], DataLoader[Any]]:
     return loader
 
 
-def jobs_of(mix: Mix, dtype: torch.dtype) -> list[GraphJob]:
+def jobs_of(mix: Mix, dtype: torch.dtype, device: str) -> list[GraphJob]:
     base = SupervisedEvaluator(
         train=data_of(mix, dtype), validation=tensors(MEASURED, 2, dtype), epochs=EPOCHS,
-        batch_size=BATCH, device="cpu", metrics=("accuracy", "loss", "parameters"), **mix.shared,
+        batch_size=BATCH, device=device, metrics=("accuracy", "loss", "parameters"), **mix.shared,
     )  # fmt: skip
     jobs: list[GraphJob] = []
     for number, ((name, seed), own) in enumerate(zip(mix.members, mix.own, strict=True)):
@@ -209,10 +211,10 @@ def jobs_of(mix: Mix, dtype: torch.dtype) -> list[GraphJob]:
     return jobs
 
 
-def check(mix: Mix, dtype: torch.dtype, tolerance: float) -> None:
+def check(mix: Mix, dtype: torch.dtype, tolerance: float, device: str = "cpu") -> None:
     """Each member comes to where it comes alone, as far as rounding can tell."""
     torch.set_default_dtype(dtype)
-    jobs = jobs_of(mix, dtype)
+    jobs = jobs_of(mix, dtype, device)
     with patch.object(merged, "room_for_steps", lambda device: mix.room):
         results = assert_each_as_alone(jobs, mix.options, tolerance)
     for job, found in zip(jobs, results, strict=True):
@@ -228,12 +230,13 @@ thoroughly = settings(
 )
 
 
-@given(mixes(exact=False))
+@pytest.mark.parametrize("device", DEVICES)
+@given(mix=mixes(exact=False))
 @thoroughly
-def test_in_double_precision_all_numbers_agree(mix: Mix) -> None:
+def test_in_double_precision_all_numbers_agree(mix: Mix, device: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Of schedules whose optimisers are stepped elsewhere.
-        check(mix, torch.float64, 1e-9)
+        check(mix, torch.float64, 1e-9, device)
 
 
 @given(mixes(exact=True))
