@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import pickle
 import traceback
 from collections.abc import Iterator, Mapping
@@ -18,10 +19,11 @@ from nas_core.failure import failure_text
 from nas_core.protocols import Job, Result
 from nas_core.pruned import Pruned
 
+from nas_search.executors.protocol import WorkersError
 from nas_search.recorder import StoreRecorder
 from nas_search.store import StoreError
 
-__all__ = ["JobError", "LoadError", "Work", "pack", "run_job"]
+__all__ = ["JobError", "LoadError", "LostDeviceError", "Work", "pack", "run_job"]
 
 
 class LoadError(NasError, ImportError):
@@ -30,6 +32,10 @@ class LoadError(NasError, ImportError):
 
 class JobError(NasError, RuntimeError):
     """A job of several candidates broke before it had answered for all of them."""
+
+
+class LostDeviceError(WorkersError):
+    """CUDA does nothing more for this process: other trials that run in it would all fail."""
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it is a variable to mypy
@@ -81,10 +87,15 @@ class Work:
     objectives: tuple[str, ...] = field(default=())
 
     def __call__(self) -> tuple[str, ...]:
-        """Run the job in a worker process; gives back what it noted."""
+        """Run the job in a worker process; gives back what it noted.
+
+        A process that has lost its device ends: what is stored holds, and what is not runs again.
+        """
         try:
             with _output_to(self.log):
                 return run_job(self._load(), self.recorder, self.objectives)
+        except LostDeviceError:
+            os._exit(1)
         finally:
             self.recorder.close()
 
@@ -108,12 +119,16 @@ def run_job(job: Job, recorder: StoreRecorder, objectives: tuple[str, ...]) -> t
     Raises:
         StoreError: a result can't be stored.
         JobError: the job broke; if it has only one candidate, that is its result instead.
+        LostDeviceError: a candidate broke the device, which one of several can't be told.
     """
     waiting = {candidate.number for candidate in job.candidates}
+    alone = len(waiting) == 1
     problem, details = "the job ended without a result for it", ""
     recorder.notes.clear()
     try:
         for result in job.run(recorder):
+            if result.failed and not alone and _device_is_lost():
+                break
             if result.number in waiting:
                 waiting.discard(result.number)
                 recorder.finish(_checked(result, objectives))
@@ -127,11 +142,43 @@ def run_job(job: Job, recorder: StoreRecorder, objectives: tuple[str, ...]) -> t
     # An engine may be anybody's, and so is the model that it trains.
     except (Exception, SystemExit) as error:  # noqa: BLE001
         problem, details = failure_text(error), traceback.format_exc()
-    if len(job.candidates) > 1 and waiting:
+    if waiting and not alone:
+        _require_device()
         raise JobError(problem)
     for number in waiting:
         recorder.finish(Result(number, None, problem, details or None))
+    _require_device()
     return tuple(recorder.notes)
+
+
+def _require_device() -> None:
+    """Refuse to go on without the device.
+
+    Raises:
+        LostDeviceError: there is none any more.
+    """
+    if _device_is_lost():
+        raise LostDeviceError(
+            "a trial has broken CUDA for its process, in which no other can use it any more\n"
+            'What has finished is stored: resume; executor = "local" replaces its processes'
+        )
+
+
+def _device_is_lost() -> bool:
+    """Whether CUDA refuses all that this process asks for.
+
+    After what a kernel has raised it does so until the process ends: an index that is out of
+    range, say (CUDA C++ Programming Guide, "Error Checking").
+    """
+    import torch  # What only plans does not wait for it.
+
+    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        return False
+    try:
+        torch.cuda.synchronize()
+    except RuntimeError:
+        return True
+    return False
 
 
 def _checked(result: Result, objectives: tuple[str, ...]) -> Result:

@@ -12,6 +12,7 @@ import torch
 from nas_core import Space, resolve
 from nas_core.nn import ValueChoice
 from nas_search.evaluators import SupervisedEvaluator
+from nas_search.evaluators.parts import loss_function
 from nas_search.evaluators.streams import Stream, derive
 from nas_search.evaluators.training import Learner
 from torch import nn
@@ -459,6 +460,16 @@ class TestParts:
         ]
         assert results[0] == results[1] == results[2] == results[3]
         assert results[0] != run(recipe_of(), net())
+
+    def test_tensors_of_the_loss_lie_where_the_outputs_do(self) -> None:
+        here, there = {"weight": torch.ones(2), "label_smoothing": 0.1}, torch.device("meta")
+        by_name = loss_function("cross_entropy", here, there)
+        by_class = loss_function(nn.CrossEntropyLoss, here, there)
+        ready = loss_function(nn.CrossEntropyLoss(**here), {}, there)
+        for loss in (by_name, by_class, ready):
+            made = loss(torch.zeros(3, 2, device=there), torch.zeros(3, device=there).long())
+            assert made.device == there
+        assert here["weight"].device == torch.device("cpu")
 
     def test_metrics_by_name_and_function(self) -> None:
         def worst(outputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:

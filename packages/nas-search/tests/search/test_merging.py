@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from nas_core import EngineInfo
 from nas_core.errors import EngineOptionError
 from nas_core.plugins import EngineRecord, Plugins, load_plugins
-from nas_search import StoreError
+from nas_search import StoreError, work
 from nas_search.division import part_of
+from nas_search.executors.protocol import WorkersError
 from nas_search.logs import find_log
+from nas_search.strategies import GridSearch
 
 
 def joined(jobs, note):
@@ -111,6 +113,44 @@ def test_what_is_merged_depends_on_numbers_only(merging, widths, workers, parts)
     inline.run()
     assert widths(one) == widths(inline)
     assert [t.metrics for t in one.trials] == [t.metrics for t in inline.trials]
+
+
+def breaking():
+    """A function of the width after which nothing in its process can use the device any more."""
+
+    def measure(width):
+        import nas_search.work as work
+
+        if width == 3:
+            work._device_is_lost = lambda: True
+        if work._device_is_lost():
+            raise RuntimeError("CUDA error: device-side assert triggered")
+        return width
+
+    return measure
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_trial_that_breaks_its_device_costs_no_other(merging, experiment, workers):
+    options = {"executor": "local", "trial_concurrency": workers, "max_trials": 6}
+    merged, engine = merging(fn=breaking(), strategy=GridSearch(), lookahead=6, **options)
+    alone = experiment(breaking(), GridSearch(), name="alone", **options)
+    for one in (merged, alone):
+        assert one.run() == "all 6 trials are done"
+        failed = {t.architecture["width"]: t.error for t in one.trials if t.state == "failed"}
+        assert list(failed) == [3]
+        assert failed[3].startswith("RuntimeError: CUDA error: device-side assert triggered")
+    assert [2] in engine.planned
+
+
+def test_where_no_process_is_replaced_a_broken_device_ends_the_run(experiment, monkeypatch):
+    monkeypatch.setattr(work, "_device_is_lost", work._device_is_lost)
+    one = experiment(breaking(), GridSearch(), max_trials=6)
+    with pytest.raises(WorkersError, match="a trial has broken CUDA for its process"):
+        one.run()
+    assert [trial.state for trial in one.trials] == ["completed", "completed", "failed"]
+    monkeypatch.undo()
+    assert one.resume() == "all 6 trials are done"
 
 
 class Threads:

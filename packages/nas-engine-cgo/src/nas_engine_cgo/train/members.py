@@ -94,7 +94,7 @@ class Member:
 
     def loss(self) -> Callable[..., Tensor]:
         """What is done with a batch in training."""
-        return Graded(self.recipe.loss_function())
+        return Graded(self.recipe.loss_function(self.stream.generator.device))
 
     def by_itself(self, recorder: Recorder) -> Result:
         """Train and measure it as if there were no others; it has not been trained yet."""

@@ -45,13 +45,25 @@ SCHEDULES: Mapping[str, type[Scheduler]] = {
 }
 
 
-def loss_function(loss: str | Callable[..., Any], options: Mapping[str, Any]) -> LossFunction:
+def loss_function(
+    loss: str | Callable[..., Any],
+    options: Mapping[str, Any],
+    device: torch.device | None = None,
+) -> LossFunction:
     """Give the loss of a recipe: ``torch.nn.functional`` by name, a module class, or any function.
+
+    Its tensors, such as the weights of classes, are moved to the device of the outputs, if given.
 
     >>> loss_function("cross_entropi", {})
     Traceback (most recent call last):
     ValueError: no loss 'cross_entropi'; did you mean 'cross_entropy'?
     """
+    if device is not None:
+        options = {
+            k: v.to(device) if isinstance(v, torch.Tensor) else v for k, v in options.items()
+        }
+        if isinstance(loss, torch.nn.Module):
+            loss.to(device)
     if isinstance(loss, type):
         made: LossFunction = _called("loss", loss, (), options)
         return made

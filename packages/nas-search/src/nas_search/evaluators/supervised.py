@@ -60,6 +60,7 @@ class SupervisedEvaluator:
     """A name, a module class, or a function of outputs and target. Outputs are what the model
     gives: a tensor, or a tuple, list or dictionary of such, for losses and metrics of your own."""
     loss_options: Mapping[str, Any] = field(default_factory=dict)
+    """Tensors among them, such as ``weight``, are moved to the device."""
     optimizer: str | Callable[..., torch.optim.Optimizer] = "SGD"
     optimizer_options: Mapping[str, Any] = field(default_factory=dict)
     schedule: str | Callable[..., Scheduler] | None = None
@@ -149,13 +150,13 @@ class SupervisedEvaluator:
             drop_last=self.drop_last,
         ), opened
 
-    def loss_function(self) -> LossFunction:
-        """Give the loss as a function of outputs and target."""
-        return loss_function(self.loss, self.loss_options)
+    def loss_function(self, device: torch.device | None = None) -> LossFunction:
+        """Give the loss as a function of outputs and target, which lie on the device."""
+        return loss_function(self.loss, self.loss_options, device)
 
-    def metric_functions(self) -> dict[str, Metric]:
-        """Give the metrics that compare outputs with targets, by name."""
-        return metric_functions(self.metrics, self.loss_function())
+    def metric_functions(self, device: torch.device | None = None) -> dict[str, Metric]:
+        """Give the metrics that compare outputs with targets on the device, by name."""
+        return metric_functions(self.metrics, self.loss_function(device))
 
     def make_optimizer(self, model: torch.nn.Module) -> torch.optim.Optimizer:
         """Make the optimiser for a model."""

@@ -84,7 +84,7 @@ class Learner:
             schedule = recipe.make_schedule(optimizer, moves_of(recipe, training))
         return cls(
             model,
-            recipe.loss_function(),
+            recipe.loss_function(training.device),
             optimizer,
             schedule,
             torch.amp.GradScaler(training.device.type, enabled=recipe.precision == "float16"),
@@ -150,7 +150,7 @@ def measured_metrics(
     joined = concatenated(recipe, outputs)
     return {
         f"{prefix}{name}": _number(name, metric, metric(joined, targets))
-        for name, metric in recipe.metric_functions().items()
+        for name, metric in recipe.metric_functions(targets.device).items()
     }
 
 
