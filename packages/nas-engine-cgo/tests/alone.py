@@ -160,13 +160,11 @@ def assert_steps_as_alone(
     batches = tuple([tensor.to(device) for tensor in batch] for batch in batches)
     alone = [copy.deepcopy(module) for module in modules]
     count = len(modules)
-    streams, ours = (
-        [torch.Generator(device).manual_seed(seed) for seed in range(count)] for _ in range(2)
-    )
+    streams = [Stream(torch.Generator(device).manual_seed(seed)) for seed in range(count)]
+    places = dict.fromkeys((device, "cpu"))  # Some numbers are drawn on the CPU beside a GPU.
+    ours = [[torch.Generator(d).manual_seed(seed) for d in places] for seed in range(count)]
     named = [
-        Weighted(
-            Candidate(i, Architecture({}), i), module, SupervisedEvaluator(train=()), Stream(stream)
-        )
+        Weighted(Candidate(i, Architecture({}), i), module, SupervisedEvaluator(train=()), stream)
         for i, (module, stream) in enumerate(zip(modules, streams, strict=True))
     ]
     merged = Merged(named, [0] * count, [range(count)], {})
@@ -198,7 +196,8 @@ def assert_steps_as_alone(
                 close(found[number], expected, f"output of member {number}")
                 assert_weights_equal(modules[number].state_dict(), module.state_dict(), number)
     for stream, own in zip(streams, ours, strict=True):
-        assert torch.equal(stream.get_state(), own.get_state())
+        for drawn, expected in zip((stream.generator, stream.host), own, strict=False):
+            assert torch.equal(drawn.get_state(), expected.get_state())
     return merged
 
 
@@ -213,14 +212,21 @@ def _gradients(merged: Merged) -> dict[tuple[int, str], Tensor]:
 
 
 @contextmanager
-def _drawing(generator: torch.Generator) -> Iterator[None]:
-    device = generator.device
-    cuda = [device.index] if device.type == "cuda" else []
-    drawn = torch.cuda.default_generators[device.index] if cuda else torch.default_generator
-    with torch.random.fork_rng(devices=cuda):
-        drawn.set_state(generator.get_state())
+def _drawing(generators: Sequence[torch.Generator]) -> Iterator[None]:
+    """Let the global generators of these devices draw what these generators would."""
+    devices = [each.device for each in generators]
+    globally = [
+        torch.cuda.default_generators[device.index]
+        if device.type == "cuda"
+        else torch.default_generator
+        for device in devices
+    ]
+    with torch.random.fork_rng(devices=[d.index for d in devices if d.type == "cuda"]):
+        for one, own in zip(globally, generators, strict=True):
+            one.set_state(own.get_state())
         yield
-        generator.set_state(drawn.get_state())
+        for one, own in zip(globally, generators, strict=True):
+            own.set_state(one.get_state())
 
 
 def close(found: Any, expected: Any, what: str) -> None:

@@ -14,6 +14,7 @@ from hypothesis import settings
 from nas_engine_cgo.cost import apart
 from nas_engine_cgo.job import _Once
 from nas_engine_cgo.train.taped import Tapes
+from nas_search.evaluators import SupervisedEvaluator
 
 sys.path.insert(0, str(Path(__file__).parent))  # alone.py and models, which tests share
 # pytest --hypothesis-profile=thorough: many more examples, and every combination.
@@ -32,6 +33,15 @@ def one_thread() -> Iterator[None]:
     yield
     torch.set_num_threads(threads)
     torch.set_default_dtype(dtype)
+
+
+@pytest.fixture(autouse=True)
+def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Where recipes that do not say it train: bits and times are those of CPUs."""
+    chosen: str = getattr(request, "param", "cpu")
+    defaults = SupervisedEvaluator.__init__.__kwdefaults__
+    monkeypatch.setitem(defaults, "device", chosen)
+    return chosen
 
 
 @pytest.fixture(autouse=True)

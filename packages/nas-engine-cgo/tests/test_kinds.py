@@ -29,6 +29,24 @@ def members(
         return [place(case.make(), case).double() for _ in range(count)]
 
 
+NOT_ON_GPUS = {
+    "lstm of two": "cuDNN keeps the state of dropout between layers for the whole process",
+    "transformer layer norm first": "in evaluation torch takes another GELU there",
+    "dropout of an expanded": "what has no memory of its own is drawn for in another way",
+}
+
+
+def runs_on(device: str, case: Case) -> bool:
+    """Whether the module by itself can be used there."""
+    try:
+        case.make().double().to(device)(inputs(case, 5).to(device))
+    except RuntimeError as error:
+        if "same device" not in str(error) and "device type" not in str(error):
+            raise
+        return False
+    return True
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Each case in one of three places, in turn; all of them where it is to be thorough."""
     everything = metafunc.config.getoption("--hypothesis-profile") == "thorough"
@@ -48,6 +66,11 @@ def test_merged_as_alone(
 ) -> None:
     """Losses, gradients, buffers, outputs and random numbers, for two sizes of the batch."""
     case = CASES[name]
+    if device != "cpu":
+        if name in NOT_ON_GPUS:
+            pytest.skip(NOT_ON_GPUS[name])
+        if not runs_on(device, case):
+            pytest.skip("it holds tensors that are not moved with it")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         modules = members(case, place, 3 if thorough else 2)
@@ -56,6 +79,7 @@ def test_merged_as_alone(
         merged = assert_steps_as_alone(modules, *batches, device=device)
         trained = any(True for _ in case.make().parameters())
     if place is not direct or trained:  # Else it is computed once for all.
-        # On GPUs masks are drawn as each member draws its own.
-        drawn = {"dropout", "dropout2d"} if device != "cpu" else set()
-        assert set(case.fused.split()) - drawn <= fused_names(merged), merged.alone
+        fused = set(case.fused.split())
+        if device != "cpu":  # Masks are drawn there as each member draws its own.
+            fused = {name for name in fused if not name.startswith("dropout")}
+        assert fused <= fused_names(merged), merged.alone

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812  As everywhere.
-from alone import Build, Heard, assert_as_alone, jobs_of
+from alone import DEVICES, Build, Heard, assert_as_alone, jobs_of
 from models import Do
 from nas_engine_cgo.job import MergedJob
 from nas_engine_cgo.options import Options
@@ -18,6 +18,7 @@ from nas_search.evaluators import SupervisedEvaluator
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
+pytestmark = pytest.mark.parametrize("device", DEVICES, indirect=True)
 SAMPLES, FEATURES, CLASSES = 23, 6, 3
 
 

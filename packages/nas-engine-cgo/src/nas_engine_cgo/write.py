@@ -180,7 +180,7 @@ class _Writer:
             if not isinstance(value, Ref):
                 return None
             name, facts = self.packs.own((member, value.id)), self.packs.facts((member, value.id))
-            if call.name in PURE or len(facts.shape) < 2 or (member, value.id) not in places:
+            if call.name in PURE or (member, value.id) not in places:
                 return name
             return f"ordered({name}, {facts.order!r})"  # Numbers are drawn in that order.
 

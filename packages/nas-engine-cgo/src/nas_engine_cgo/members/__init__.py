@@ -4,6 +4,7 @@ from nas_engine_cgo.members.alike import look
 from nas_engine_cgo.members.functions import ELEMENTWISE, PURE
 from nas_engine_cgo.members.generators import GlobalStates
 from nas_engine_cgo.members.ghosts import duplicate
+from nas_engine_cgo.members.host import on_the_cpu
 from nas_engine_cgo.members.program import (
     Call,
     Facts,
@@ -39,6 +40,7 @@ __all__ = [
     "frozen_programs",
     "hashable",
     "look",
+    "on_the_cpu",
     "prune",
     "refs_in",
     "replaced",

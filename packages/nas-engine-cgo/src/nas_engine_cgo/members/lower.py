@@ -44,7 +44,17 @@ def simpler(
         return lambda: _heads(given)
     if name in _CELLS and device == "cpu":
         return lambda: _CELLS[name](*args, **kwargs)
+    if name == "dropout" and device != "cpu":
+        # In place it is no kernel there, and draws as it does on a CPU.
+        given = {"p": 0.5, "training": True, **_named(args, kwargs, "input p training inplace")}
+        if given.pop("inplace", False) and given.pop("training") and 0 < given["p"] < 1:
+            return lambda: _dropped(**given)
     return None
+
+
+def _dropped(input: Tensor, p: float) -> Tensor:  # noqa: A002  As torch calls it.
+    """``dropout`` in place."""
+    return input.mul_(torch.bernoulli(input.detach(), 1 - p).div_(1 - p))
 
 
 def _lstm_cell(

@@ -157,6 +157,11 @@ def _empty(like: Tensor, sizes: tuple[int, ...], order: tuple[int, ...]) -> Tens
     return turned.permute([order.index(d) for d in range(len(order))])
 
 
+_EVEN = 64
+"""Bytes: a GPU draws several numbers at once for what begins at a multiple of them, as all does
+that has memory of its own."""
+
+
 def ordered(x: Tensor, order: tuple[int, ...]) -> Tensor:
     """A tensor whose dimensions lie in memory in this order, the outermost first.
 
@@ -165,5 +170,5 @@ def ordered(x: Tensor, order: tuple[int, ...]) -> Tensor:
     """
     turned = x.permute(order)
     if turned.is_contiguous():
-        return x
+        return x if x.device.type == "cpu" or x.data_ptr() % _EVEN == 0 else x.clone()
     return turned.contiguous().permute([order.index(d) for d in range(len(order))])

@@ -22,6 +22,7 @@ from nas_engine_cgo.members import (
     Program,
     UntraceableError,
     frozen_programs,
+    on_the_cpu,
 )
 from nas_engine_cgo.state import Store, drawing
 from nas_engine_cgo.train.compiled import Compiled, callable_of
@@ -87,6 +88,7 @@ class Merged:
         self._shapes: dict[Any, Any] = {}
         self._modes: dict[int, bool] = {}
         self._streams: list[torch.cuda.Stream] = []
+        self._hosted: dict[Program, frozenset[int]] = {}
         # Members that have trained since their modules were told: their `train` may drop a cache.
         self._passed_by: set[int] = set()
 
@@ -396,8 +398,12 @@ class Merged:
 
     def _fits(self, call: Call, program: Program) -> bool:
         """Whether a call can be fused on this device: dropout on GPUs draws in another way."""
-        drawn = call.name.startswith("dropout") and self._device.type != "cpu"
-        return fits(call, program) and not drawn
+        if self._device.type == "cpu":
+            return fits(call, program)
+        if program not in self._hosted:
+            self._hosted[program] = on_the_cpu(program)
+        here = self._hosted[program].isdisjoint(call.inputs)
+        return here and not call.name.startswith("dropout") and fits(call, program)
 
     def sources(self) -> list[str]:
         """The texts of the merged code that was written so far."""
