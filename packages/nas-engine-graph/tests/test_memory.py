@@ -207,3 +207,33 @@ def test_what_can_not_be_read_is_compiled_each_time() -> None:
         before = memory.compiled
         assert str(memory.convert(module)) == str(convert(module))
         assert memory.compiled > before
+
+
+class Loops(torch.nn.Module):
+    more: list[torch.Tensor]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.more = []
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for found in self.more:
+            x = x + found
+        return x * 2
+
+
+class Fills(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = Loops()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.inner.more.append(x)
+        return self.inner(x)  # type: ignore[no-any-return]
+
+
+def test_a_list_that_another_module_fills_is_gone_through() -> None:
+    memory = Memory()
+    for module in (Loops(), Fills(), torch.nn.Sequential(Loops()), Fills()):
+        assert outcome(memory.convert, module) == outcome(convert, module)
+    assert "more" in outcome(convert, Fills()) and "more" not in outcome(convert, Loops())

@@ -36,12 +36,44 @@ class Holder(nn.Module):
         return self.child(self.linear(x))
 
 
-class OverriddenCall(nn.Module):
-    def __call__(self, x):
-        return x * 3
+class UnreadableCall(nn.Module):
+    def __call__(self, *args):
+        return super().__call__(*args) * len(args)
 
     def forward(self, x):
         return x
+
+
+class SavesHalf(nn.Linear):
+    def __init__(self):
+        super().__init__(3, 3)
+
+    def _save_to_state_dict(self, destination, prefix, keep_vars):
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        destination[prefix + "weight"] = destination[prefix + "weight"] / 2
+
+
+class SavesSometimes(SavesHalf):
+    """What it saves depends on what it learns."""
+
+    def _save_to_state_dict(self, destination, prefix, keep_vars):
+        nn.Linear._save_to_state_dict(self, destination, prefix, keep_vars)
+        if self.weight.sum() > 1e6:
+            del destination[prefix + "bias"]
+
+
+class LoadsByElements(nn.Linear):
+    def __init__(self):
+        super().__init__(3, 3)
+        self.scale = 1.0
+
+    def _load_from_state_dict(self, state_dict, prefix, *args):
+        if state_dict[prefix + "weight"].sum() > 1e6:
+            self.scale = state_dict[prefix + "weight"].max()
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def forward(self, x):
+        return super().forward(x) * self.scale
 
 
 class ScaleOfOnes(nn.Module):
@@ -454,7 +486,10 @@ def test_units_may_share_what_nobody_changes() -> None:
             lambda: Holder(nn.LazyLinear(2)),
             ["a LazyLinear, which gets its sizes from its first input (in module 'child')"],
         ),
-        (lambda: Holder(OverriddenCall()), ["__call__", "'child'"]),
+        (lambda: Holder(UnreadableCall()), ["test_refusals.py:", "__call__", "'args'", "'child'"]),
+        (lambda: Holder(SavesHalf()), ["test_refusals.py:", "_save_to_state_dict", "'child'"]),
+        (lambda: Holder(SavesSometimes()), ["test_refusals.py:", "_save_to_state_dict", "'child'"]),
+        (lambda: Holder(LoadsByElements()), ["test_refusals.py:", "_load_from_state_dict"]),
         (hooked, ["hook", "'child'"]),
         (AsksForClass, ["test_refusals.py:", "`isinstance(found, ScaleOfOnes)`"]),
         (hooked_loading, ["test_refusals.py:", "hook (load_state_dict_pre_hooks)", "'child'"]),
@@ -563,11 +598,12 @@ def test_unsupported_module_can_be_kept_whole() -> None:
 
 
 def test_only_what_is_unsupported_is_kept_whole() -> None:
-    module = Holder(nn.Sequential(Holder(OverriddenCall()), Holder(ScaleOfOnes())))
+    module = Holder(nn.Sequential(Holder(UnreadableCall()), Holder(ScaleOfOnes())))
     with pytest.warns(UserWarning, match="__call__"):
         graph = convert(module, on_unsupported="basic_unit")
     source = graph.to_source()
-    assert "OverriddenCall()" in source and "class ScaleOfOnes" in source
+    assert_same_behaviour(module, graph.instantiate(), torch.randn(2, 3))
+    assert "UnreadableCall()" in source and "class ScaleOfOnes" in source
 
 
 class Layers(nn.Module):

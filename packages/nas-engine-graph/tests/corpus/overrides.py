@@ -256,3 +256,41 @@ class RenamesOldWeights(nn.Module):
 
     def forward(self, x):
         return self.layer(x)
+
+
+def is_uninitialized(weight):
+    if not hasattr(nn.parameter, "UninitializedParameter"):
+        return False
+    return isinstance(weight, nn.parameter.UninitializedParameter)
+
+
+@case(x(2, 3))
+class SavesAsUsual(nn.Module):
+    """Saves and loads what may have no shape yet, as the linear layer of torch-geometric does."""
+
+    def __init__(self, width: int = 3):
+        super().__init__()
+        self.width = width
+        self.weight = nn.Parameter(torch.randn(2, width))
+        self.register_parameter("bias", None)
+
+    def forward(self, x):
+        return nn.functional.linear(x, self.weight, self.bias)
+
+    def _save_to_state_dict(self, destination, prefix, keep_vars):
+        if is_uninitialized(self.weight) or torch.onnx.is_in_onnx_export() or keep_vars:
+            destination[prefix + "weight"] = self.weight
+        else:
+            destination[prefix + "weight"] = self.weight.detach()
+        if self.bias is not None:
+            destination[prefix + "bias"] = self.bias if keep_vars else self.bias.detach()
+
+    def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
+        weight = state_dict.get(prefix + "weight", None)
+        if weight is not None and is_uninitialized(weight):
+            self.width = -1
+            self.weight = nn.parameter.UninitializedParameter()
+        elif weight is not None and is_uninitialized(self.weight):
+            self.width = weight.size(-1)
+            self.weight.materialize((2, self.width))
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)

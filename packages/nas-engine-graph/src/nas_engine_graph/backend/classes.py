@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nas_engine_graph.backend.literal import Imports, annotation, call, initial, literal
-from nas_engine_graph.backend.naming import RESERVED
 from nas_engine_graph.backend.overrides import overrides
 from nas_engine_graph.backend.paths import attribute, inside, member_path
 from nas_engine_graph.backend.statements import Writer
@@ -24,6 +23,7 @@ from nas_engine_graph.ir import (
     Parameter,
 )
 from nas_engine_graph.ir.placeless import graphs, written
+from nas_engine_graph.reserved import RESERVED
 
 __all__ = ["Classes"]
 

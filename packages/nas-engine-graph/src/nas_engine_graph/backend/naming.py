@@ -7,8 +7,6 @@ it.
 
 from __future__ import annotations
 
-import builtins
-import keyword
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
@@ -28,13 +26,10 @@ from nas_engine_graph.ir import (
     walk,
 )
 from nas_engine_graph.ir.narrowing import Narrowing
+from nas_engine_graph.reserved import RESERVED
 
-__all__ = ["RESERVED", "Names", "proceed_name"]
+__all__ = ["Names", "proceed_name"]
 
-RESERVED = frozenset(
-    {*keyword.kwlist, *dir(builtins), "self", "torch", "nn", "F", "Tensor", "math", "warnings",
-     "Dict", "List", "Optional", "Tuple", "Any", "Union"}
-)  # fmt: skip
 _SUFFIX = re.compile(r"(_\d+)+$")
 
 

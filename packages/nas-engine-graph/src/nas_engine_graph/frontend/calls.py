@@ -13,6 +13,7 @@ from typing import Any
 from torch import nn
 
 from nas_engine_graph.frontend import marked
+from nas_engine_graph.frontend.calling import function_of
 from nas_engine_graph.frontend.encode import NotEncodableError, encode, symbol_of
 from nas_engine_graph.frontend.kinds import decode
 from nas_engine_graph.frontend.learning import LearntError
@@ -64,7 +65,7 @@ def method(t: Translator, node: Any) -> None:
     wanted = (owner.path, name)
     if not (own := not t.world.layer(module)):
         name = re.sub(r"__\d+$", "", name)  # One of the overloads.
-    python = None if name in vars(module) else getattr(type(module), name, None)
+    python = None if name in vars(module) else function_of(type(module), name)
     positional, keywords = shortened(node, python, inputs, 1, own)
     hint = relative[-1] if relative and not relative[-1].isdigit() else name
     called = Invoke(relative, public_method(name))

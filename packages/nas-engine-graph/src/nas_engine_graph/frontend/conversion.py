@@ -206,7 +206,7 @@ def check(module: nn.Module, whole: Callable[[nn.Module], bool]) -> None:
 
 def _script(module: nn.Module, whole: Any, progress: Progress) -> Any:
     try:
-        twin = shadow(module, whole)
+        progress.root = twin = shadow(module, whole)
         script: Any = recursive.create_script_module
         return script(twin, _methods)
     except SCRIPT_ERRORS as error:

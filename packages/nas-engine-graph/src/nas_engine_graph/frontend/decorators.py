@@ -11,6 +11,7 @@ from nas_core.errors import Place
 
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.names import is_of_torch
+from nas_engine_graph.frontend.raising import only_checks
 
 __all__ = ["contexts"]
 
@@ -23,11 +24,12 @@ def contexts(function: Any, path: str) -> Iterator[str]:
     Raises:
         UnsupportedModuleError: a decorator does something else.
     """
+    function = getattr(function, "decorated", function)
     while (inner := getattr(function, "__wrapped__", None)) is not None:
         home = str(getattr(function, "__globals__", {}).get("__name__", ""))
         if type(_context(function)) is torch.no_grad:
             yield "torch.no_grad"
-        elif not home.startswith(_COMPILERS) and not is_of_torch(inner):
+        elif not (home.startswith(_COMPILERS) or is_of_torch(inner) or only_checks(function)):
             raise _refusal(function, inner, path)
         function = inner
 

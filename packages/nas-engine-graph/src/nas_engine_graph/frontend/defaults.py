@@ -16,6 +16,7 @@ from torch.jit._script import _unwrap_optional
 
 from nas_engine_graph.frontend.mixed import cast, is_kind, written
 from nas_engine_graph.frontend.places import frame_of, placed
+from nas_engine_graph.frontend.sources import nodes_of
 from nas_engine_graph.frontend.variables import name_of, value_of, variables_of
 
 __all__ = [
@@ -63,6 +64,8 @@ _GIVEN = re.compile(
     r"Expected a value of type '(?:Tensor \(inferred\)|Optional\[Tensor\])' for argument '(\w+)' "
     r"but instead found type '([\w\[\], ]+)'"
 )
+_OVERLOADS = re.compile(r"following variants are available:\s+\w+\(")
+"""Of a function of the user's: which one is called depends on what may be None."""
 _KINDS = {"Device": "torch.device", "NoneType": "Optional[Tensor]"}
 
 
@@ -75,7 +78,7 @@ def given_of(text: str) -> Given | None:
 def unrefined_of(text: str) -> Unrefined | None:
     """Where it is used, if this is why TorchScript refuses."""
     frame = frame_of(text)
-    if frame is None or "Optional[" not in frame.said:
+    if frame is None or "Optional[" not in frame.said or _OVERLOADS.search(frame.said):
         return None
     return Unrefined(frame.file, frame.line)
 
@@ -88,25 +91,42 @@ def declare_given(tree: Any, found: Iterable[Given]) -> None:
                 argument.annotation = placed(ast.parse(given.kind, mode="eval").body, argument)
 
 
-def declare_by_default(tree: Any, function: Any, found: Sequence[Unrefined]) -> None:
+def declare_by_default(tree: Any, function: Any, first: int, found: Sequence[Unrefined]) -> None:
     """Declare what arguments are whose default says it, in place.
 
     Args:
         tree: the source of a function.
         function: the function.
+        first: the line of its file that is its first.
         found: where it uses them without asking.
     """
     (definition,) = tree.body
-    defaults = list(_defaults(definition.args))
-    around = variables_of(function, tree).around if defaults else {}
+    defaults = [] if _only_declares(definition) else list(_defaults(definition.args))
+    around = variables_of(function, tree).around if defaults or found else {}
     for argument, default in defaults:
         if default is not None and argument.annotation is None:
             argument.annotation = placed(ast.Name(default, ast.Load()), argument)
         if default is None and not _admits_none(argument.annotation, around):
             argument.annotation = _optional(argument)
     if found:
-        kinds = {a.arg: _kind(a.annotation) for a in _arguments(definition.args)}
-        _Refined({name: kind for name, kind in kinds.items() if kind is not None}).visit(tree)
+        kinds = {a.arg: _kind(a.annotation, around) for a in _arguments(definition.args)}
+        known = {name: kind for name, kind in kinds.items() if kind is not None}
+        used = _used_in(definition, {lesson.line - first + 1 for lesson in found})
+        _Refined({n: k for n, k in known.items() if n in used} or known).visit(tree)
+
+
+def _used_in(definition: ast.FunctionDef, lines: set[int]) -> set[str]:
+    """The variables in the expressions that begin in one of these lines."""
+    begun = (n for n in nodes_of(definition) if isinstance(n, ast.expr) and n.lineno in lines)
+    return {n.id for node in begun for n in nodes_of(node) if isinstance(n, ast.Name)}
+
+
+def _only_declares(definition: ast.FunctionDef) -> bool:
+    """Whether a function is an overload, which says what arguments are of which another is."""
+    match definition.body:
+        case [ast.Pass() | ast.Expr(ast.Constant())]:
+            return True
+    return False
 
 
 def _arguments(given: ast.arguments) -> Iterator[ast.arg]:
@@ -145,9 +165,14 @@ def _optional(argument: ast.arg) -> ast.expr:
     return placed(ast.Subscript(ast.Name("Optional", ast.Load()), kind, ast.Load()), argument)
 
 
-def _kind(annotation: ast.expr | None) -> str | None:
+def _kind(annotation: ast.expr | None, around: Mapping[str, Any]) -> str | None:
     """What an argument is if it is not None; None if it never is that."""
     match annotation:
+        case ast.Name() | ast.Attribute():  # Of something, or a name for what may be None.
+            kinds = typing.get_args(value_of(annotation, around))
+            others = [kind for kind in kinds if kind is not type(None)]
+            if len(others) == 1 < len(kinds):
+                return getattr(others[0], "__name__", None)
         case ast.Subscript(container, kind) if name_of(container) == "Optional":
             return name_of(kind)
         case ast.BinOp(kind, ast.BitOr(), ast.Constant(None)):

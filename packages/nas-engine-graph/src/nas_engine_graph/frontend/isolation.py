@@ -29,8 +29,8 @@ import torch.jit.frontend
 
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.learning import Lesson, lesson_of
-from nas_engine_graph.frontend.leaving import left_method
-from nas_engine_graph.frontend.methods import asked, named
+from nas_engine_graph.frontend.leaving import is_marked, left_method
+from nas_engine_graph.frontend.methods import asked, assigned, empty, named, opened
 from nas_engine_graph.frontend.mixed import WRITTEN
 from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.objects import is_object_class
@@ -81,7 +81,12 @@ def _is_own_method(function: Any) -> bool:
 
 def _unwrapping(closure: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Names mean what they mean where the function is written, not where its decorator is."""
-    return lambda function: {**closure(inspect.unwrap(function)), **WRITTEN, **SUMS}
+
+    def unwrapping(function: Any) -> Any:
+        kinds = function.spread.kinds if hasattr(function, "spread") else {}
+        return {**closure(inspect.unwrap(function)), **WRITTEN, **SUMS, **kinds}
+
+    return unwrapping
 
 
 def _leaving(compiled: Callable[..., Any], progress: Progress) -> Callable[..., Any]:
@@ -105,7 +110,13 @@ def _leaving(compiled: Callable[..., Any], progress: Progress) -> Callable[..., 
 def _noting_owners(make: Callable[..., Any], progress: Progress) -> Callable[..., Any]:
     def noting(module: Any, kind: Any, stubs: Any) -> Any:
         progress.owners.setdefault(id(kind), (kind, module))
-        return make(module, kind, stubs)
+        try:
+            return make(module, kind, stubs)
+        except SCRIPT_ERRORS as error:
+            forward: Any = getattr(type(module), "forward", None)
+            if progress.failed is None and lesson_of(error) is None and is_marked(forward):
+                progress.failed = left_method(forward, module)
+            raise
 
     return noting
 
@@ -139,17 +150,24 @@ def _owned(stubs: Callable[[Any], Any], progress: Progress) -> Callable[[Any], A
 
 
 def _used(read: Callable[..., Any], modules: list[torch.nn.Module]) -> Callable[..., Any]:
-    """Reads the properties that are used, and no others: `x.device` uses none of a module."""
+    """Reads the properties that are used, and no others: `x.device` uses none of a module.
+
+    What sets one is read where something sets an attribute of its name.
+    """
+    classes = set(map(type, modules))
 
     @cache
     def used_of(modules_alone: bool) -> frozenset[str]:
-        return asked(modules) if modules_alone else named(set(map(type, modules)))
+        return asked(modules) if modules_alone else named(classes)
 
     def properties(cls: type, self_name: str) -> Any:
-        used = used_of(issubclass(cls, torch.nn.Module))
+        used = used_of(is_module := issubclass(cls, torch.nn.Module))
         ignored = getattr(cls, "__jit_unused_properties__", ())
         found = inspect.getmembers(cls, lambda member: isinstance(member, property))
         kept = {name: made for name, made in found if name in used and name not in ignored}
+        if is_module:
+            for name in kept.keys() - assigned(classes):
+                kept[name] = property(kept[name].fget)
         return read(type(cls.__name__, (), kept), self_name)
 
     return properties
@@ -167,13 +185,16 @@ def _sizes_apart(infer: Callable[..., Any]) -> Callable[..., Any]:
     return inferred
 
 
-def _overloads(find: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """Looks for overloads of methods only where a class of this name has declared some."""
+def _overloads(find: Callable[[Any, Any], Any], progress: Progress) -> Callable[[Any, Any], Any]:
+    """Looks for overloads of methods only where a class of this name has declared some.
+
+    What is called from outside is called with anything.
+    """
 
     def overloads(module: Any, ignored: Any) -> Any:
         name = type(module).__name__
         declared = any(name in classes for classes in internal._overloaded_methods.values())
-        return find(module, ignored) if declared else {}
+        return find(module, ignored) if declared and module is not progress.root else {}
 
     return overloads
 
@@ -212,6 +233,17 @@ def _named_apart(name: Callable[..., str]) -> Callable[..., str]:
     return named
 
 
+def _coded(kind: Callable[..., Any]) -> Callable[..., Any]:
+    """Of what TorchScript writes as integers it knows the type of dtypes alone."""
+
+    def coded(annotation: Any, *args: Any, **keywords: Any) -> Any:
+        if annotation in (torch.layout, torch.memory_format):
+            return torch._C.IntType.get()
+        return kind(annotation, *args, **keywords)
+
+    return coded
+
+
 def _captures(find: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Methods that a decorator has written, as that of data classes does, have no source."""
 
@@ -237,14 +269,16 @@ def isolated(module: torch.nn.Module, learnt: tuple[Lesson, ...] = ()) -> Iterat
         module: what is compiled.
         learnt: what TorchScript has asked for.
     """
-    progress = Progress(learnt=learnt)
+    modules = list(module.modules())
+    unfilled = empty(modules) - opened(set(map(type, modules)))
+    progress = Progress(learnt=learnt, empty=unfilled)
     with _LOCK, warnings.catch_warnings():
         # What TorchScript says, itself or from a visitor of `ast`; what the user's code says is for
         # the user.
         warnings.filterwarnings("ignore", module=r"(torch(\.|$)|ast$)")
         # Overloads are declared once per process, and forgotten when they are compiled.
         declared = {name: list(found) for name, found in internal._overloaded_fns.items()}
-        replaced = list(_replacements(progress, list(module.modules())))
+        replaced = list(_replacements(progress, modules))
         kept = [(home, name, getattr(home, name)) for home, name, _ in replaced]
         for home, name, made in replaced:
             setattr(home, name, made)
@@ -277,7 +311,10 @@ def _replacements(
     yield script, "_qualified_name", named
     yield torch.jit.annotations, "_qualified_name", named
     yield internal, "get_type_hint_captures", _captures(internal.get_type_hint_captures)
-    yield recursive, "get_overload_annotations", _overloads(recursive.get_overload_annotations)
+    overloads = _overloads(recursive.get_overload_annotations, progress)
+    yield recursive, "get_overload_annotations", overloads
+    kind = torch.jit.annotations.try_ann_to_type
+    yield torch.jit.annotations, "try_ann_to_type", _coded(kind)
     yield torch._sources, "get_source_lines_and_file", _found
     yield internal, "get_closure", _unwrapping(internal.get_closure)
     yield parser, "parse_def", eager_reading(parser.parse_def, progress)

@@ -15,7 +15,10 @@ _DTYPES = {
     7: "float64", 8: "complex32", 9: "complex64", 10: "complex128", 11: "bool", 15: "bfloat16",
     23: "float8_e5m2", 24: "float8_e4m3fn",
 }  # fmt: skip
-_LAYOUTS = {0: "strided", 1: "sparse_coo", 2: "sparse_csr"}
+_LAYOUTS = {
+    0: "strided", 1: "sparse_coo", 2: "sparse_csr", 4: "sparse_csc", 5: "sparse_bsr",
+    6: "sparse_bsc", 7: "jagged",
+}  # fmt: skip
 _FORMATS = {0: "contiguous_format", 1: "preserve_format", 2: "channels_last", 3: "channels_last_3d"}
 _SEEDS = {"prim::dtype": "dtype", "prim::layout": "layout"}
 _ALIASES = frozenset({"prim::unchecked_cast", "aten::list", "prim::unchecked_unwrap_optional"})

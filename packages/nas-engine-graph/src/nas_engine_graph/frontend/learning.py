@@ -17,6 +17,7 @@ from nas_engine_graph.frontend.defaults import Given, Unrefined, given_of, unref
 from nas_engine_graph.frontend.early import Early, early_of
 from nas_engine_graph.frontend.floats import Integer, integer_of
 from nas_engine_graph.frontend.leaving import LeftMethod
+from nas_engine_graph.frontend.listed import Listed, listed_of
 from nas_engine_graph.frontend.mixed import Mixed, mixed_of
 from nas_engine_graph.frontend.places import frame_of, placed
 from nas_engine_graph.frontend.returned import Returned, returned_of
@@ -34,6 +35,10 @@ _BOTH = re.compile(
 _ITEM = re.compile(
     r"Could not match type ([\w\[\], ]+?) to t in argument 'el': "
     r"Type variable 't' previously matched to type Tensor"
+)
+_NONES = re.compile(
+    r"Variable '(\w+)' previously had type List\[NoneType\](?: \(inferred\))? but is now being "
+    r"assigned to a value of type List\[(\w+)\]"
 )
 
 
@@ -58,7 +63,8 @@ class Learnt:
 
 Lesson: TypeAlias = (
     Learnt | Mixed | Unrefined | Given | Returned | Integer | LeftMethod | Early | Zipped | Summed
-)
+    | Listed
+)  # fmt: skip
 
 
 class LearntError(Exception):
@@ -81,12 +87,15 @@ def lesson_of(error: BaseException | None) -> Lesson | None:
         return None
     if (said := _ITEM.search(text)) is not None:
         return Learnt(frame.file, frame.line, "", f"List[{said[1]}]")
+    if (said := _NONES.search(text)) is not None:
+        return Learnt(frame.file, frame.line, said[1], f"List[Optional[{said[2]}]]")
     if (said := _BOTH.search(text)) is not None and _may_be_none(said[2], said[3]):
         kind = said[2] if said[3] == "NoneType" else said[3]
         kind = kind if kind.startswith("Optional[") else f"Optional[{kind}]"
         return Learnt(frame.file, frame.line, said[1], kind, said[2] != "NoneType")
-    if (summed := summed_of(text)) is not None:
-        return summed
+    said_at_once: Lesson | None = summed_of(text) or listed_of(text)
+    if said_at_once is not None:
+        return said_at_once
     early: Lesson | None = integer_of(text) or mixed_of(text) or given_of(text) or zipped_of(text)
     return early or returned_of(text) or unrefined_of(text)
 

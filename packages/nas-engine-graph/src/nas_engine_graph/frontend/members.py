@@ -10,6 +10,7 @@ from nas_core.labels import label_of
 from torch import Tensor, nn
 
 from nas_engine_graph.errors import UnsupportedModuleError
+from nas_engine_graph.frontend.apart import apart
 from nas_engine_graph.frontend.encode import (
     NotEncodableError,
     dtype_name,
@@ -47,7 +48,7 @@ _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn
 class _Assembly:
     def __init__(self, world: Tree) -> None:
         self.world, self.trials = world, Trials()
-        self.found = with_true_results(world)
+        self.found = apart(with_true_results(world))
         self.ties = self.tied()
 
     def tied(self) -> Mapping[End, Tie]:

@@ -14,7 +14,13 @@ from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.sources import nodes_of, parsed
 from nas_engine_graph.ir import RESETTING
 
-__all__ = ["asked", "assigned", "literals", "named", "spreads", "unrolls"]
+__all__ = [
+    "asked", "assigned", "empty", "literals", "looped", "named", "opened", "spreads", "unrolls",
+]  # fmt: skip
+
+_OF_ALL = frozenset(vars(nn.Module()))
+_FIRST = ("forward", "__call__", *RESETTING)
+"""The methods that PyTorch calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +29,7 @@ class _Method:
 
     Attributes:
         stored: those that it assigns.
+        open: those that it uses otherwise than to go through them in loops.
         mentioned: all of them, and what texts may name.
         asked: those that may be of a module, each after the attribute that has the module, which is
             empty for the module itself, and where it is not known.
@@ -33,6 +40,7 @@ class _Method:
     """
 
     stored: frozenset[str]
+    open: frozenset[str]
     mentioned: frozenset[str]
     asked: frozenset[tuple[str, str]]
     literal: frozenset[str]
@@ -77,8 +85,10 @@ def _method(tree: ast.AST) -> _Method:
     literal = [node for node in powers if isinstance(node.op, ast.Pow)]
     bounds = [node for node in nodes if isinstance(node, ast.Slice) or _counts(node)]
     loops = [node for node in nodes if isinstance(node, ast.For | ast.comprehension)]
+    gone_through = set(map(id, filter(None, map(looped, loops))))
     return _Method(
         frozenset(node.attr for node in attributes if isinstance(node.ctx, ast.Store)),
+        frozenset(node.attr for node in attributes if id(node) not in gone_through) | texts,
         frozenset({*(node.attr for node in attributes), *texts}),
         frozenset(
             {
@@ -125,6 +135,16 @@ def _owner(node: ast.expr, others: set[str]) -> str | None:
     return None
 
 
+def looped(loop: ast.For | ast.comprehension) -> ast.Attribute | None:
+    """The attribute whose items, values or keys a loop goes through."""
+    match loop.iter:
+        case ast.Call(
+            ast.Attribute(ast.Attribute() as found, "values" | "items" | "keys"), [], []
+        ) | (ast.Attribute() as found):
+            return found
+    return None
+
+
 def _counts(node: ast.AST) -> bool:
     """Whether numbers choose modules: of a range, or computed for an index."""
     match node:
@@ -164,8 +184,24 @@ def spreads(cls: type) -> bool:
 
 def assigned(classes: set[type]) -> frozenset[str]:
     """The attributes that are assigned by any method that PyTorch calls, or comes to from there."""
-    reached = _reached(classes, ("forward", *RESETTING))
+    reached = _reached(classes, _FIRST)
     return frozenset(name for method in reached for name in method.stored)
+
+
+def empty(modules: Iterable[nn.Module]) -> frozenset[str]:
+    """The names of attributes that are empty lists or dicts wherever there are any."""
+    found, others = set[str](), set[str]()
+    for module in modules:
+        for name in vars(module).keys() - _OF_ALL:
+            value = vars(module)[name]
+            (found if isinstance(value, list | dict) and not value else others).add(name)
+    return frozenset(found - others)
+
+
+def opened(classes: set[type]) -> frozenset[str]:
+    """The attributes that methods may change which PyTorch comes to, or hand on."""
+    reached = _reached(classes, _FIRST)
+    return frozenset(name for method in reached for name in method.open)
 
 
 def named(classes: set[type]) -> frozenset[str]:

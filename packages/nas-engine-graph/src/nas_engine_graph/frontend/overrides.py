@@ -18,7 +18,9 @@ from nas_engine_graph.frontend.decorators import contexts
 from nas_engine_graph.frontend.encode import encode
 from nas_engine_graph.frontend.harmless import harm, scope_of
 from nas_engine_graph.frontend.names import is_of_torch
+from nas_engine_graph.frontend.presence import asks_what_there_is
 from nas_engine_graph.frontend.sources import nodes_of
+from nas_engine_graph.frontend.variables import variables_of
 from nas_engine_graph.ir import RESETTING, Reset
 
 __all__ = ["CLEARED", "LOADING", "Override", "overrides", "resets_of"]
@@ -225,7 +227,7 @@ class _Written:
         self.function: Callable[..., Any] = inspect.unwrap(function)
         self.method = method
         self.first, self.tree = _source(self.function)
-        self.body = self.tree.body
+        self.body, self.around = self.tree.body, variables_of(self.function, self.tree).around
         arguments = self.tree.args
         names = [a.arg for a in (*arguments.posonlyargs, *arguments.args)]
         self.owner, *self.names = names or [""]
@@ -242,9 +244,12 @@ class _Written:
     def is_for_others(self, statement: ast.stmt) -> bool:
         """Whether a statement only does something to weights of other shapes than the module has.
 
-        Generated code refuses these.
+        Generated code refuses these. So it is with others for which there is something else:
+        whether it is there for weights of the module is tried out.
         """
         match statement:
+            case ast.If() if self.given and asks_what_there_is(statement, self.around):
+                return True
             case ast.If(ast.BoolOp(ast.And(), tests), _, []):
                 return any(map(self._asks_shapes, tests))
             case ast.If(test, _, []):

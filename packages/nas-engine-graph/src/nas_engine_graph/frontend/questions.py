@@ -1,4 +1,8 @@
-"""Questions whether TorchScript reads or traces the code, and marks for it: Python does neither."""
+"""Questions that have one answer, and marks for TorchScript.
+
+Python neither reads nor traces code, and tensors are plain ones: none is of a class of its own,
+which TorchScript could not ask for.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +12,17 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+import torch
 import torch._jit_internal as internal
 
+from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.sources import nodes_of, parsed
 from nas_engine_graph.frontend.variables import name_of, value_of
 
-__all__ = ["answered", "body_of", "is_unused", "returns_anything"]
+__all__ = ["QUESTIONS", "answered", "body_of", "is_unused", "returns_anything"]
 
-_NAMES = frozenset({"is_scripting", "is_tracing", "_get_tracing_state", "is_in_onnx_export"})
+QUESTIONS = frozenset({"is_scripting", "is_tracing", "_get_tracing_state", "is_in_onnx_export"})
+"""The names of functions of torch that ask whether it reads or traces."""
 
 
 def answered(tree: ast.AST, around: Mapping[str, Any]) -> bool:
@@ -24,21 +31,40 @@ def answered(tree: ast.AST, around: Mapping[str, Any]) -> bool:
     Returns:
         Whether there were any.
     """
-    asked = any(isinstance(n, ast.Call) and _is_question(n, around) for n in nodes_of(tree))
-    if asked:
-        _Answered(around).visit(tree)
-    return asked
+    visitor = _Answered(around)
+    visitor.visit(tree)
+    return visitor.found
 
 
 class _Answered(ast.NodeTransformer):
     def __init__(self, around: Mapping[str, Any]) -> None:
-        self.around = around
+        self.around, self.found = around, False
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
-        if _is_question(node, self.around):
+        if _is_question(node, self.around) or self.asks_for_subclass(node):
+            self.found = True
             return ast.copy_location(ast.Constant(value=False), node)
         self.generic_visit(node)
         return node
+
+    def asks_for_subclass(self, node: ast.Call) -> bool:
+        """Whether a call asks for classes of tensors alone that are none of torch's.
+
+        Where it asks for others, too, it does so alone afterwards.
+        """
+        match node:
+            case ast.Call(ast.Name("isinstance"), [_, ast.Tuple(kinds)], []):
+                others = [kind for kind in kinds if not self.is_subclass(kind)]
+                self.found |= len(others) < len(kinds)
+                kinds[:] = others
+                return not others
+            case ast.Call(ast.Name("isinstance"), [_, kind], []):
+                return self.is_subclass(kind)
+        return False
+
+    def is_subclass(self, node: ast.expr) -> bool:
+        kind = value_of(node, self.around)
+        return isinstance(kind, type) and issubclass(kind, torch.Tensor) and not is_of_torch(kind)
 
     def visit_If(self, node: ast.If) -> ast.stmt | list[ast.stmt]:
         self.generic_visit(node)
@@ -73,7 +99,7 @@ def _is_question(call: ast.Call, around: Mapping[str, Any]) -> bool:
     if call.args or call.keywords:
         return False
     function = value_of(call.func, around)
-    return name_of(call.func) in _NAMES or (inspect.isfunction(function) and _asks(function))
+    return name_of(call.func) in QUESTIONS or (inspect.isfunction(function) and _asks(function))
 
 
 @lru_cache(maxsize=4096)
@@ -84,7 +110,7 @@ def _asks(function: Any) -> bool:
         return False
     match tree.body:
         case [ast.FunctionDef(body=[ast.Return(ast.Call(asked, [], []))])]:
-            return name_of(asked) in _NAMES
+            return name_of(asked) in QUESTIONS
     return False
 
 

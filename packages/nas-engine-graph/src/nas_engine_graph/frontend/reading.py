@@ -13,18 +13,22 @@ import torch
 from nas_core.errors import Place
 
 from nas_engine_graph.errors import UnsupportedModuleError
+from nas_engine_graph.frontend.calling import write_out
 from nas_engine_graph.frontend.defaults import Given, Unrefined, declare_by_default, declare_given
 from nas_engine_graph.frontend.eager import eagerly
 from nas_engine_graph.frontend.early import Early, without_early_ends
 from nas_engine_graph.frontend.encode import NotEncodableError, symbol_of
 from nas_engine_graph.frontend.floats import Integer, take_for_floats
+from nas_engine_graph.frontend.idle import without_idle_loops
 from nas_engine_graph.frontend.learning import Learnt, Lesson, declare
 from nas_engine_graph.frontend.leaving import LeftMethod, is_marked, key_of, left_method
+from nas_engine_graph.frontend.listed import Listed, declare_listed
 from nas_engine_graph.frontend.methods import literals, unrolls
 from nas_engine_graph.frontend.mixed import Mixed, widen
 from nas_engine_graph.frontend.modules import class_of
 from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.questions import is_unused
+from nas_engine_graph.frontend.raising import without_handlers
 from nas_engine_graph.frontend.returned import Returned, declare_returned
 from nas_engine_graph.frontend.sources import NOT_IN_A_FILE, nodes_of
 from nas_engine_graph.frontend.summed import Summed, sum_tensors
@@ -45,11 +49,13 @@ class Progress:
         functions: the same functions.
         owners: for each of TorchScript's types of modules, by identity, the type and a module.
         owner: the module whose properties are being read.
+        root: what is compiled.
         added: classes, and names of methods that they have only while they are read.
         learnt: types of variables that TorchScript has asked for.
         unread: functions that are called as they are, and their dotted names.
         failed: a method that TorchScript can't read, and that can be called as it is.
         placed: marked methods, of which the bodies were written where they are returned.
+        empty: attributes that are lists and dicts in which there never is anything.
     """
 
     name: str = ""
@@ -57,11 +63,13 @@ class Progress:
     functions: list[Any] = field(default_factory=list)
     owners: dict[int, tuple[Any, Any]] = field(default_factory=dict)
     owner: Any = None
+    root: Any = None
     added: list[tuple[type, str]] = field(default_factory=list)
     learnt: tuple[Lesson, ...] = ()
     unread: dict[Any, str] = field(default_factory=dict)
     failed: LeftMethod | None = None
     placed: list[Any] = field(default_factory=list)
+    empty: frozenset[str] = frozenset()
 
     def add(self, cls: type, name: str, function: FunctionType) -> str:
         """Let a class have one more method; the name that it got, which no other has."""
@@ -152,11 +160,15 @@ def eager_reading(parse: Callable[[Any], Any], progress: Progress) -> Callable[[
                 progress.read.append(parsed)
                 progress.functions.append(function)
                 given = [lesson for lesson in progress.learnt if isinstance(lesson, Given)]
+                if (spread := getattr(function, "spread", None)) is not None:
+                    write_out(parsed.ast, spread)
+                without_handlers(parsed.ast)
+                without_idle_loops(parsed.ast, progress.empty)
                 declare_given(parsed.ast, [g for g in given if g.is_of(function, owner)])
                 several = any(isinstance(lesson, Returned) for lesson in lessons)
                 declare_returned(parsed.ast, several)
                 unrefined = [lesson for lesson in lessons if isinstance(lesson, Unrefined)]
-                declare_by_default(parsed.ast, function, unrefined)
+                declare_by_default(parsed.ast, function, parsed.file_lineno, unrefined)
                 summed = [lesson for lesson in lessons if isinstance(lesson, Summed)]
                 sum_tensors(parsed.ast, parsed.file_lineno, _indent(parsed), summed)
                 zipped = [lesson for lesson in lessons if isinstance(lesson, Zipped)]
@@ -165,6 +177,8 @@ def eager_reading(parse: Callable[[Any], Any], progress: Progress) -> Callable[[
                     without_early_ends(parsed.ast)
             declared = [lesson for lesson in lessons if isinstance(lesson, Learnt)]
             declare(parsed.ast, parsed.file_lineno, declared)
+            listed = [lesson for lesson in lessons if isinstance(lesson, Listed)]
+            declare_listed(parsed.ast, parsed.file_lineno, listed)
             made = eagerly(function, owner, parsed, progress.add, progress.in_place)
             known[key] = made
             mixed = [lesson for lesson in lessons if isinstance(lesson, Mixed)]

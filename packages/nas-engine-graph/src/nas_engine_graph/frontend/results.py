@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from nas_engine_graph.frontend.world import Path, Tree
+from nas_engine_graph.frontend.world import Path, Tree, free_key
 from nas_engine_graph.ir import Function, Invoke, Local, walk
 
 __all__ = ["with_true_results"]
@@ -39,7 +39,7 @@ def _hands_on(
             case Invoke(relative, name):
                 called = found.get(tree.canonical((*path, *relative)), {}).get(name)
             case Local(name):
-                called = found[path].get(name)
+                called = found[path].get(free_key(name))
         if called is not None and called.returns == "":
             return True
     return False

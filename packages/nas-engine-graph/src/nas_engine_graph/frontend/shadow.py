@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import lru_cache
+from types import MethodType
 from typing import Any, get_type_hints
 
 import torch
 from torch import Tensor, nn
 
 from nas_engine_graph.defined import defined
+from nas_engine_graph.errors import UnsupportedModuleError
+from nas_engine_graph.frontend.calling import as_forward, function_of, own_call
 from nas_engine_graph.frontend.encode import is_read_plain
 from nas_engine_graph.frontend.methods import assigned, literals
 from nas_engine_graph.frontend.names import is_of_torch
@@ -82,6 +86,9 @@ def shadow(module: nn.Module, whole: Callable[[nn.Module], bool]) -> nn.Module:
         twin.__dict__.update(original.__dict__)
         for name in ("_parameters", "_buffers"):
             twin.__dict__[name] = dict(original.__dict__[name])
+        cls: Any = type(original)
+        if own_call(cls) is not None:
+            twin.__dict__["forward"] = MethodType(as_forward(cls), twin)
         if not is_of_torch(type(original)):
             twin.__dict__["__constants__"] = _constants(original, written)
             twin.__dict__.update(__annotations__=_annotations(type(original)))
@@ -94,18 +101,25 @@ def shadow(module: nn.Module, whole: Callable[[nn.Module], bool]) -> nn.Module:
     return copy(module)
 
 
-def _hints(function: Callable[..., Any]) -> Mapping[str, Any]:
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
     try:
         return get_type_hints(function)
     except (NameError, TypeError, AttributeError):
         return {}
 
 
+def _called(cls: type[nn.Module]) -> Any:
+    """What a call of a module runs, as far as that is known."""
+    with suppress(UnsupportedModuleError):
+        return function_of(cls, "forward")
+    return cls.forward
+
+
 @lru_cache(maxsize=4096)
 def _stand_in_class(cls: type[nn.Module], pair: bool) -> type[nn.Module]:
     """A class whose ``forward`` has the signature of the original's, and no content."""
-    forward = inspect.unwrap(cls.forward)
-    hints = _hints(forward)
+    forward = inspect.unwrap(_called(cls))
+    hints = _hints(inspect.unwrap(cls.forward)) | _hints(forward)
     scope: dict[str, Any] = {
         "torch": torch,
         "Result": _PAIR if pair else hints.get("return", Tensor),
@@ -159,7 +173,7 @@ def is_stand_in(module: nn.Module) -> bool:
 
 def has_simple_signature(module: nn.Module) -> bool:
     """Whether the types of the layer's ``forward`` are known without compiling it."""
-    forward = inspect.unwrap(type(module).forward)
+    forward = inspect.unwrap(_called(type(module)))
     parameters = list(inspect.signature(forward).parameters.values())[1:]
     if any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters):
         return False

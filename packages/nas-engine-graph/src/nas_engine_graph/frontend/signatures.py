@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from nas_engine_graph.frontend.calling import function_of
 from nas_engine_graph.frontend.modules import module_at
 from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.variables import name_of
@@ -33,9 +34,9 @@ def _called_by(node: ast.expr, around: Mapping[str, Any], owner: Any) -> Any:
         case ast.Name(name):
             return around.get(name)
         case _ if isinstance(owner, nn.Module) and (module := module_at(node, owner)) is not None:
-            return type(module).forward
+            return function_of(type(module), "forward")
         case ast.Attribute(value, name) if isinstance(owner, nn.Module):
-            return getattr(type(module_at(value, owner)), name, None)
+            return function_of(type(module_at(value, owner)), name)
     return None
 
 

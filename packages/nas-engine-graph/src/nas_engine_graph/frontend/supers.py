@@ -8,11 +8,12 @@ from __future__ import annotations
 import ast
 import inspect
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from torch import nn
 
+from nas_engine_graph.frontend.calling import next_call, own_call
 from nas_engine_graph.frontend.leaving import at_home, is_marked
 from nas_engine_graph.frontend.modules import module_at
 from nas_engine_graph.frontend.sources import nodes_of
@@ -49,6 +50,7 @@ def with_super_methods(
     if not definition.args.args:
         return
     own = definition.args.args[0].arg
+    _name_forwards(nodes, owner, add)
     for call in nodes:
         match call:
             case ast.Call(ast.Attribute(ast.Call(ast.Name("super"), asked, []), name)):
@@ -69,6 +71,8 @@ def with_super_methods(
                 continue
         base = next((cls for cls in bases if name in vars(cls)), nn.Module)
         member = vars(base).get(name)
+        if name == "__call__":
+            base, name, member = next_call(type(owner), bases)
         if base is nn.Module or not isinstance(member, types.FunctionType):
             continue
         if not isinstance(call.func.value, ast.Call):  # type: ignore[attr-defined]
@@ -76,6 +80,17 @@ def with_super_methods(
         target = ast.copy_location(ast.Name(own, ast.Load()), call)
         made = add(type(owner), method_name(name, base), member)
         call.func = ast.copy_location(ast.Attribute(target, made, ast.Load()), call)
+
+
+def _name_forwards(nodes: Iterable[ast.AST], owner: nn.Module, add: Add) -> None:
+    """``child.forward(x)`` of a module with a ``__call__`` of its own, which it does not run."""
+    for call in nodes:
+        match call:
+            case ast.Call(ast.Attribute(value, "forward") as called) if own_call(
+                cls := type(module_at(value, owner))
+            ):
+                base, _, member = next_call(cls, ())
+                called.attr = add(cls, method_name("forward", base), member)
 
 
 def _leave(call: Any, base: Any, owner: nn.Module, add: Add) -> None:

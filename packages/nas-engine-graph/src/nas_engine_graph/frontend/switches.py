@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
 
 from nas_engine_graph.errors import UnsupportedModuleError
+from nas_engine_graph.frontend.calling import as_forward, own_call
 from nas_engine_graph.frontend.harmless import SHOWN
 from nas_engine_graph.frontend.hooks import own_hooks
 from nas_engine_graph.frontend.layers import is_layer
@@ -20,6 +21,7 @@ from nas_engine_graph.frontend.methods import assigned
 from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.overrides import CLEARED, LOADING, Override, overrides
 from nas_engine_graph.frontend.parametrizations import has_parametrization
+from nas_engine_graph.frontend.saving import saves_as_usual
 from nas_engine_graph.frontend.sources import NOT_IN_A_FILE, has_source
 from nas_engine_graph.frontend.trials import Trials, attributes_of, twin_of
 from nas_engine_graph.ir import Reset
@@ -27,25 +29,21 @@ from nas_engine_graph.ir import Reset
 __all__ = ["check_machinery", "pinned", "resets", "versioned"]
 
 _MACHINERY = (
-    "__call__", "_call_impl", "requires_grad_", "state_dict", "_save_to_state_dict",
-    "get_extra_state", "set_extra_state", "named_parameters", "parameters", "zero_grad",
+    "_call_impl", "requires_grad_", "state_dict", "get_extra_state",
+    "set_extra_state", "named_parameters", "parameters", "zero_grad",
 )  # fmt: skip
 
 
 def check_machinery(module: nn.Module, path: str) -> None:
     """Refuses a module whose class or hooks change what calling or saving it does."""
     cls: Any = type(module)
-    if isinstance(module, torch.jit.ScriptModule):
-        raise UnsupportedModuleError(f"a scripted module ({module.original_name})", path)
-    if isinstance(module, LazyModuleMixin):
-        construct = f"a {cls.__name__}, which gets its sizes from its first input"
+    if (construct := _unusual(module)) is not None:
         raise UnsupportedModuleError(construct, path)
-    if "forward" in vars(module) and is_layer(module):
-        raise UnsupportedModuleError(f"a {cls.__name__} whose forward was replaced", path)
-    if not is_layer(module) and not has_source(cls.forward):
-        raise UnsupportedModuleError(f"the source of {cls.__qualname__!r} {NOT_IN_A_FILE}", path)
-    if (name := _overridden(cls)) is not None:
-        raise UnsupportedModuleError(f"{cls.__name__} overrides nn.Module.{name}", path)
+    if own_call(cls) is not None:
+        try:
+            as_forward(cls)
+        except UnsupportedModuleError as error:
+            raise UnsupportedModuleError(error.construct, path, error.place) from error
     overrides(cls, path)
     if has_parametrization(module):
         return
@@ -54,13 +52,29 @@ def check_machinery(module: nn.Module, path: str) -> None:
             raise UnsupportedModuleError(f"a hook ({kind})", path)
 
 
+def _unusual(module: nn.Module) -> str | None:
+    """What of a module can't be converted, whatever its methods do."""
+    cls: Any = type(module)
+    if isinstance(module, torch.jit.ScriptModule):
+        return f"a scripted module ({module.original_name})"
+    if isinstance(module, LazyModuleMixin):
+        return f"a {cls.__name__}, which gets its sizes from its first input"
+    if "forward" in vars(module) and (is_layer(module) or own_call(cls) is not None):
+        return f"a {cls.__name__} whose forward was replaced"
+    if not is_layer(module) and not has_source(cls.forward):
+        return f"the source of {cls.__qualname__!r} {NOT_IN_A_FILE}"
+    if (name := _overridden(cls)) is not None:
+        return f"{cls.__name__} overrides nn.Module.{name}"
+    if not saves_as_usual(module):
+        return f"{cls.__name__} overrides nn.Module._save_to_state_dict, which saves something else"
+    return None
+
+
 @lru_cache(maxsize=4096)
 def _overridden(cls: Any) -> str | None:
     for name in _MACHINERY:
         member = getattr(cls, name, None)
-        # A library cell takes its inputs one by one, too, and hands forward their list.
-        packs = getattr(member, "packs_arguments", False)
-        if member is not getattr(nn.Module, name, None) and not packs and not _of_torch(cls, name):
+        if member is not getattr(nn.Module, name, None) and not _of_torch(cls, name):
             return name
     return None
 

@@ -10,6 +10,7 @@ from functools import partial
 from itertools import islice
 from typing import Any, TypeAlias
 
+from nas_engine_graph.frontend.calling import function_of
 from nas_engine_graph.frontend.carried import in_order
 from nas_engine_graph.frontend.decorators import contexts
 from nas_engine_graph.frontend.encode import NotEncodableError, encode
@@ -372,7 +373,7 @@ def _defaults(python: Callable[..., Any] | None, parameters: tuple[Value, ...]) 
 def _member(cls: type, method: str) -> Any:
     """The member of a class that TorchScript calls so: of a property, what gets or sets it."""
     if (found := ACCESSOR.fullmatch(method)) is None or hasattr(cls, method):
-        return getattr(cls, method, None)
+        return function_of(cls, method)
     owner = getattr(cls, found["name"], None)
     return getattr(owner, f"f{found['act']}", None)
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from nas_engine_graph.frontend.overrides import resets_of
 
-__all__ = ["Trials", "attributes_of", "twin_of"]
+__all__ = ["Trials", "attributes_of", "saves_as_usual", "twin_of"]
 
 _INSIDE = frozenset({"_parameters", "_buffers", "_modules"})
 _MANY = 4093
@@ -135,3 +135,34 @@ def _same(a: Any, b: Any) -> bool:
             return False
         return torch.equal(a, b) or torch.equal(torch.nan_to_num(a), torch.nan_to_num(b))
     return type(a) is type(b)
+
+
+def saves_as_usual(module: nn.Module) -> bool:
+    """Whether a module saves what it would without its override, tried out on a copy."""
+    twin = twin_of(module)
+    before = attributes_of(twin)
+    usual: Any = nn.Module._save_to_state_dict
+    for keeps in (False, True):
+        ours: dict[str, Any] = {}
+        theirs: dict[str, Any] = {}
+        try:
+            twin._save_to_state_dict(theirs, "prefix.", keeps)
+        except Exception:
+            # The user's method runs here: whatever it raises means that it does something else.
+            return False
+        usual(twin, ours, "prefix.", keeps)
+        if list(ours) != list(theirs) or not all(_is_one(ours[n], theirs[n]) for n in ours):
+            return False
+    return attributes_of(twin) == before
+
+
+def _is_one(ours: Any, theirs: Any) -> bool:
+    """Whether two are one tensor, or two of one memory."""
+    if not isinstance(ours, Tensor) or type(ours) is not type(theirs):
+        return ours is theirs
+    return _kept(ours) == _kept(theirs)
+
+
+def _kept(tensor: Tensor) -> tuple[Any, ...]:
+    place = None if tensor.is_meta else tensor.data_ptr()
+    return tensor.shape, tensor.stride(), tensor.dtype, tensor.requires_grad, place

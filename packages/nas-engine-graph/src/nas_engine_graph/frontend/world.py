@@ -19,9 +19,14 @@ from nas_engine_graph.frontend.leaving import LeftMethod
 from nas_engine_graph.frontend.overrides import resets_of
 from nas_engine_graph.ir import Function, Layer, Write, walk
 
-__all__ = ["Path", "Tree", "World", "exported"]
+__all__ = ["Path", "Tree", "World", "exported", "free_key"]
 
 Path = tuple[str, ...]
+
+
+def free_key(name: str) -> str:
+    """What a free function is found by beside methods, one of which may have its name."""
+    return f"{name}()"
 
 
 class Tree:
@@ -134,7 +139,7 @@ class World(Tree):
         if name not in self._free:
             translator = Translator(self, None, name, self.compiled(name))
             made = translator.function(local, python, True)
-            self._free[name] = {**translator.free, local: made}
+            self._free[name] = {**translator.free, free_key(local): made}
         return self._free[name]
 
     def scripted(self, path: Path) -> Any:

@@ -18,6 +18,7 @@ from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.conversion import check, is_whole, translated
 from nas_engine_graph.frontend.layers import is_layer
 from nas_engine_graph.frontend.members import assemble
+from nas_engine_graph.frontend.methods import empty, opened
 from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.places import located
 from nas_engine_graph.frontend.shadow import has_simple_signature
@@ -266,6 +267,9 @@ def _stands_alone(root: nn.Module) -> bool:
             stored |= reading_of(cls).stored if not is_of_torch(cls) else set()
     except UnreadableError:
         return False
+    # What is empty stays so where no method of any module fills it.
+    if (bare := empty(modules)) and bare & opened({type(module) for module in modules}):
+        return False
     return not (stored and any(_holds(module, stored) for module in modules))
 
 
@@ -299,8 +303,9 @@ def _leaves(function: Function) -> bool:
 def _sources(world: World, free: dict[str, Function]) -> dict[str, Callable[..., Any]] | None:
     """The functions behind the local names, if each has the name that it would have alone."""
     names = {local: world.python.get(name) for name, local in world.local_names.items()}
-    found = {local: python for local in free if (python := names.get(local)) is not None}
-    alone = all(python.__name__ == local for local, python in found.items())
+    local = [function.name for function in free.values()]
+    found = {name: python for name in local if (python := names.get(name)) is not None}
+    alone = all(python.__name__ == name for name, python in found.items())
     return found if alone and len(found) == len(free) else None
 
 
