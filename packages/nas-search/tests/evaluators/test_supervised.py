@@ -446,6 +446,13 @@ class TestLength:
         ]
 
 
+class Balanced(nn.CrossEntropyLoss):
+    """Weights of its own."""
+
+    def __init__(self) -> None:
+        super().__init__(weight=torch.ones(2))
+
+
 class TestParts:
     def test_loss_by_name_class_and_function(self) -> None:
         def smoothed(outputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -466,7 +473,8 @@ class TestParts:
         by_name = loss_function("cross_entropy", here, there)
         by_class = loss_function(nn.CrossEntropyLoss, here, there)
         ready = loss_function(nn.CrossEntropyLoss(**here), {}, there)
-        for loss in (by_name, by_class, ready):
+        of_its_own = loss_function(Balanced, {}, there)
+        for loss in (by_name, by_class, ready, of_its_own):
             made = loss(torch.zeros(3, 2, device=there), torch.zeros(3, device=there).long())
             assert made.device == there
         assert here["weight"].device == torch.device("cpu")

@@ -62,14 +62,15 @@ def loss_function(
         options = {
             k: v.to(device) if isinstance(v, torch.Tensor) else v for k, v in options.items()
         }
-        if isinstance(loss, torch.nn.Module):
-            loss.to(device)
+    function: LossFunction
     if isinstance(loss, type):
-        made: LossFunction = _called("loss", loss, (), options)
-        return made
-    function = _named("loss", loss, LOSSES)
-    _check_options("loss", function, options)
-    return partial(function, **options)
+        function, options = _called("loss", loss, (), options), {}
+    else:
+        function = _named("loss", loss, LOSSES)
+        _check_options("loss", function, options)
+    if device is not None and isinstance(function, torch.nn.Module):
+        function.to(device)
+    return partial(function, **options) if options else function
 
 
 def make_optimizer(
