@@ -14,7 +14,8 @@ import torch
 from nas_core import Architecture, Candidate
 from nas_engine_cgo import cache
 from nas_engine_cgo.cost import Memory, choose
-from nas_engine_cgo.exact import ExactWriter
+from nas_engine_cgo.cost.memory import training_memory
+from nas_engine_cgo.exact import ExactWriter, Verdicts
 from nas_engine_cgo.options import Options
 from nas_engine_cgo.train import Loop, Member, MemberError, Stream
 from nas_search.evaluators import SupervisedEvaluator
@@ -231,6 +232,25 @@ def test_timing_takes_a_small_part_of_the_training(
     choice = choose(members([mlp(8) for _ in range(16)], epochs=epochs), Options(), Memory())
     assert probed == timed
     assert len(choice.clusters[0]) == (timed or [8])[-1]
+
+
+def test_on_a_gpu_all_that_have_room_are_merged_by_channels(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make = CHOOSING._Probe.__init__
+
+    def on_gpu(probe: Any, *given: Any) -> None:
+        make(probe, *given)
+        probe._on_cpu = False
+
+    monkeypatch.setattr(CHOOSING._Probe, "__init__", on_gpu)
+    monkeypatch.setattr(CHOOSING._Probe, "_affordable", 0)
+    monkeypatch.setattr(CHOOSING, "cache_bytes", lambda: 1)
+    choice = choose(of_images(), Options(), Memory())
+    assert choice.why == "clusters of 8, contiguous: the device has room for 8"
+    for_one = training_memory(CHOOSING._Probe(of_images(), Options(), Verdicts())._programs[0])
+    choice = choose(of_images(), Options(memory=3 * for_one), Memory())
+    assert [len(cluster) for cluster in choice.clusters] == [3, 3, 2]
 
 
 @pytest.mark.parametrize("faster", ["channels_last", "contiguous"])

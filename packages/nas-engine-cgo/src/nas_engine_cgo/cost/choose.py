@@ -48,6 +48,8 @@ _AGAIN = 1 / 2
 """The part of that which later batches may take to time them again."""
 _MADE = 80
 """Steps of one member that take as long as to make the code of two settings."""
+_REPLAYED = 10
+"""So many steps that are launched as a CUDA graph take as long as one that is not."""
 _TIMED = 3
 """Steps that a setting is timed by, of which the median counts: a first one may take half as long
 again, and a clock that stands still for a moment makes one seem to take no time."""
@@ -160,6 +162,8 @@ class _Probe:
             numbers = [member.candidate.number for member in members]
             raise MemberError(numbers) from ValueError("the training data gives no batch")
         self._batches = batches
+        self._device = loop.device
+        self._on_cpu = loop.device.type == "cpu"
         self._copied: dict[int, Member] = {}
         self._alone: dict[int, float] = {}
         self._first: Sequence[int] = ()
@@ -202,16 +206,20 @@ class _Probe:
     def most(self) -> int:
         """How many members have room in memory at once."""
         needed = max(map(training_memory, self._wide), default=1)
-        room = self._options.memory or available(self._batches[0][0].device) // 2
+        room = self._options.memory or available(self._device) // 2
         return max(1, min(len(self._members), room // max(1, needed)))
 
     def guess(self, most: int) -> tuple[Setting, str]:
         """As many as the cache holds the largest activations of, and that in words.
 
-        A call that can't be merged, such as a recurrent layer, keeps more than what it gives.
+        A call that can't be merged, such as a recurrent layer, keeps more than what it gives. A GPU
+        is fastest with large steps.
         """
         if self._calling < _LITTLE:
             return ALONE, "nearly all of a step is computing"
+        if not self._on_cpu:
+            why = f"the device has room for {most}"
+            return Setting(most, self._merged_layout(), self._widens()), why
         largest, alone = self._largest
         needed = max(1, largest * (_KEPT if alone else 1))
         size = max(1, min(most, cache_bytes() // needed))
@@ -225,7 +233,7 @@ class _Probe:
         Also one by one, if it is repeated without autograd, and one fused optimiser steps.
         """
         _, alone = self._largest
-        if alone or not self._programs:
+        if not self._programs or (alone and self._on_cpu):
             return gains_unmerged(self._members)
         repeated = self._repeats and all(self._traced) and not self._options.exact
         return setting.size > 1 or repeated
@@ -241,7 +249,8 @@ class _Probe:
 
     @cached_property
     def _calling(self) -> float:
-        return share_of_calling(list({id(p): p for p in self._programs}.values()))
+        programs = list({id(p): p for p in self._programs}.values())
+        return share_of_calling(programs, self._device.type)
 
     @cached_property
     def _largest(self) -> tuple[int, bool]:
@@ -250,7 +259,8 @@ class _Probe:
     @property
     def _affordable(self) -> float:
         """How many steps of one member may be taken to time settings."""
-        return _PROBED * self._calling * steps_of(self._members[0]) * len(self._members)
+        steps = steps_of(self._members[0]) / (1 if self._on_cpu else _REPLAYED)
+        return _PROBED * self._calling * steps * len(self._members)
 
     @cached_property
     def key(self) -> str:
@@ -262,8 +272,7 @@ class _Probe:
         like = int(likeness(self._deeds))
         sizes = [value.bit_length() for value in (work, largest, calls, like, len(self._members))]
         names = sorted(set().union(*map(_layers, {id(p): p for p in programs}.values())))
-        device = self._batches[0][0].device.type
-        threads = torch.get_num_threads()
+        device, threads = self._device.type, torch.get_num_threads()
         # Other code, and in no other layout.
         ways = (self._options.exact, self._differ, self._options.widen)
         versions = torch.__version__, version("nas-engine-cgo")
@@ -317,17 +326,21 @@ class _Probe:
 
     def _clock(self) -> Callable[[], float]:
         """One that other work on the machine does not move, where one thread does all."""
-        device = self._batches[0][0].device
-        if device.type == "cuda":
-            return partial(_after_kernels, device)
-        alone = device.type == "cpu" and torch.get_num_threads() == 1
+        if self._device.type == "cuda":
+            return partial(_after_kernels, self._device)
+        alone = self._on_cpu and torch.get_num_threads() == 1
         return time.thread_time if alone else time.perf_counter
 
     def _merged_layout(self) -> Layout:
-        """The layout that is mostly faster for members that are merged."""
+        """The layout that is mostly faster for members that are merged.
+
+        In full precision convolutions in groups are slower by pixel on GPUs.
+        """
+        by_pixel = self._on_cpu or self._members[0].recipe.precision != "float32"
         calls = (call for program in self._programs for call in program.calls)
         images = any(call.name in ("conv2d", "conv_transpose2d") for call in calls)
-        return "channels_last" if images and not self._options.exact else self._options.layout
+        chosen = images and by_pixel and not self._options.exact
+        return "channels_last" if chosen else self._options.layout
 
     @uncollected()
     def _seconds(self, setting: Setting) -> float:

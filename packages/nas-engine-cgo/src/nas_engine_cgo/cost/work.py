@@ -14,6 +14,8 @@ CALL = 100e-6
 """Seconds that a call takes besides computing, with its gradient and its part of the update."""
 PRODUCTS = 1.5e10
 """Multiplications and additions in a second, of layers that are worth merging."""
+PRODUCTS_ON_GPUS = 2e12
+"""The same, of a small GPU: on a large one merging gains more often."""
 PASSES = 3
 """Forward, and back to the inputs and to the weights."""
 
@@ -27,10 +29,14 @@ def products(call: Call, program: Program) -> int:
     return math.prod(program.facts[output].shape) * math.prod(joined)
 
 
-def share_of_calling(programs: Sequence[Program]) -> float:
+def share_of_calling(programs: Sequence[Program], device: str = "cpu") -> float:
     """The part of members' steps that is not computing, or about: merging saves no more of them.
 
     What is frozen is computed once for all.
+
+    Args:
+        programs: the members'.
+        device: the type of the one that computes.
 
     >>> from torch import nn, zeros
     >>> from nas_engine_cgo.members import trace
@@ -47,5 +53,6 @@ def share_of_calling(programs: Sequence[Program]) -> float:
         if program.felt is None or not program.felt.isdisjoint(call.outputs)
     ]
     calling = CALL * len(felt)
-    computing = PASSES * sum(products(*each) for each in felt) / PRODUCTS
+    rate = PRODUCTS if device == "cpu" else PRODUCTS_ON_GPUS
+    computing = PASSES * sum(products(*each) for each in felt) / rate
     return calling / (calling + computing) if felt else 1.0

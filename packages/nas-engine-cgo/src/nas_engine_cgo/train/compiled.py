@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import FunctionType
@@ -17,6 +18,10 @@ from nas_engine_cgo.train.vocabulary import VOCABULARY
 from nas_engine_cgo.write import Function
 
 __all__ = ["Compiled", "callable_of"]
+
+_NAME = "nas_engine_cgo.merged"
+# The weights of several members lie as they are merged.
+warnings.filterwarnings("ignore", "RNN module weights are not part of single", module=_NAME)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +48,7 @@ class Compiled:
 def callable_of(function: Function, modules: Sequence[nn.Module]) -> FunctionType:
     """The merged code as a function of ``(inputs, tensors, streams)``."""
     names: dict[str, Any] = {
+        "__name__": _NAME,
         "torch": torch,
         "F": functional,
         "device": next((p.device for m in modules for p in m.parameters()), torch.device("cpu")),
