@@ -149,3 +149,25 @@ def test_cells(kind: str, width: int) -> None:
         return call
 
     assert_same(of, getattr(torch, kind), operands)
+
+
+@pytest.mark.parametrize("p", [0.2, 0.5])
+def test_dropout_in_place_on_a_gpu_is_what_it_is_here(p: float) -> None:
+    """There, too, torch multiplies by a mask; out of place it has a kernel."""
+
+    def dropped(of: Callable[..., Tensor]) -> Callable[[Tensor], Tensor]:
+        return lambda x: of(x * 2, p, training=True, inplace=True)
+
+    def on_gpu(*args: Any, **kwargs: Any) -> Tensor:
+        parts = lower.simpler("dropout", args, kwargs, "cuda")
+        assert parts is not None
+        return parts()
+
+    x = drawn(BATCH, FEATURES)
+    pairs = zip(found(dropped(functional.dropout), [x]), found(dropped(on_gpu), [x]), strict=True)
+    assert all(torch.equal(one, other) for one, other in pairs)
+    changed = x.clone()
+    assert on_gpu(changed, p, True, True) is changed
+    for other in ({"training": False, "inplace": True}, {"inplace": False}, {"p": 1.0}):
+        assert lower.simpler("dropout", (x,), other, "cuda") is None
+    assert lower.simpler("dropout", (x, p, True, True), {}, "cpu") is None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
 from nas_engine_cgo.members.program import Call, Program, Ref
@@ -37,18 +35,8 @@ def on_the_cpu(program: Program) -> frozenset[int]:
 
 def _lies_there(call: Call, found: set[int]) -> bool:
     """Whether the result of a call lies on the CPU, if these values do."""
-    if call.name in ("cpu", "cuda"):
-        return call.name == "cpu"
-    named = [call.kwargs["device"]] if "device" in call.kwargs else []
-    if call.name == "to":
-        target = call.args[1] if len(call.args) > 1 else call.kwargs.get("other")
-        if isinstance(target, Ref):
-            return target.id in found
-        named.append(target)
-    if (device := next(filter(_is_device, named), None)) is not None:
+    if call.name == "to" and len(call.args) > 1 and isinstance(target := call.args[1], Ref):
+        return target.id in found
+    if (device := call.kwargs.get("device")) is not None:
         return torch.device(device).type == "cpu"
     return found.issuperset(call.inputs) and call.module is None
-
-
-def _is_device(value: Any) -> bool:
-    return isinstance(value, str | int | torch.device) and not isinstance(value, bool)
