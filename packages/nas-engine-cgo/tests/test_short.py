@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 import torch
 from alone import Alone, Heard, assert_as_alone, jobs_of
+from nas_core import Pruned
 from nas_engine_cgo.cost import apart, length
 from nas_engine_cgo.job import MergedJob
 from nas_engine_cgo.options import Options
 from nas_engine_cgo.train import tracing
+from nas_engine_cgo.train.merged import Merged
 from nas_engine_cgo.train.taped import Tapes
 from nas_search.evaluators import SupervisedEvaluator
 from torch import Tensor, nn
@@ -41,6 +43,11 @@ def net(width: int = 4) -> nn.Module:
     return nn.Sequential(nn.Linear(6, width), nn.Dropout(0.2), nn.ReLU(), nn.Linear(width, 3))
 
 
+def deep() -> nn.Module:
+    """Steps of many calls take long enough to repay planning soon."""
+    return nn.Sequential(net(), *(nn.Sequential(nn.Tanh(), nn.Linear(3, 3)) for _ in range(10)))
+
+
 class Asks(nn.Module):
     """Decides by what is in a tensor."""
 
@@ -66,6 +73,34 @@ class Counts(nn.Module):
 
 def opaque() -> nn.Module:
     return nn.Sequential(Counts(), nn.Linear(3, 3))
+
+
+class Own(torch.autograd.Function):
+    """What is positive, with a gradient of its own."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return gradient * (x > 0)
+
+
+class OwnReLU(nn.Module):
+    """One that autograd does not know."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return Own.apply(x)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def scattered() -> nn.Module:
+    """Modules that are called as they are between layers that can be merged."""
+    return nn.Sequential(
+        nn.Linear(6, 3), *(nn.Sequential(OwnReLU(), nn.Linear(3, 3)) for _ in range(8))
+    )
 
 
 class Draws(nn.Module):
@@ -169,8 +204,11 @@ def test_where_it_is_small_or_long_or_asked_for_they_share_a_loop() -> None:
 @pytest.mark.parametrize(
     ("make", "count", "steps", "together"),
     [
-        (net, 2, 35, False), (net, 2, 36, True), (net, 4, 12, True),
-        (opaque, 3, 100, False), (opaque, 4, 23, False), (opaque, 4, 24, True),
+        (net, 2, 22, False), (net, 2, 23, True), (net, 4, 5, True),
+        (deep, 2, 14, False), (deep, 2, 15, True), (deep, 4, 5, True),
+        (opaque, 2, 200, False), (opaque, 3, 31, False), (opaque, 3, 32, True),
+        (opaque, 4, 11, True),
+        (scattered, 4, 500, False), (scattered, 8, 16, False), (scattered, 8, 17, True),
     ],
 )  # fmt: skip
 def test_how_many_steps_repay_a_look(
@@ -193,6 +231,21 @@ def test_large_members_that_are_fastest_one_by_one_take_turns_if_steps_are_repea
     assert ("4 trained one by one, clusters of 1" in note) == apart
 
 
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """One entry for each tape that is made, of steps that repay it."""
+    found: list[int] = []
+    for name, least in WORTH.items():
+        monkeypatch.setattr(Tapes, name, least)
+    record = Tapes.record
+    monkeypatch.setattr(
+        Tapes,
+        "record",
+        lambda *given: found.append(1) or record(*given),  # type: ignore[func-returns-value]
+    )
+    return found
+
+
 class Recurrent(nn.Module):
     """Many operators in one call."""
 
@@ -209,19 +262,45 @@ class Recurrent(nn.Module):
     [(net, 23, 0), (net, 24, 1), (Recurrent, 47, 0), (Recurrent, 48, 1)],
 )
 def test_how_many_steps_repay_a_tape(
-    make: Callable[[], nn.Module], steps: int, records: int, monkeypatch: pytest.MonkeyPatch
+    make: Callable[[], nn.Module], steps: int, records: int, recorded: list[int]
 ) -> None:
-    recorded = []
-    for name, least in WORTH.items():
-        monkeypatch.setattr(Tapes, name, least)
-    record = Tapes.record
-    monkeypatch.setattr(
-        Tapes,
-        "record",
-        lambda *given: recorded.append(1) or record(*given),  # type: ignore[func-returns-value]
-    )
     notes_of(jobs_of([make] * 4, recipe(steps)), Options(cluster_size=4))
     assert len(recorded) == records
+
+
+@pytest.mark.parametrize(
+    ("leaving", "tapes", "measuring"),
+    [({}, 1, 1), ({1: 0, 2: 1, 3: 2, 4: 3}, 1, 2), ({1: 0}, 2, 2), ({9: 0}, 1, 1)],
+)
+def test_where_members_leave_after_each_epoch_nothing_is_made_for_the_next_one(
+    leaving: Mapping[int, int],
+    tapes: int,
+    measuring: int,
+    recorded: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Neither a tape nor merged code to measure by: it would be of use for one epoch.
+
+    An epoch has 4 steps: it takes one in which nobody leaves to believe that they stay.
+    """
+    written: list[bool] = []
+    write = Merged._written
+
+    def noting(merged: Merged, *given: Any) -> Any:
+        written.append(given[-1])
+        return write(merged, *given)
+
+    monkeypatch.setattr(Merged, "_written", noting)
+
+    class Prunes(Heard):
+        def report(self, number: int, step: int, metrics: Mapping[str, float]) -> None:
+            if leaving.get(step) == number:
+                raise Pruned(number, "it is no good")
+
+    jobs = jobs_of([net] * 6, recipe(40))
+    list(MergedJob(tuple(jobs), Options(cluster_size=6)).run(Prunes()))  # type: ignore[arg-type]
+    assert len(recorded) == tapes
+    assert written.count(False) == measuring
 
 
 def test_what_python_draws_is_what_it_draws_alone() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dis
 from collections.abc import Sequence
 
 import torch
@@ -10,6 +9,7 @@ from torch import Tensor
 
 from nas_engine_cgo.cost.length import MOSTLY_ALONE, gains_anyway, gains_unmerged, steps_of
 from nas_engine_cgo.cost.memory import largest_activation
+from nas_engine_cgo.cost.outline import calls_of, repays
 from nas_engine_cgo.members import UntraceableError
 from nas_engine_cgo.options import Options
 from nas_engine_cgo.state import Store
@@ -17,11 +17,6 @@ from nas_engine_cgo.train import Member, Programs, Traces, modes_kept
 
 __all__ = ["why_apart", "why_short"]
 
-_ONE, _EACH = 36, 12
-"""Steps of one member that it takes to make the code of one model, and of each other one."""
-_OPAQUE, _BESIDE = 24, 3
-"""Steps for each model where some may only be called as they are, and so many members of which the
-others have to be more: nothing is gained by fewer of those."""
 _SHORT = 3072
 """Steps of all members from which on timing tells more than rules do."""
 
@@ -38,12 +33,9 @@ def why_short(first: Member, count: int, kinds: int, options: Options) -> str | 
     if gains_anyway([first], options):
         return None
     steps = steps_of(first)
-    if steps * count >= _SHORT:
+    if steps * count >= _SHORT or repays(steps, count, kinds, calls_of(first.module)):
         return None
-    others, needed = count - 1, _ONE + _EACH * (kinds - 1)
-    if any(map(_may_be_opaque, {type(child) for child in first.module.modules()})):
-        others, needed = count - _BESIDE, _OPAQUE * kinds
-    return f"{steps} steps are too few to gain by merging" if steps * others < needed else None
+    return f"{steps} steps are too few to gain by merging"
 
 
 def why_apart(first: Member, count: int, options: Options, programs: Programs) -> str | None:
@@ -67,27 +59,6 @@ def why_apart(first: Member, count: int, options: Options, programs: Programs) -
             return MOSTLY_ALONE
     _, alone = largest_activation(program)
     return MOSTLY_ALONE if alone else None
-
-
-def _may_be_opaque(kind: type) -> bool:
-    """Whether modules of a class look like ones that can only be called as they are.
-
-    >>> class Counts(torch.nn.Module):
-    ...     def forward(self, x):
-    ...         self.calls += 1
-    ...         return x
-    >>> _may_be_opaque(Counts), _may_be_opaque(torch.nn.LSTM)
-    (True, False)
-    """
-    code = getattr(kind.forward, "__code__", None)  # type: ignore[attr-defined]
-    if kind.__module__.startswith("torch.nn.") or code is None:
-        return False
-    return _STORE in code.co_code[::2] or not _ASKING.isdisjoint(code.co_names)
-
-
-_STORE = dis.opmap["STORE_ATTR"]
-_ASKING = frozenset({"apply", "item", "tolist", "bool", "random"})
-"""Names in functions with gradients of their own, and in code that decides by values."""
 
 
 def _set(member: Member, training: bool) -> None:

@@ -74,6 +74,8 @@ class Loop:
         self.recipe: SupervisedEvaluator = members[0].recipe
         self.device = members[0].parameters[0].device
         self._size = max(map(len, clusters))
+        self._taken = self._kept_at = 0  # Steps, and how many they were when some members left.
+        self._lasted = 0  # Steps that it took till they did: others may leave after as many.
         self._feeds = _opened(members, self.device)
         traced = {} if programs is None else programs
         self.prepared = prepared or Prepared(traced, verdicts or Verdicts())
@@ -106,6 +108,7 @@ class Loop:
             self.merged.has_trained()
             joined = torch.cat([loss.reshape(-1).double() for loss, _ in outcomes])
             self._update(self._optimizer or self._begin())
+        self._taken += 1
         order = [member for _, members in outcomes for member in members]
         if order == sorted(order):
             return joined
@@ -232,8 +235,10 @@ class Loop:
         epoch, counts = feeds.training.batches, {n: f.batches for n, f in feeds.measured.items()}
         if not epoch or None in counts.values():
             return False
-        epochs = recipe.epochs if recipe.steps is None else math.ceil(recipe.steps / epoch)
-        rounds = {"": math.ceil(epochs / recipe.validate_every)}
+        steps = self._steps() - self._kept_at
+        if self._taken - self._kept_at <= self._lasted:
+            steps = min(steps, self._lasted)
+        rounds = {"": math.ceil(steps / epoch / recipe.validate_every)}
         passes = sum((count or 0) * rounds.get(name, 1) for name, count in counts.items())
         # To see that bits are equal takes more than that by itself, for each member.
         made = len(self.members) if self.options.exact else self.merged.kinds()
@@ -272,6 +277,7 @@ class Loop:
         self.members = [self.members[member] for member in members]
         clusters = [[number[m] for m in cluster if m in number] for cluster in self.merged.clusters]
         self._optimizer = None
+        self._lasted, self._kept_at = self._taken - self._kept_at, self._taken
         self._merge(refilled(clusters, self._size))
 
     def finished(self, member: int) -> torch.nn.Module:
@@ -341,11 +347,12 @@ class Loop:
             return Graphs(capturing(self.device, [member.stream for member in self.members]))
         if self.device.type != "cpu" or not self.options.tape:
             return None
-        tapes, steps = Tapes(), self._steps()
+        tapes, steps = Tapes(), self._steps() - self._taken - self._lasted
         if steps < tapes.worth or (steps < tapes.worth_recurrent and self._is_recurrent()):
             return None
         if steps >= _MANY_STEPS:
             tapes.patience = 1
+        tapes.patience = max(tapes.patience, self._lasted)
         return tapes
 
     def _is_recurrent(self) -> bool:
@@ -354,7 +361,7 @@ class Loop:
         return any(isinstance(layer, (torch.nn.GRU, torch.nn.RNN)) for layer in layers)
 
     def _steps(self) -> float:
-        """How many there will be, or would be without members that end early."""
+        """How many there are in all, or would be without members that end early."""
         if self.recipe.steps is not None:
             return self.recipe.steps
         return self.recipe.epochs * (self._feeds[0].training.batches or math.inf)
