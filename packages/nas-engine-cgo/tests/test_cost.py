@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from itertools import count
 from operator import attrgetter
@@ -13,15 +12,17 @@ import pytest
 import torch
 from nas_core import Architecture, Candidate
 from nas_engine_cgo import cache
-from nas_engine_cgo.cost import Memory, choose
+from nas_engine_cgo.cost import Memory, choose, timing
+from nas_engine_cgo.cost import probe as probing
 from nas_engine_cgo.cost.memory import training_memory
+from nas_engine_cgo.cost.probe import Probe
+from nas_engine_cgo.cost.timing import Timing
+from nas_engine_cgo.cost.trials import Setting, Trials
 from nas_engine_cgo.exact import ExactWriter, Verdicts
 from nas_engine_cgo.options import Options
 from nas_engine_cgo.train import Loop, Member, MemberError, Stream
 from nas_search.evaluators import SupervisedEvaluator
 from torch import Tensor, nn
-
-CHOOSING = importlib.import_module("nas_engine_cgo.cost.choose")  # not the function of its name
 
 
 def members(nets: list[nn.Module], **changes: Any) -> list[Member]:
@@ -115,11 +116,11 @@ def probed_by(
     """These attributes of settings that are timed, of which a step takes what a function says."""
     probed, told = [], attrgetter(*attributes)
 
-    def step(_probe: object, setting: Any) -> float:
+    def step(_timing: object, setting: Any) -> float:
         probed.append(told(setting))
         return seconds(setting)
 
-    monkeypatch.setattr(CHOOSING._Probe, "_seconds", step)
+    monkeypatch.setattr(Timing, "seconds", step)
     return probed
 
 
@@ -130,9 +131,9 @@ class Machine:
         self.seconds, self.now = seconds, 0.0
         self.slower: dict[int, float] = {}
         self.timed: list[int] = []
-        monkeypatch.setattr(CHOOSING._Probe, "_seconds", lambda _probe, setting: self.step(setting))
-        monkeypatch.setattr(CHOOSING._Probe, "_clock", lambda _probe: lambda: self.now)
-        monkeypatch.setattr(CHOOSING, "cache_bytes", lambda: 8 * 8 * 8 * 4)  # room for 8 of 16
+        monkeypatch.setattr(Timing, "seconds", lambda _timing, setting: self.step(setting))
+        monkeypatch.setattr(Timing, "clock", lambda _timing: lambda: self.now)
+        monkeypatch.setattr(probing, "cache_bytes", lambda: 8 * 8 * 8 * 4)  # room for 8 of 16
 
     def step(self, setting: Any) -> float:
         self.timed.append(setting.size)
@@ -148,7 +149,7 @@ class Machine:
         return max(map(len, choose(made, Options(), memory).clusters))
 
 
-@pytest.mark.parametrize("epochs", [8, 100])
+@pytest.mark.parametrize("epochs", [32, 100])
 def test_a_machine_that_was_busy_decides_for_few_batches(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, epochs: int
 ) -> None:
@@ -179,7 +180,7 @@ def test_later_batches_take_less_time_and_begin_with_what_was_fastest(
     memory = Memory()
     orders = []
     for _ in range(4):
-        assert machine.chosen(memory, 16) == 4
+        assert machine.chosen(memory, 48) == 4
         orders.append(machine.timed)
     assert orders == [[1, 8, 16, 4], [1, 4, 8], [1, 4, 8], []]
 
@@ -208,18 +209,25 @@ def test_larger_clusters_are_timed_as_long_as_they_are_faster(
         return seconds[setting.size]
 
     probed = probed_by(monkeypatch, of, "size")
-    monkeypatch.setattr(CHOOSING, "cache_bytes", lambda: 8 * activation)
+    monkeypatch.setattr(probing, "cache_bytes", lambda: 8 * activation)
     made = members([mlp(8) for _ in range(16)], epochs=100)
     choice = choose(made, Options(exact=exact), Memory())
     assert probed == timed
     assert {len(cluster) for cluster in choice.clusters} == {size}
 
 
-@pytest.mark.parametrize(("epochs", "timed"), [(3, []), (8, [1, 8]), (100, [1, 8, 16])])
+@pytest.mark.parametrize(
+    ("epochs", "sure", "timed"),
+    [(16, True, []), (32, True, [1, 8]), (100, True, [1, 8, 16]), (16, False, [1, 8])],
+)
 def test_timing_takes_a_small_part_of_the_training(
-    monkeypatch: pytest.MonkeyPatch, epochs: int, timed: list[int]
+    monkeypatch: pytest.MonkeyPatch, epochs: int, sure: bool, timed: list[int]
 ) -> None:
-    """A step of one member takes a second, whatever it is merged with, and planning as much."""
+    """A step of one member takes a second, whatever it is merged with, and planning as much.
+
+    Less than three settings tell nothing if there is no doubt that merging gains.
+    """
+    monkeypatch.setattr(Probe, "surely_gains", lambda _probe, setting: sure)
     now = [0.0]
 
     def of(setting: Any) -> float:
@@ -227,8 +235,8 @@ def test_timing_takes_a_small_part_of_the_training(
         return 1.0 - setting.size / 100
 
     probed = probed_by(monkeypatch, of, "size")
-    monkeypatch.setattr(CHOOSING._Probe, "_clock", lambda _probe: lambda: now[0])
-    monkeypatch.setattr(CHOOSING, "cache_bytes", lambda: 8 * 8 * 8 * 4)
+    monkeypatch.setattr(Timing, "clock", lambda _timing: lambda: now[0])
+    monkeypatch.setattr(probing, "cache_bytes", lambda: 8 * 8 * 8 * 4)
     choice = choose(members([mlp(8) for _ in range(16)], epochs=epochs), Options(), Memory())
     assert probed == timed
     assert len(choice.clusters[0]) == (timed or [8])[-1]
@@ -237,18 +245,18 @@ def test_timing_takes_a_small_part_of_the_training(
 def test_on_a_gpu_all_that_have_room_are_merged_by_channels(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    make = CHOOSING._Probe.__init__
+    make = Probe.__init__
 
     def on_gpu(probe: Any, *given: Any) -> None:
         make(probe, *given)
-        probe._on_cpu = False
+        probe.on_cpu = False
 
-    monkeypatch.setattr(CHOOSING._Probe, "__init__", on_gpu)
-    monkeypatch.setattr(CHOOSING._Probe, "_affordable", 0)
-    monkeypatch.setattr(CHOOSING, "cache_bytes", lambda: 1)
+    monkeypatch.setattr(Probe, "__init__", on_gpu)
+    monkeypatch.setattr(Probe, "to_save", 0)
+    monkeypatch.setattr(probing, "cache_bytes", lambda: 1)
     choice = choose(of_images(), Options(), Memory())
     assert choice.why == "clusters of 8, contiguous: the device has room for 8"
-    for_one = training_memory(CHOOSING._Probe(of_images(), Options(), Verdicts())._programs[0])
+    for_one = training_memory(Probe(of_images(), Options(), Verdicts()).programs[0])
     choice = choose(of_images(), Options(memory=3 * for_one), Memory())
     assert [len(cluster) for cluster in choice.clusters] == [3, 3, 2]
 
@@ -261,7 +269,7 @@ def test_both_layouts_of_images_are_timed_once(
         return (0.5 if setting.layout == faster else 0.8) ** (setting.size > 1)
 
     probed = probed_by(monkeypatch, of, "size", "layout")
-    monkeypatch.setattr(CHOOSING, "cache_bytes", lambda: 4 * 8 * 3 * 8 * 8 * 4)
+    monkeypatch.setattr(probing, "cache_bytes", lambda: 4 * 8 * 3 * 8 * 8 * 4)
     choice = choose(of_images(), Options(), Memory())
     both = [(4, "channels_last"), (4, "contiguous")]
     assert probed == [(1, "contiguous"), *both, (8, faster), (2, faster)]
@@ -275,7 +283,7 @@ def test_what_is_much_slower_in_both_layouts_is_not_timed_further(
         return 1.3 if setting.size > 1 else 1.0
 
     probed = probed_by(monkeypatch, of, "size", "layout")
-    monkeypatch.setattr(CHOOSING, "cache_bytes", lambda: 4 * 8 * 3 * 8 * 8 * 4)
+    monkeypatch.setattr(probing, "cache_bytes", lambda: 4 * 8 * 3 * 8 * 8 * 4)
     choice = choose(of_images(), Options(), Memory())
     assert probed == [(1, "contiguous"), (4, "channels_last"), (4, "contiguous")]
     assert len(choice.clusters) == 8
@@ -283,13 +291,13 @@ def test_what_is_much_slower_in_both_layouts_is_not_timed_further(
 
 def test_a_clock_that_stands_still_for_a_step_decides_nothing() -> None:
     ticks = iter([0.0, 0.004, 1.0, 1.0, 2.0, 2.003])
-    assert CHOOSING._timed(lambda: None, lambda: next(ticks), 2) == pytest.approx(0.003)
+    assert timing._timed(lambda: None, lambda: next(ticks), 2) == pytest.approx(0.003)
 
 
 def test_every_setting_is_timed_by_as_many_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also members one by one, of which several kinds are timed: one step of each says little."""
     counts: list[int] = []
-    timed = CHOOSING._timed
+    timed = timing._timed
 
     def counting(step: Any, clock: Any, untimed: int) -> float:
         taken = 0
@@ -303,10 +311,10 @@ def test_every_setting_is_timed_by_as_many_steps(monkeypatch: pytest.MonkeyPatch
         counts.append(taken - untimed)
         return float(found)
 
-    monkeypatch.setattr(CHOOSING, "_timed", counting)
+    monkeypatch.setattr(timing, "_timed", counting)
     # However busy the machine is, each step takes one tick.
     ticks = count()
-    monkeypatch.setattr(CHOOSING._Probe, "_clock", lambda _probe: lambda: next(ticks) * 1e-6)
+    monkeypatch.setattr(Timing, "clock", lambda _timing: lambda: next(ticks) * 1e-6)
     made = members([mlp(width) for width in (4, 8) * 4], epochs=1000)
     choose(made, Options(), Memory())
     assert len(counts) > 3
@@ -335,15 +343,15 @@ def test_bits_are_compared_where_they_count_and_not_while_settings_are_timed(
 def test_members_that_take_longer_are_compared_with_themselves(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The first is done in a moment: merged with others, a step takes longer for each of them."""
+    """The first are done sooner: merged with the last, a step takes longer for each of them."""
     steps = []
 
-    def of(_probe: object, chosen: Any, setting: Any) -> float:
+    def of(_timing: object, chosen: Any, setting: Any) -> float:
         steps.append(tuple(chosen))
-        return sum(map(float, chosen)) / len(chosen) * (0.8 if setting.size > 1 else 1.0)
+        return (2 + sum(chosen) / len(chosen)) * (0.83 if setting.size > 1 else 1.0)
 
-    monkeypatch.setattr(CHOOSING._Probe, "_step", of)
-    monkeypatch.setattr(CHOOSING, "cache_bytes", lambda: 2 * 8 * 4 * 4)
+    monkeypatch.setattr(Timing, "_step", of)
+    monkeypatch.setattr(probing, "cache_bytes", lambda: 2 * 8 * 4 * 4)
 
     def deep(depth: int) -> nn.Module:
         return nn.Sequential(*(nn.Linear(6, 6) for _ in range(depth)))
@@ -375,7 +383,7 @@ def test_layers_that_differ_in_width_are_timed_widened_as_well(
         return {1: 1.0, 2: 0.6, 4: 0.5, 8: 0.7}[setting.size] * (wide if setting.widen else 1.0)
 
     probed = probed_by(monkeypatch, of, "size", "widen")
-    monkeypatch.setattr(CHOOSING, "cache_bytes", lambda: 4 * 8 * 8 * 4)
+    monkeypatch.setattr(probing, "cache_bytes", lambda: 4 * 8 * 8 * 4)
     memory = Memory()
     made = members([mlp(width) for width in (8, 7, 6, 5) * 2], epochs=100)
     choice = choose(made, Options(widen=asked), memory)
@@ -421,19 +429,22 @@ def test_memory_is_that_of_widened_members() -> None:
     assert [len(cluster) for cluster in apart.clusters] == [1, 1]
 
 
+class Recurrent(nn.Module):
+    """One call of it can't be merged, and takes longer than all others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.head = nn.GRU(3, 8, batch_first=True), nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.layer(x.unflatten(1, (2, 3)))[0][:, -1])
+
+
 @pytest.mark.parametrize(("room", "size"), [(3, 1), (16, 4)])
 def test_what_can_not_be_merged_keeps_more_than_it_gives(
     monkeypatch: pytest.MonkeyPatch, room: int, size: int
 ) -> None:
-    class Recurrent(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.layer, self.head = nn.GRU(3, 8, batch_first=True), nn.Linear(8, 3)
-
-        def forward(self, x: Tensor) -> Tensor:
-            return self.head(self.layer(x.unflatten(1, (2, 3)))[0][:, -1])
-
-    monkeypatch.setattr(CHOOSING, "cache_bytes", lambda: room * 8 * 2 * 8 * 4)
+    monkeypatch.setattr(probing, "cache_bytes", lambda: room * 8 * 2 * 8 * 4)
     choice = choose(members([Recurrent() for _ in range(4)]), Options(), Memory())
     assert {len(cluster) for cluster in choice.clusters} == {size}
     assert ("can't be merged" in choice.why) == (size == 1)
@@ -447,7 +458,7 @@ def test_frozen_layers_do_not_bound_a_cluster(monkeypatch: pytest.MonkeyPatch) -
         wide = nn.Sequential(nn.Linear(6, 512), nn.ReLU(), nn.Linear(512, 6)).requires_grad_(False)
         return nn.Sequential(wide, mlp(8))
 
-    monkeypatch.setattr(CHOOSING, "cache_bytes", lambda: 8 * 8 * 4 * 4)
+    monkeypatch.setattr(probing, "cache_bytes", lambda: 8 * 8 * 4 * 4)
     choice = choose(members([net() for _ in range(4)]), Options(), Memory())
     assert {len(cluster) for cluster in choice.clusters} == {4}
 
@@ -513,7 +524,7 @@ def test_members_that_differ_say_nothing_of_members_that_are_alike() -> None:
     mixed = members([deep(*[functions[i]] * 8) for i in range(8)], epochs=100)
 
     def key(made: list[Member]) -> str:
-        return str(CHOOSING._Probe(made, Options(), CHOOSING.Verdicts()).key)
+        return str(Probe(made, Options(), Verdicts()).key)
 
     assert key(alike) != key(mixed)
     assert key(alike) == key(members([deep(*reversed(functions)) for _ in range(8)]))
@@ -556,7 +567,7 @@ def test_little_is_timed_where_merging_can_save_little(monkeypatch: pytest.Monke
         return 1.0 / setting.size
 
     probed = probed_by(monkeypatch, of, "size")
-    monkeypatch.setattr(CHOOSING, "cache_bytes", lambda: 1 << 30)
+    monkeypatch.setattr(probing, "cache_bytes", lambda: 1 << 30)
 
     def size(width: int, epochs: int) -> int:
         probed.clear()
@@ -571,10 +582,37 @@ def test_little_is_timed_where_merging_can_save_little(monkeypatch: pytest.Monke
     assert (size(1024, 10000), probed) == (4, [1, 2, 4])
 
 
+def test_what_can_not_be_merged_takes_its_time_whatever_is_timed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    probed = probed_by(monkeypatch, lambda setting: 1.0 / setting.size, "size")
+    monkeypatch.setattr(Probe, "surely_gains", lambda _probe, setting: False)
+    choose(members([Recurrent() for _ in range(4)], epochs=100), Options(), Memory())
+    assert probed == []
+    choose(members([mlp(8) for _ in range(4)], epochs=100), Options(), Memory())
+    assert probed == [1, 4, 2]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "exact", "sure"), [(1, False, True), (1, True, False), (8, False, False)]
+)
+def test_no_doubt_is_left_where_most_calls_are_made_for_many(
+    kinds: int, exact: bool, sure: bool
+) -> None:
+    functions = (nn.ReLU, nn.Tanh, nn.GELU, nn.SiLU, nn.ELU, nn.CELU, nn.Softplus, nn.Mish)
+    nets: list[nn.Module] = [
+        nn.Sequential(nn.Linear(6, 6), *(functions[i % kinds]() for _ in range(8)))
+        for i in range(8)
+    ]
+    probe = Probe(members(nets), Options(exact=exact), Verdicts())
+    assert probe.surely_gains(Setting(8, "contiguous")) is sure
+    assert not probe.surely_gains(Setting(1, "contiguous"))
+
+
 def test_one_by_one_alone_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """If to time it has taken all that timing may, what the cache suggests is done."""
     machine = Machine(monkeypatch, {1: 1.0})
-    monkeypatch.setattr(CHOOSING.Trials, "is_spent", lambda trials: bool(trials.tried))
+    monkeypatch.setattr(Trials, "affords", lambda trials, *_: not trials.tried)
     assert machine.chosen(Memory(), 100) == 8
     assert machine.timed == [1]
 

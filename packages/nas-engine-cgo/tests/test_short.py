@@ -12,6 +12,7 @@ import torch
 from alone import Alone, Heard, assert_as_alone, jobs_of
 from nas_core import Pruned
 from nas_engine_cgo.cost import apart, length
+from nas_engine_cgo.cost.timing import Timing
 from nas_engine_cgo.job import MergedJob
 from nas_engine_cgo.options import Options
 from nas_engine_cgo.train import tracing
@@ -225,9 +226,9 @@ def test_how_many_steps_repay_a_look(
 def test_large_members_that_are_fastest_one_by_one_take_turns_if_steps_are_repeated(
     monkeypatch: pytest.MonkeyPatch, is_large: bool, tape: bool, apart: bool
 ) -> None:
-    monkeypatch.setattr(CHOOSING._Probe, "_seconds", lambda _probe, setting: setting.size)
+    monkeypatch.setattr(Timing, "seconds", lambda _timing, setting: setting.size)
     monkeypatch.setattr(length, "cache_bytes", lambda: 100 if is_large else 1 << 20)
-    (note, *_) = notes_of(jobs_of([net] * 4, recipe(200)), Options(tape=tape))
+    (note, *_) = notes_of(jobs_of([net] * 4, recipe(400)), Options(tape=tape))
     assert ("4 trained one by one, clusters of 1" in note) == apart
 
 

@@ -33,16 +33,18 @@ ALONE = Setting(1, "contiguous")
 
 @dataclass
 class Trials:
-    """Settings that are timed while that takes no more than it may.
+    """Settings that are timed, one by one first, while that takes no more than it may.
 
     Attributes:
         time: seconds of a step for each member.
-        clock: by which those are.
+        cost: steps of one member that it probably takes to time a setting.
+        clock: by which seconds are told.
         steps: steps of one member that timing may take; all else that it takes counts as well.
         tried: what was found.
     """
 
     time: Callable[[Setting], float]
+    cost: Callable[[Setting], float]
     clock: Callable[[], float]
     steps: float
     tried: dict[Setting, float] = field(default_factory=dict)
@@ -51,16 +53,17 @@ class Trials:
     def run(self, setting: Setting) -> bool:
         """Time a setting, once; whether that was done, and it is not slower than others."""
         if setting not in self.tried:
-            if self.is_spent() or self.is_lost():
+            if not self.affords(setting) or self.is_lost():
                 return False
             started = self.clock()
             self.tried[setting] = self.time(setting)
             self._spent += self.clock() - started
         return self.tried[setting] <= _OUTGROWN * min(self.tried.values())
 
-    def is_spent(self) -> bool:
-        """Whether timing has taken what it may."""
-        return bool(self.tried) and self._spent > self.steps * min(self.tried.values())
+    def affords(self, *settings: Setting) -> bool:
+        """Whether these may be timed, too."""
+        spent = self._spent / self.tried[ALONE] if self.tried else 0.0
+        return spent + sum(map(self.cost, settings)) <= self.steps
 
     def is_lost(self) -> bool:
         """Whether merging was so much slower in two ways that no other will be faster."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from nas_engine_cgo.kinds import fits
 from nas_engine_cgo.members import Call, Program
 from nas_engine_cgo.widen import weight_of
 
-__all__ = ["CALL", "PASSES", "PRODUCTS", "products", "share_of_calling"]
+__all__ = ["CALL", "PASSES", "PRODUCTS", "products", "seconds_of", "share_of_calling"]
 
 CALL = 100e-6
 """Seconds that a call takes besides computing, with its gradient and its part of the update."""
@@ -18,6 +19,8 @@ PRODUCTS_ON_GPUS = 2e12
 """The same, of a small GPU: on a large one merging gains more often."""
 PASSES = 3
 """Forward, and back to the inputs and to the weights."""
+_WHOLE = 20
+"""Calls that a layer takes as long as that can't be merged: a recurrent one takes 15 to 50."""
 
 
 def products(call: Call, program: Program) -> int:
@@ -27,6 +30,11 @@ def products(call: Call, program: Program) -> int:
     (output,) = call.outputs
     _, *joined = program.facts[weight.id].shape
     return math.prod(program.facts[output].shape) * math.prod(joined)
+
+
+def seconds_of(program: Program, device: str = "cpu") -> float:
+    """How long a step of a member takes, or about: enough to tell it from that of others."""
+    return sum(_parts(program, device))
 
 
 def share_of_calling(programs: Sequence[Program], device: str = "cpu") -> float:
@@ -46,13 +54,27 @@ def share_of_calling(programs: Sequence[Program], device: str = "cpu") -> float:
     >>> [round(share(width), 2) for width in (64, 512, 2048)]
     [0.85, 0.14, 0.01]
     """
-    felt = [
-        (call, program)
-        for program in programs
-        for call in program.calls
-        if program.felt is None or not program.felt.isdisjoint(call.outputs)
-    ]
-    calling = CALL * len(felt)
+    parts = [_parts(program, device) for program in programs]
+    calling, computing = sum(part[0] for part in parts), sum(part[1] for part in parts)
+    return calling / (calling + computing) if calling + computing else 1.0
+
+
+def _parts(program: Program, device: str) -> tuple[float, float]:
+    """Seconds of calling what can be merged, and of all else."""
     rate = PRODUCTS if device == "cpu" else PRODUCTS_ON_GPUS
-    computing = PASSES * sum(products(*each) for each in felt) / rate
-    return calling / (calling + computing) if felt else 1.0
+    parameters = {n for n, source in program.sources.items() if source.kind == "parameter"}
+    calling = computing = 0.0
+    for call in _felt(program):
+        if fits(call, program):
+            calling += CALL
+            computing += PASSES * products(call, program) / rate
+        else:
+            computing += CALL * (1 if parameters.isdisjoint(call.inputs) else _WHOLE)
+    return calling, computing
+
+
+def _felt(program: Program) -> Iterator[Call]:
+    """The calls that gradients come by."""
+    for call in program.calls:
+        if program.felt is None or not program.felt.isdisjoint(call.outputs):
+            yield call
