@@ -96,7 +96,7 @@ def test_a_long_training_is_timed_till_the_answer_is_sure(tmp_path: Path) -> Non
     path = tmp_path / "cache" / "cgo.json"
 
     def chosen() -> Any:
-        return choose(members([mlp(8) for _ in range(4)], epochs=100), Options(), Memory(path))
+        return choose(members([mlp(8) for _ in range(4)], epochs=1000), Options(), Memory(path))
 
     assert members([mlp(8)])[0].optimizer  # The first one of a process takes torch a second.
     assert "fastest of what was timed" in chosen().why
@@ -331,7 +331,7 @@ def test_bits_are_compared_where_they_count_and_not_while_settings_are_timed(
         return []
 
     monkeypatch.setattr(ExactWriter, "differing", differing)
-    made, options = members([mlp(8) for _ in range(4)], epochs=100), Options(exact=True)
+    made, options = members([mlp(8) for _ in range(4)], epochs=1000), Options(exact=True)
     choice = choose(made, options, Memory())
     assert "timed" in choice.why
     assert not compared
