@@ -87,10 +87,70 @@ def test_classes_of_one_name_are_not_taken_for_each_other() -> None:
     x = torch.ones(2)
     assert torch.equal(graph.instantiate()(x), x * 5)
     assert graph != convert(Two(first, first))
-    with pytest.raises(
-        UnsupportedModuleError, match="'Scale_1', which a function defines.*'factor' is"
-    ):
-        graph.to_source()
+
+
+def test_a_file_has_the_definitions_of_classes_of_one_name(tmp_path: Path) -> None:
+    graph = convert(Two(with_factor(2.0), with_factor(3.0)))
+    source = graph.to_source()
+    x = torch.ones(2)
+    assert torch.equal(imported(source, tmp_path).Two()(x), x * 5)
+    assert source.count("class Scale:") == 2
+
+
+def named_as_generated() -> type:
+    class Two:
+        """As the model is called.
+
+        That are several lines.
+        """
+
+        def __init__(self) -> None:
+            self.times = 9
+
+        def applied(self, x: Tensor) -> Tensor:
+            return x * self.times
+
+    return Two
+
+
+def test_a_file_has_the_definition_of_a_class_with_the_name_of_the_model(tmp_path: Path) -> None:
+    module = Two(named_as_generated(), with_factor(2.0))
+    source = convert(module).to_source()
+    x = torch.ones(2)
+    assert torch.equal(module(x), x * 11) and torch.equal(
+        imported(source, tmp_path).Two_1()(x), x * 11
+    )
+
+
+def sharing(by: float) -> tuple[type, type]:
+    class Inner:
+        def __init__(self) -> None:
+            self.by = by
+
+    class Outer:
+        def __init__(self) -> None:
+            self.inner = Inner()
+
+        def applied(self, x: Tensor) -> Tensor:
+            return x * self.inner.by * by
+
+    class Other:
+        def __init__(self) -> None:
+            self.inner = Inner()
+
+        def applied(self, x: Tensor) -> Tensor:
+            return x + self.inner.by
+
+    return Outer, Other
+
+
+def test_classes_that_need_one_class_are_not_written_apart(tmp_path: Path) -> None:
+    outer, other = sharing(2.0)
+    source = convert(Two(outer, other)).to_source()
+    assert torch.equal(imported(source, tmp_path).Two()(torch.ones(2)), torch.full((2,), 7.0))
+    module = nn.Sequential(Two(outer, other), Two(*sharing(3.0)))
+    with pytest.raises(UnsupportedModuleError, match="'Outer_1'.*one of the same classes"):
+        convert(module).to_source()
 
 
 def test_methods_with_one_code_are_not_taken_for_each_other() -> None:

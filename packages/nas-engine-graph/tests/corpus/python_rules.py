@@ -217,3 +217,36 @@ class CountsInConstants(nn.Module):
         if zero % 3 != 0:
             word = word + "y"
         return x * word.count("x"), word.find("x"), word.rfind("x"), word in ["x", "y"]
+
+
+@case(x(2, 3))
+class KeepsViews(nn.Module):
+    """Views have what the dict has when they are asked."""
+
+    def counted(self, names: List[str], rows: Dict[str, Tensor], x) -> int:
+        rows["z"] = x
+        return len(names)
+
+    def forward(self, x):
+        rows = {"a": x, "b": x * 2}
+        names, values = rows.keys(), rows.values()
+        before, was = len(names), "c" in names
+        rows["c"] = x
+        found = before, was, len(names), "c" in names, len(values), len(rows.items())
+        while len(names) < 5:
+            rows[str(len(names))] = x
+        return found, list(names), self.counted(rows.keys(), rows, x), names
+
+
+@case(x(2, 3))
+class WritesBehindAView(nn.Module):
+    """The dict has no other reader than the view."""
+
+    def forward(self, x):
+        rows = {"a": x}
+        names = rows.keys()
+        if x.dim() == 2:
+            rows["b"] = x
+        now = list(names)
+        rows["c"] = x
+        return now, "b" in names, "c" in now, "c" in names

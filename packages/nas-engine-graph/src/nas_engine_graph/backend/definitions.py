@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import builtins
 import inspect
+import io
 import itertools
 import symtable
 import sys
 import textwrap
+import tokenize
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +17,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from nas_engine_graph.errors import UnsupportedModuleError
-from nas_engine_graph.importable import resolve
+from nas_engine_graph.importable import local_name, resolve
 
 __all__ = ["Definition", "definition", "with_definitions"]
 
@@ -34,13 +36,17 @@ class Definition:
     Attributes:
         name: what the source calls it.
         dotted: its name in this process, where the source is given the class itself.
+        own: its name in its own definition.
         pieces: names, and the statements that define them, for files and other processes.
+        inner: the names, in this process, of other such classes among them.
         problem: why there are none.
     """
 
     name: str
     dotted: str
+    own: str
     pieces: tuple[tuple[str, str], ...] = ()
+    inner: tuple[str, ...] = ()
     problem: str = ""
 
 
@@ -51,36 +57,73 @@ class _UnwritableError(Exception):
 def definition(name: str, dotted: str) -> Definition:
     """The definition of a class under the name that the source has for it."""
     cls: type = resolve(dotted)
+    inner: list[type] = []
     try:
-        pieces = tuple(_definition(cls, ()))
+        pieces = tuple(_definition(cls, (), inner))
     except (OSError, TypeError, _UnwritableError) as error:
-        return Definition(name, dotted, problem=str(error))
-    renamed = () if name == cls.__name__ else ((name, f"{name} = {cls.__name__}"),)
-    return Definition(name, dotted, (*pieces, *renamed))
+        return Definition(name, dotted, cls.__name__, problem=str(error))
+    return Definition(name, dotted, cls.__name__, pieces, tuple(map(local_name, inner)))
 
 
 def with_definitions(text: str, definitions: Sequence[Definition]) -> str:
     """A source with the definitions after its imports.
+
+    One that needs a name for something else than the source, or those before it, do, is written in
+    a function of its own.
 
     Raises:
         UnsupportedModuleError: one can't be written out.
     """
     lines = text.splitlines()
     head = list(itertools.takewhile(lambda line: line.startswith(_IMPORTS), lines))
-    bound, made = _bound(text), dict[str, str]()
+    bound, made, apart = _bound(text), dict[str, str](), list[str]()
     for definition in definitions:
-        problem = definition.problem
-        for name, piece in definition.pieces:
-            if name in bound and (piece in head or piece == _COMMON.get(name)):
-                continue
-            if name in bound or made.setdefault(name, piece) != piece:
-                problem = f"{name!r} is something else in generated code"
-        if problem:
+        new = [p for p in definition.pieces if not (p[0] in bound and _is_known(*p, head))]
+        clashes = any(name in bound or made.get(name, piece) != piece for name, piece in new)
+        if problem := definition.problem or (_shared(definition, definitions) if clashes else ""):
             text = f"the class {definition.name!r}, which a function defines, in generated code: "
             raise UnsupportedModuleError(f"{text}{problem}; it can be defined outside of it")
+        if clashes:
+            apart += _in_a_function(definition)
+            continue
+        made.update(new)
+        if definition.name != definition.own:
+            made[definition.name] = f"{definition.name} = {definition.own}"
     more = [piece for piece in made.values() if piece.startswith(_IMPORTS)]
     defined = [f"\n\n{piece}" for piece in made.values() if not piece.startswith(_IMPORTS)]
-    return "\n".join([*head, *more, *defined, *lines[len(head) :]]) + "\n"
+    return "\n".join([*head, *more, *defined, *apart, *lines[len(head) :]]) + "\n"
+
+
+def _is_known(name: str, piece: str, head: Sequence[str]) -> bool:
+    """Whether a source has the import that defines a name."""
+    return piece in head or piece == _COMMON.get(name)
+
+
+def _shared(definition: Definition, others: Sequence[Definition]) -> str:
+    """Why a definition can't be written apart from others: they need a class in it, too."""
+    for other in others:
+        found = {definition.dotted, *definition.inner} & {other.dotted, *other.inner}
+        if other is not definition and found:
+            return f"{other.name!r} is or needs one of the same classes"
+    return ""
+
+
+def _in_a_function(definition: Definition) -> Iterator[str]:
+    """A definition with names of its own, as it had in the function where it was."""
+    made = f"_{definition.name}_"
+    yield f"\n\ndef {made}():"
+    for _, piece in definition.pieces:
+        yield from _indented(piece)
+    yield f"    return {definition.own}"
+    yield f"\n\n{definition.name} = {made}()"
+
+
+def _indented(piece: str) -> Iterator[str]:
+    """The lines of a statement inside of a function; texts keep theirs."""
+    tokens = tokenize.generate_tokens(io.StringIO(piece).readline)
+    within = {n for t in tokens if t.string.strip() for n in range(t.start[0] + 1, t.end[0] + 1)}
+    for number, line in enumerate(piece.splitlines(), 1):
+        yield line if number in within or not line else f"    {line}"
 
 
 def _bound(text: str) -> set[str]:
@@ -89,8 +132,10 @@ def _bound(text: str) -> set[str]:
     return {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported()}
 
 
-def _definition(cls: type, around: tuple[type, ...]) -> Iterator[tuple[str, str]]:
-    """What has to be written for a class, the last its own definition."""
+def _definition(
+    cls: type, around: tuple[type, ...], inner: list[type]
+) -> Iterator[tuple[str, str]]:
+    """What has to be written for a class, the last its own definition; notes those in it."""
     source = textwrap.dedent(inspect.getsource(cls))
     scope = _scope(cls)
     for name in sorted(_free(source) - {cls.__name__}):
@@ -101,7 +146,8 @@ def _definition(cls: type, around: tuple[type, ...]) -> Iterator[tuple[str, str]
         value = scope[name]
         if isinstance(value, type) and "<locals>" in value.__qualname__:
             if value not in around:
-                yield from _definition(value, (*around, cls))
+                inner.append(value)
+                yield from _definition(value, (*around, cls), inner)
             if name != value.__name__:
                 yield name, f"{name} = {value.__name__}"
         else:

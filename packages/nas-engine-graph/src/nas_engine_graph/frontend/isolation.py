@@ -200,7 +200,7 @@ def _overloads(find: Callable[[Any, Any], Any], progress: Progress) -> Callable[
 
 
 _NUMBERS = itertools.count(10**6)
-"""Of isolations, as TorchScript numbers what it renames itself."""
+"""Of classes in isolations, as TorchScript numbers what it renames itself."""
 
 
 def _is_compiled_anew(cls: Any) -> bool:
@@ -218,13 +218,17 @@ def _apart(compiled: Mapping[Any, Any]) -> dict[Any, Any]:
 
 
 def _named_apart(name: Callable[..., str]) -> Callable[..., str]:
-    """TorchScript finds classes by their names: those that are compiled anew have others."""
-    number = next(_NUMBERS)
+    """TorchScript finds classes by their names: those that are compiled anew have others.
+
+    Two that functions define may have one name until then.
+    """
+    numbers: dict[Any, int] = {}
 
     def named(obj: Any, mangle_name: bool = True) -> str:
         found = name(obj, mangle_name)
         if _is_compiled_anew(obj) or _is_named_tuple(obj):
             home, _, last = found.rpartition(".")
+            number = numbers.get(obj) or numbers.setdefault(obj, next(_NUMBERS))
             found = f"{home}.___torch_mangle_{number}.{last}"
         if isinstance(obj, type) and "<locals>" in obj.__qualname__:
             state._name_to_pyclass[found] = obj  # It can't be found by its name.

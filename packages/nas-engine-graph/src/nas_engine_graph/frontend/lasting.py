@@ -2,7 +2,7 @@
 
 It does not see that what a loop carries may be, in the next round or after the loop, what another
 variable is: of ``kept.add_(1); kept = x`` in a loop it leaves out the first. And ``rows[key] += x``
-makes another tensor to it, if that is a dict. So it is told that somebody has what is written, and
+makes another tensor to it, if that is a dict, and ``rows.keys()`` a list. So it is told that somebody has what is written, and
 what nobody reads is left out later.
 """
 
@@ -44,6 +44,16 @@ def _hides_writes(node: ast.AST) -> bool:
     """Whether TorchScript may take what is written there, or in it, for something else."""
     match node:
         case ast.For() | ast.While() | ast.AugAssign(ast.Subscript()):
+            return True
+        case ast.Assign(_, ast.expr() as value) | ast.AnnAssign(_, _, ast.expr() as value):
+            return any(map(_is_view, nodes_of(value)))
+    return False
+
+
+def _is_view(node: ast.AST) -> bool:
+    """Whether an expression is a view of a dict, if it is one: it shows what is written later."""
+    match node:
+        case ast.Call(ast.Attribute(_, "keys" | "values" | "items"), [], []):
             return True
     return False
 

@@ -43,6 +43,8 @@ _DISGUISES = frozenset({"aten::sub_", "aten::sub", "aten::div_", "aten::div"})
 _CHANGING = frozenset({"aten::add", "aten::sub", "aten::mul", "aten::div"})
 _LISTING = frozenset({"aten::list", "aten::tolist"})
 _VIEWS = frozenset({"aten::keys", "aten::values", "aten::items"})
+_OF_VIEWS = frozenset({"aten::list", "aten::len", "aten::__contains__"})
+"""What there is of views, too, which have what the dict has at that time."""
 _STORING = frozenset({"aten::append", "aten::insert", "aten::_set_item", "aten::index_put_"})
 
 
@@ -287,7 +289,7 @@ def wanted_as(node: Any) -> str:
     users = [use.user for use in node.output().uses()]
     kinds = {user.kind() for user in users if not (counts_trips(user) or takes_item(user))}
     kept = {kind for kind in kinds if not kind.startswith("aten::") or kind in _STORING}
-    read = kinds - kept - {"aten::list"}
+    read = kinds - kept - _OF_VIEWS
     if kept and read:
         raise LookupError("a view of a dict that is read and kept: write list(...) around it")
     return "list" if read else "view"
