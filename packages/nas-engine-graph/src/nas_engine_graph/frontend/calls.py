@@ -20,6 +20,7 @@ from nas_engine_graph.frontend.learning import LearntError
 from nas_engine_graph.frontend.leaving import LeftMethod, key_of
 from nas_engine_graph.frontend.mixed import CASTS, as_kept, as_number, wider_in
 from nas_engine_graph.frontend.names import class_name, public_method, torch_name
+from nas_engine_graph.frontend.parts import PARTS
 from nas_engine_graph.frontend.places import unsupported
 from nas_engine_graph.frontend.translate import Context, FunctionName, ModulePath, Translator
 from nas_engine_graph.importable import resolve
@@ -177,6 +178,9 @@ def function(t: Translator, node: Any) -> None:
     assert isinstance(name, FunctionName)
     python = t.world.python.get(name.name)
     inputs = t.operands(node, 1)
+    if python in PARTS:
+        _part(t, node, *inputs)
+        return
     if python in CASTS:
         _cast(t, node, inputs[0])
         return
@@ -201,6 +205,15 @@ def function(t: Translator, node: Any) -> None:
     positional, keywords = shortened(node, python, inputs, own=True)
     t.own[Local(local)] = python, 0
     t.emit(node, Local(local), positional, keywords, hint=local)
+
+
+def _part(t: Translator, node: Any, value: Operand, key: Operand, named: Operand) -> None:
+    """The attribute or item of what TorchScript knows nothing of."""
+    assert isinstance(key, Const)
+    if named == Const(True):
+        t.emit(node, Builtin(f"field.{key.value}"), [value], hint=str(key.value))
+    else:
+        t.emit(node, Builtin("getitem"), [value, key], hint="item")
 
 
 def _cast(t: Translator, node: Any, operand: Operand) -> None:

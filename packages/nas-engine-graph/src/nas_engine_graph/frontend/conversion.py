@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 from functools import cache
 from typing import Any, Literal
@@ -73,19 +73,24 @@ def convert(
         raise ValueError(f"on_unsupported is 'error' or 'basic_unit', not {on_unsupported!r}")
     if sys.version_info >= _UNSUPPORTED:
         _say_unsupported()
-    units: set[int] = set()
+    units: dict[int, UnsupportedModuleError] = {}
     while True:
         try:
             with located(module), uncollected():
-                return verify(assemble(translated(module, units)))
+                graph = verify(assemble(translated(module, units.keys())))
+            break
         except UnsupportedModuleError as error:
-            if on_unsupported == "error":
-                raise
-            culprit = _culprit(module, error, units)
+            culprit = None
+            if on_unsupported == "basic_unit":
+                culprit = _culprit(module, error, units.keys())
             if culprit is None:
                 raise
-            units.add(id(culprit))
-            warnings.warn(f"kept as a basic unit: {error.args[0]}", stacklevel=2)
+            # Where it can't be made again, what is around it is kept for the same reason.
+            inside = [units[id(inner)] for inner in culprit.modules() if id(inner) in units]
+            units[id(culprit)] = inside[0] if inside else error
+    for unit in _outermost(module, units.keys()):
+        warnings.warn(f"kept as a basic unit: {units[id(unit)].args[0]}", stacklevel=2)
+    return graph
 
 
 @cache  # Once is enough.
@@ -252,15 +257,29 @@ def _refusal(error: Exception, progress: Progress) -> UnsupportedModuleError:
     return UnsupportedModuleError(f"TorchScript can't read {read}: {message}", place=place)
 
 
-def _culprit(module: nn.Module, error: UnsupportedModuleError, units: set[int]) -> nn.Module | None:
-    """The smallest module that can't be converted, which is not the root."""
-    if error.path:
-        found = module.get_submodule(error.path)
-        return found if id(found) not in units and found is not module else None
-    return _failing(module, units, top=True)
+def _outermost(module: nn.Module, units: AbstractSet[int]) -> Iterator[nn.Module]:
+    """The modules with these ids that are not inside of others."""
+    for child in module.children():
+        if id(child) in units:
+            yield child
+        else:
+            yield from _outermost(child, units)
 
 
-def _failing(module: nn.Module, units: set[int], top: bool) -> nn.Module | None:
+def _culprit(
+    module: nn.Module, error: UnsupportedModuleError, units: AbstractSet[int]
+) -> nn.Module | None:
+    """The smallest module that can't be converted and is not kept, which is not the root."""
+    path = error.path
+    while path:
+        found = module.get_submodule(path)
+        if id(found) not in units and type(found).forward is not nn.Module.forward:
+            return found
+        path = path.rpartition(".")[0]
+    return None if error.path else _failing(module, units, top=True)
+
+
+def _failing(module: nn.Module, units: AbstractSet[int], top: bool) -> nn.Module | None:
     for child in module.children():
         if id(child) not in units and (found := _failing(child, units, top=False)):
             return found

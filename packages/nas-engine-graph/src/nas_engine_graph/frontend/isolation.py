@@ -34,6 +34,7 @@ from nas_engine_graph.frontend.methods import asked, assigned, empty, named, ope
 from nas_engine_graph.frontend.mixed import WRITTEN
 from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.objects import is_object_class
+from nas_engine_graph.frontend.parts import PARTS_BY_NAME
 from nas_engine_graph.frontend.reading import Progress, eager_reading, sizes_of
 from nas_engine_graph.frontend.sources import has_source, source_lines
 from nas_engine_graph.frontend.summed import SUMS
@@ -84,7 +85,7 @@ def _unwrapping(closure: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
     def unwrapping(function: Any) -> Any:
         kinds = function.spread.kinds if hasattr(function, "spread") else {}
-        return {**closure(inspect.unwrap(function)), **WRITTEN, **SUMS, **kinds}
+        return {**closure(inspect.unwrap(function)), **WRITTEN, **SUMS, **PARTS_BY_NAME, **kinds}
 
     return unwrapping
 

@@ -2,8 +2,8 @@
 
 It does not see that what a loop carries may be, in the next round or after the loop, what another
 variable is: of ``kept.add_(1); kept = x`` in a loop it leaves out the first. And ``rows[key] += x``
-makes another tensor to it, if that is a dict, and ``rows.keys()`` a list. So it is told that somebody has what is written, and
-what nobody reads is left out later.
+makes another tensor to it, if that is a dict, and ``rows.keys()`` a list. So it is told that
+somebody has what is written, and what nobody reads is left out later.
 """
 
 from __future__ import annotations

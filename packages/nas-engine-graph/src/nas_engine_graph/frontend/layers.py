@@ -20,6 +20,7 @@ from torch.overrides import TorchFunctionMode
 from nas_engine_graph.frontend.encode import NotEncodableError, encode, symbol_of
 from nas_engine_graph.frontend.hooks import hooks
 from nas_engine_graph.frontend.names import is_of_torch
+from nas_engine_graph.frontend.objects import encoded
 from nas_engine_graph.frontend.parametrizations import (
     apply_parametrizations,
     parametrizations_of,
@@ -179,7 +180,7 @@ def _collapsed(cls: type[nn.Module], value: Any) -> Any:
 def _encoded(value: Any) -> Any:
     if isinstance(value, nn.Module):
         return recover(value)
-    return encode(value)
+    return encoded(value, (), ())
 
 
 def _call(module: nn.Module, cls: type[nn.Module]) -> tuple[list[Any], dict[str, Any]]:

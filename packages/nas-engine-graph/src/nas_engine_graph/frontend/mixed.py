@@ -24,8 +24,8 @@ from nas_engine_graph.frontend.sources import nodes_of
 from nas_engine_graph.frontend.variables import name_of
 
 __all__ = [
-    "CASTS", "WRITTEN", "Mixed", "as_kept", "as_number", "asks_types", "cast", "drawn", "is_kind",
-    "left_alone", "may_differ", "mixed_in", "mixed_of", "widen", "wider_in", "written",
+    "CASTS", "PREFIX", "WRITTEN", "Mixed", "as_kept", "as_number", "asks_types", "cast", "drawn",
+    "is_kind", "left_alone", "may_differ", "mixed_in", "mixed_of", "widen", "wider_in", "written",
 ]  # fmt: skip
 
 _KIND = r"(bool|int|float|number|str|Tensor)(?: \(inferred\))?"
@@ -121,9 +121,9 @@ _BY_KIND: dict[str, Callable[[Any], Any]] = {
     "int": as_int, "float": as_float, "str": as_str, "Tensor": as_tensor,
 }  # fmt: skip
 CASTS = frozenset({as_drawn, *_BY_KIND.values()})
-_PREFIX = "nas_engine_graph_"
+PREFIX = "nas_engine_graph_"
 WRITTEN = {
-    f"{_PREFIX}{f.__name__}": f
+    f"{PREFIX}{f.__name__}": f
     for f in (*CASTS, as_kept, as_number, torch.jit.annotate, _unwrap_optional)
 }
 """The functions that ``written`` calls, by names that no function of the user's has."""
@@ -146,7 +146,7 @@ def cast(value: ast.expr, kind: str) -> ast.expr:
 
 def written(function: Callable[..., Any], first: ast.expr, *more: ast.expr) -> ast.expr:
     """A call of one of ``WRITTEN`` that stands where its first argument does."""
-    name = ast.copy_location(ast.Name(f"{_PREFIX}{function.__name__}", ast.Load()), first)
+    name = ast.copy_location(ast.Name(f"{PREFIX}{function.__name__}", ast.Load()), first)
     return ast.copy_location(ast.Call(name, [first, *more], []), first)
 
 

@@ -27,6 +27,7 @@ from nas_engine_graph.frontend.methods import literals, unrolls
 from nas_engine_graph.frontend.mixed import Mixed, widen
 from nas_engine_graph.frontend.modules import class_of
 from nas_engine_graph.frontend.names import is_of_torch
+from nas_engine_graph.frontend.parts import name_parts
 from nas_engine_graph.frontend.questions import is_unused
 from nas_engine_graph.frontend.raising import without_handlers
 from nas_engine_graph.frontend.returned import Returned, declare_returned
@@ -163,6 +164,8 @@ def eager_reading(parse: Callable[[Any], Any], progress: Progress) -> Callable[[
                 if (spread := getattr(function, "spread", None)) is not None:
                     write_out(parsed.ast, spread)
                 without_handlers(parsed.ast)
+                if isinstance(owner, torch.nn.Module):
+                    name_parts(parsed.ast, owner)
                 without_idle_loops(parsed.ast, progress.empty)
                 declare_given(parsed.ast, [g for g in given if g.is_of(function, owner)])
                 several = any(isinstance(lesson, Returned) for lesson in lessons)

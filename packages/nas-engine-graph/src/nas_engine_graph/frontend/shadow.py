@@ -22,6 +22,7 @@ from nas_engine_graph.frontend.calling import as_forward, function_of, own_call
 from nas_engine_graph.frontend.encode import is_read_plain
 from nas_engine_graph.frontend.methods import assigned, literals
 from nas_engine_graph.frontend.names import is_of_torch
+from nas_engine_graph.frontend.parts import argument_type, record_in
 
 __all__ = ["has_simple_signature", "is_stand_in", "shadow"]
 
@@ -124,11 +125,13 @@ def _stand_in_class(cls: type[nn.Module], pair: bool) -> type[nn.Module]:
         "torch": torch,
         "Result": _PAIR if pair else hints.get("return", Tensor),
     }
+    if (record := record_in(scope["Result"])) is not None:
+        scope["Result"] = Any
     declared, passed = ["self"], []
     for index, parameter in enumerate(list(inspect.signature(forward).parameters.values())[1:]):
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue  # TorchScript has no calls that give more.
-        scope[f"Type{index}"] = hints.get(parameter.name, Tensor)
+        scope[f"Type{index}"] = argument_type(hints.get(parameter.name, Tensor))
         default = ""
         if parameter.default is not parameter.empty:
             scope[f"default{index}"] = parameter.default
@@ -148,6 +151,8 @@ def _stand_in_class(cls: type[nn.Module], pair: bool) -> type[nn.Module]:
         "__module__": _STAND_INS,
     }
     members["stands_for"] = cls
+    if record is not None:
+        members["gives"] = record
     return type(cls.__name__, (nn.Module,), members)
 
 
