@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -237,3 +238,16 @@ def test_a_list_that_another_module_fills_is_gone_through() -> None:
     for module in (Loops(), Fills(), torch.nn.Sequential(Loops()), Fills()):
         assert outcome(memory.convert, module) == outcome(convert, module)
     assert "more" in outcome(convert, Fills()) and "more" not in outcome(convert, Loops())
+
+
+def scripted_inside(module: torch.nn.Module) -> torch.nn.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.nn.Sequential(torch.jit.script(module))
+
+
+def test_modules_that_were_compiled_before_are_not_taken_for_each_other() -> None:
+    memory = Memory()
+    for module in (lookers.Op(size=1), torch.nn.Linear(2, 2), torch.nn.ReLU()):
+        held = scripted_inside(module)
+        assert str(memory.convert(held)) == str(convert(held))

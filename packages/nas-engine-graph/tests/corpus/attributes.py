@@ -409,3 +409,17 @@ class AsksModulesForProperties(Inside):
             total += layer.twice
         first = self.layers[0]
         return x * total + first.twice, self.one.twice + self.layers[1].twice
+
+
+@case(x(2, 3))
+class BuffersWithGradients(nn.Module):
+    """They are no parameters, and get gradients nevertheless."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("scale", torch.ones(3, requires_grad=True))
+        self.register_buffer("shift", torch.zeros(3).requires_grad_(), persistent=False)
+        self.linear = nn.Linear(3, 3)
+
+    def forward(self, x):
+        return self.linear(x) * self.scale + self.shift

@@ -50,3 +50,42 @@ class Ensemble(nn.Module):
         futures = [torch.jit.fork(layer, x) for layer in self.layers]
         found = torch.stack([torch.jit.wait(future) for future in futures])
         return found.mean(0), found.var(0)
+
+
+class Starts(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(3, 3)
+
+    def forward(self, x) -> torch.jit.Future[Tensor]:
+        return torch.jit.fork(self.linear, x)
+
+
+def finished(futures: List[torch.jit.Future[Tensor]], last: torch.jit.Future[Tensor]) -> Tensor:
+    total = last.wait()
+    for future in futures:
+        total = total + torch.jit.wait(future)
+    return total
+
+
+@case(x(2, 3))
+class HandsFuturesOn(nn.Module):
+    """Methods and functions give each other futures."""
+
+    def __init__(self):
+        super().__init__()
+        self.starts = nn.ModuleList([Starts(), Starts()])
+
+    def started(self, x, n: int) -> Tuple[torch.jit.Future[Tensor], int]:
+        future = torch.jit.fork(torch.relu, x * n)
+        return future, n + 1
+
+    def all_of(self, x) -> List[torch.jit.Future[Tensor]]:
+        found: List[torch.jit.Future[Tensor]] = []
+        for start in self.starts:
+            found.append(start(x))
+        return found
+
+    def forward(self, x):
+        last, n = self.started(x, 2)
+        return finished(self.all_of(x), last) + self.starts[0](x).wait(), n

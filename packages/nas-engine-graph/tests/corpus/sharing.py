@@ -199,3 +199,33 @@ class BuffersThatAreViews(nn.Module):
         self.row.add_(x.detach().mean())
         self.table[2].mul_(0.5)
         return self.inner(x) * self.turned[:, :2], self.inner.last, self.same
+
+
+@case(x(2, 4))
+class PartlyOverlaps(nn.Module):
+    """Each has a part of the others' memory, and none has all."""
+
+    def __init__(self):
+        super().__init__()
+        table = torch.arange(9.0)
+        self.register_buffer("first", table[1:5])
+        self.register_buffer("last", table[3:])
+        self.register_buffer("rows", table[2:8].view(2, 3).t(), persistent=False)
+        weights = torch.randn(6)
+        self.weight = nn.Parameter(weights[:4])
+        self.other = nn.Parameter(weights[2:], requires_grad=False)
+
+    def forward(self, x):
+        self.first.add_(1)
+        self.last[0] = self.rows.sum() / 8
+        return x * self.first * self.weight + self.last[:4] * self.other, self.rows * 1
+
+
+@case(x(2, 2))
+class OverlapsItself(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("windows", torch.arange(5.0).unfold(0, 2, 1), persistent=False)
+
+    def forward(self, x):
+        return x + self.windows[0] * self.windows.sum(0)

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from nas_core.errors import nearest
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from nas_engine_graph.annotate.run import Note, Run
@@ -53,7 +53,7 @@ def annotate(graph: Graph, *inputs: Any, **keywords: Any) -> Graph:
     """
     _check(graph.function(), inputs, keywords)
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
-        module = graph.instantiate().to("meta")
+        module = _without_stored(graph.instantiate()).to("meta")
         counter: Any = FlopCounterMode(display=False)
         run = Run(graph, module, counter)
         with counter:
@@ -88,6 +88,16 @@ def _check(function: Function, inputs: Sequence[Any], keywords: Mapping[str, Any
         raise InvalidInputsError(f"no input {unknown[0]!r}{nearest(unknown[0], names)}", names)
     if missing := [name for name in needed if name not in keywords]:
         raise InvalidInputsError(f"no value for {missing[0]!r}", names)
+
+
+def _without_stored(module: nn.Module) -> nn.Module:
+    """A module without those inside that TorchScript has compiled before: they can't be moved."""
+    for name, child in module.named_children():
+        if isinstance(child, torch.jit.ScriptModule):
+            module.register_module(name, nn.Module())
+        else:
+            _without_stored(child)
+    return module
 
 
 def _on_meta(value: Any) -> Any:

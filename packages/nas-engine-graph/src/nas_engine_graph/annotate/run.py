@@ -21,8 +21,10 @@ from nas_engine_graph.ir import (
     Graph,
     If,
     Invoke,
+    Layer,
     Local,
     Loop,
+    Member,
     Node,
     Operand,
     Operator,
@@ -184,7 +186,16 @@ class Run:
     def _module(self, path: Path) -> nn.Module:
         return self.module.get_submodule(".".join(path))
 
+    def _is_stored(self, path: Path) -> bool:
+        """Whether this is in a module that TorchScript has compiled before, or one itself."""
+        found: Member | None = self.graph
+        for name in path:
+            found = found.table.get(name) if isinstance(found, Graph) else found
+        return isinstance(found, Layer) and found.target == "torch.jit.load"
+
     def _read(self, path: Path) -> Any:
+        if self._is_stored(path):
+            return UNKNOWN
         place = self._canonical(path[:-1]), path[-1]
         if place in self._written:
             return self._written[place]
@@ -243,6 +254,9 @@ class Run:
             function = frame.graph.function(operation.name)
             return self._call(_Frame(frame.path, frame.graph), function, inputs, keywords)
         if "." in operation.method:  # What it does is not looked into.
+            self._gaps += 1
+            return UNKNOWN
+        if self._is_stored((*frame.path, *operation.path)):
             self._gaps += 1
             return UNKNOWN
         path = self._canonical((*frame.path, *operation.path))

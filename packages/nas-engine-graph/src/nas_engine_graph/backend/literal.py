@@ -51,7 +51,7 @@ class Imports:
         self.names: dict[str, tuple[str, str]] = {}
         self.reserved = reserved
         self.typing: set[str] = set()
-        self.unpacks = self.restores = False
+        self.unpacks = self.restores = self.loads = False
         self.hidden: frozenset[str] = frozenset()  # Names that the function being written takes.
 
     def symbol(self, name: str) -> str:
@@ -113,10 +113,11 @@ class Imports:
     def lines(self) -> list[str]:
         """The import statements."""
         modules = {m for m in self.modules if m not in ("torch", "torch.nn.functional")}
+        modules |= {"io", "warnings"} if self.loads else set()
         found = [
             f"import {m}" for m in sorted(modules | ({"base64", "zlib"} if self.unpacks else set()))
         ]
-        self.typing |= {"Any"} if self.restores else set()
+        self.typing |= {"Any"} if self.restores or self.loads else set()
         if self.typing:
             found.append(f"from typing import {', '.join(sorted(self.typing))}")
         found.append("import torch")
@@ -144,6 +145,8 @@ def literal(value: Any, imports: Imports) -> str:
             return f"torch.{name}"
         case Device(name):
             return f'torch.device("{name}")'
+        case Normal(mean, deviation):
+            return literal((mean, deviation), imports)
         case Data():
             return tensor(value, imports)
         case Object(target, fields):
@@ -178,6 +181,9 @@ def literal(value: Any, imports: Imports) -> str:
 def call(layer: Layer, imports: Imports) -> str:
     """The constructor call of a layer."""
     args = [literal(a, imports) for a in layer.args]
+    if layer.target == "torch.jit.load":
+        imports.loads = True
+        return f"_loaded({', '.join(args)})"
     args += [f"{name}={literal(value, imports)}" for name, value in layer.kwargs]
     return f"{imports.symbol(layer.target)}({', '.join(args)})"
 
@@ -227,6 +233,10 @@ def _sequence(elements: torch.Tensor) -> str | None:
 
 def initial(member: Parameter | Buffer, imports: Imports) -> str:
     """An expression that makes the first value of a parameter or buffer."""
+    if member.memory is not None:
+        length, offset = member.memory
+        whole = _initial(member.init, (length,), member.dtype, imports)
+        return f"{whole}.as_strided({member.shape}, {member.strides}, {offset})"
     if member.strides is None:
         return _initial(member.init, member.shape, member.dtype, imports)
     sizes, _ = compact(member.shape, member.strides)

@@ -38,6 +38,18 @@ def _restored(cls: Any, /, **fields: Any) -> Any:
         object.__setattr__(made, name, value)
     return made
 '''
+_LOADED = '''
+
+def _loaded(archive: Tensor, drawn: Any) -> Any:
+    """A module as TorchScript has stored it; of large parameters there are mean and deviation."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TorchScript says that it is deprecated.
+        made = torch.jit.load(io.BytesIO(bytes(archive.tolist())))
+    parameters = dict(made.named_parameters())
+    for name, (mean, deviation) in drawn:
+        nn.init.normal_(parameters[name], mean, deviation)
+    return made
+'''
 
 
 @dataclass(frozen=True)
@@ -118,6 +130,7 @@ def source_of(graph: Graph) -> Source:
     marked = list(classes.lines())
     imports = classes.imports
     helpers = (_UNPACK if imports.unpacks else "") + (_RESTORED if imports.restores else "")
+    helpers += _LOADED if imports.loads else ""
     head = "\n".join(imports.lines()) + helpers
     body, places = parted(marked, head.count("\n") + 1)
     text = head + "\n".join(body) + "\n"

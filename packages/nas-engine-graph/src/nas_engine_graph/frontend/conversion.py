@@ -31,6 +31,7 @@ from nas_engine_graph.frontend.parametrizations import has_parametrization
 from nas_engine_graph.frontend.places import frames_of, located
 from nas_engine_graph.frontend.reading import Progress
 from nas_engine_graph.frontend.shadow import has_simple_signature, is_stand_in, shadow
+from nas_engine_graph.frontend.stored import has_forward, is_stored
 from nas_engine_graph.frontend.switches import check_machinery
 from nas_engine_graph.frontend.translate import translate
 from nas_engine_graph.frontend.world import Tree, World
@@ -105,7 +106,7 @@ def _say_unsupported() -> None:
 
 def is_whole(module: nn.Module) -> bool:
     """Whether the module is one node whatever its class does."""
-    return is_basic_unit(module) or has_parametrization(module)
+    return is_basic_unit(module) or has_parametrization(module) or is_stored(module)
 
 
 def translated(module: nn.Module, units: AbstractSet[int] = frozenset()) -> World:
@@ -121,7 +122,10 @@ def translated(module: nn.Module, units: AbstractSet[int] = frozenset()) -> Worl
     def opaque(candidate: nn.Module) -> bool:
         return whole(candidate) or (is_layer(candidate) and has_simple_signature(candidate))
 
-    if type(module).forward is nn.Module.forward:
+    if isinstance(module, torch.jit.ScriptModule):
+        text = f"a scripted module ({module.original_name}): convert what it was made of"
+        raise UnsupportedModuleError(text)
+    if not has_forward(module):
         raise UnsupportedModuleError(f"{type(module).__name__} has no method forward")
     check(module, whole)
     learnt: tuple[Lesson, ...] = ()
@@ -141,19 +145,21 @@ def translated(module: nn.Module, units: AbstractSet[int] = frozenset()) -> Worl
 def _attempted(module: nn.Module, opaque: Any, whole: Any, learnt: tuple[Lesson, ...]) -> World:
     with isolated(module, learnt) as progress:
         try:
-            scripted, hidden = _script(module, opaque, progress), opaque
-        except UnsupportedModuleError as first:
-            if lesson_of(first.__cause__) not in (None, *learnt):
-                raise
-            # A module may call a layer's other methods: then TorchScript has to see the layers.
-            try:
-                with isolated(module, learnt) as again:
-                    return _translated(module, _script(module, whole, again), whole, whole, again)
-            except UnsupportedModuleError as second:
-                if lesson_of(second.__cause__) not in (None, *learnt):
-                    raise
-                raise first from first.__cause__
-        return _translated(module, scripted, hidden, whole, progress)
+            scripted = _script(module, opaque, progress)
+        except UnsupportedModuleError as error:
+            first = error
+        else:
+            return _translated(module, scripted, opaque, whole, progress)
+    if lesson_of(first.__cause__) not in (None, *learnt):
+        raise first
+    # A module may call a layer's other methods: then TorchScript has to see the layers.
+    try:
+        with isolated(module, learnt) as again:
+            return _translated(module, _script(module, whole, again), whole, whole, again)
+    except UnsupportedModuleError as second:
+        if lesson_of(second.__cause__) not in (None, *learnt):
+            raise
+        raise first from first.__cause__
 
 
 def _translated(
@@ -240,8 +246,7 @@ def _methods(module: nn.Module) -> Any:
 
 
 def _all_callable(module: nn.Module) -> bool:
-    forward: Any = nn.Module.forward
-    return all(type(child).forward is not forward for child in module.children())
+    return all(map(has_forward, module.children()))
 
 
 def _refusal(error: Exception, progress: Progress) -> UnsupportedModuleError:
@@ -273,7 +278,7 @@ def _culprit(
     path = error.path
     while path:
         found = module.get_submodule(path)
-        if id(found) not in units and type(found).forward is not nn.Module.forward:
+        if id(found) not in units and has_forward(found):
             return found
         path = path.rpartition(".")[0]
     return None if error.path else _failing(module, units, top=True)
@@ -283,7 +288,7 @@ def _failing(module: nn.Module, units: AbstractSet[int], top: bool) -> nn.Module
     for child in module.children():
         if id(child) not in units and (found := _failing(child, units, top=False)):
             return found
-    if top or is_layer(module) or type(module).forward is nn.Module.forward:
+    if top or is_layer(module) or not has_forward(module):
         return None
     try:
         with torch.no_grad():

@@ -17,7 +17,7 @@ class Elements:
     >>> even, odd, rows = Elements(table[:, 0]), Elements(table[:, 1]), Elements(table[:2])
     >>> even.meet(odd), even.meet(rows), even.within(Elements(table))
     (False, True, True)
-    >>> odd.seen_from(Elements(table))
+    >>> odd.seen_from(table.data_ptr())
     ((4,), (2,), 1)
     """
 
@@ -31,18 +31,19 @@ class Elements:
     def meet(self, other: Elements) -> bool:
         """Whether they have elements in common, as far as that can be told."""
         apart = self.end <= other.start or other.end <= self.start
-        return not apart and (not self._is_like(other) or bool(self._in(other).any()))
+        return not apart and (not self.is_like(other) or bool(self._in(other).any()))
 
     def within(self, other: Elements) -> bool:
         """Whether all elements are also of the other tensor."""
         inside = other.start <= self.start and self.end <= other.end
-        return inside and self._is_like(other) and bool(self._in(other).all())
+        return inside and self.is_like(other) and bool(self._in(other).all())
 
-    def seen_from(self, other: Elements) -> View:
-        """The shape, the strides, and how far they begin behind those of the other tensor."""
-        return self.shape, self.strides, (self.start - other.start) // self.size
+    def seen_from(self, start: int) -> View:
+        """The shape, the strides, and how far they begin behind a place in memory."""
+        return self.shape, self.strides, (self.start - start) // self.size
 
-    def _is_like(self, other: Elements) -> bool:
+    def is_like(self, other: Elements) -> bool:
+        """Whether elements of both can be items of one tensor."""
         return self.dtype == other.dtype and (self.start - other.start) % self.size == 0
 
     def _in(self, other: Elements) -> Tensor:

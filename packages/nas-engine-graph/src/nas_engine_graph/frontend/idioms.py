@@ -12,7 +12,6 @@ from torch import nn
 
 from nas_engine_graph.frontend.coded import SIGNS, code
 from nas_engine_graph.frontend.encode import is_valued, plain_value
-from nas_engine_graph.frontend.forks import without_forks
 from nas_engine_graph.frontend.hiding import hidden
 from nas_engine_graph.frontend.interfaces import without_interfaces
 from nas_engine_graph.frontend.mixed import asks_types, cast
@@ -33,7 +32,6 @@ _SIZED = frozenset(
 def rewrite_idioms(tree: ast.AST, function: Any, owner: Any, add: Add) -> None:
     """Rewrites the source of a function of ``owner`` in place; ``add`` takes private methods."""
     around = variables_of(function, tree).around
-    without_forks(tree, around)
     if isinstance(owner, nn.Module):
         without_interfaces(tree, owner, around)
     _Idioms(tree, function, owner, add, around).visit(tree)

@@ -37,6 +37,7 @@ from nas_engine_graph.frontend.objects import is_object_class
 from nas_engine_graph.frontend.parts import PARTS_BY_NAME
 from nas_engine_graph.frontend.reading import Progress, eager_reading, sizes_of
 from nas_engine_graph.frontend.sources import has_source, source_lines
+from nas_engine_graph.frontend.stored import is_stored
 from nas_engine_graph.frontend.summed import SUMS
 
 __all__ = ["SCRIPT_ERRORS", "isolated", "python_functions"]
@@ -274,7 +275,7 @@ def isolated(module: torch.nn.Module, learnt: tuple[Lesson, ...] = ()) -> Iterat
         module: what is compiled.
         learnt: what TorchScript has asked for.
     """
-    modules = list(module.modules())
+    modules = [inner for inner in module.modules() if not is_stored(inner)]
     unfilled = empty(modules) - opened(set(map(type, modules)))
     progress = Progress(learnt=learnt, empty=unfilled)
     with _LOCK, warnings.catch_warnings():

@@ -26,6 +26,7 @@ from nas_engine_graph.frontend.parametrizations import (
     parametrizations_of,
     plain_class,
 )
+from nas_engine_graph.frontend.stored import is_stored, stored_layer
 from nas_engine_graph.ir import Layer, MemoryFormat
 
 __all__ = ["UnrecoverableError", "is_layer", "layer_class", "recover"]
@@ -325,6 +326,8 @@ def recover(module: nn.Module, cls: type[nn.Module] | None = None) -> Layer:
     """
     if is_basic_unit(module):
         cls = cls or type(module)
+    if is_stored(module):
+        return _stored(module)
     cls = cls or layer_class(module) or type(module)
     try:
         args, kwargs = _call(module, cls)
@@ -346,6 +349,13 @@ def recover(module: nn.Module, cls: type[nn.Module] | None = None) -> Layer:
             frozen=tuple(n for n, p in module.named_parameters() if not p.requires_grad),
             memory_format=memory_format,
         )
+    except NotEncodableError as error:
+        raise UnrecoverableError(str(error)) from error
+
+
+def _stored(module: nn.Module) -> Layer:
+    try:
+        return stored_layer(module)
     except NotEncodableError as error:
         raise UnrecoverableError(str(error)) from error
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+import torch
 from nas_core.labels import label_of
 from torch import Tensor, nn
 
@@ -20,6 +21,7 @@ from nas_engine_graph.frontend.encode import (
 )
 from nas_engine_graph.frontend.layers import UnrecoverableError
 from nas_engine_graph.frontend.objects import encoded
+from nas_engine_graph.frontend.overlaps import Memory, own_memory
 from nas_engine_graph.frontend.results import with_true_results
 from nas_engine_graph.frontend.sharing import Sharing
 from nas_engine_graph.frontend.switches import pinned, resets, versioned
@@ -39,6 +41,7 @@ from nas_engine_graph.ir import (
     Reset,
     Tie,
 )
+from nas_engine_graph.ir.strides import overlaps
 
 __all__ = ["assemble"]
 
@@ -49,6 +52,7 @@ class _Assembly:
     def __init__(self, world: Tree) -> None:
         self.world, self.trials = world, Trials()
         self.found = apart(with_true_results(world))
+        self.memories: Mapping[End, Memory] = {}
         self.ties = self.tied()
 
     def tied(self) -> Mapping[End, Tie]:
@@ -60,7 +64,9 @@ class _Assembly:
                 sharing.whole(module, path)
             else:
                 self.held(module, path, sharing)
-        return sharing.ties()
+        ties = sharing.ties()
+        self.memories = sharing.memories
+        return ties
 
     def registered(
         self, module: nn.Module, path: Path, sharing: Sharing
@@ -72,7 +78,7 @@ class _Assembly:
         else:
             for name, found in [*module._parameters.items(), *module._buffers.items()]:
                 if found is not None:
-                    sharing.first(found, (*path, name))
+                    sharing.first(found, (*path, name), registered=True)
             for name, child in module._modules.items():
                 if child is not None and sharing.first(child, (*path, name)):
                     yield from self.registered(child, (*path, name), sharing)
@@ -177,10 +183,11 @@ class _Assembly:
             raise UnsupportedModuleError(
                 f"parameter {path[-1]!r} of type {type(tensor).__name__}", ".".join(path[:-1])
             )
-        init, strides = self.laid_out(tensor, path, drawn=True)
+        init, strides, memory = self.laid_out(tensor, path, drawn=True)
         kind = dtype_name(tensor.dtype)
         settings = self.settings(tensor, path)
-        return Parameter(tuple(tensor.shape), init, kind, tensor.requires_grad, strides, settings)
+        shape, trained = tuple(tensor.shape), tensor.requires_grad
+        return Parameter(shape, init, kind, trained, strides, settings, memory)
 
     def settings(self, tensor: Tensor, path: Path) -> tuple[tuple[str, Any], ...]:
         """The attributes that were set on a tensor."""
@@ -195,27 +202,37 @@ class _Assembly:
 
     def laid_out(
         self, tensor: Tensor, path: Path, drawn: bool
-    ) -> tuple[Init, tuple[int, ...] | None]:
-        """The first elements, and the strides if they are unusual."""
+    ) -> tuple[Init, tuple[int, ...] | None, tuple[int, int] | None]:
+        """The first elements, the strides if they are unusual, and the memory that has more."""
+        shape, strides = tuple(tensor.shape), tensor.stride() if _is_strided(tensor) else ()
+        memory = self.memories.get(path)
+        if memory is None and overlaps(shape, strides) and not tensor.is_meta:
+            memory = own_memory(tensor)
+        if memory is not None:
+            inside = memory.length, memory.offset(tensor)
+            return initial(memory.of(tensor), drawn), strides, inside
         try:
-            elements, strides = stored(tensor)
+            elements, unusual = stored(tensor)
         except NotEncodableError as error:
             text = f"tensor {path[-1]!r}: {error}"
             raise UnsupportedModuleError(text, ".".join(path[:-1])) from error
-        return initial(elements, drawn), strides
+        return initial(elements, drawn), unusual, None
 
     def buffer(self, tensor: Tensor | None, path: Path, persistent: bool) -> Member:
         if tensor is None:
             return Absent("buffer" if persistent else "transient buffer")
-        if tensor.requires_grad or type(tensor) is not Tensor:
-            raise UnsupportedModuleError(
-                f"buffer {path[-1]!r} that is no plain tensor", ".".join(path[:-1])
-            )
+        if type(tensor) is not Tensor:
+            text = f"buffer {path[-1]!r} of type {type(tensor).__name__}"
+            raise UnsupportedModuleError(text, ".".join(path[:-1]))
+        if tensor.grad_fn is not None:
+            text = f"buffer {path[-1]!r}, made of what needs a gradient: compute it in forward"
+            raise UnsupportedModuleError(text, ".".join(path[:-1]))
         if path in self.ties:
             return Absent("buffer" if persistent else "transient buffer")
-        init, strides = self.laid_out(tensor, path, drawn=False)
+        init, strides, memory = self.laid_out(tensor, path, drawn=False)
         kind, settings = dtype_name(tensor.dtype), self.settings(tensor, path)
-        return Buffer(tuple(tensor.shape), init, kind, persistent, strides, settings)
+        settings += (("requires_grad", True),) if tensor.requires_grad else ()
+        return Buffer(tuple(tensor.shape), init, kind, persistent, strides, settings, memory)
 
     def attributes(
         self, module: nn.Module, path: Path, anew: tuple[Reset, ...]
@@ -233,6 +250,10 @@ class _Assembly:
                     f"attribute {name!r}: {error}", ".".join(path)
                 ) from error
         return found
+
+
+def _is_strided(tensor: Tensor) -> bool:
+    return tensor.layout is torch.strided
 
 
 def _always(anew: Iterable[Reset]) -> dict[str, Any]:

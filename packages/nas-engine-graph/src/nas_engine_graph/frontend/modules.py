@@ -12,6 +12,7 @@ from torch import nn
 from nas_engine_graph.frontend.hiding import item
 from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.sources import nodes_of
+from nas_engine_graph.frontend.stored import is_stored
 
 __all__ = ["Items", "class_of", "counted", "is_misread", "items_of", "module_at", "number_of"]
 
@@ -45,7 +46,8 @@ def module_at(node: ast.expr, owner: nn.Module) -> nn.Module | None:
             parent = module_at(value, owner)
             return None if parent is None else parent._modules.get(name)
         case ast.Attribute(value, name) if (parent := module_at(value, owner)) is not None:
-            return parent._modules.get(name)
+            # Of one that TorchScript has made nothing is looked at.
+            return None if is_stored(parent) else parent._modules.get(name)
         case ast.Subscript(value, ast.Constant(key)):
             parent = module_at(value, owner)
             if isinstance(parent, nn.ModuleDict):

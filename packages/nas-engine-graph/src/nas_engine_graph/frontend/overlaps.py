@@ -1,4 +1,7 @@
-"""Tensors that have elements in the memory of others: all but one are views of that one."""
+"""Tensors that have elements in the memory of others: all but one are views of that one.
+
+Where none has them all, one is made as a part of a memory that has, and the others as views of it.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from nas_engine_graph.frontend.elements import Elements
 from nas_engine_graph.frontend.world import Path
 from nas_engine_graph.ir import End, Tie
 
-__all__ = ["Place", "views"]
+__all__ = ["Memory", "Place", "own_memory", "views"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,7 @@ class Place:
     tensor: Tensor
     path: End
     whole: Path | None
+    registered: bool = False
 
     @cached_property
     def elements(self) -> Elements:
@@ -42,8 +46,35 @@ class Place:
         return not together and self.elements.meet(other.elements)
 
 
-def views(places: Sequence[Place]) -> Mapping[End, Tie]:
-    """The tensors that are made as views of others.
+@dataclass(frozen=True)
+class Memory:
+    """A memory in which a tensor has its elements, and how many there are."""
+
+    start: int
+    length: int
+
+    def offset(self, tensor: Tensor) -> int:
+        """Where the elements of a tensor begin in it."""
+        return (tensor.data_ptr() - self.start) // tensor.element_size()
+
+    def of(self, tensor: Tensor) -> Tensor:
+        """All that is in it, by way of a tensor in it."""
+        first = tensor.storage_offset() - self.offset(tensor)
+        return tensor.detach().as_strided((self.length,), (1,), first)
+
+
+def own_memory(tensor: Tensor) -> Memory:
+    """That of a tensor of which elements overlap."""
+    return _memory([Elements(tensor)])
+
+
+def _memory(elements: Sequence[Elements]) -> Memory:
+    start = min(e.start for e in elements)
+    return Memory(start, (max(e.end for e in elements) - start) // elements[0].size)
+
+
+def views(places: Sequence[Place]) -> tuple[Mapping[End, Tie], Mapping[End, Memory]]:
+    """The tensors that are made as views of others, and the memories in which some are made.
 
     Args:
         places: all tensors of a model, each once.
@@ -58,10 +89,12 @@ def views(places: Sequence[Place]) -> Mapping[End, Tie]:
             raise _refusal(place, "in an unusual layout")
         if tensor.numel() and not tensor.is_meta:
             beside.setdefault(tensor.untyped_storage().data_ptr(), []).append(place)
+    memories: dict[End, Memory] = {}
     groups = (group for found in beside.values() for group in _groups(found))
-    ties = [tie for group in groups for tie in _views(group)]
+    ties = [tie for group in groups for tie in _views(group, memories)]
     order = {place.path: index for index, place in enumerate(places)}
-    return {tie.target: tie for tie in sorted(ties, key=lambda tie: order[tie.target])}
+    ordered = sorted(ties, key=lambda tie: order[tie.target])
+    return {tie.target: tie for tie in ordered}, memories
 
 
 def _groups(places: list[Place]) -> Iterator[list[Place]]:
@@ -74,17 +107,29 @@ def _groups(places: list[Place]) -> Iterator[list[Place]]:
     yield from (group for group in groups if len(group) > 1)
 
 
-def _views(group: list[Place]) -> Iterator[Tie]:
+def _views(group: list[Place], memories: dict[End, Memory]) -> Iterator[Tie]:
     whole = [p for p in group if all(o.elements.within(p.elements) for o in group)]
     base = min(whole, key=lambda place: place.rank, default=None)
+    start = 0 if base is None else base.elements.start
+    if base is None and (base := _within_a_memory(group)) is not None:
+        memories[base.path] = _memory([place.elements for place in group])
+        start = memories[base.path].start
     if base is None or any(vars(p.tensor) for p in group if p is not base):
         first, *_, last = group
         text = f"shares its memory with {'.'.join(map(str, first.path))!r}"
         raise _refusal(last, text)
     for place in group:
         if place is not base:
-            seen = place.elements.seen_from(base.elements)
+            seen = place.elements.seen_from(start)
             yield Tie(place.path, base.path, (*seen, *_words(place.tensor, base.tensor)))
+
+
+def _within_a_memory(group: list[Place]) -> Place | None:
+    """The tensor that is made as a part of a memory which holds all of them."""
+    first = group[0].elements
+    alike = all(place.whole is None and place.elements.is_like(first) for place in group)
+    found = (place for place in group if place.registered)
+    return min(found, key=lambda place: place.rank, default=None) if alike else None
 
 
 def _words(tensor: Tensor, base: Tensor) -> Iterator[str]:

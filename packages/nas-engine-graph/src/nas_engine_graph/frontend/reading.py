@@ -19,6 +19,7 @@ from nas_engine_graph.frontend.eager import eagerly
 from nas_engine_graph.frontend.early import Early, without_early_ends
 from nas_engine_graph.frontend.encode import NotEncodableError, symbol_of
 from nas_engine_graph.frontend.floats import Integer, take_for_floats
+from nas_engine_graph.frontend.forks import is_exported, without_forks
 from nas_engine_graph.frontend.idle import without_idle_loops
 from nas_engine_graph.frontend.learning import Learnt, Lesson, declare
 from nas_engine_graph.frontend.leaving import LeftMethod, is_marked, key_of, left_method
@@ -86,6 +87,11 @@ class Progress:
         """Whether a method is called as it is."""
         left = [lesson.key for lesson in self.learnt if isinstance(lesson, LeftMethod)]
         return bool(left) and is_marked(function) and key_of(function) in left
+
+    def is_outside(self, function: Any) -> bool:
+        """Whether a method is called by others than the methods of the model."""
+        of_root = getattr(function, "__self__", None) is self.root is not None
+        return is_exported(function) or (of_root and function.__name__ == "forward")
 
     def in_place(self, method: Any) -> bool:
         """Whether the body of a marked method is written where the method is returned."""
@@ -164,6 +170,8 @@ def eager_reading(parse: Callable[[Any], Any], progress: Progress) -> Callable[[
                 if (spread := getattr(function, "spread", None)) is not None:
                     write_out(parsed.ast, spread)
                 without_handlers(parsed.ast)
+                place = Place(parsed.filename or "", parsed.file_lineno)
+                without_forks(parsed.ast, function, owner, place, progress.is_outside(function))
                 if isinstance(owner, torch.nn.Module):
                     name_parts(parsed.ast, owner)
                 without_idle_loops(parsed.ast, progress.empty)

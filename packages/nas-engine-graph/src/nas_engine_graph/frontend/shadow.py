@@ -23,6 +23,7 @@ from nas_engine_graph.frontend.encode import is_read_plain
 from nas_engine_graph.frontend.methods import assigned, literals
 from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.parts import argument_type, record_in
+from nas_engine_graph.frontend.stored import is_stored
 
 __all__ = ["has_simple_signature", "is_stand_in", "shadow"]
 
@@ -76,7 +77,9 @@ def shadow(module: nn.Module, whole: Callable[[nn.Module], bool]) -> nn.Module:
 
     def copy(original: nn.Module) -> nn.Module:
         if id(original) not in made:
-            if whole(original):
+            if is_stored(original):
+                made[id(original)] = original
+            elif whole(original):
                 made[id(original)] = _stand_in(original)
             else:
                 made[id(original)] = _copied(original)

@@ -13,7 +13,7 @@ from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.changing import held
 from nas_engine_graph.frontend.encode import NotEncodableError
 from nas_engine_graph.frontend.objects import fields_of, is_object
-from nas_engine_graph.frontend.overlaps import Place, views
+from nas_engine_graph.frontend.overlaps import Memory, Place, views
 from nas_engine_graph.frontend.world import Path
 from nas_engine_graph.ir import (
     Builtin,
@@ -54,6 +54,7 @@ class Sharing:
         self._kinds: dict[int, str] = {}
         self._anew: set[Path] = set()
         self._alive: list[Any] = []
+        self.memories: Mapping[End, Memory] = {}
         self._changed = frozenset({_OBJECT, *(kind for f in functions for kind in _changed(f))})
 
     def ties(self) -> Mapping[End, Tie]:
@@ -65,20 +66,24 @@ class Sharing:
         for tie in self._ties.values():
             self._check_kept(tie)
         # Others may be tied to what is a view.
-        return {**views(self._tensors), **self._ties}
+        found, self.memories = views(self._tensors)
+        return {**found, **self._ties}
 
-    def first(self, obj: Any, path: End, whole: Path | None = None) -> bool:
+    def first(
+        self, obj: Any, path: End, whole: Path | None = None, registered: bool = False
+    ) -> bool:
         """Whether this is the first place of the object; a tie otherwise.
 
         Args:
             obj: a module, a parameter, a buffer, or a part of an attribute.
             path: where it is.
             whole: the module around it whose constructor makes it, and what is one in it.
+            registered: whether it is a parameter or buffer of a module that is not such a one.
         """
         if (source := self._places.setdefault(id(obj), path)) == path:
             self._alive.append(obj)
             if isinstance(obj, Tensor):
-                self._tensors.append(Place(obj, path, whole))
+                self._tensors.append(Place(obj, path, whole, registered))
             return True
         if whole is None or source[: len(whole)] != whole:
             self._ties[path] = Tie(path, source)

@@ -7,8 +7,6 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-import torch
-import torch.jit
 from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
 
@@ -23,6 +21,7 @@ from nas_engine_graph.frontend.overrides import CLEARED, LOADING, Override, over
 from nas_engine_graph.frontend.parametrizations import has_parametrization
 from nas_engine_graph.frontend.saving import saves_as_usual
 from nas_engine_graph.frontend.sources import NOT_IN_A_FILE, has_source
+from nas_engine_graph.frontend.stored import is_stored
 from nas_engine_graph.frontend.trials import Trials, attributes_of, twin_of
 from nas_engine_graph.ir import Reset
 
@@ -37,6 +36,8 @@ _MACHINERY = (
 def check_machinery(module: nn.Module, path: str) -> None:
     """Refuses a module whose class or hooks change what calling or saving it does."""
     cls: Any = type(module)
+    if is_stored(module):
+        return
     if (construct := _unusual(module)) is not None:
         raise UnsupportedModuleError(construct, path)
     if own_call(cls) is not None:
@@ -55,8 +56,6 @@ def check_machinery(module: nn.Module, path: str) -> None:
 def _unusual(module: nn.Module) -> str | None:
     """What of a module can't be converted, whatever its methods do."""
     cls: Any = type(module)
-    if isinstance(module, torch.jit.ScriptModule):
-        return f"a scripted module ({module.original_name})"
     if isinstance(module, LazyModuleMixin):
         return f"a {cls.__name__}, which gets its sizes from its first input"
     if "forward" in vars(module) and (is_layer(module) or own_call(cls) is not None):

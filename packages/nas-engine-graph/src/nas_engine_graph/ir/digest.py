@@ -86,6 +86,8 @@ def _value(value: Any) -> Any:
     match value:
         case Layer():
             return _layer(value)
+        case Normal():
+            return "normal"
         case Data():
             laid = () if value.strides is None else (value.strides,)
             return ("data", value.dtype, value.shape, value.digest, *laid)
@@ -134,11 +136,11 @@ def _member(member: Member) -> Any:
             return ("graph", member.digest)
         case Layer():
             return ("layer", _layer(member))
-        case Parameter(shape, init, dtype, requires_grad, strides, settings):
-            laid = (dtype, requires_grad, strides, *_settings(settings))
+        case Parameter(shape, init, dtype, requires_grad, strides, settings, memory):
+            laid = (dtype, requires_grad, strides, *(memory or ()), *_settings(settings))
             return ("parameter", shape, _init(init), *laid)
-        case Buffer(shape, init, dtype, persistent, strides, settings):
-            laid = (dtype, persistent, strides, *_settings(settings))
+        case Buffer(shape, init, dtype, persistent, strides, settings, memory):
+            laid = (dtype, persistent, strides, *(memory or ()), *_settings(settings))
             return ("buffer", shape, _init(init), *laid)
         case Attribute(value):
             return ("attribute", _value(value))

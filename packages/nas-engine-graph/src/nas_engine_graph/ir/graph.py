@@ -104,6 +104,8 @@ class Parameter:
     """A trainable tensor of a user-written module; ``strides`` if they are not the usual ones.
 
     ``settings`` are attributes that were set on the tensor, such as a factor for its learning rate.
+    ``memory`` is there where its elements are some of those of a memory: how many that has, and
+    where they begin. Then ``init`` is about the whole.
     """
 
     shape: tuple[int, ...]
@@ -112,6 +114,7 @@ class Parameter:
     requires_grad: bool = True
     strides: tuple[int, ...] | None = None
     settings: tuple[tuple[str, Any], ...] = ()
+    memory: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +127,7 @@ class Buffer:
     persistent: bool = True
     strides: tuple[int, ...] | None = None
     settings: tuple[tuple[str, Any], ...] = ()
+    memory: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -309,21 +309,20 @@ class _Parser:
         self.take("=")
         return shape, self.value(), dtype
 
-    def _strides(self) -> tuple[int, ...] | None:
-        return self.value() if self.maybe("strides") else None
-
-    def _set(self) -> tuple[tuple[str, Any], ...]:
-        return self._arguments()[1] if self.maybe("set") else ()
+    def _laid(self) -> dict[str, Any]:
+        """How a tensor lies in memory, and what is set on it."""
+        found = {w: self.value() if self.maybe(w) else None for w in ("strides", "memory")}
+        return {**found, "settings": self._arguments()[1] if self.maybe("set") else ()}
 
     def member(self, kind: str) -> tuple[str, Member]:
         name = self.string()
         match kind:
             case "parameter":
                 made = Parameter(*self.tensor(), requires_grad=not self.maybe("frozen"))
-                return name, replace(made, strides=self._strides(), settings=self._set())
+                return name, replace(made, **self._laid())
             case "buffer":
                 kept = Buffer(*self.tensor(), persistent=not self.maybe("transient"))
-                return name, replace(kept, strides=self._strides(), settings=self._set())
+                return name, replace(kept, **self._laid())
             case "attribute":
                 self.take(":")
                 annotated = self.string()

@@ -70,6 +70,8 @@ def value_text(value: Any) -> str:
     match value:
         case Symbol(name) | Dtype(name) | Device(name) | Layout(name) | MemoryFormat(name):
             return f"{type(value).__name__}({json.dumps(name)})"
+        case Normal():
+            return _init(value)
         case Data(dtype, shape, content, strides):
             laid = "" if strides is None else f", {value_text(strides)}"
             elements = repr(content.hex() or "empty")
@@ -134,18 +136,19 @@ def _set(settings: tuple[tuple[str, Any], ...]) -> str:
     return f" set ({', '.join(_pairs(settings))})" if settings else ""
 
 
-def _strides(strides: tuple[int, ...] | None) -> str:
-    return "" if strides is None else f" strides {value_text(strides)}"
+def _laid(strides: tuple[int, ...] | None, memory: tuple[int, int] | None) -> str:
+    words = "" if strides is None else f" strides {value_text(strides)}"
+    return words if memory is None else f"{words} memory {value_text(memory)}"
 
 
 def _member(name: str, member: Member, depth: int) -> Iterator[str]:
     pad, quoted = _INDENT * depth, json.dumps(name)
     match member:
-        case Parameter(shape, init, dtype, requires_grad, strides, settings):
-            words = ("" if requires_grad else " frozen") + _strides(strides) + _set(settings)
+        case Parameter(shape, init, dtype, requires_grad, strides, settings, memory):
+            words = ("" if requires_grad else " frozen") + _laid(strides, memory) + _set(settings)
             yield f"{pad}parameter {quoted}: {dtype} {value_text(shape)} = {_init(init)}{words}"
-        case Buffer(shape, init, dtype, persistent, strides, settings):
-            words = ("" if persistent else " transient") + _strides(strides) + _set(settings)
+        case Buffer(shape, init, dtype, persistent, strides, settings, memory):
+            words = ("" if persistent else " transient") + _laid(strides, memory) + _set(settings)
             yield f"{pad}buffer {quoted}: {dtype} {value_text(shape)} = {_init(init)}{words}"
         case Attribute(value, kind):
             yield f"{pad}attribute {quoted}: {json.dumps(kind)} = {value_text(value)}"

@@ -22,6 +22,7 @@ from nas_engine_graph.frontend.methods import empty, opened
 from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.places import located
 from nas_engine_graph.frontend.shadow import has_simple_signature
+from nas_engine_graph.frontend.stored import has_forward
 from nas_engine_graph.frontend.world import Path, Tree, World
 from nas_engine_graph.ir import Function, Graph, Invoke, Layer, Read, Write, verify, walk
 from nas_engine_graph.memory.layers import Layers
@@ -103,7 +104,7 @@ class Memory:
             return False
         except UnreadableError:
             return True  # Reading it once more would not help.
-        return _is_opaque(piece) or not _runs(piece) or (owner, "forward") in self._methods
+        return _is_opaque(piece) or not has_forward(piece) or (owner, "forward") in self._methods
 
     # ------------------------------------------------------------------ recall
 
@@ -158,7 +159,7 @@ class Memory:
                 found = structure.of(world.module(path))
             except (UnknownError, UnreadableError):
                 continue
-            if _runs(world.module(path)):
+            if has_forward(world.module(path)):
                 self._schemas.setdefault(found, _schema(world.scripted(path)))
         try:
             around = _around(world.root, structure)
@@ -212,10 +213,6 @@ def _is_opaque_class(cls: type[nn.Module], module: nn.Module) -> bool:
     if cls not in _OPAQUE:
         _OPAQUE[cls] = is_layer(module) and has_simple_signature(module)
     return _OPAQUE[cls]
-
-
-def _runs(module: nn.Module) -> bool:
-    return type(module).forward is not nn.Module.forward
 
 
 def _pieces(root: nn.Module) -> list[nn.Module]:

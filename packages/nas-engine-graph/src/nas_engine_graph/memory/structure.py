@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from nas_engine_graph.frontend.objects import is_object
+from nas_engine_graph.frontend.stored import has_forward, is_stored
 from nas_engine_graph.ir import key
-from nas_engine_graph.memory.reading import Reading, reading_of
+from nas_engine_graph.memory.reading import Reading, UnreadableError, reading_of
 
 __all__ = ["Key", "Same", "Schema", "Structure", "UnknownError", "exact"]
 
@@ -170,6 +171,8 @@ class Structure:
 
     def _made(self, module: nn.Module) -> Key:
         cls = type(module)
+        if is_stored(module):
+            raise UnreadableError(cls.__qualname__)  # All are of one class.
         if self._opaque(module):
             # The types that a layer takes and gives depend on its class, and on this one flag.
             return ("layer", cls, bool(getattr(module, "return_indices", False)))
@@ -231,7 +234,7 @@ class Structure:
 
     def schema(self, module: nn.Module) -> Schema | None:
         """How the module is called; None if it can't be."""
-        if type(module).forward is nn.Module.forward:
+        if not has_forward(module):
             return None
         if id(module) not in self._schemas:
             self._schemas[id(module)] = self._schema(self.of(module))
