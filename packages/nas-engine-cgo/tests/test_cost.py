@@ -594,7 +594,7 @@ def test_what_can_not_be_merged_takes_its_time_whatever_is_timed(
 
 
 @pytest.mark.parametrize(
-    ("kinds", "exact", "sure"), [(1, False, True), (1, True, False), (8, False, False)]
+    ("kinds", "exact", "sure"), [(1, False, True), (1, True, True), (8, False, False)]
 )
 def test_no_doubt_is_left_where_most_calls_are_made_for_many(
     kinds: int, exact: bool, sure: bool
