@@ -556,3 +556,31 @@ def test_losses_are_added_up_as_torch_adds_them(samples: int, dtype: torch.dtype
         )
         losses = functional.nll_loss(logs.flatten(0, 1), target.flatten(), reduction="none")
         assert same_bits(added_up(losses.view(5, -1), target != -100), expected)
+
+
+@pytest.mark.parametrize("apart", [(False,) * 3, (True, False, True), (False, True, False)])
+@pytest.mark.parametrize("size", [(6,), (4, 5), (2, 3, 2)])
+def test_windows_of_one_pixel_where_bits_count(
+    size: tuple[int, ...], apart: tuple[bool, bool, bool]
+) -> None:
+    """Products, in the order in memory that convolutions have."""
+    generator = torch.Generator().manual_seed(0)
+    n, inputs, outputs, d = 3, 4, 2, len(size)
+
+    def drawn(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+    x, weight = drawn(5, n * inputs, *size), drawn(n * outputs, inputs, *(1,) * d)
+    direction = drawn(5, n * outputs, *size)
+    geometry = ([1] * d, [0] * d, [1] * d, 1)
+    conv = getattr(torch.nn.functional, f"conv{d}d")
+
+    def run(function: Callable[[Tensor, Tensor], Tensor]) -> tuple[Tensor, ...]:
+        given = [tensor.clone().requires_grad_() for tensor in (x, weight)]
+        made = function(*given)
+        return (made.detach(), *torch.autograd.grad(made, given, direction))
+
+    found = run(lambda x, w: member_convolution(x, w, None, geometry, n, apart))
+    for one, other in zip(found, run(lambda x, w: conv(x, w, groups=n)), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+        assert one.is_contiguous()

@@ -1,4 +1,8 @@
-"""Grouped convolution of which some is computed member by member, where the bits would differ."""
+"""Grouped convolution of which some is computed member by member, where the bits would differ.
+
+With windows of one pixel it is products of matrices, as oneDNN computes it for one member: of more
+channels, torch's grouped convolution takes another way.
+"""
 
 from __future__ import annotations
 
@@ -38,6 +42,34 @@ class _Facts:
         """Those of all members."""
         groups: int = self.geometry[-1]
         return groups if self.shared else groups * self.n
+
+    def of_pixels(self, weight: Tensor) -> bool:
+        """Whether each pixel of a member is multiplied with its matrix, and that is all."""
+        stride, padding, _, groups = self.geometry
+        alone = groups == 1 and not self.shared and self.bias is None
+        return alone and set(weight.shape[2:]) | set(stride) == {1} and not any(padding)
+
+    def at_once(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """The results of all members."""
+        if not self.of_pixels(weight):
+            return self.forward(x, weight, bias, self.groups)
+        made = torch.bmm(_matrices(weight, self.n), _columns(x, self.n))
+        return _images(made, x)
+
+    def back_at_once(
+        self, grad: Tensor, x: Tensor, weight: Tensor, mask: Sequence[bool]
+    ) -> list[Tensor | None]:
+        """The gradients of all members that are asked for, of input, weight and bias."""
+        if not self.of_pixels(weight):
+            return self.backward(grad, x, weight, self.groups, mask)
+        of_input = of_weight = None
+        if mask[0]:
+            turned = _matrices(weight, self.n).transpose(1, 2)
+            of_input = _images(torch.bmm(turned, _columns(grad, self.n)), x)
+        if mask[1]:  # Image by image, and then added up.
+            products = torch.matmul(_by_image(grad, self.n), _by_image(x, self.n).transpose(2, 3))
+            of_weight = products.sum(0).view(weight.shape)
+        return [of_input, of_weight, None]
 
     def apart(self, x: Tensor) -> Sequence[Tensor]:
         """The input of each member."""
@@ -94,7 +126,7 @@ class _Convolution(Function):
         ctx.save_for_backward(x, weight)
         ctx.given = facts, apart
         if not apart[0]:
-            return facts.forward(x, weight, bias, facts.groups)
+            return facts.at_once(x, weight, bias)
         weights = map(as_alone, weight.chunk(facts.n))
         biases = [None] * facts.n if bias is None else map(as_alone, bias.chunk(facts.n))
         each = zip(facts.apart(x), weights, biases, strict=True)
@@ -111,7 +143,7 @@ class _Convolution(Function):
         at_once = [w and not a for w, a in zip(wanted, alone, strict=True)]
         found: list[Tensor | None] = [None, None, None]
         if any(at_once):
-            found = facts.backward(grad, x, weight, facts.groups, at_once)
+            found = facts.back_at_once(grad, x, weight, at_once)
         if any(by_member):
             parts = [
                 facts.backward(as_alone(g), each, as_alone(w), facts.geometry[-1], by_member)
@@ -124,3 +156,26 @@ class _Convolution(Function):
                     pieces = [part[i] for part in parts]
                     found[i] = torch.cat([p for p in pieces if p is not None], dimension)
         return (*found, None, None)
+
+
+def _by_image(x: Tensor, n: int) -> Tensor:
+    """Shape ``(batch, n, channels, pixels)``."""
+    return x.reshape(x.shape[0], n, x.shape[1] // n, -1)
+
+
+def _columns(x: Tensor, n: int) -> Tensor:
+    """Shape ``(n, channels, batch * pixels)``."""
+    return _by_image(x, n).permute(1, 2, 0, 3).flatten(2)
+
+
+def _matrices(weight: Tensor, n: int) -> Tensor:
+    """Shape ``(n, outputs, inputs)``."""
+    return weight.view(n, -1, weight.shape[1])
+
+
+def _images(columns: Tensor, like: Tensor) -> Tensor:
+    """The images of these columns, as many and as large as others."""
+    n, channels, _ = columns.shape
+    batch, _, *size = like.shape
+    by_image = columns.view(n, channels, batch, -1).permute(2, 0, 1, 3)
+    return by_image.reshape(batch, n * channels, *size).contiguous()

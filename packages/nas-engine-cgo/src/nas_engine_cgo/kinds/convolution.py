@@ -24,10 +24,11 @@ def convolution(step: Fused) -> None:
     """Write ``conv1d``, ``conv2d`` or ``conv3d``."""
     given = arguments(step.args, step.kwargs)
     geometry = [given[name] for name in ("stride", "padding", "dilation")]
-    if _of_pixels(step, given):
+    pixels = _of_pixels(step, given)
+    if pixels and not step.packs.exact:
         _pointwise(step, given)
         return
-    if (apart := step.apart) is None:
+    if (apart := step.apart or ((False,) * 3 if pixels else None)) is None:
         _write(step, given, geometry, dense=given["groups"] == 1)
         return
     x: Operand = given["input"]
@@ -46,7 +47,7 @@ def _of_pixels(step: Fused, given: Mapping[str, Any]) -> bool:
     x, weight = given["input"], given["weight"]
     padding = given["padding"]
     padded = padding not in ("valid", "same") and any(_spread(padding, x.rank - 2))
-    alone = given["groups"] == 1 and not step.shared(x) and not step.packs.exact
+    alone = given["groups"] == 1 and not step.shared(x)
     return alone and not padded and set(weight.facts.shape[2:]) == {1}
 
 
