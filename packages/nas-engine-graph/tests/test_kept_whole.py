@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from corpus.kept_whole import HoldsWhatHolds, SharesConfig, UsesParts, WithoutPooling
+from corpus.kept_whole import HoldsBoth, HoldsWhatHolds, SharesConfig, UsesParts, WithoutPooling
 from torch import nn
 
 from nas_engine_graph import UnsupportedModuleError, convert
@@ -20,6 +20,7 @@ from nas_engine_graph.testing import assert_same_behaviour
         (UsesParts, (torch.tensor([[True, False, True], [False, True, True]]),)),
         (WithoutPooling, ()),
         (SharesConfig, ()),
+        (HoldsBoth, ()),
     ],
 )
 def test_results_that_torchscript_can_not_read_are_used_by_their_parts(

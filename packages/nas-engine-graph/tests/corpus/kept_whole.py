@@ -140,3 +140,28 @@ class HoldsWhatHolds(nn.Module):
 
     def forward(self, x):
         return self.last(self.first(x))
+
+
+class Plain(nn.Module):
+    def forward(self, x, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return x * 2, x
+
+
+class TakesFirst(nn.Module):
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+
+    def forward(self, x):
+        return self.body(x)[0]
+
+
+class HoldsBoth(nn.Module):
+    """Two of one class, which know different things of what they hold."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = TakesFirst(Plain()), TakesFirst(Body(Config(3)))
+
+    def forward(self, x):
+        return self.second(self.first(x))

@@ -276,7 +276,8 @@ def isolated(module: torch.nn.Module, learnt: tuple[Lesson, ...] = ()) -> Iterat
         learnt: what TorchScript has asked for.
     """
     modules = [inner for inner in module.modules() if not is_stored(inner)]
-    unfilled = empty(modules) - opened(set(map(type, modules)))
+    bare = empty(modules)
+    unfilled = bare - opened(set(map(type, modules))) if bare else bare
     progress = Progress(learnt=learnt, empty=unfilled)
     with _LOCK, warnings.catch_warnings():
         # What TorchScript says, itself or from a visitor of `ast`; what the user's code says is for

@@ -32,13 +32,17 @@ def answered(tree: ast.AST, around: Mapping[str, Any]) -> bool:
         Whether there were any.
     """
     visitor = _Answered(around)
-    visitor.visit(tree)
+    if any(isinstance(n, ast.Call) and visitor.may_answer(n) for n in nodes_of(tree)):
+        visitor.visit(tree)
     return visitor.found
 
 
 class _Answered(ast.NodeTransformer):
     def __init__(self, around: Mapping[str, Any]) -> None:
         self.around, self.found = around, False
+
+    def may_answer(self, node: ast.Call) -> bool:
+        return name_of(node.func) == "isinstance" or _is_question(node, self.around)
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         if _is_question(node, self.around) or self.asks_for_subclass(node):

@@ -22,8 +22,7 @@ __all__ = ["only_checks", "only_raises", "without_handlers"]
 
 def without_handlers(tree: ast.AST) -> None:
     """Writes what a ``try`` tries without it, in place, where its handlers only raise."""
-    if any(isinstance(node, ast.Try) for node in nodes_of(tree)):
-        _Tried().visit(tree)
+    _Tried().visit(tree)
 
 
 class _Tried(ast.NodeTransformer):

@@ -13,7 +13,7 @@ import torch
 from nas_core.errors import Place
 
 from nas_engine_graph.errors import UnsupportedModuleError
-from nas_engine_graph.frontend.calling import write_out
+from nas_engine_graph.frontend.calling import own_call, write_out
 from nas_engine_graph.frontend.defaults import Given, Unrefined, declare_by_default, declare_given
 from nas_engine_graph.frontend.eager import eagerly
 from nas_engine_graph.frontend.early import Early, without_early_ends
@@ -140,6 +140,9 @@ def _written_in(owner: Any) -> Iterator[Any]:
         if unrolls(type(owner)):
             yield from ((name, class_of(inner)) for name, inner in owner.named_modules())
         yield from sizes_of(owner)
+        for name, child in owner._modules.items():
+            if own_call(type(child)) is not None or hasattr(type(child), "gives"):
+                yield name, type(child)
         constants = getattr(owner, "__constants__", ())
         for name, value in vars(owner).items():
             if type(value) is float or (type(value) is str and name in constants):
@@ -167,14 +170,7 @@ def eager_reading(parse: Callable[[Any], Any], progress: Progress) -> Callable[[
                 progress.read.append(parsed)
                 progress.functions.append(function)
                 given = [lesson for lesson in progress.learnt if isinstance(lesson, Given)]
-                if (spread := getattr(function, "spread", None)) is not None:
-                    write_out(parsed.ast, spread)
-                without_handlers(parsed.ast)
-                place = Place(parsed.filename or "", parsed.file_lineno)
-                without_forks(parsed.ast, function, owner, place, progress.is_outside(function))
-                if isinstance(owner, torch.nn.Module):
-                    name_parts(parsed.ast, owner)
-                without_idle_loops(parsed.ast, progress.empty)
+                _leave_out(parsed, function, owner, progress)
                 declare_given(parsed.ast, [g for g in given if g.is_of(function, owner)])
                 several = any(isinstance(lesson, Returned) for lesson in lessons)
                 declare_returned(parsed.ast, several)
@@ -199,6 +195,20 @@ def eager_reading(parse: Callable[[Any], Any], progress: Progress) -> Callable[[
         return known[key]
 
     return parse_eagerly
+
+
+def _leave_out(parsed: Any, function: Any, owner: Any, progress: Progress) -> None:
+    """Writes a function without what TorchScript has no words for, in place."""
+    if (spread := getattr(function, "spread", None)) is not None:
+        write_out(parsed.ast, spread)
+    if "try" in parsed.source:
+        without_handlers(parsed.ast)
+    if any(word in parsed.source for word in ("fork", "wait", "Future")):
+        place = Place(parsed.filename or "", parsed.file_lineno)
+        without_forks(parsed.ast, function, owner, place, progress.is_outside(function))
+    if isinstance(owner, torch.nn.Module):
+        name_parts(parsed.ast, owner)
+    without_idle_loops(parsed.ast, progress.empty)
 
 
 def _indent(parsed: Any) -> int:

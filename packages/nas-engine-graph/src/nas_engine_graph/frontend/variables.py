@@ -79,4 +79,6 @@ def _around(function: Any, own: set[str]) -> dict[str, Any]:
     for name, cell in zip(plain.__code__.co_freevars, plain.__closure__ or (), strict=True):
         with suppress(ValueError):  # A cell that is still empty: nothing to read from it.
             found[name] = cell.cell_contents
-    return {name: value for name, value in found.items() if name not in own}
+    for name in own & found.keys():
+        del found[name]
+    return found
