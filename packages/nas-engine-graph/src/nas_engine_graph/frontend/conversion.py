@@ -56,8 +56,7 @@ def convert(
     Args:
         module: any module that TorchScript can parse.
         on_unsupported: what to do with a module inside it that can't be converted: refuse the
-        whole,
-            or keep that module as one node and warn.
+            whole, or keep that module as one node and warn.
 
     Raises:
         UnsupportedModuleError: conversion would change what the module means; with file and line.
