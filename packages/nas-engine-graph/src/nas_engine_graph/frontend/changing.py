@@ -12,7 +12,7 @@ from torch import nn
 
 from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.objects import is_object
-from nas_engine_graph.frontend.sources import nodes_of, parsed
+from nas_engine_graph.frontend.sources import nodes_of, readable
 
 __all__ = ["held"]
 
@@ -61,9 +61,7 @@ def _changed(cls: Any) -> frozenset[str]:
 
 
 def _of(function: Any) -> set[str]:
-    try:
-        tree = parsed(function)
-    except (OSError, SyntaxError, TypeError):
+    if (tree := readable(function)) is None:
         return {*function.__code__.co_names}
     return {
         child.attr

@@ -21,7 +21,7 @@ from nas_engine_graph.frontend.calling import function_of
 from nas_engine_graph.frontend.modules import module_at
 from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.places import placed
-from nas_engine_graph.frontend.sources import nodes_of, parsed
+from nas_engine_graph.frontend.sources import nodes_of, readable
 from nas_engine_graph.frontend.variables import value_of, variables_of
 
 __all__ = ["is_exported", "without_forks"]
@@ -122,11 +122,7 @@ class _Futures:
 
     def gives(self, function: Any, at: int | None = None) -> bool:
         """Whether what a function of the user's returns, or an item of it, holds a future."""
-        if function in self.seen:
-            return False
-        try:
-            tree = parsed(function)
-        except (OSError, SyntaxError, TypeError):
+        if function in self.seen or (tree := readable(function)) is None:
             return False
         around = variables_of(function, tree).around
         inner = _Futures(tree, around, self.owner, (*self.seen, function))

@@ -18,7 +18,7 @@ from torch import nn
 from nas_engine_graph.frontend.encode import NotEncodableError, symbol_of
 from nas_engine_graph.frontend.modules import class_of
 from nas_engine_graph.frontend.names import is_of_torch
-from nas_engine_graph.frontend.sources import parsed
+from nas_engine_graph.frontend.sources import readable
 
 __all__ = ["LeftMethod", "at_home", "is_marked", "key_of", "left_method"]
 
@@ -73,10 +73,9 @@ def left_method(function: FunctionType, owner: nn.Module) -> LeftMethod | None:
     name = _name(function, owner)
     if not is_marked(function) or name is None:
         return None
-    try:
-        definition: Any = parsed(function).body[0]
-    except (OSError, SyntaxError, TypeError):
+    if (tree := readable(function)) is None:
         return None
+    definition: Any = tree.body[0]
     uses = _Uses(definition.args.args[0].arg if definition.args.args else "", owner)
     uses.visit(ast.Module(definition.body, []))
     found = (sorted(uses.read), sorted(uses.set), sorted(uses.called))

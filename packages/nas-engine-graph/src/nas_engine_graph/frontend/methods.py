@@ -11,7 +11,7 @@ from functools import lru_cache
 from torch import nn
 
 from nas_engine_graph.frontend.names import is_of_torch
-from nas_engine_graph.frontend.sources import nodes_of, parsed
+from nas_engine_graph.frontend.sources import nodes_of, readable
 from nas_engine_graph.ir import RESETTING
 
 __all__ = [
@@ -60,11 +60,8 @@ def _methods(cls: type) -> dict[str, tuple[_Method, ...]]:
             function = member.fget if isinstance(member, property) else member
             if name == "__init__" or not inspect.isfunction(function):
                 continue
-            try:
-                tree = parsed(function)
-            except (OSError, SyntaxError, TypeError):
-                continue
-            found.setdefault(name, []).append(_method(tree))
+            if (tree := readable(function)) is not None:
+                found.setdefault(name, []).append(_method(tree))
     inherits = any(method.inherits for methods in found.values() for method in methods)
     return {name: tuple(methods[: None if inherits else 1]) for name, methods in found.items()}
 

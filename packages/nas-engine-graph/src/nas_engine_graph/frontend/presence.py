@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nas_engine_graph.frontend.questions import QUESTIONS
-from nas_engine_graph.frontend.sources import nodes_of, parsed
+from nas_engine_graph.frontend.sources import nodes_of, readable
 from nas_engine_graph.frontend.variables import name_of, value_of, variables_of
 
 __all__ = ["asks_what_there_is"]
@@ -65,9 +65,7 @@ def _only_asks(function: Any) -> bool:
     """Whether what a function returns is the answer of such questions."""
     if not inspect.isfunction(function):
         return False
-    try:
-        tree = parsed(function)
-    except (OSError, SyntaxError, TypeError):
+    if (tree := readable(function)) is None:
         return False
     around = variables_of(function, tree).around
     returned = [node.value for node in nodes_of(tree) if isinstance(node, ast.Return)]

@@ -16,7 +16,7 @@ import torch
 import torch._jit_internal as internal
 
 from nas_engine_graph.frontend.names import is_of_torch
-from nas_engine_graph.frontend.sources import nodes_of, parsed
+from nas_engine_graph.frontend.sources import nodes_of, parsed, readable
 from nas_engine_graph.frontend.variables import name_of, value_of
 
 __all__ = ["QUESTIONS", "answered", "body_of", "is_unused", "returns_anything"]
@@ -108,9 +108,7 @@ def _is_question(call: ast.Call, around: Mapping[str, Any]) -> bool:
 
 @lru_cache(maxsize=4096)
 def _asks(function: Any) -> bool:
-    try:
-        tree = parsed(function)
-    except (OSError, SyntaxError, TypeError):
+    if (tree := readable(function)) is None:
         return False
     match tree.body:
         case [ast.FunctionDef(body=[ast.Return(ast.Call(asked, [], []))])]:

@@ -41,16 +41,17 @@ def only_raises(statements: Sequence[ast.stmt]) -> bool:
     >>> only_raises(ast.parse("if n < 0: raise IndexError(n)").body)
     False
     """
-    return bool(statements) and _raises(statements[-1]) and all(map(_changes_nothing, statements))
+    if not statements or not _ends(statements[-1], ast.Raise):
+        return False
+    return all(map(_changes_nothing, statements))
 
 
-def _raises(statement: ast.stmt) -> bool:
+def _ends(statement: ast.stmt, *kinds: type[ast.stmt]) -> bool:
+    """Whether a statement is of such a kind, or each of its branches ends with one."""
     match statement:
-        case ast.Raise():
-            return True
         case ast.If(_, then, [_, *_] as otherwise):
-            return _raises(then[-1]) and _raises(otherwise[-1])
-    return False
+            return _ends(then[-1], *kinds) and _ends(otherwise[-1], *kinds)
+    return isinstance(statement, kinds)
 
 
 def _changes_nothing(statement: ast.stmt) -> bool:
@@ -83,7 +84,9 @@ def only_checks(wrapper: Any) -> bool:
         around = {**wrapper.__globals__, **{n: cell.cell_contents for n, cell in cells.items()}}
     except (AttributeError, OSError, TypeError, SyntaxError, ValueError):
         return False
-    if not isinstance(definition, ast.FunctionDef) or not _ends(definition.body[-1]):
+    if not isinstance(definition, ast.FunctionDef):
+        return False
+    if not _ends(definition.body[-1], ast.Return, ast.Raise):
         return False
     own = variables_of(wrapper, definition).own
     for node in nodes_of(definition):
@@ -93,15 +96,6 @@ def only_checks(wrapper: Any) -> bool:
                 return False
             node.value = None
     return harm(ast.Module(definition.body, []), Scope(object, around, own)) is None
-
-
-def _ends(statement: ast.stmt) -> bool:
-    match statement:
-        case ast.Return():
-            return True
-        case ast.If(_, then, [_, *_] as otherwise):
-            return _ends(then[-1]) and _ends(otherwise[-1])
-    return _raises(statement)
 
 
 def _hands_on(node: ast.expr | None, given: ast.arguments) -> str:

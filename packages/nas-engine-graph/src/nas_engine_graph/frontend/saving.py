@@ -11,7 +11,7 @@ from torch import nn
 from nas_engine_graph.frontend.methods import assigned
 from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.presence import asks_what_there_is
-from nas_engine_graph.frontend.sources import nodes_of, parsed
+from nas_engine_graph.frontend.sources import nodes_of, readable
 from nas_engine_graph.frontend.trials import saves_as_usual as tried
 from nas_engine_graph.frontend.variables import variables_of
 
@@ -37,9 +37,7 @@ def _overrides(cls: Any) -> tuple[Any, ...]:
 
 def _is_steady(function: Any, changing: frozenset[str]) -> bool:
     """Whether it does the same in each call: what is not seen in a trial does not count."""
-    try:
-        tree = parsed(function)
-    except (OSError, SyntaxError, TypeError):
+    if (tree := readable(function)) is None:
         return False
     for node in nodes_of(tree):
         match node:

@@ -10,7 +10,7 @@ import types
 from functools import lru_cache
 from typing import Any
 
-__all__ = ["NOT_IN_A_FILE", "has_source", "nodes_of", "parsed", "source_lines"]
+__all__ = ["NOT_IN_A_FILE", "has_source", "nodes_of", "parsed", "readable", "source_lines"]
 
 NOT_IN_A_FILE = (
     "is not in a file, where TorchScript could read it: write it into one, and import it"
@@ -51,6 +51,18 @@ def parsed(function: Any) -> ast.Module:
     """
     lines, _ = source_lines(function)
     return ast.parse(textwrap.dedent("".join(lines)))
+
+
+def readable(function: Any) -> ast.Module | None:
+    """The source of a function; None if it has none that can be read.
+
+    >>> readable(len) is None
+    True
+    """
+    try:
+        return parsed(function)
+    except (OSError, SyntaxError, TypeError):
+        return None
 
 
 def source_lines(written: Any) -> tuple[list[str], int]:
