@@ -44,10 +44,6 @@ class Table:
         return x + self.values
 
 
-def holding_a_weight() -> nn.Module:
-    return Holder(Table(nn.Parameter(torch.ones(3))))
-
-
 class Base:
     def __init__(self) -> None:
         self.x = 1
@@ -99,7 +95,6 @@ class GrowsAsTold(Grows):
     ("make", "words"),
     [
         (Grows, ["method 'grown'", "default is another in FastGrower"]),
-        (holding_a_weight, ["'scale'", "needs a gradient"]),
         (AsksForKind, ["`isinstance(found, Base)`", "inherit"]),
     ],
 )

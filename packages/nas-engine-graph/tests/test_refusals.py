@@ -243,11 +243,20 @@ def with_replaced_forward() -> nn.Module:
 
 
 def sharing_memory() -> nn.Module:
-    made = Holder(nn.BatchNorm1d(3))
-    windows = torch.arange(6.0)
-    made.child.running_mean = windows[:3]
-    made.register_buffer("b", windows[2:])
+    made = nn.Sequential(nn.BatchNorm1d(3), nn.BatchNorm1d(3))
+    windows = torch.arange(5.0)
+    made[0].running_mean, made[1].running_mean = windows[:3], windows[2:]
     return made
+
+
+class ScaledOnce(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(3))
+        self.register_buffer("scaled", self.weight * 2)
+
+    def forward(self, x):
+        return x * self.scaled
 
 
 def twice(function):
@@ -511,7 +520,8 @@ def test_units_may_share_what_nobody_changes() -> None:
         (lambda: Holder(LeftMethodWithHelp()), ["test_refusals.py:", "Set"]),
         (LeftMethodThatCounts, ["test_refusals.py:", "a read of 'count'", "torch.jit.ignore"]),
         (with_replaced_forward, ["forward was replaced", "'child'"]),
-        (sharing_memory, ["'running_mean' shares its memory with 'b'", "'child'"]),
+        (sharing_memory, ["'running_mean' shares its memory with '0.running_mean'", "'1'"]),
+        (ScaledOnce, ["test_refusals.py:", "'scaled' is computed of what needs a gradient"]),
         (lambda: torch.jit.script(ScaleOfOnes()), ["scripted module (ScaleOfOnes)", "made of"]),
         (TrainFreezes, ["train"]),
         (HidesBuiltin, ["test_refusals.py:", "'round'"]),

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.objects import fields_of, is_object
 from nas_engine_graph.ir import Graph
 
@@ -62,7 +63,18 @@ def _assert_tensors_equal(a: Tensor, b: Tensor, where: str) -> None:
     assert same, f"{where}: values differ by {(a.double() - b.double()).abs().max().item()}"
 
 
-def _run(module: nn.Module, inputs: Sequence[Any], keywords: dict[str, Any]) -> dict[str, Any]:
+def _held(module: nn.Module, names: Sequence[tuple[str, str]]) -> list[Tensor]:
+    """The tensors in attributes, each once."""
+    found = (vars(module.get_submodule(path)).get(name) for path, name in names)
+    return list({id(tensor): tensor for value in found for tensor in _tensors(value)}.values())
+
+
+def _run(
+    module: nn.Module,
+    inputs: Sequence[Any],
+    keywords: dict[str, Any],
+    attributes: Sequence[tuple[str, str]],
+) -> dict[str, Any]:
     inputs, keywords = copy.deepcopy((inputs, keywords))
     leaves = [t for t in _tensors([inputs, keywords]) if t.is_floating_point()]
     given = [t.requires_grad for t in leaves]
@@ -89,6 +101,9 @@ def _run(module: nn.Module, inputs: Sequence[Any], keywords: dict[str, Any]) -> 
     found["parameter gradients"] = {n: p.grad for n, p in module.named_parameters()}
     found["state"] = dict(module.state_dict())
     found["buffers"] = dict(module.named_buffers())
+    found["attributes"] = held = _held(module, attributes)
+    others = [*found["buffers"].values(), *held]
+    found["other gradients"] = [t.grad if t.is_leaf else None for t in others]
     return found
 
 
@@ -106,10 +121,14 @@ def assert_same_behaviour(
     twin.load_state_dict(ours, strict=True)
     flags = [(n, p.requires_grad) for n, p in module.named_parameters()]
     assert flags == [(n, p.requires_grad) for n, p in twin.named_parameters()]
+    # Of the attributes only those are kept that methods use.
+    plain = vars(nn.Module()).keys()
+    inside = [(path, inner) for path, inner in twin.named_modules() if not is_of_torch(type(inner))]
+    attributes = [(path, name) for path, inner in inside for name in vars(inner).keys() - plain]
     for mode in modes:
         module.train(mode)
         twin.train(mode)
-        first, second = _run(module, inputs, keywords), _run(twin, inputs, keywords)
+        first, second = (_run(m, inputs, keywords, attributes) for m in (module, twin))
         for name in ["error", *first, *second]:
             _assert_equal(
                 first.get(name), second.get(name), f"{name} ({'train' if mode else 'eval'})"

@@ -221,6 +221,40 @@ class PartlyOverlaps(nn.Module):
         return x * self.first * self.weight + self.last[:4] * self.other, self.rows * 1
 
 
+@case(x(2, 3))
+class OverlapsALayer(nn.Module):
+    """Layers and their module have each a part of a memory."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm, self.linear = nn.BatchNorm1d(3), nn.Linear(3, 3)
+        means, weights = torch.arange(5.0), torch.randn(16)
+        self.norm.running_mean = means[:3]
+        self.register_buffer("means", means[1:])
+        self.linear.weight = nn.Parameter(weights[:9].view(3, 3))
+        self.weight = nn.Parameter(weights[7:])
+
+    def forward(self, x):
+        return self.linear(self.norm(x)) * self.means[:3] + self.weight[:3]
+
+
+@case(x(2, 3))
+class AttributesOverlap(nn.Module):
+    def __init__(self):
+        super().__init__()
+        edges, table, rows = torch.arange(6.0), torch.arange(6.0), torch.arange(6.0)
+        self.left, self.right = edges[:-1], edges[1:]
+        self.both, self.pair = [table[:4], table[2:]], (rows[:4], rows[2:])
+        self.windows = torch.arange(5.0).unfold(0, 2, 1)
+
+    def forward(self, x):
+        self.left.add_(1)
+        self.both[0].mul_(2)
+        self.pair[1].sub_(1)
+        x = x * self.left[:3] + self.right[:3] + self.both[1][:3] + self.pair[0][1:]
+        return x * self.windows.sum(0)[0], self.windows
+
+
 @case(x(2, 2))
 class OverlapsItself(nn.Module):
     def __init__(self):

@@ -11,7 +11,7 @@ from nas_engine_graph.backend.overrides import overrides
 from nas_engine_graph.backend.paths import attribute, inside, member_path
 from nas_engine_graph.backend.statements import Writer
 from nas_engine_graph.backend.symbols import symbols_of
-from nas_engine_graph.backend.ties import tied
+from nas_engine_graph.backend.ties import is_parameter, tied, unregistered
 from nas_engine_graph.ir import (
     Absent,
     Attribute,
@@ -149,6 +149,8 @@ class Classes:
                 transient = "" if member.persistent else ", persistent=False"
                 yield f'self.register_buffer("{name}", {value}{transient})'
                 yield from self._settings(f"self.{name}", member)
+            case Attribute(value) if is_parameter(value):
+                yield unregistered("self", name, literal(value, self.imports))
             case Attribute(value):
                 yield f"self.{name} = {literal(value, self.imports)}"
             case Absent("buffer"):

@@ -29,12 +29,13 @@ from nas_engine_graph.ir import (
     Normal,
     Object,
     Parameter,
+    Role,
     Size,
     Symbol,
 )
 from nas_engine_graph.ir.strides import compact
 
-__all__ = ["Imports", "annotation", "initial", "literal", "named"]
+__all__ = ["Imports", "annotation", "in_role", "initial", "literal", "named"]
 
 _SMALL = 64
 _FORMATS = {"channels_last": 4, "channels_last_3d": 5}
@@ -199,11 +200,35 @@ def _elements(data: Data) -> torch.Tensor:
 
 def tensor(data: Data, imports: Imports) -> str:
     """An expression that makes the tensor."""
+    return in_role(_tensor(data, imports), data.role)
+
+
+def _tensor(data: Data, imports: Imports) -> str:
+    if data.memory is not None:
+        length, offset = data.memory
+        whole = _row_major(replace(data, shape=(length,)), imports)
+        return f"{whole}.as_strided({data.shape}, {data.strides}, {offset})"
     if data.strides is None:
         return _row_major(data, imports)
     sizes, _ = compact(data.shape, data.strides)
-    made = _row_major(replace(data, shape=sizes, strides=None), imports)
+    made = _row_major(replace(data, shape=sizes), imports)
     return _laid_out(made, data.dtype, data.shape, data.strides)
+
+
+def in_role(made: str, role: Role) -> str:
+    """An expression that makes of a tensor what it is beside its elements.
+
+    >>> in_role("torch.ones(2)", "frozen")
+    'nn.Parameter(torch.ones(2), requires_grad=False)'
+    """
+    match role:
+        case "parameter":
+            return f"nn.Parameter({made})"
+        case "frozen":
+            return f"nn.Parameter({made}, requires_grad=False)"
+        case "trained":
+            return f"{made}.requires_grad_()"
+    return made
 
 
 def _row_major(data: Data, imports: Imports) -> str:

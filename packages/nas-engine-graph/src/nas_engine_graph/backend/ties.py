@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from nas_engine_graph.backend.literal import in_role
 from nas_engine_graph.backend.paths import attribute, member_path
 from nas_engine_graph.importable import resolve
-from nas_engine_graph.ir import Attribute, End, Graph, Object, Tie
+from nas_engine_graph.ir import (
+    Attribute,
+    Data,
+    End,
+    Graph,
+    Layer,
+    Object,
+    Parameter,
+    Role,
+    Tie,
+)
+from nas_engine_graph.ir.strides import compact
 
-__all__ = ["tied"]
+__all__ = ["is_parameter", "tied", "unregistered"]
 
 
 def tied(graph: Graph, tie: Tie) -> str:
@@ -20,16 +32,48 @@ def tied(graph: Graph, tie: Tie) -> str:
     'self.b = self.a.as_strided((1,), (1,), 1)'
     """
     source = member_path(graph, tie.source)
-    return _assigned(graph, tie.target, _seen(source, *tie.view) if tie.view else source)
+    value = _seen(source, *tie.view) if tie.view else source
+    if _is_attribute(graph, tie.target) and _may_be_parameter(graph, tie):
+        owner = member_path(graph, tie.target[:-1])
+        return unregistered(owner, tie.target[-1], value)
+    return _assigned(graph, tie.target, value)
+
+
+def unregistered(owner: str, name: str, value: str) -> str:
+    """The statement that sets an attribute of a module, also to a parameter."""
+    return f"object.__setattr__({owner}, {name!r}, {value})"
+
+
+def _is_attribute(graph: Graph, target: End) -> bool:
+    """Whether a place is that of an attribute, and not a part of one."""
+    return isinstance(_at(graph, target), Attribute)
+
+
+def _may_be_parameter(graph: Graph, tie: Tie) -> bool:
+    if tie.view:
+        return tie.view[-1] in ("parameter", "frozen")
+    match found := _at(graph, tie.source):
+        case Attribute(value):
+            return is_parameter(value)
+        case _:
+            return is_parameter(found) or isinstance(found, Parameter | Layer)
+
+
+def is_parameter(value: Any) -> bool:
+    """Whether a part of an attribute is a parameter."""
+    return isinstance(value, Data) and value.role in ("parameter", "frozen")
 
 
 def _seen(source: str, *view: Any) -> str:
     shape, strides, offset, *words = view
-    source += ".data" if "data" in words else ".detach()" if "detach" in words else ""
-    made = f"{source}.as_strided({shape}, {strides}, {offset})"
-    if "parameter" in words:
-        return f"nn.Parameter({made})"
-    return f"nn.Parameter({made}, requires_grad=False)" if "frozen" in words else made
+    taken = {"detach": ".detach()", "data": ".data"}
+    source += "".join(taken.get(word, "") for word in words)
+    role: Role = next((word for word in words if word not in taken), "")
+    sizes, steps = compact(shape, strides)
+    if sizes == shape:
+        return in_role(f"{source}.as_strided({shape}, {strides}, {offset})", role)
+    # So that its gradients are added up as they are where it was expanded.
+    return in_role(f"{source}.as_strided({sizes}, {steps}, {offset}).expand({shape})", role)
 
 
 def _assigned(graph: Graph, target: End, value: str) -> str:
@@ -52,19 +96,25 @@ def _assigned(graph: Graph, target: End, value: str) -> str:
 
 def _holder(graph: Graph, path: list[Any]) -> Any:
     """What of an attribute is at a place; None if this is no part of one."""
+    found = _at(graph, tuple(path))
+    if isinstance(found, Attribute):
+        return found.value
+    return None if isinstance(found, Graph) else found
+
+
+def _at(graph: Graph, path: End) -> Any:
+    """What is at a place: a member, or a part of an attribute; the layer that it is inside of."""
     found: Any = graph
     for step in path:
+        found = found.value if isinstance(found, Attribute) else found
         match found:
             case Graph():
-                member = found.table.get(step)
-                found = member.value if isinstance(member, Attribute) else member
+                found = found.table.get(step)
             case Object(_, fields):
                 found = dict(fields)[step]
             case tuple() | list() | dict():
                 found = found[step[0]]
-            case _:
-                return None
-    return None if isinstance(found, Graph) else found
+    return found
 
 
 def _sets_otherwise(cls: Any) -> bool:

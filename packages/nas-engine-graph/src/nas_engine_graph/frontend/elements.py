@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
-__all__ = ["Elements"]
+__all__ = ["Elements", "Memory"]
 
 View = tuple[tuple[int, ...], tuple[int, ...], int]
 
@@ -25,6 +28,7 @@ class Elements:
         self.shape, self.strides = tuple(tensor.shape), tensor.stride()
         self.dtype, self.size = tensor.dtype, tensor.element_size()
         steps = zip(self.shape, self.strides, strict=True)
+        self.turned = tensor.is_conj(), tensor.is_neg()  # Bits of views that strides can't say.
         self.start = tensor.data_ptr()
         self.end = self.start + (1 + sum((n - 1) * step for n, step in steps)) * self.size
 
@@ -44,7 +48,8 @@ class Elements:
 
     def is_like(self, other: Elements) -> bool:
         """Whether elements of both can be items of one tensor."""
-        return self.dtype == other.dtype and (self.start - other.start) % self.size == 0
+        same = (self.dtype, self.turned) == (other.dtype, other.turned)
+        return same and (self.start - other.start) % self.size == 0
 
     def _in(self, other: Elements) -> Tensor:
         """For each element whether it is also one of the other tensor."""
@@ -57,3 +62,26 @@ class Elements:
         first = (self.start - start) // self.size
         places = torch.arange((self.end - start) // self.size)
         return places.as_strided(self.shape, self.strides, first).reshape(-1)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """A memory in which tensors have their elements, and how many there are."""
+
+    start: int
+    length: int
+
+    @classmethod
+    def around(cls, elements: Sequence[Elements]) -> Memory:
+        """The smallest one that has all these elements."""
+        start = min(e.start for e in elements)
+        return cls(start, (max(e.end for e in elements) - start) // elements[0].size)
+
+    def offset(self, tensor: Tensor) -> int:
+        """Where the elements of a tensor begin in it."""
+        return (tensor.data_ptr() - self.start) // tensor.element_size()
+
+    def of(self, tensor: Tensor) -> Tensor:
+        """All that is in it, by way of a tensor in it."""
+        first = tensor.storage_offset() - self.offset(tensor)
+        return tensor.detach().as_strided((self.length,), (1,), first)

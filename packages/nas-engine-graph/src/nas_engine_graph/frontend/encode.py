@@ -9,11 +9,12 @@ import sys
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from nas_engine_graph.frontend.elements import Elements, Memory
 from nas_engine_graph.importable import local_name
 from nas_engine_graph.ir import (
     Data,
@@ -24,6 +25,7 @@ from nas_engine_graph.ir import (
     Layout,
     MemoryFormat,
     Normal,
+    Role,
     Size,
     Symbol,
 )
@@ -31,12 +33,14 @@ from nas_engine_graph.ir.strides import compact, overlaps
 
 __all__ = [
     "NotEncodableError",
+    "data_of",
     "dtype_name",
     "encode",
     "initial",
     "is_read_plain",
     "is_valued",
     "plain_value",
+    "role_of",
     "stored",
     "symbol_of",
 ]
@@ -62,22 +66,61 @@ def _data(tensor: Tensor) -> Data:
     return Data(dtype_name(tensor.dtype), tuple(tensor.shape), content)
 
 
-def stored(tensor: Tensor) -> tuple[Tensor, tuple[int, ...] | None]:
-    """A tensor without what is there only because it was expanded; its strides if unusual.
+class Stored(NamedTuple):
+    """What of a tensor has to be written down.
+
+    Attributes:
+        elements: those that are there, without what is there only because it was expanded.
+        strides: of the tensor, if they are not the usual ones.
+        memory: if ``elements`` are those of a memory, how many that has, and where the tensor
+            begins in it.
+    """
+
+    elements: Tensor
+    strides: tuple[int, ...] | None = None
+    memory: tuple[int, int] | None = None
+
+
+def stored(tensor: Tensor, memory: Memory | None = None) -> Stored:
+    """How a tensor lies in memory; ``memory`` if others have a part of it, too.
 
     Raises:
-        NotEncodableError: elements overlap in memory, or it is sparse.
+        NotEncodableError: it is sparse.
     """
     if tensor.layout is not torch.strided:
         raise NotEncodableError(f"its layout is {tensor.layout}")
     shape, strides = tuple(tensor.shape), tensor.stride()
+    if memory is None and overlaps(shape, strides) and not tensor.is_meta:
+        memory = Memory.around([Elements(tensor)])
+    if memory is not None:
+        return Stored(memory.of(tensor), strides, (memory.length, memory.offset(tensor)))
     if not tensor.numel() or strides == torch.empty(shape, device="meta").stride():
-        return tensor, None
-    if overlaps(shape, strides):
-        raise NotEncodableError("its elements overlap in memory")
+        return Stored(tensor)
     for dim, size in enumerate(compact(shape, strides)[0]):
         tensor = tensor.narrow(dim, 0, size)
-    return tensor, strides
+    return Stored(tensor, strides)
+
+
+def data_of(tensor: Tensor, memory: Memory | None = None) -> Data:
+    """A tensor that is neither a parameter nor a buffer; ``memory`` if others have a part of it.
+
+    Raises:
+        NotEncodableError: it is more than its elements.
+    """
+    if type(tensor) not in (Tensor, nn.Parameter):
+        raise NotEncodableError(f"a tensor of type {type(tensor).__name__}")
+    if tensor.grad_fn is not None:
+        raise NotEncodableError("a tensor that is computed of what needs a gradient")
+    elements, strides, inside = stored(tensor, memory)
+    shape, role = tuple(tensor.shape), role_of(tensor)
+    return replace(_data(elements), shape=shape, strides=strides, memory=inside, role=role)
+
+
+def role_of(tensor: Tensor) -> Role:
+    """What a tensor is beside its elements."""
+    if isinstance(tensor, nn.Parameter):
+        return "parameter" if tensor.requires_grad else "frozen"
+    return "trained" if tensor.requires_grad else ""
 
 
 def _uniform(tensor: Tensor) -> Fill | None:
@@ -183,8 +226,7 @@ def encode(value: Any, other: Callable[[Any], Any] = _refused) -> Any:
         case dict() if type(value) in (dict, OrderedDict):
             return type(value)((encode(k, other), encode(v, other)) for k, v in value.items())
         case Tensor():
-            elements, strides = stored(value)
-            return replace(_data(elements), shape=tuple(value.shape), strides=strides)
+            return data_of(value)
         case _ if callable(value) and hasattr(value, "__qualname__"):
             return symbol_of(value)
         case _:

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-import torch
 from nas_core.labels import label_of
 from torch import Tensor, nn
 
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.apart import apart
+from nas_engine_graph.frontend.elements import Memory
 from nas_engine_graph.frontend.encode import (
     NotEncodableError,
     dtype_name,
@@ -21,7 +21,6 @@ from nas_engine_graph.frontend.encode import (
 )
 from nas_engine_graph.frontend.layers import UnrecoverableError
 from nas_engine_graph.frontend.objects import encoded
-from nas_engine_graph.frontend.overlaps import Memory, own_memory
 from nas_engine_graph.frontend.results import with_true_results
 from nas_engine_graph.frontend.sharing import Sharing
 from nas_engine_graph.frontend.switches import pinned, resets, versioned
@@ -41,7 +40,6 @@ from nas_engine_graph.ir import (
     Reset,
     Tie,
 )
-from nas_engine_graph.ir.strides import overlaps
 
 __all__ = ["assemble"]
 
@@ -78,7 +76,7 @@ class _Assembly:
         else:
             for name, found in [*module._parameters.items(), *module._buffers.items()]:
                 if found is not None:
-                    sharing.first(found, (*path, name), registered=True)
+                    sharing.first(found, (*path, name))
             for name, child in module._modules.items():
                 if child is not None and sharing.first(child, (*path, name)):
                     yield from self.registered(child, (*path, name), sharing)
@@ -204,28 +202,18 @@ class _Assembly:
         self, tensor: Tensor, path: Path, drawn: bool
     ) -> tuple[Init, tuple[int, ...] | None, tuple[int, int] | None]:
         """The first elements, the strides if they are unusual, and the memory that has more."""
-        shape, strides = tuple(tensor.shape), tensor.stride() if _is_strided(tensor) else ()
-        memory = self.memories.get(path)
-        if memory is None and overlaps(shape, strides) and not tensor.is_meta:
-            memory = own_memory(tensor)
-        if memory is not None:
-            inside = memory.length, memory.offset(tensor)
-            return initial(memory.of(tensor), drawn), strides, inside
         try:
-            elements, unusual = stored(tensor)
+            found = stored(tensor, self.memories.get(path))
         except NotEncodableError as error:
             text = f"tensor {path[-1]!r}: {error}"
             raise UnsupportedModuleError(text, ".".join(path[:-1])) from error
-        return initial(elements, drawn), unusual, None
+        return initial(found.elements, drawn), found.strides, found.memory
 
     def buffer(self, tensor: Tensor | None, path: Path, persistent: bool) -> Member:
         if tensor is None:
             return Absent("buffer" if persistent else "transient buffer")
         if type(tensor) is not Tensor:
             text = f"buffer {path[-1]!r} of type {type(tensor).__name__}"
-            raise UnsupportedModuleError(text, ".".join(path[:-1]))
-        if tensor.grad_fn is not None:
-            text = f"buffer {path[-1]!r}, made of what needs a gradient: compute it in forward"
             raise UnsupportedModuleError(text, ".".join(path[:-1]))
         if path in self.ties:
             return Absent("buffer" if persistent else "transient buffer")
@@ -244,16 +232,13 @@ class _Assembly:
             if name in always:
                 value, tied = always[name], {}
             try:
-                found.append((name, Attribute(encoded(value, (*path, name), tied), kind)))
+                made = encoded(value, (*path, name), tied, self.memories)
+                found.append((name, Attribute(made, kind)))
             except NotEncodableError as error:
                 raise UnsupportedModuleError(
                     f"attribute {name!r}: {error}", ".".join(path)
                 ) from error
         return found
-
-
-def _is_strided(tensor: Tensor) -> bool:
-    return tensor.layout is torch.strided
 
 
 def _always(anew: Iterable[Reset]) -> dict[str, Any]:

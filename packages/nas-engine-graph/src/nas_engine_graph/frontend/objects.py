@@ -16,7 +16,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from nas_engine_graph.frontend.encode import NotEncodableError, encode, symbol_of
+from nas_engine_graph.frontend.elements import Memory
+from nas_engine_graph.frontend.encode import NotEncodableError, data_of, encode, symbol_of
 from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.variables import value_of
 from nas_engine_graph.ir import End, Object
@@ -26,6 +27,7 @@ __all__ = ["encoded", "fields_of", "has_relatives", "is_object", "is_object_clas
 _OTHERS = (nn.Module, torch.Tensor, BaseException, enum.Enum, type, tuple, list, dict, set,
            int, float, complex, str, bytes)  # fmt: skip
 
+_NONE: Mapping[End, Memory] = {}
 _OF_PYTHON = 1 << 9
 """The flag of classes that are made by a ``class`` statement (``Py_TPFLAGS_HEAPTYPE``)."""
 
@@ -80,29 +82,35 @@ def fields_of(value: Any) -> dict[str, Any]:
     return {**(own or {}), **(slots or {})}
 
 
-def encoded(value: Any, at: End, tied: Container[End]) -> Any:
+def encoded(
+    value: Any, at: End, tied: Container[End], memories: Mapping[End, Memory] = _NONE
+) -> Any:
     """An attribute as data of the IR, also if there are objects in it.
 
     Args:
         value: the attribute, or a part of it.
         at: its place.
         tied: the places of what is made somewhere else.
+        memories: those of which others have a part, by the places of the tensors that have one.
 
     Raises:
         NotEncodableError: there is no way to write it as source.
     """
+
+    def part(item: Any, step: Any) -> Any:
+        return encoded(item, (*at, step), tied, memories)
+
     if at in tied:
         return None
     match value:
         case tuple() | list() if type(value) in (tuple, list):
-            items = enumerate(value)
-            return type(value)(encoded(item, (*at, (index,)), tied) for index, item in items)
+            return type(value)(part(item, (index,)) for index, item in enumerate(value))
         case dict() if type(value) in (dict, OrderedDict):
-            pairs = value.items()
-            return type(value)((encode(k), encoded(v, (*at, (k,)), tied)) for k, v in pairs)
+            return type(value)((encode(k), part(v, (k,))) for k, v in value.items())
+        case torch.Tensor():
+            return data_of(value, memories.get(at))
         case _ if is_object(value):
-            found = fields_of(value).items()
-            fields = tuple((name, encoded(field, (*at, name), tied)) for name, field in found)
+            fields = tuple((name, part(item, name)) for name, item in fields_of(value).items())
             return Object(symbol_of(type(value)).name, fields)
         case _:
             return encode(value)

@@ -14,21 +14,22 @@ from torch import Tensor, nn
 from torch.autograd.grad_mode import _unsafe_preserve_version_counter as preserving
 
 from nas_engine_graph.errors import UnsupportedModuleError
-from nas_engine_graph.frontend.elements import Elements
+from nas_engine_graph.frontend.elements import Elements, Memory
+from nas_engine_graph.frontend.encode import role_of
 from nas_engine_graph.frontend.world import Path
 from nas_engine_graph.ir import End, Tie
+from nas_engine_graph.ir.strides import overlaps
 
-__all__ = ["Memory", "Place", "own_memory", "views"]
+__all__ = ["Place", "views"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Place:
     """A tensor, the place where it is found first, and the module around it that stays whole."""
 
     tensor: Tensor
     path: End
     whole: Path | None
-    registered: bool = False
 
     @cached_property
     def elements(self) -> Elements:
@@ -40,37 +41,15 @@ class Place:
         """The lower, the better others are made as views of it: a layer makes its own weights."""
         return self.whole is None, not isinstance(self.tensor, nn.Parameter)
 
+    @property
+    def has_history(self) -> bool:
+        """Whether gradients of it are also those of others."""
+        return self.whole is None and self.tensor.grad_fn is not None
+
     def meets(self, other: Place) -> bool:
         """Whether they have elements in common, which is not the work of one constructor."""
         together = self.whole is not None and self.whole == other.whole
         return not together and self.elements.meet(other.elements)
-
-
-@dataclass(frozen=True)
-class Memory:
-    """A memory in which a tensor has its elements, and how many there are."""
-
-    start: int
-    length: int
-
-    def offset(self, tensor: Tensor) -> int:
-        """Where the elements of a tensor begin in it."""
-        return (tensor.data_ptr() - self.start) // tensor.element_size()
-
-    def of(self, tensor: Tensor) -> Tensor:
-        """All that is in it, by way of a tensor in it."""
-        first = tensor.storage_offset() - self.offset(tensor)
-        return tensor.detach().as_strided((self.length,), (1,), first)
-
-
-def own_memory(tensor: Tensor) -> Memory:
-    """That of a tensor of which elements overlap."""
-    return _memory([Elements(tensor)])
-
-
-def _memory(elements: Sequence[Elements]) -> Memory:
-    start = min(e.start for e in elements)
-    return Memory(start, (max(e.end for e in elements) - start) // elements[0].size)
 
 
 def views(places: Sequence[Place]) -> tuple[Mapping[End, Tie], Mapping[End, Memory]]:
@@ -87,14 +66,15 @@ def views(places: Sequence[Place]) -> tuple[Mapping[End, Tie], Mapping[End, Memo
         tensor = place.tensor
         if tensor.layout is not torch.strided or tensor.is_quantized:
             raise _refusal(place, "in an unusual layout")
-        if tensor.numel() and not tensor.is_meta:
+        if tensor.numel() and not tensor.is_meta and not place.has_history:
             beside.setdefault(tensor.untyped_storage().data_ptr(), []).append(place)
     memories: dict[End, Memory] = {}
     groups = (group for found in beside.values() for group in _groups(found))
     ties = [tie for group in groups for tie in _views(group, memories)]
     order = {place.path: index for index, place in enumerate(places)}
-    ordered = sorted(ties, key=lambda tie: order[tie.target])
-    return {tie.target: tie for tie in ordered}, memories
+    found = {tie.target: tie for tie in sorted(ties, key=lambda tie: order[tie.target])}
+    recorded = [_recorded(p, places, found, memories) for p in places if p.has_history]
+    return {**found, **{tie.target: tie for tie in recorded}}, memories
 
 
 def _groups(places: list[Place]) -> Iterator[list[Place]]:
@@ -112,7 +92,7 @@ def _views(group: list[Place], memories: dict[End, Memory]) -> Iterator[Tie]:
     base = min(whole, key=lambda place: place.rank, default=None)
     start = 0 if base is None else base.elements.start
     if base is None and (base := _within_a_memory(group)) is not None:
-        memories[base.path] = _memory([place.elements for place in group])
+        memories[base.path] = Memory.around([place.elements for place in group])
         start = memories[base.path].start
     if base is None or any(vars(p.tensor) for p in group if p is not base):
         first, *_, last = group
@@ -125,11 +105,32 @@ def _views(group: list[Place], memories: dict[End, Memory]) -> Iterator[Tie]:
 
 
 def _within_a_memory(group: list[Place]) -> Place | None:
-    """The tensor that is made as a part of a memory which holds all of them."""
+    """The tensor that is made as a part of a memory which holds all of them: not by a layer."""
     first = group[0].elements
-    alike = all(place.whole is None and place.elements.is_like(first) for place in group)
-    found = (place for place in group if place.registered)
+    alike = all(place.elements.is_like(first) for place in group)
+    found = (place for place in group if place.whole is None)
     return min(found, key=lambda place: place.rank, default=None) if alike else None
+
+
+def _recorded(
+    place: Place, places: Sequence[Place], ties: Mapping[End, Tie], memories: Mapping[End, Memory]
+) -> Tie:
+    """A view of a tensor that gets the gradients of the view.
+
+    Raises:
+        UnsupportedModuleError: it is not only a view, or of nothing that the model has. What else
+            autograd has recorded are derivatives, which do not tell how to compute it anew.
+    """
+    shape, strides = tuple(place.tensor.shape), place.tensor.stride()
+    base = next((p for p in places if p.tensor is place.tensor._base), None)
+    told = base is not None and base.tensor.is_leaf and place.elements.is_like(base.elements)
+    if base is None or not told or overlaps(shape, strides) or vars(place.tensor):
+        text = "is computed of what needs a gradient: compute it in forward, or keep its detach()"
+        raise _refusal(place, text)
+    view = ties[base.path].view if base.path in ties else None
+    begins = memories[base.path].offset(base.tensor) if base.path in memories else 0
+    first = place.tensor.storage_offset() - base.tensor.storage_offset()
+    return Tie(place.path, base.path, (shape, strides, first + (view[2] if view else begins)))
 
 
 def _words(tensor: Tensor, base: Tensor) -> Iterator[str]:
@@ -138,8 +139,8 @@ def _words(tensor: Tensor, base: Tensor) -> Iterator[str]:
         yield "data"
     elif base.requires_grad:
         yield "detach"
-    if isinstance(tensor, nn.Parameter):
-        yield "parameter" if tensor.requires_grad else "frozen"
+    if role := role_of(tensor):
+        yield role
 
 
 def _count_together(one: Tensor, other: Tensor) -> bool:

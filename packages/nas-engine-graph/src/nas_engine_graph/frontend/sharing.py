@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.changing import held
+from nas_engine_graph.frontend.elements import Memory
 from nas_engine_graph.frontend.encode import NotEncodableError
 from nas_engine_graph.frontend.objects import fields_of, is_object
-from nas_engine_graph.frontend.overlaps import Memory, Place, views
+from nas_engine_graph.frontend.overlaps import Place, views
 from nas_engine_graph.frontend.world import Path
 from nas_engine_graph.ir import (
     Builtin,
@@ -69,21 +70,18 @@ class Sharing:
         found, self.memories = views(self._tensors)
         return {**found, **self._ties}
 
-    def first(
-        self, obj: Any, path: End, whole: Path | None = None, registered: bool = False
-    ) -> bool:
+    def first(self, obj: Any, path: End, whole: Path | None = None) -> bool:
         """Whether this is the first place of the object; a tie otherwise.
 
         Args:
             obj: a module, a parameter, a buffer, or a part of an attribute.
             path: where it is.
             whole: the module around it whose constructor makes it, and what is one in it.
-            registered: whether it is a parameter or buffer of a module that is not such a one.
         """
         if (source := self._places.setdefault(id(obj), path)) == path:
             self._alive.append(obj)
             if isinstance(obj, Tensor):
-                self._tensors.append(Place(obj, path, whole, registered))
+                self._tensors.append(Place(obj, path, whole))
             return True
         if whole is None or source[: len(whole)] != whole:
             self._ties[path] = Tie(path, source)
@@ -105,7 +103,7 @@ class Sharing:
             anew: whether an override sets it anew.
 
         Raises:
-            UnsupportedModuleError: it shares what source can't share, or needs a gradient.
+            UnsupportedModuleError: it shares what source can't share.
         """
         if anew:
             self._anew.add(path)
@@ -118,8 +116,6 @@ class Sharing:
             self._kinds.setdefault(id(value), kind)
             if not self.first(value, at):
                 return
-        if isinstance(value, Tensor):
-            _check_plain(value, path)
         with suppress(NotEncodableError):  # Encoding it refuses it, too.
             for step, item in parts(value):
                 self._part(item, (*at, step), path, kind)
@@ -177,13 +173,6 @@ def parts(value: Any) -> Iterator[tuple[Any, Any]]:
         yield from (((index,), item) for index, item in enumerate(value))
     elif is_object(value):
         yield from fields_of(value).items()
-
-
-def _check_plain(tensor: Tensor, path: Path) -> None:
-    if tensor.requires_grad or tensor.grad_fn is not None:
-        raise _refusal(path, "a tensor that needs a gradient but is no parameter")
-    if type(tensor) is not Tensor:
-        raise _refusal(path, f"a tensor of type {type(tensor).__name__}")
 
 
 def _refusal(path: End, what: str) -> UnsupportedModuleError:

@@ -89,8 +89,8 @@ def _value(value: Any) -> Any:
         case Normal():
             return "normal"
         case Data():
-            laid = () if value.strides is None else (value.strides,)
-            return ("data", value.dtype, value.shape, value.digest, *laid)
+            more = (value.strides, *(value.memory or ()), value.role)
+            return ("data", value.dtype, value.shape, value.digest, *more)
         case Object(target, fields):
             return ("object", target, *_settings(fields))
         case tuple() | list():

@@ -218,7 +218,8 @@ class Tie:
 
     With a ``view`` it is a tensor that has its elements in the memory of another one: a shape,
     strides and an offset, and words for how it is taken, ``detach`` or ``data``, and for what is
-    made of it: ``parameter``, or ``frozen`` for one that is not trained.
+    made of it, as of the role of ``Data``. Without such words gradients of it are also those of
+    the other one.
     """
 
     target: End

@@ -75,8 +75,8 @@ _RECORDS: dict[str, Callable[..., Any]] = {
     "MemoryFormat": MemoryFormat, "complex": complex, "Size": Size, "Fill": Fill, "Normal": Normal,
     "OrderedDict": OrderedDict,
     "Object": lambda target, fields: Object(target, tuple(fields.items())),
-    "Data": lambda dtype, shape, content, strides=None: Data(
-        dtype, shape, b"" if content == "empty" else bytes.fromhex(content), strides
+    "Data": lambda dtype, shape, content, *more: Data(
+        dtype, shape, b"" if content == "empty" else bytes.fromhex(content), *more
     ),
 }  # fmt: skip
 

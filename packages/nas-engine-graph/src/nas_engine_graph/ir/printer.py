@@ -72,10 +72,10 @@ def value_text(value: Any) -> str:
             return f"{type(value).__name__}({json.dumps(name)})"
         case Normal():
             return _init(value)
-        case Data(dtype, shape, content, strides):
-            laid = "" if strides is None else f", {value_text(strides)}"
+        case Data(dtype, shape, content):
+            more = "".join(f", {value_text(each)}" for each in _more(value))
             elements = repr(content.hex() or "empty")
-            return f"Data({json.dumps(dtype)}, {value_text(shape)}, {elements}{laid})"
+            return f"Data({json.dumps(dtype)}, {value_text(shape)}, {elements}{more})"
         case Object(target, fields):
             return f"Object({json.dumps(target)}, {value_text(dict(fields))})"
         case Layer():
@@ -97,6 +97,13 @@ def value_text(value: Any) -> str:
             return json.dumps(value)
         case _:
             return repr(value)
+
+
+def _more(data: Data) -> tuple[Any, ...]:
+    """What is to be said of a tensor besides its elements; nothing of most."""
+    if data.role:
+        return data.strides, data.memory, data.role
+    return (data.strides, data.memory) if data.memory else (data.strides,) if data.strides else ()
 
 
 def _pairs(pairs: tuple[tuple[str, Any], ...]) -> Iterator[str]:

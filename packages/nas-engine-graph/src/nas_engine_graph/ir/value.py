@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 __all__ = [
     "Const",
@@ -21,6 +21,7 @@ __all__ = [
     "Object",
     "Operand",
     "Ref",
+    "Role",
     "Size",
     "Symbol",
     "TensorType",
@@ -141,17 +142,26 @@ class Ref:
 Operand: TypeAlias = Const | Ref
 
 
+Role: TypeAlias = Literal["", "trained", "parameter", "frozen"]
+"""What a tensor is beside its elements: one that needs a gradient, a parameter, or one that is
+not trained."""
+
+
 @dataclass(frozen=True, slots=True)
 class Data:
     """The elements of a tensor, as little-endian bytes in row-major order.
 
     ``strides`` if they are not the usual ones; the content is without what is only expanded.
+    ``memory`` is there where its elements are some of those of a memory: how many that has, and
+    where they begin. Then the content is that of the whole.
     """
 
     dtype: str
     shape: tuple[int, ...]
     content: bytes = field(repr=False)
     strides: tuple[int, ...] | None = None
+    memory: tuple[int, int] | None = None
+    role: Role = ""
 
     @property
     def digest(self) -> str:
