@@ -112,7 +112,7 @@ def written(plan: Plan, apart: Apart | None = None) -> Function:
 
     Args:
         plan: what to do.
-        apart: (signature, members) → what is computed member by member.
+        apart: (signature, members) → the ways of what is not computed at once.
     """
     return _Writer(plan, apart or {}).function()
 

@@ -1,4 +1,4 @@
-"""Grouped convolution of which some is computed member by member, where the bits would differ.
+"""Grouped convolution of which some is computed in other ways, where the bits would differ.
 
 With windows of one pixel it is products of matrices, as oneDNN computes it for one member: of more
 channels, torch's grouped convolution takes another way.
@@ -15,10 +15,12 @@ from torch import Tensor
 from torch.autograd import Function
 
 from nas_engine_cgo.exact.order import applied, as_alone
+from nas_engine_cgo.exact.strided import can_be_products, gradient_by_products
+from nas_engine_cgo.packs import APART, AT_ONCE, OTHERWISE
 
 __all__ = ["member_convolution"]
 
-_Parts = tuple[bool, bool, bool]
+_Ways = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,12 @@ class _Facts:
             of_weight = products.sum(0).view(weight.shape)
         return [of_input, of_weight, None]
 
+    def can_be_products(self, x: Tensor) -> bool:
+        """Whether the gradient of the input can be had by products of matrices."""
+        stride, _, dilation, groups = self.geometry
+        alone = groups == 1 and not self.shared
+        return alone and can_be_products(x.shape[2:], stride, dilation)
+
     def apart(self, x: Tensor) -> Sequence[Tensor]:
         """The input of each member."""
         return [x] * self.n if self.shared else [as_alone(part) for part in x.chunk(self.n, 1)]
@@ -101,7 +109,7 @@ def member_convolution(
     bias: Tensor | None,
     geometry: tuple[Any, ...],
     n: int,
-    apart: _Parts,
+    ways: _Ways,
 ) -> Tensor:
     """The convolution of ``n`` members side by side.
 
@@ -110,22 +118,21 @@ def member_convolution(
         weight, bias: the members' along dimension 0.
         geometry: stride, padding, dilation, and the groups of one member.
         n: how many members.
-        apart: whether the results, the gradients of the input, and those of weight and bias, are
-            computed for each member by itself.
+        ways: those of the results, the gradients of the input, and those of weight and bias.
     """
     shared = x.shape[1] == weight.shape[1] * geometry[-1] and n > 1
     facts = _Facts(n, geometry, shared, None if bias is None else bias.shape[0])
-    return applied(_Convolution, (x, weight, bias), facts, apart)
+    return applied(_Convolution, (x, weight, bias), facts, ways)
 
 
 class _Convolution(Function):
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, facts: _Facts, apart: _Parts
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, facts: _Facts, ways: _Ways
     ) -> Tensor:
         ctx.save_for_backward(x, weight)
-        ctx.given = facts, apart
-        if not apart[0]:
+        ctx.given = facts, ways
+        if ways[0] == AT_ONCE:
             return facts.at_once(x, weight, bias)
         weights = map(as_alone, weight.chunk(facts.n))
         biases = [None] * facts.n if bias is None else map(as_alone, bias.chunk(facts.n))
@@ -136,14 +143,21 @@ class _Convolution(Function):
     def backward(ctx: Any, *grads: Tensor) -> Any:
         (grad,) = grads
         x, weight = ctx.saved_tensors
-        facts, (_, input_apart, rest_apart) = ctx.given
-        wanted = ctx.needs_input_grad[:3]
-        alone = (input_apart, rest_apart, rest_apart)
-        by_member = [w and a for w, a in zip(wanted, alone, strict=True)]
-        at_once = [w and not a for w, a in zip(wanted, alone, strict=True)]
+        facts, (_, of_input, of_rest) = ctx.given
+        if of_input == OTHERWISE and not facts.can_be_products(x):
+            of_input = APART
+        pairs = tuple(zip(ctx.needs_input_grad, (of_input, of_rest, of_rest), strict=False))
+        at_once, by_products, by_member = (
+            [wanted and way == each for wanted, way in pairs]
+            for each in (AT_ONCE, OTHERWISE, APART)
+        )
         found: list[Tensor | None] = [None, None, None]
         if any(at_once):
             found = facts.back_at_once(grad, x, weight, at_once)
+        if by_products[0]:
+            stride, padding, *_ = facts.geometry
+            sizes = x.shape[2:], stride, padding
+            found[0] = gradient_by_products(grad, weight, facts.n, *sizes)
         if any(by_member):
             parts = [
                 facts.backward(as_alone(g), each, as_alone(w), facts.geometry[-1], by_member)

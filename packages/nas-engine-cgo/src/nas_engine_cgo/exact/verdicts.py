@@ -30,7 +30,7 @@ class Question:
         signature: what is equal for the calls.
         n: how many there are.
         shared: by position, which operands are one value for all.
-        apart: what is computed member by member.
+        apart: the ways in which it is computed.
     """
 
     call: Call

@@ -1,7 +1,8 @@
 """Merged code in which each member gets the bits that it gets alone.
 
-Fused steps are tried out. Of one that differs, what differs is computed member by member, if the
-rest can be had without it; and if that differs as well, it runs call by call.
+Fused steps are tried out. Of one that differs, what differs is computed in another way, in the end
+member by member, if the rest can be had without it; and if that differs as well, it runs call by
+call.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from torch import nn
 from nas_engine_cgo.exact.equality import Verdict, compare, shared_operands
 from nas_engine_cgo.exact.verdicts import Question, Verdicts
 from nas_engine_cgo.exact.verify import Subject, differing
-from nas_engine_cgo.kinds import can_be_apart, fits
+from nas_engine_cgo.kinds import fits, next_ways
 from nas_engine_cgo.members import ELEMENTWISE, Call, Program
 from nas_engine_cgo.merge import Slot, Step, signatures
-from nas_engine_cgo.packs import Parts
+from nas_engine_cgo.packs import AT_ONCE, Parts
 from nas_engine_cgo.write import Function, Plan, planned, written
 
 __all__ = ["ExactWriter"]
@@ -72,7 +73,7 @@ class ExactWriter:
         return found
 
     def _can_be_equal(self, plan: Plan, step: Step, refused: set[Hashable], apart: _Apart) -> bool:
-        """Whether a step is equal to the bit, with what is apart, which is noted; or is refused."""
+        """Whether a step is equal to the bit, in ways that are noted; or is refused."""
         key = step.signature, len(step.calls)
         member, index = step.calls[0]
         call = plan.programs[member].calls[index]
@@ -81,14 +82,13 @@ class ExactWriter:
         if _is_rounded(call, plan.programs[member]):
             refused.add(step.signature)
             return False
-        before = apart.get(key, (False,) * (1 + len(call.inputs)))
-        while not (verdict := self._verdict(plan, step, before)).equal:
-            found = (verdict.results, *verdict.gradients)
-            wanted = tuple(old or not equal for old, equal in zip(before, found, strict=True))
-            if wanted == before or not can_be_apart(call, wanted):
+        ways = apart.get(key, (AT_ONCE,) * (1 + len(call.inputs)))
+        while not (verdict := self._verdict(plan, step, ways)).equal:
+            following = next_ways(call, ways, (verdict.results, *verdict.gradients))
+            if following is None:
                 refused.add(step.signature)
                 return False
-            apart[key] = before = wanted
+            apart[key] = ways = following
         return True
 
     def _verdict(self, plan: Plan, step: Step, apart: Parts) -> Verdict:

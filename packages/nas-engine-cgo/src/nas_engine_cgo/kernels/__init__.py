@@ -7,6 +7,7 @@ from nas_engine_cgo.kernels.linear import FEW, few_outputs
 from nas_engine_cgo.kernels.normalization import batch_norm
 from nas_engine_cgo.kernels.pointwise import pointwise
 from nas_engine_cgo.kernels.pooling import avg_pool2d, avg_pool2d_in_order, max_pool2d
+from nas_engine_cgo.kernels.softmax import log_softmax_of_few
 
 __all__ = [
     "FASTER",
@@ -18,6 +19,7 @@ __all__ = [
     "conv2d",
     "few_outputs",
     "in_layout",
+    "log_softmax_of_few",
     "max_pool2d",
     "pointwise",
     "relu",

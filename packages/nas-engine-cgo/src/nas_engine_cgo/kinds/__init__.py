@@ -2,6 +2,6 @@
 
 from nas_engine_cgo.kinds.convolution import arguments
 from nas_engine_cgo.kinds.fused import Fused, bound
-from nas_engine_cgo.kinds.registry import can_be_apart, fits, write
+from nas_engine_cgo.kinds.registry import fits, next_ways, write
 
-__all__ = ["Fused", "arguments", "bound", "can_be_apart", "fits", "write"]
+__all__ = ["Fused", "arguments", "bound", "fits", "next_ways", "write"]

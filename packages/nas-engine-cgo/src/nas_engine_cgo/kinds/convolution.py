@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from nas_engine_cgo.kinds.fused import Fused, Operand, bound
+from nas_engine_cgo.members import Call
+from nas_engine_cgo.packs import AT_ONCE
 
-__all__ = ["arguments", "convolution", "transposed_convolution"]
+__all__ = ["arguments", "convolution", "is_strided", "transposed_convolution"]
 
 
 def arguments(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -18,6 +20,12 @@ def arguments(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any
     return bound(
         args, kwargs, input=None, weight=None, bias=None, stride=1, padding=0, dilation=1, groups=1
     )
+
+
+def is_strided(call: Call) -> bool:
+    """Whether windows are more than a pixel away from each other."""
+    stride = arguments(call.args, call.kwargs)["stride"]
+    return any(step > 1 for step in (stride if isinstance(stride, (tuple, list)) else (stride,)))
 
 
 def convolution(step: Fused) -> None:
@@ -28,7 +36,7 @@ def convolution(step: Fused) -> None:
     if pixels and not step.packs.exact:
         _pointwise(step, given)
         return
-    if (apart := step.apart or ((False,) * 3 if pixels else None)) is None:
+    if (ways := step.ways or ((AT_ONCE,) * 3 if pixels else None)) is None:
         _write(step, given, geometry, dense=given["groups"] == 1)
         return
     x: Operand = given["input"]
@@ -37,7 +45,7 @@ def convolution(step: Fused) -> None:
     sizes = [_spread(size, x.rank - 2) for size in geometry]
     step.results(
         f"member_convolution({name}, {weight}, {bias}, {(*sizes, given['groups'])!r}, {step.n}, "
-        f"{(apart[0], apart[1], any(apart[2:]))!r})",
+        f"{(ways[0], ways[1], max(ways[2:]))!r})",
         "channel",
     )
 

@@ -60,7 +60,7 @@ def _is_new(step: Fused, x: Operand) -> bool:
         return False
     match maker.name:
         case "linear":  # Of more dimensions it is a view of a product.
-            return x.rank == 2 and not step.packs.exact
+            return x.rank == 2
         case "conv1d" | "conv2d" | "conv3d":  # With windows of one pixel, too.
             weight = bound(maker.args, maker.kwargs, input=None, weight=None)["weight"]
             return set(step.program.facts[weight.id].shape[2:]) != {1}

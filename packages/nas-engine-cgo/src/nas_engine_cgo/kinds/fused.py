@@ -65,8 +65,8 @@ class Fused:
         self.result = self.program.facts[self.call.outputs[0]]
 
     @property
-    def apart(self) -> Parts | None:
-        """What is computed member by member, if anything is."""
+    def ways(self) -> Parts | None:
+        """The ways in which it is computed, if not all at once."""
         return self.packs.apart.get((self._signature, self.n))
 
     # ------------------------------------------------------------------ operands

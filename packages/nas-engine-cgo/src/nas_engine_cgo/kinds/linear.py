@@ -49,7 +49,7 @@ def _exact(step: Fused, x: Operand, weight: Operand, bias: Operand | None) -> No
     """Write ``linear`` so that bits count."""
     names = [step.stack(each) for each in (x, weight)]
     names.append("None" if bias is None else step.stack(bias))
-    parts = "" if step.apart is None else f", {step.apart!r}"
+    parts = "" if step.ways is None else f", {tuple(map(bool, step.ways))!r}"
     step.results(f"member_linear({', '.join(names)}{parts})", "stack")
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from nas_engine_cgo.kernels import FEW
 from nas_engine_cgo.kinds.fused import Fused, Operand, bound
+from nas_engine_cgo.kinds.shapes import reduce
 
-__all__ = ["arguments", "class_loss", "elementwise_loss"]
+__all__ = ["arguments", "class_loss", "elementwise_loss", "log_softmax"]
 
 _SHORT = 2
 """So many sums of two numbers for each member take less time than a call of a loss."""
@@ -52,6 +53,18 @@ def arguments(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any
         args, kwargs, input=None, target=None, weight=None, size_average=None,
         ignore_index=-100, reduce=None, reduction="mean", label_smoothing=0.0,
     )  # fmt: skip
+
+
+def log_softmax(step: Fused) -> None:
+    """Write ``log_softmax``: of few classes for many samples at once, if that gives their bits."""
+    given = bound(step.args, step.kwargs, input=None, dim=None)
+    x: Operand = given["input"]
+    few = x.rank == 2 and x.facts.shape[1] < FEW and given["dim"] in (1, -1)
+    plain = len(step.args) <= 2 and given.get("dtype") is None
+    if few and plain and step.packs.exact and step.ways is None:
+        step.results(f"log_softmax_of_few({step.stack(x)})", "stack")
+    else:
+        reduce(step)
 
 
 def class_loss(step: Fused) -> None:
@@ -107,7 +120,7 @@ def _adds_up(step: Fused) -> bool:
     """
     target = step.operands[1]
     short = target.rank == 1 and target.facts.shape[0] <= _SHORT * step.n
-    return step.packs.exact and step.call.name == "nll_loss" and short and step.apart is None
+    return step.packs.exact and step.call.name == "nll_loss" and short and step.ways is None
 
 
 def _has_few_classes(step: Fused, x: Operand, target: Operand) -> bool:
@@ -122,7 +135,7 @@ def _has_few_classes(step: Fused, x: Operand, target: Operand) -> bool:
 
 def _losses(step: Fused, expression: str) -> None:
     """Define the losses, whose values may have to be those of the calls of each member."""
-    if step.apart is None:
+    if step.ways is None:
         step.results(expression, "stack")
         return
     fused = step.line(expression)

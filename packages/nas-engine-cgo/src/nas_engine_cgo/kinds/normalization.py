@@ -57,9 +57,9 @@ def layer_norm(step: Fused) -> None:
     )
     x: Operand = given["input"]
     shape = tuple(given["normalized_shape"])
-    if step.apart is not None:
+    if step.ways is not None:
         leaves = [given[name] and step.stack(given[name]) for name in ("weight", "bias")]
-        rest = f"{', '.join(map(str, leaves))}, {given['eps']!r}, {step.apart[0]!r}"
+        rest = f"{', '.join(map(str, leaves))}, {given['eps']!r}, {bool(step.ways[0])!r}"
         step.results(f"member_layer_norm({step.stack(x)}, {shape!r}, {rest})", "stack")
         return
     name = f"F.layer_norm({step.stack(x)}, {shape!r}, None, None, {given['eps']!r})"

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from nas_engine_cgo.kinds import apart, conditions, shapes
+from nas_engine_cgo.kinds import conditions, shapes, ways
 from nas_engine_cgo.kinds.convolution import convolution, transposed_convolution
 from nas_engine_cgo.kinds.elementwise import elementwise, hand_out, prelu
 from nas_engine_cgo.kinds.fused import Fused
 from nas_engine_cgo.kinds.linear import baddbmm, einsum, linear, matmul
-from nas_engine_cgo.kinds.losses import class_loss, elementwise_loss
+from nas_engine_cgo.kinds.losses import class_loss, elementwise_loss, log_softmax
 from nas_engine_cgo.kinds.normalization import (
     batch_norm,
     group_norm,
@@ -23,7 +23,7 @@ from nas_engine_cgo.kinds.samplewise import attention, embedding, samplewise
 from nas_engine_cgo.members import ELEMENTWISE, Call, Program
 from nas_engine_cgo.packs import Parts
 
-__all__ = ["KINDS", "can_be_apart", "fits", "write"]
+__all__ = ["KINDS", "fits", "next_ways", "write"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +33,12 @@ class Kind:
     Attributes:
         write: writes it.
         fits: when that can be.
-        apart: whether ``write`` can have parts of it computed member by member.
+        ways: the ways that are next where some did not give all their bits.
     """
 
     write: Callable[[Fused], None]
     fits: conditions.Condition
-    apart: Callable[[Call, Parts], bool] = apart.nothing
+    ways: Callable[[Call, Parts, Sequence[bool]], Parts | None] = ways.none
 
 
 def fits(call: Call, program: Program) -> bool:
@@ -47,14 +47,15 @@ def fits(call: Call, program: Program) -> bool:
     return kind is not None and call.function is not None and kind.fits(call, program)
 
 
-def can_be_apart(call: Call, wanted: Parts) -> bool:
-    """Whether these parts of a fused call can be computed member by member.
+def next_ways(call: Call, before: Parts, equal: Sequence[bool]) -> Parts | None:
+    """Other ways to compute a fused call; None if there are none.
 
     Args:
         call: that of one member.
-        wanted: whether the results are among them, and by position the gradients of the operands.
+        before: the ways that were taken.
+        equal: whether the results, and by position the gradients of the operands, had their bits.
     """
-    return KINDS[call.name].apart(call, wanted)
+    return KINDS[call.name].ways(call, before, equal)
 
 
 def write(step: Fused) -> None:
@@ -75,7 +76,7 @@ KINDS: dict[str, Kind] = {
     **dict.fromkeys(ELEMENTWISE, Kind(elementwise, conditions.elementwise)),
     "prelu": Kind(prelu, conditions.one_result),
     **{
-        f"conv{d}d": Kind(convolution, conditions.convolution, apart.of_convolution)
+        f"conv{d}d": Kind(convolution, conditions.convolution, ways.of_convolution)
         for d in (1, 2, 3)
     },
     **{
@@ -84,7 +85,7 @@ KINDS: dict[str, Kind] = {
     },
     "fan_out": Kind(hand_out, conditions.always),
     "in_order": Kind(shapes.lay_out, conditions.always),
-    "linear": Kind(linear, conditions.linear, apart.everything),
+    "linear": Kind(linear, conditions.linear, ways.everything_apart),
     **dict.fromkeys(
         ("matmul", "bmm", "mm", "__matmul__", "__rmatmul__"), Kind(matmul, conditions.matmul)
     ),
@@ -93,13 +94,14 @@ KINDS: dict[str, Kind] = {
     "batch_norm": Kind(batch_norm, conditions.normalization),
     "instance_norm": Kind(instance_norm, conditions.normalization),
     "group_norm": Kind(group_norm, conditions.group_norm),
-    "layer_norm": Kind(layer_norm, conditions.one_result, apart.everything),
+    "layer_norm": Kind(layer_norm, conditions.one_result, ways.everything_apart),
     "rms_norm": Kind(rms_norm, conditions.one_result),
     **dict.fromkeys(
-        ("mean", "sum", "amax", "amin", "prod", "softmax", "_safe_softmax", "log_softmax",
-         "logsumexp", "cumsum", "argmax", "argmin", "max", "min", "std", "var", "glu"),
+        ("mean", "sum", "amax", "amin", "prod", "softmax", "_safe_softmax", "logsumexp",
+         "cumsum", "argmax", "argmin", "max", "min", "std", "var", "glu"),
         Kind(shapes.reduce, conditions.reduction),
     ),
+    "log_softmax": Kind(log_softmax, conditions.reduction, ways.otherwise),
     "flatten": Kind(shapes.flatten, conditions.one_input),
     "unflatten": Kind(shapes.unflatten, conditions.plain),
     **dict.fromkeys(("view", "reshape"), Kind(shapes.reshape, conditions.sizes)),
@@ -135,12 +137,12 @@ KINDS: dict[str, Kind] = {
     "scaled_dot_product_attention": Kind(attention, conditions.attention),
     **dict.fromkeys(
         ("cross_entropy", "nll_loss"),
-        Kind(class_loss, conditions.class_loss, apart.results),
+        Kind(class_loss, conditions.class_loss, ways.of_loss),
     ),
     **dict.fromkeys(
         ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy",
          "binary_cross_entropy_with_logits", "soft_margin_loss", "poisson_nll_loss",
          "multilabel_soft_margin_loss"),
-        Kind(elementwise_loss, conditions.elementwise_loss, apart.results),
+        Kind(elementwise_loss, conditions.elementwise_loss, ways.of_loss),
     ),
 }  # fmt: skip

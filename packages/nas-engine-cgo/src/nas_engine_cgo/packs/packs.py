@@ -18,15 +18,18 @@ from nas_engine_cgo.members import Call, Facts, Program
 from nas_engine_cgo.merge import Arrangement, Place, Slot
 from nas_engine_cgo.packs.text import Text
 
-__all__ = ["Apart", "Form", "Layout", "Need", "Packs", "Parts"]
+__all__ = ["APART", "AT_ONCE", "OTHERWISE", "Apart", "Form", "Layout", "Need", "Packs", "Parts"]
 
 Layout = Literal["stack", "channel"]
 Form = Literal["own", "stack", "rows", "matrix", "bias"]
-Parts: TypeAlias = tuple[bool, ...]
-"""Whether something is so for the results of a call, and by position for the gradients of what it
+AT_ONCE, OTHERWISE, APART = 0, 1, 2
+"""Ways to compute something: for all members by one call of torch, for all of them by other calls
+that take longer, and member by member."""
+Parts: TypeAlias = tuple[int, ...]
+"""The way in which the results of a call are computed, and by position the gradients of what it
 takes."""
 Apart: TypeAlias = Mapping[tuple[Hashable, int], Parts]
-"""(signature, members) → what is computed member by member."""
+"""(signature, members) → the ways of what is not computed at once."""
 
 
 @dataclass(frozen=True, slots=True)

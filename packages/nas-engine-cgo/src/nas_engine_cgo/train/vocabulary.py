@@ -17,6 +17,7 @@ from nas_engine_cgo.kernels import (
     FASTER_TO_THE_BIT,
     few_outputs,
     in_layout,
+    log_softmax_of_few,
     pointwise,
     split,
 )
@@ -35,6 +36,7 @@ VOCABULARY: Mapping[str, Callable[..., Any]] = {
         few_outputs,
         in_layout,
         in_order,
+        log_softmax_of_few,
         member_convolution,
         member_layer_norm,
         member_linear,
