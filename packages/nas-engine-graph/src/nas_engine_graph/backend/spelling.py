@@ -74,6 +74,11 @@ _PYTHON = frozenset(
     {"einsum", "meshgrid", "atleast_1d", "atleast_2d", "atleast_3d", "tensordot", "cdist", "stft",
      "istft"}
 )  # fmt: skip
+_SPARSE = {
+    function.__name__: name
+    for name, function in vars(torch.sparse).items()
+    if type(function).__name__ == "builtin_function_or_method"
+}
 _STARRED = frozenset({"broadcast_tensors", "block_diag", "cartesian_prod", "chain_matmul"})
 
 
@@ -90,6 +95,8 @@ def _home(target: str) -> str:
     for group in ("linalg", "fft", "special"):
         if name.startswith(f"{group}_") and hasattr(getattr(torch, group), name[len(group) + 1 :]):
             return group
+    if name in _SPARSE:
+        return "sparse"
     packet = getattr(torch.ops.aten, name, None)
     if hasattr(packet, overload) and "Tensor?[]" in str(getattr(packet, overload)._schema):
         return "ops"  # Methods of tensors take no None among the tensors.
@@ -140,6 +147,8 @@ def operator(
         return f"torch.{name}({items})", True
     if home in ("linalg", "fft", "special"):
         return f"torch.{home}.{name.removeprefix(f'{home}_')}({items})", True
+    if home == "sparse":
+        return f"torch.sparse.{_SPARSE[name]}({items})", True
     if home == "F":
         return f"{imports.symbol(f'torch.nn.functional.{name}')}({items})", True
     if namespace not in ("aten", "prim", "prims"):

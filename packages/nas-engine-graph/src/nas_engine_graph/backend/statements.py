@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -33,6 +34,7 @@ _INDENT = "    "
 _EMPTY = (Builtin("list"), Builtin("dict"), Call("collections.OrderedDict"))
 _NARROW = ("bool", "int", "float", "number", "str", "Tensor")
 _WIDE = ("int", "float", "str", "Tensor")
+_MIXED = re.compile(r"\b(Any|Union)\b")
 _MAY_BE_NONE = ("None", "Optional", "Union")
 """Types that TorchScript finds out by itself of a variable that is None at first."""
 
@@ -88,7 +90,7 @@ class Writer(Heads):
     def _is_mixed(self, node: Node, results: tuple[Operand, ...]) -> bool:
         """Whether a branch gives the results, as a variable that TorchScript has no type for."""
         names = tuple(Ref(value.name) for value in node.outputs)
-        mixed = all(value.type.startswith(("Any", "Union")) for value in node.outputs)
+        mixed = all(_MIXED.search(value.type) for value in node.outputs)
         return isinstance(node.operation, If) and len(names) == 1 and names == results and mixed
 
     @contextmanager
@@ -113,7 +115,7 @@ class Writer(Heads):
 
     def _of_type(self, kind: str, text: str) -> str:
         """An expression of which TorchScript is told the type; a wider one it has of items only."""
-        if kind.startswith("Optional") and text != "None":
+        if kind.startswith(("Optional", "Union")) and text != "None":
             many = annotation(f"List[{kind}]", self.imports)
             return f"torch.jit.annotate({many}, [{text}])[0]" if many else text
         kind = annotation(kind, self.imports)
@@ -202,6 +204,8 @@ class Writer(Heads):
     def _other_type(self, target: str, source: Operand) -> str:
         """The type of a variable, if what it is set to is of a narrower one; empty otherwise."""
         wide = self.kinds.get(target, "")
+        if wide.startswith("Union"):
+            return wide  # What is asked for its type is of a narrower one then.
         if isinstance(source, Ref) and source.name in self.asked and wide.startswith("Optional"):
             return wide
         if isinstance(source, Const):

@@ -20,7 +20,8 @@ from nas_engine_graph.frontend.sources import nodes_of
 from nas_engine_graph.frontend.variables import name_of, value_of, variables_of
 
 __all__ = [
-    "Given", "Unrefined", "declare_by_default", "declare_given", "given_of", "unrefined_of",
+    "Given", "Unrefined", "declare_by_default", "declare_given", "fits", "given_of",
+    "unrefined_of",
 ]  # fmt: skip
 
 
@@ -66,6 +67,10 @@ _GIVEN = re.compile(
 )
 _OVERLOADS = re.compile(r"following variants are available:\s+\w+\(")
 """Of a function of the user's: which one is called depends on what may be None."""
+_TAKEN = {
+    type(None): ("Optional", "NoneType"), str: ("str",), float: ("float", "number", "complex"),
+    int: ("int", "float", "number", "complex"), bool: ("bool", "int", "float", "number"),
+}  # fmt: skip
 _KINDS = {"Device": "torch.device", "NoneType": "Optional[Tensor]"}
 
 
@@ -81,6 +86,16 @@ def unrefined_of(text: str) -> Unrefined | None:
     if frame is None or "Optional[" not in frame.said or _OVERLOADS.search(frame.said):
         return None
     return Unrefined(frame.file, frame.line)
+
+
+def fits(default: Any, kind: str) -> bool:
+    """Whether TorchScript takes a default for a value of a type, as far as that can be told.
+
+    >>> fits(None, "Optional[Tensor]"), fits(1, "float"), fits("none", "Optional[Tensor]")
+    (True, True, False)
+    """
+    taken = _TAKEN.get(type(default))
+    return taken is None or not kind or any(word in kind for word in (*taken, "Any", "Union"))
 
 
 def declare_given(tree: Any, found: Iterable[Given]) -> None:

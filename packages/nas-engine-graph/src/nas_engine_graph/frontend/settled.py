@@ -6,7 +6,7 @@ it would find when it reads generated code.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any, TypeAlias
@@ -39,6 +39,7 @@ from nas_engine_graph.ir.narrowing import Narrowing, narrowings
 __all__ = ["raises", "settled"]
 
 _UNPACK = Builtin("unpack")
+_NOTHING = Narrowing()
 
 AnyValue: TypeAlias = Callable[[Node], tuple[Sequence[Node], Operand]]
 """Of a value that is not set: what to take for it, and the nodes that make it."""
@@ -105,6 +106,7 @@ class _Known:
         self.shorter, self.alike, self.any_value = shorter, alike, any_value
         self.unset: set[Operand] = set()
         self.answered: Mapping[str, Operand] = {}
+        self.there: frozenset[str] = frozenset()
         self.same: dict[str, Operand] = {}
         self.negated: dict[str, Operand] = {}
         self.tuples: dict[str, Sequence[Operand]] = {}
@@ -188,11 +190,14 @@ class _Known:
                 return items[index] if -len(items) <= index < len(items) else None
         return None
 
-    def nothing(self, node: Node) -> Const | None:
-        """Whether something is None, or of a type, that always or never is."""
+    def nothing(self, node: Node) -> Operand | None:
+        """Whether something is None, or of a type, that always or never is; what isn't then."""
         match node:
             case Node(Builtin("is" | "is_not" as name), (Ref() as asked, Const(None))):
                 return Const(name == "is_not") if asked in self.solid else None
+            case Node(Builtin("typed"), (Ref(name) as asked,)) if name in self.there:
+                plain = self.solid.kinds.get(name) == f"Optional[{node.outputs[0].type}]"
+                return asked if plain else None
             case Node(Builtin("isinstance"), (Const(value), Const(tuple(kinds)))):
                 known = not isinstance(value, Symbol)
                 return Const(isinstance(value, tuple(map(_class, kinds)))) if known else None
@@ -232,29 +237,30 @@ class _Known:
             return chosen.nodes
         if condition is not node.inputs[0]:
             node = replace(node, inputs=(condition,), blocks=blocks)
-        return [self.handing_on(node, self.answers(condition))]
-
-    def answers(self, condition: Operand) -> Sequence[Mapping[str, Operand]]:
-        """Which values are known in each arm of a branch, as they ask what its condition tells."""
         asked = self.narrowings.get(condition.name) if isinstance(condition, Ref) else None
+        return [self.handing_on(node, asked or _NOTHING)]
+
+    def answers(self, asked: Narrowing) -> Sequence[Mapping[str, Operand]]:
+        """Which values are known in each arm of a branch, as they ask what its condition tells."""
         known: list[dict[str, Operand]] = [{}, {}]
-        if asked is not None:
+        if asked.yes or asked.no:
             for name, narrowing in self.narrowings.items():
                 for arm, answer in zip(known, narrowing.answers(asked), strict=True):
                     arm.update({} if answer is None else {name: Const(answer)})
         return known
 
-    def arm(self, block: Block, answers: Mapping[str, Operand]) -> Block:
-        """A block in which some values are known."""
-        around = self.answered
-        self.answered = {**around, **answers}
+    def arm(self, block: Block, answers: Mapping[str, Operand], there: Iterable[str]) -> Block:
+        """A block in which some values are known, and some are not None."""
+        around = self.answered, self.there
+        self.answered, self.there = {**self.answered, **answers}, self.there.union(there)
         made = self.block(block)
-        self.answered = around
+        self.answered, self.there = around
         return made
 
-    def handing_on(self, node: Node, answers: Sequence[Mapping[str, Operand]] = ({},)) -> Node:
-        """A branch or context."""
-        blocks = tuple(map(self.arm, node.blocks, answers))
+    def handing_on(self, node: Node, told: Narrowing = _NOTHING) -> Node:
+        """A branch or context; ``told`` is what its condition tells."""
+        there = map(told.there, (True, False))
+        blocks = tuple(map(self.arm, node.blocks, self.answers(told), there))
         asked = [block for block in blocks if not raises(block)] or blocks
         outputs = tuple(
             map(self.narrowed, node.outputs, zip(*(b.results for b in asked), strict=True))

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from nas_engine_graph.frontend.calling import function_of
 from nas_engine_graph.frontend.carried import in_order
 from nas_engine_graph.frontend.decorators import contexts
+from nas_engine_graph.frontend.defaults import fits
 from nas_engine_graph.frontend.encode import NotEncodableError, encode
 from nas_engine_graph.frontend.kinds import Kinds, decode
 from nas_engine_graph.frontend.mixed import may_differ
@@ -347,23 +348,27 @@ class Translator:
             name,
             body,
             "" if self.inexact and _NUMBER.search(returns) else returns,
-            _defaults(python, parameters),
+            _defaults(python, parameters, free),
             free,
         )
         return in_order(made)
 
 
-def _defaults(python: Callable[..., Any] | None, parameters: tuple[Value, ...]) -> tuple[Any, ...]:
+def _defaults(
+    python: Callable[..., Any] | None, parameters: tuple[Value, ...], free: bool
+) -> tuple[Any, ...]:
+    """The defaults of a function; those of a free one that are of another type nobody can use."""
     if python is None:
         return ()
     given = inspect.signature(python).parameters
-    found = []
+    found: list[Any] = []
     for parameter in parameters:
         default = (
             given[parameter.name].default if parameter.name in given else inspect.Parameter.empty
         )
         if default is not inspect.Parameter.empty:
-            found.append(encode(default))
+            if found or not free or fits(default, parameter.type):
+                found.append(encode(default))
         elif found:
             text = f"the argument {parameter.name!r} without a default after one with one"
             raise NotEncodableError(text)
