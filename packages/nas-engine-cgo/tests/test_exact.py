@@ -115,12 +115,12 @@ def test_code_that_was_equal_is_tried_with_some_members_and_with_all_if_one_of_t
     recipe = SupervisedEvaluator(train=data, validation=data, batch_size=4, epochs=2, threads=1)
     builds = [lambda: torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.Linear(8, 6))] * 12
     options = Options(exact=True, cluster_size=12)
-    tried: list[torch.nn.Module] = []
+    tried: list[verify.Subject] = []
     alone, equal = verify._alone, verify._equal
 
-    def noted(subject: verify.Subject, training: bool) -> Any:
-        tried.append(subject.module)
-        return alone(subject, training)
+    def noted(subject: verify.Subject, *how: Any) -> Any:
+        tried.append(subject)
+        return alone(subject, *how)
 
     def compared() -> int:
         tried.clear()
@@ -426,9 +426,9 @@ def test_a_step_is_tried_till_each_part_has_shown_enough(
     tried: list[tuple[str, bool]] = []
     verdict = equality._verdict
 
-    def noting(trials: Any, function: Any, call: Any, back: bool) -> Verdict:
+    def noting(trials: Any, function: Any, call: Any, back: bool, some: Any) -> Verdict:
         tried.append((trials[0].call.name, back))
-        found = verdict(trials, function, call, back)
+        found = verdict(trials, function, call, back, some)
         return found if equal else Verdict(False, (False,) * len(found.gradients))
 
     monkeypatch.setattr(equality, "_verdict", noting)

@@ -11,10 +11,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nas_engine_cgo.exact import ExactWriter, Verdicts
+from nas_engine_cgo.exact import ExactWriter, Verdicts, equality
 from nas_engine_cgo.exact.convolution import member_convolution
 from nas_engine_cgo.exact.equality import Verdict
 from nas_engine_cgo.exact.strided import can_be_products, gradient_by_products
+from nas_engine_cgo.exact.write import is_rounded_once
 from nas_engine_cgo.kernels import log_softmax_of_few
 from nas_engine_cgo.kinds import next_ways
 from nas_engine_cgo.members import Call, Ref, trace
@@ -138,3 +139,45 @@ def test_where_bits_differ_softmax_is_that_of_torch(
     writer = ExactWriter(callable_of, Verdicts())
     source = writer.write(programs, range(3), {}).source
     assert ("log_softmax_of_few(" in source, "F.log_softmax(" in source) == (equal, not equal)
+
+
+def _doubled(x: Tensor, y: Tensor) -> Tensor:
+    return torch.relu(x + 2) * x - y
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (lambda x, y: torch.relu(x), [True]),
+        (_doubled, [True] * 4),
+        (lambda x, y: torch.add(x, y, alpha=2), [False]),  # Rounded twice, or once.
+        (lambda x, y: x + y[:1], [False, False]),  # A gradient is a sum.
+        (lambda x, y: torch.exp(x), [False]),
+        (lambda x, y: x / y, [False]),
+        (lambda x, y: x.to(torch.complex64) * 1j, [False, False]),
+    ],
+)
+def test_what_is_rounded_once(
+    function: Callable[[Tensor, Tensor], Tensor], expected: list[bool]
+) -> None:
+    given = [torch.ones(3, 2), torch.ones(3, 2)]
+    program = trace(nn.Module(), lambda _, x, y: function(x, y), given)
+    assert [is_rounded_once(call, program) for call in program.calls] == expected
+
+
+def test_many_members_are_tried_by_some_and_few_numbers_by_all() -> None:
+    nets = [nn.Sequential(nn.Linear(4, 64), nn.Tanh()) for _ in range(24)]
+    programs = [trace(net, lambda net, x: net(x), [torch.zeros(16, 4)]) for net in nets]
+    counted: dict[str, list[int]] = {}
+    verdict = equality._verdict
+
+    def noting(trials: Any, function: Any, call: Any, back: bool, some: Any) -> Verdict:
+        counted[trials[0].call.name] = list(some)
+        return verdict(trials, function, call, back, some)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(equality, "_verdict", noting)
+        ExactWriter(callable_of, Verdicts()).write(programs, range(24), {})
+    assert counted["tanh"] == [0, 3, 6, 9, 13, 16, 19, 23]
+    assert len(counted["linear"]) == 8
+    assert equality._some(24, 8) == list(range(24))

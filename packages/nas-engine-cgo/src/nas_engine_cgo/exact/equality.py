@@ -23,6 +23,8 @@ __all__ = ["ENOUGH", "Verdict", "compare", "shared_operands"]
 
 ENOUGH, _MOST_DRAWS = 256, 32
 """How many numbers tell that two ways to round are one: of single sums many agree by chance."""
+_SOME = 8
+"""Members that are tried, if they show as many. Kernels are the same for all, but for the ends."""
 
 Write = Callable[[Sequence[Program]], tuple[Function, Callable[..., Any]]]
 """Merges programs: the function, and it compiled."""
@@ -57,6 +59,11 @@ class _Trial:
     outputs: list[Facts]
     which: int
     stream: Stream
+
+    def is_like(self, other: _Trial) -> bool:
+        """Whether another trial of the same step does the same to operands of the same kinds."""
+        mine, theirs = ((t.sources, t.facts, t.outputs) for t in (self, other))
+        return mine == theirs
 
     def program(self) -> Program:
         """The program that makes this call only, and gives the output of which it is about.
@@ -115,7 +122,7 @@ def shared_operands(
 def compare(
     programs: Sequence[Program], step: Step, shared: Sequence[bool], write: Write
 ) -> Verdict:
-    """Run a step on random operands, fused and one by one.
+    """Run a step on random operands, fused and one by one: all members, or some of many.
 
     Args:
         programs: the members'.
@@ -124,30 +131,62 @@ def compare(
         write: merges programs.
     """
     member, index = step.calls[0]
-    equal, draws = Verdict(True, (True,) * len(shared)), _draws(programs, step)
+    equal, sizes = Verdict(True, (True,) * len(shared)), _sizes(programs, step)
+    some = _some(len(step.calls), min(filter(None, (sizes[0], *sizes[1])), default=0))
+    draws = _draws(sizes[0], len(some)), tuple(_draws(size, len(some)) for size in sizes[1])
     for which in range(len(programs[member].calls[index].outputs)):
         made: tuple[Function, Callable[..., Any]] | None = None
         draw = 0
         while draw < _left(equal, draws):
             trials = _trials(programs, step, shared, which, draw)
-            made = made or write([trial.program() for trial in trials])
-            equal = equal.also(_verdict(trials, *made, draw < _left(equal, (0, draws[1]))))
+            made = made or write(_programs(trials))
+            back = draw < _left(equal, (0, draws[1]))
+            equal = equal.also(_verdict(trials, *made, back, some))
             draw += 1
     return equal
 
 
-def _draws(programs: Sequence[Program], step: Step) -> tuple[int, tuple[int, ...]]:
-    """How often a step is tried out till its results, and each gradient, have shown enough."""
+def _programs(trials: Sequence[_Trial]) -> list[Program]:
+    """The program of each trial; of those that are alike it is one, which is looked at once."""
+    known: list[tuple[_Trial, Program]] = []
+    found: list[Program] = []
+    for trial in trials:
+        same = (program for other, program in known if trial.is_like(other))
+        program = next(same, None)
+        if program is None:
+            known.append((trial, program := trial.program()))
+        found.append(program)
+    return found
+
+
+def _sizes(programs: Sequence[Program], step: Step) -> tuple[int, tuple[int, ...]]:
+    """How many numbers the smallest result of a member has, and each gradient; 0 if it has none."""
     member, index = step.calls[0]
     program, call = programs[member], programs[member].calls[index]
 
-    def draws(number: int) -> int:
-        shown = max(1, prod(program.facts[number].shape) * len(step.calls))
-        return min(_MOST_DRAWS, -(-ENOUGH // shown))
+    def size(number: int) -> int:
+        return max(1, prod(program.facts[number].shape))
 
     felt = [call.grad and _takes_gradient(program.facts[n]) for n in call.inputs]
-    gradients = (draws(n) if feels else 0 for n, feels in zip(call.inputs, felt, strict=True))
-    return max(map(draws, call.outputs)), tuple(gradients)
+    gradients = (size(n) if feels else 0 for n, feels in zip(call.inputs, felt, strict=True))
+    return min(map(size, call.outputs)), tuple(gradients)
+
+
+def _some(n: int, size: int) -> list[int]:
+    """The positions of members that show enough together, the first and the last among them.
+
+    >>> _some(32, 1000)
+    [0, 4, 8, 13, 17, 22, 26, 31]
+    >>> len(_some(32, 16)), len(_some(4, 16))
+    (16, 4)
+    """
+    count = min(n, max(_SOME, -(-ENOUGH // max(1, size))))
+    return [position * (n - 1) // max(1, count - 1) for position in range(count)]
+
+
+def _draws(size: int, members: int) -> int:
+    """How often a step is tried out till parts of this size have shown enough."""
+    return min(_MOST_DRAWS, -(-ENOUGH // (size * members))) if size else 0
 
 
 def _left(found: Verdict, draws: tuple[int, tuple[int, ...]]) -> int:
@@ -157,20 +196,21 @@ def _left(found: Verdict, draws: tuple[int, tuple[int, ...]]) -> int:
 
 
 def _verdict(
-    trials: Sequence[_Trial], function: Function, call: Callable[..., Any], back: bool
+    trials: Sequence[_Trial],
+    function: Function,
+    call: Callable[..., Any],
+    back: bool,
+    some: Sequence[int],
 ) -> Verdict:
-    """What is equal; of gradients nothing is asked without the way ``back``."""
+    """What is equal for some members; of gradients nothing is asked without the way ``back``."""
     results, gradients, operands = _fused(trials, function, call, back)
-    alone = [trial.run(back) for trial in trials]
-    right = [same_bits(a, b[0]) for a, b in zip(results, alone, strict=True)]
-    right += [
-        same_bits(a, b)
-        for after, (_, _, expected) in zip(operands, alone, strict=True)
-        for a, b in zip(after, expected, strict=True)
-    ]
-    columns = zip(*([_pairs(mine, one[1]) for mine, one in zip(gradients, alone, strict=True)]),
-                  strict=True)  # fmt: skip
-    return Verdict(all(right), tuple(all(column) for column in columns))
+    right, columns = True, []
+    for position in some:
+        result, felt, after = trials[position].run(back)
+        right = right and same_bits(results[position], result)
+        right = right and all(_pairs(operands[position], after))
+        columns.append(_pairs(gradients[position], felt))
+    return Verdict(right, tuple(map(all, zip(*columns, strict=True))))
 
 
 def _pairs(mine: Sequence[Tensor | None], theirs: Sequence[Tensor | None]) -> list[bool]:

@@ -9,7 +9,7 @@ weights are moved, and members with small tensors are tried on more batches.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +19,8 @@ from torch import Generator, Tensor, nn
 from nas_engine_cgo.exact.bits import same_bits
 from nas_engine_cgo.exact.equality import ENOUGH
 from nas_engine_cgo.members import duplicate
-from nas_engine_cgo.state import Store, Stream, drawing
+from nas_engine_cgo.members.calls import named_tensors
+from nas_engine_cgo.state import Entry, Stream, drawing, joined
 from nas_engine_cgo.write import Function
 
 __all__ = ["Subject", "differing"]
@@ -60,15 +61,10 @@ def differing(
     found: set[int] = set()
     some = range(0, len(subjects), -(-len(subjects) // _SOME) if once else 1)
     for draw in range(1 if once else _draws(subjects)):
-        drawn = [
-            replace(each, module=_moved(each.module), batch=_drawn(each.batch, draw))
-            for each in subjects
-        ]
+        drawn = [replace(each, batch=_drawn(each.batch, draw)) for each in subjects]
         # A model need not take what it is not trained on.
         with contextlib.suppress(*([Exception] if draw else [])):
-            alone = {number: _alone(drawn[number], training) for number in some}
-            together = _together(drawn, function, bound, training)
-            found |= {n for n, other in alone.items() if not _equal(together[n], other)}
+            found |= _differing(drawn, function, bound, training, some)
         if found and once:
             return differing(subjects, function, bound, training, once=False)
         if found:
@@ -97,34 +93,76 @@ def _drawn(batch: Sequence[Tensor], draw: int) -> list[Tensor]:
     return [like(x) for x in batch]
 
 
-def _together(
+def _differing(
     subjects: Sequence[Subject],
     function: Function,
     bound: Callable[[Sequence[nn.Module]], Callable[..., Any]],
     training: bool,
-) -> list[Found]:
-    """What comes of all; their modules are used up."""
-    modules = [subject.module.train(training) for subject in subjects]
-    store = Store(modules)
-    tensors = [store.claim(need) for need in function.needs]
-    inputs = _inputs(function, subjects)
-    outcomes = bound(modules)(inputs, tensors, [subject.stream.copied() for subject in subjects])
+    some: Sequence[int],
+) -> set[int]:
+    """Those of some members that differ when all have taken a step."""
+    copies = {number: _moved(subjects[number].module) for number in some}
+    modules = [copies.get(number, each.module) for number, each in enumerate(subjects)]
+    called = {member for member, _ in function.modules}
+    stand_ins = [duplicate(m).train(training) if i in called else m for i, m in enumerate(modules)]
+    entries, results = _together(subjects, function, bound(stand_ins), stand_ins)
+    # Before the copies take their steps alone.
+    together = {number: _kept(stand_ins[number], number in called) for number in some}
+    for number, path, value in (*_parts(entries), *results):
+        if number in together:
+            together[number][path] = value
+    return {
+        number
+        for number, copied in copies.items()
+        if not _equal(together[number], _alone(subjects[number], copied, training))
+    }
+
+
+def _together(
+    subjects: Sequence[Subject],
+    function: Function,
+    merged: Callable[..., Any],
+    modules: Sequence[nn.Module],
+) -> tuple[list[Entry], list[tuple[int, str, Tensor]]]:
+    """Let all take a step in copies of what these modules have; that, and the results."""
+    own = [named_tensors(module) for module in modules]
+    entries: list[Entry] = []
+    for need in function.needs:
+        parts = [own[member][path] for member, path in need.slots]
+        made = joined([part.detach() for part in parts], need.form, need.padded)
+        made = made if need.moved else made.clone()
+        made.requires_grad_(parts[0].requires_grad)
+        entries.append(Entry(made, need.form, need.slots, padded=need.padded))
+    batches = {stream: subjects[m].batch for m, stream in enumerate(function.streams)}
+    inputs = [batches[stream][position] for stream, position in function.inputs]
+    streams = [subject.stream.copied() for subject in subjects]
+    outcomes = merged(inputs, [entry.tensor for entry in entries], streams)
     felt = [outcome for outcome in outcomes if outcome.requires_grad]
     if felt:
         torch.autograd.backward(felt, [torch.ones_like(outcome) for outcome in felt])
-    found: list[Found] = [{} for _ in subjects]
+    results: list[tuple[int, str, Tensor]] = []
     for outcome, members in zip(outcomes, function.results, strict=True):
-        parts = outcome.unbind(0) if len(members) > 1 else (outcome,)
-        for member, part in zip(members, parts, strict=True):
-            found[member]["result"] = part.detach()
-    for entry in store.entries():
+        each = outcome.detach().unbind(0) if len(members) > 1 else (outcome.detach(),)
+        results += ((m, "result", part) for m, part in zip(members, each, strict=True))
+    return entries, results
+
+
+def _kept(module: nn.Module, called: bool) -> Found:
+    """What a module has if nothing of it is in tensors of several members."""
+    found: Found = {path: buffer.clone() for path, buffer in module.named_buffers()}
+    return found | _gradients(module) if called else found
+
+
+def _gradients(module: nn.Module) -> Found:
+    return {path: p.grad for path, p in module.named_parameters() if p.requires_grad}
+
+
+def _parts(entries: Sequence[Entry]) -> Iterator[tuple[int, str, Tensor | None]]:
+    """Gradients, and buffers as they are now, of each member."""
+    for entry in entries:
+        value = entry.tensor.grad if entry.tensor.requires_grad else entry.tensor
         for position, (member, path) in enumerate(entry.slots):
-            grad = entry.tensor.grad
-            found[member][path] = None if grad is None else entry.part(grad, position)
-    for member, module in enumerate(modules):
-        store.write_back(member)
-        found[member] |= dict(module.named_buffers())
-    return found
+            yield member, path, None if value is None else entry.part(value, position)
 
 
 def _moved(module: nn.Module) -> nn.Module:
@@ -138,20 +176,15 @@ def _moved(module: nn.Module) -> nn.Module:
     return made
 
 
-def _inputs(function: Function, subjects: Sequence[Subject]) -> list[Tensor]:
-    batches = {stream: subjects[m].batch for m, stream in enumerate(function.streams)}
-    return [batches[stream][position] for stream, position in function.inputs]
-
-
-def _alone(subject: Subject, training: bool) -> Found:
-    module = duplicate(subject.module).train(training)
+def _alone(subject: Subject, module: nn.Module, training: bool) -> Found:
+    """What comes of a step of a module, which is used up."""
+    module.train(training)
     with drawing(subject.stream.copied(), everything=True):
         if not training:
             return {"result": module(*subject.batch[:-1]), **dict(module.named_buffers())}
         loss = subject.forward(module, *subject.batch)
     loss.backward()  # type: ignore[no-untyped-call]
-    grads = {path: p.grad for path, p in module.named_parameters() if p.requires_grad}
-    return {"result": loss.detach(), **grads, **dict(module.named_buffers())}
+    return {"result": loss.detach(), **_gradients(module), **dict(module.named_buffers())}
 
 
 def _equal(a: Found, b: Found) -> bool:

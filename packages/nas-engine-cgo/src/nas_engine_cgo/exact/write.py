@@ -23,11 +23,17 @@ from nas_engine_cgo.merge import Slot, Step, signatures
 from nas_engine_cgo.packs import AT_ONCE, Parts
 from nas_engine_cgo.write import Function, Plan, planned, written
 
-__all__ = ["ExactWriter"]
+__all__ = ["ExactWriter", "is_rounded_once"]
 
 Compile = Callable[[Function, Sequence[nn.Module]], Callable[..., Any]]
 
 _Apart = dict[tuple[Hashable, int], Parts]
+
+_ONCE = frozenset(
+    ("abs", "add", "mul", "multiply", "neg", "negative", "relu", "sub", "subtract", "__abs__",
+     "__add__", "__mul__", "__neg__", "__radd__", "__rmul__", "__rsub__", "__sub__")
+)  # fmt: skip
+"""Functions that compute an element by one sum or product, or choose it."""
 
 
 class ExactWriter:
@@ -77,7 +83,7 @@ class ExactWriter:
         key = step.signature, len(step.calls)
         member, index = step.calls[0]
         call = plan.programs[member].calls[index]
-        if len(step.calls) == 1 or call.name == "fan_out":  # It only adds, element by element.
+        if len(step.calls) == 1 or is_rounded_once(call, plan.programs[member]):
             return True
         if _is_rounded(call, plan.programs[member]):
             refused.add(step.signature)
@@ -112,6 +118,20 @@ class ExactWriter:
         streams = range(len(programs))
         function = written(planned(programs, streams, {}, fits, exact=True), parts)
         return function, self._compiled(function, ())
+
+
+def is_rounded_once(call: Call, program: Program) -> bool:
+    """Whether each element comes of one operation, and is what is nearest to its exact result.
+
+    So it is in any order, for any number of members: standards of floating numbers say what
+    sums and products are. So are the gradients, if no operand is broadcast.
+    """
+    values = [program.facts[n] for n in (*call.inputs, *call.outputs)]
+    alike = len({facts.shape for facts in values}) == 1
+    plain = call.name in _ONCE and not call.kwargs
+    return call.name == "fan_out" or (
+        plain and alike and not any(f.dtype.is_complex for f in values)
+    )
 
 
 def _is_rounded(call: Call, program: Program) -> bool:
