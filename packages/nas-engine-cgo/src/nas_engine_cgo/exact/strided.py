@@ -12,7 +12,6 @@ from typing import TypeAlias
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 __all__ = ["can_be_products", "gradient_by_products"]
 
@@ -57,10 +56,7 @@ def gradient_by_products(
     outputs, inputs, wide = weight.shape[0] // n, weight.shape[1], weight.shape[3]
     rows, columns = (_taps(*each) for each in zip(weight.shape[2:], stride, padding, strict=True))
     tall, broad = (length // step for length, step in zip(size, stride, strict=True))
-    above, below = _margins(rows, tall, places[0])
-    left, right = _margins(columns, broad, places[1])
     felt = grad.reshape(batch, n, outputs, *places).permute(1, 2, 0, 3, 4)
-    felt = pad(felt, (left, right, above, below))
     turned = weight.reshape(n, outputs, inputs, -1, wide).permute(0, 4, 2, 3, 1)
     made = grad.new_empty(batch, n, inputs, tall, stride[0], broad, stride[1])
     for row, taps in enumerate(rows):
@@ -68,13 +64,10 @@ def gradient_by_products(
             made[:, :, :, :, row].zero_()
             continue
         chosen = turned[:, :, :, taps[0][0] :: stride[0]].reshape(n, wide * inputs, -1)
-        reached = [felt[..., above + shift : above + shift + tall, :] for _, shift in taps]
-        products = torch.bmm(chosen, torch.stack(reached, 1).view(n, chosen.shape[2], -1))
+        products = torch.bmm(chosen, _reached(felt, taps, tall))
         parts = products.view(n, wide, inputs, batch, tall, -1).permute(1, 3, 0, 2, 4, 5)
         for column, beside in enumerate(columns):
-            pixels = made[:, :, :, :, row, :, column]
-            each = [parts[k][..., left + shift : left + shift + broad] for k, shift in beside]
-            _add_up(each, pixels)
+            made[:, :, :, :, row, :, column].copy_(_added_up(parts, beside, broad))
     return made.view(batch, n * inputs, *size)
 
 
@@ -90,16 +83,35 @@ def _taps(width: int, step: int, padding: int) -> list[_Taps]:
     ]
 
 
-def _margins(taps: Sequence[_Taps], count: int, places: int) -> tuple[int, int]:
-    """How many places there would have to be more, before those that there are and after them."""
-    shifts = [shift for each in taps for _, shift in each]
-    return max(0, -min(shifts)), max(0, max(shifts) + count - places)
+def _within(shift: int, count: int, places: int) -> tuple[int, int]:
+    """Which of so many pixels have a window that lies this much further on."""
+    return max(0, -shift), max(0, min(count, places - shift))
 
 
-def _add_up(parts: Sequence[Tensor], into: Tensor) -> None:
-    if not parts:
-        into.zero_()
-        return
-    into.copy_(parts[0])
-    for part in parts[1:]:
-        into.add_(part)
+def _reached(felt: Tensor, taps: _Taps, count: int) -> Tensor:
+    """What windows feel, by row of theirs: a column for each pixel, zeros where there is none."""
+    n, outputs, batch, places, across = felt.shape
+    made = felt.new_empty(n, len(taps), outputs, batch, count, across)
+    for position, (_, shift) in enumerate(taps):
+        start, stop = _within(shift, count, places)
+        row = made[:, position]
+        row[:, :, :, start:stop].copy_(felt[:, :, :, start + shift : stop + shift])
+        for outside in (row[:, :, :, :start], row[:, :, :, stop:]):
+            if outside.numel():
+                outside.zero_()
+    return made.view(n, len(taps) * outputs, -1)
+
+
+def _added_up(parts: Tensor, taps: _Taps, count: int) -> Tensor:
+    """The sums over columns of windows; the products are used up."""
+    ranges = [_within(shift, count, parts.shape[-1]) for _, shift in taps]
+    if (0, count) in ranges:  # It does not matter which one of two is first.
+        number = ranges.index((0, count))
+        k, shift = taps[number]
+        total = parts[k][..., shift : shift + count]
+    else:
+        number, total = -1, parts.new_zeros(*parts.shape[1:-1], count)
+    for position, ((k, shift), (start, stop)) in enumerate(zip(taps, ranges, strict=True)):
+        if position != number:
+            total[..., start:stop].add_(parts[k][..., start + shift : stop + shift])
+    return total
