@@ -79,7 +79,9 @@ class Unclear(nn.Module):
 
     @torch.jit.export
     def later(self, x: Tensor):
-        return torch.jit.fork(twice, x)
+        futures = {"x": torch.jit.fork(twice, x)}
+        x = futures["x"].wait()
+        return futures, x
 
     def forward(self, x: Tensor) -> Tensor:
         return x + 1

@@ -399,9 +399,11 @@ class Checkpoints(nn.Module):
         return torch.utils.checkpoint.checkpoint(torch.relu, x)
 
 
-class HandsOnAFuture(nn.Module):
+class HandsOnFutures(nn.Module):
     def forward(self, x):
-        return torch.jit.fork(helped, x)
+        futures = {"x": torch.jit.fork(helped, x)}
+        x = futures["x"].wait()
+        return futures, x
 
 
 class KeepsAFuture(nn.Module):
@@ -491,7 +493,7 @@ def test_units_may_share_what_nobody_changes() -> None:
         (hooked_weight_of_unit, ["hook (weight: backward_hooks)", "'child'"]),
         (hooked_parametrization, ["test_refusals.py:", "hook (forward_hooks)", "'child'"]),
         (unit_with_replaced_method, ["'forward' was replaced", "'child'"]),
-        (HandsOnAFuture, ["test_refusals.py:", "a future", "is returned to who calls"]),
+        (HandsOnFutures, ["test_refusals.py:", "a future", "is returned inside of something"]),
         (KeepsAFuture, ["test_refusals.py:", "a future", "an attribute keeps"]),
         (AsksAFuture, ["test_refusals.py:", "a future", "is asked for 'done'"]),
         (Checkpoints, ["test_refusals.py:", "'checkpoint'"]),

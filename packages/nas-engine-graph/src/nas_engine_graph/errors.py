@@ -7,6 +7,14 @@ from nas_core.errors import NasError, Place
 __all__ = ["InvalidGraphError", "InvalidInputsError", "UnsupportedModuleError"]
 
 
+_INSTEAD = {
+    False: "decorate the module's class with @nas.basic_unit to keep it whole, or convert with "
+    'on_unsupported="basic_unit"',
+    True: "the converted module itself can't be kept whole, as nothing would be left to convert: "
+    "make it a part of a module that calls it, and convert that",
+}
+
+
 class UnsupportedModuleError(NasError, TypeError):
     """A module can't be converted without changing what it means.
 
@@ -14,19 +22,22 @@ class UnsupportedModuleError(NasError, TypeError):
         construct: what stands in the way.
         path: the module's dotted path; empty for the converted module itself.
         place: the user's file and line, where it is known.
+        outermost: whether the converted module itself would have to be kept whole, so that nothing
+            is left to convert.
     """
 
-    def __init__(self, construct: str, path: str = "", place: Place | None = None) -> None:
-        self.construct, self.path, self.place = construct, path, place
+    def __init__(
+        self, construct: str, path: str = "", place: Place | None = None, outermost: bool = False
+    ) -> None:
+        self.construct, self.path, self.place, self.outermost = construct, path, place, outermost
         where = f"{place}: " if place else ""
         module = f" (in module {path!r})" if path else ""
-        super().__init__(
-            f"{where}{construct}{module}; decorate the module's class with @nas.basic_unit to keep "
-            'it whole, or convert with on_unsupported="basic_unit"'
-        )
+        super().__init__(f"{where}{construct}{module}; {_INSTEAD[outermost]}")
 
-    def __reduce__(self) -> tuple[type[UnsupportedModuleError], tuple[str, str, Place | None]]:
-        return type(self), (self.construct, self.path, self.place)
+    def __reduce__(
+        self,
+    ) -> tuple[type[UnsupportedModuleError], tuple[str, str, Place | None, bool]]:
+        return type(self), (self.construct, self.path, self.place, self.outermost)
 
 
 class InvalidInputsError(NasError, TypeError):

@@ -16,6 +16,10 @@ from nas_engine_graph.ir import Graph
 __all__ = ["assert_round_trip", "assert_same_behaviour"]
 
 
+_FUTURE: Any = torch.futures.Future.__base__
+"""What is forked is of the class that futures of torch inherit from."""
+
+
 def _tensors(value: Any) -> Iterator[Tensor]:
     match value:
         case Tensor():
@@ -26,6 +30,8 @@ def _tensors(value: Any) -> Iterator[Tensor]:
         case list() | tuple():
             for item in value:
                 yield from _tensors(item)
+        case _ if isinstance(value, _FUTURE):
+            yield from _tensors(value.wait())
         case _ if is_object(value):
             yield from _tensors(fields_of(value))
 
@@ -44,6 +50,8 @@ def _assert_equal(a: Any, b: Any, where: str) -> None:
             assert len(a) == len(b), f"{where}: {len(a)} items became {len(b)}"
             for index, (x, y) in enumerate(zip(a, b, strict=True)):
                 _assert_equal(x, y, f"{where}[{index}]")
+        case _ if isinstance(a, _FUTURE):
+            _assert_equal(a.wait(), b.wait(), where)
         case _ if is_object(a):
             _assert_equal(fields_of(a), fields_of(b), where)
         case _:

@@ -89,3 +89,36 @@ class HandsFuturesOn(nn.Module):
     def forward(self, x):
         last, n = self.started(x, 2)
         return finished(self.all_of(x), last) + self.starts[0](x).wait(), n
+
+
+@case(x(2, 3))
+class GivesFutures(nn.Module):
+    """Who calls it gets futures, as they are, in tuples, lists and dicts."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(3, 3), nn.Linear(3, 3)])
+        self.first, self.last = Starts(), Starts()
+
+    def started(self, x, n: int) -> Tuple[torch.jit.Future[Tensor], int]:
+        return torch.jit.fork(torch.relu, x * n), n + 1
+
+    @torch.jit.export
+    def one(self, x) -> torch.jit.Future[Tensor]:
+        return self.first(x)
+
+    def forward(self, x):
+        of_layers: List[torch.jit.Future[Tensor]] = []
+        for layer in self.layers:
+            of_layers.append(torch.jit.fork(layer, x))
+        scaled = torch.jit.fork(times, x, n=3)
+        relu, n = self.started(x, 2)
+        more = [torch.jit.fork(torch.cos, future.wait()) for future in of_layers]
+        if x.sum() > 0:
+            return of_layers, {"scaled": scaled, "last": self.last(x)}, more[0].wait() * n, relu
+        return more, {"scaled": scaled, "last": self.first(x)}, x, relu
+
+
+@case(x(2, 3))
+class StartsOne(Starts):
+    """All that it gives is a future."""

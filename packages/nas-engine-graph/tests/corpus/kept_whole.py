@@ -165,3 +165,26 @@ class HoldsBoth(nn.Module):
 
     def forward(self, x):
         return self.second(self.first(x))
+
+
+class Flagged(Body):
+    """Of its flags it keeps what they choose, and nothing else."""
+
+    def __init__(self, config: Config, pooling: bool = True, norm: bool = False, bias: bool = True):
+        super().__init__(config)
+        self.pooler = nn.Linear(3, 3, bias=bias) if pooling else None
+        self.after = nn.LayerNorm(3) if norm else None
+
+    def forward(self, x: Tensor, **more: Any) -> tuple[Tensor] | Output:
+        x = self.layers[0](x) if self.pooler is None else self.pooler(x)
+        return Output(x if self.after is None else self.after(x), None, None)
+
+
+class HoldsFlagged(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.plain = Flagged(Config(3), pooling=False)
+        self.more = Flagged(Config(3), norm=True, bias=False)
+
+    def forward(self, x):
+        return self.more(self.plain(x).last).last

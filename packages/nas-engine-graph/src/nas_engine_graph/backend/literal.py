@@ -40,6 +40,7 @@ __all__ = ["Imports", "annotation", "in_role", "initial", "literal", "named"]
 _SMALL = 64
 _FORMATS = {"channels_last": 4, "channels_last_3d": 5}
 _DEVICE, _NUMBER = re.compile(r"\bDevice\b"), re.compile(r"\bnumber\b")
+_FUTURE = re.compile(r"\bFuture\[")
 _TYPING = re.compile(r"\b(Any|Dict|List|Optional|Tuple|Union)\b")
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.\w+)+")
 
@@ -67,6 +68,9 @@ class Imports:
         module, _, _ = name.rpartition(".")
         if not module or module == "torch":
             return name
+        if module == "typing":
+            self.typing.add(name.rpartition(".")[2])
+            return name.rpartition(".")[2]
         if module in ("math", "collections", "warnings") or module.startswith("torch."):
             self.modules.add(module)
             return name
@@ -307,6 +311,7 @@ def named(kind: str) -> list[str]:
 def annotation(kind: str, imports: Imports) -> str:
     """A type of the IR as an annotation."""
     kind = _DEVICE.sub("torch.device", kind.replace("NoneType", "None"))
+    kind = _FUTURE.sub("torch.jit.Future[", kind)
     kind = _NUMBER.sub("Union[int, float, complex]", kind)  # So TorchScript reads it.
     if "__torch__" in kind or "(" in kind:
         return ""

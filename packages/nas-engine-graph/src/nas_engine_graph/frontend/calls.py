@@ -18,7 +18,7 @@ from nas_engine_graph.frontend.encode import NotEncodableError, encode, symbol_o
 from nas_engine_graph.frontend.kinds import decode
 from nas_engine_graph.frontend.learning import LearntError
 from nas_engine_graph.frontend.leaving import LeftMethod, key_of
-from nas_engine_graph.frontend.mixed import CASTS, as_kept, as_number, wider_in
+from nas_engine_graph.frontend.mixed import CASTS, as_future, as_kept, as_number, wider_in
 from nas_engine_graph.frontend.names import class_name, public_method, torch_name
 from nas_engine_graph.frontend.parts import PARTS
 from nas_engine_graph.frontend.places import unsupported
@@ -40,6 +40,8 @@ _CONTEXTS = {
 }
 
 
+_GIVEN_BACK = (Const(Symbol("torch.jit.annotate")), Const(Symbol("typing.Any")))
+"""What is forked where a value is known already: a function that gives it back."""
 _LENGTHS = (nn.Sequential.__len__, nn.ModuleList.__len__, nn.ModuleDict.__len__)
 
 
@@ -186,6 +188,9 @@ def function(t: Translator, node: Any) -> None:
         return
     if python is as_kept:
         t.meaning[node.output().unique()] = Const(None)
+        return
+    if python is as_future:
+        t.emit(node, Call("torch.jit.fork"), [*_GIVEN_BACK, *inputs], hint="future")
         return
     if python is as_number:
         t.emit(node, Builtin("int"), inputs, hint="int")

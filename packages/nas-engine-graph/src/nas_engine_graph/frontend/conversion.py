@@ -80,11 +80,11 @@ def convert(
                 graph = verify(assemble(translated(module, units.keys())))
             break
         except UnsupportedModuleError as error:
-            culprit = None
-            if on_unsupported == "basic_unit":
-                culprit = _culprit(module, error, units.keys())
-            if culprit is None:
+            if on_unsupported == "error":
                 raise
+            if (culprit := _culprit(module, error, units.keys())) is None:
+                facts = error.construct, error.path, error.place
+                raise UnsupportedModuleError(*facts, outermost=True) from error
             # Where it can't be made again, what is around it is kept for the same reason.
             inside = [units[id(inner)] for inner in culprit.modules() if id(inner) in units]
             units[id(culprit)] = inside[0] if inside else error

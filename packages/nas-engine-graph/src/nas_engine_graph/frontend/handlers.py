@@ -281,6 +281,11 @@ def _isinstance(t: Translator, node: Any) -> None:
     t.emit(node, Builtin("isinstance"), [t.operand(node, 0), Const(symbols)], hint="fits")
 
 
+def _wait(t: Translator, node: Any) -> None:
+    """The value of a future that who calls the model gives: all others are values already."""
+    t.emit(node, Call("torch.jit.wait"), t.operands(node), hint="value")
+
+
 _CLASSES = {name: name for name in ("int", "float", "bool", "str", "list", "tuple", "complex")}
 _CLASSES |= {"Tensor": "torch.Tensor", "Device": "torch.device"}
 HANDLERS: dict[str, Callable[[Translator, Any], None]] = {
@@ -313,6 +318,7 @@ HANDLERS: dict[str, Callable[[Translator, Any], None]] = {
     "prim::EnumName": _enum,
     "prim::EnumValue": _enum,
     "aten::Size": _size,
+    "aten::wait": _wait,
     "aten::index": subscripts.index,
     "aten::index_put_": subscripts.assign,
     "aten::copy_": subscripts.assign,

@@ -7,16 +7,24 @@ can't be made again by its constructor is refused, not guessed.
 from __future__ import annotations
 
 import copy
-import inspect
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Iterator
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
 import torch
-from nas_core.model import arguments_of, is_basic_unit
+from nas_core.model import is_basic_unit
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from nas_engine_graph.frontend.constructors import (
+    UnrecoverableError,
+    call_of,
+    flags_of,
+    is_same,
+    parameters_of,
+)
 from nas_engine_graph.frontend.encode import NotEncodableError, encode, symbol_of
 from nas_engine_graph.frontend.hooks import hooks
 from nas_engine_graph.frontend.names import is_of_torch
@@ -35,26 +43,8 @@ _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn
 _PADDED = "_reversed_padding_repeated_twice"
 _DRAWING = (Tensor.normal_, Tensor.uniform_)
 _COSMETIC = frozenset({"__init__", "__repr__", "extra_repr", "reset_parameters", "_get_name"})
-_RECURRENT = [
-    "input_size",
-    "hidden_size",
-    "num_layers",
-    "nonlinearity",
-    "bias",
-    "batch_first",
-    "dropout",
-    "bidirectional",
-    "proj_size",
-]
-_DEFAULTS: dict[str, Any] = {
-    "num_layers": 1, "nonlinearity": "tanh", "bias": True, "batch_first": False, "dropout": 0.0,
-    "bidirectional": False, "proj_size": 0,
-}  # fmt: skip
 _MISSING = object()
-
-
-class UnrecoverableError(ValueError):
-    """The constructor call can't be recovered from the instance."""
+_TRIES = 16
 
 
 def _changes_behaviour(cls: type) -> bool:
@@ -91,122 +81,10 @@ def is_layer(module: nn.Module) -> bool:
     return is_basic_unit(module) or layer_class(module) is not None
 
 
-def _activation(module: Any) -> Any:
-    return module.activation
-
-
-_SPECIAL: dict[tuple[str, str], Callable[[Any], Any]] = {
-    ("MultiheadAttention", "bias"): lambda m: m.in_proj_bias is not None,
-    ("MultiheadAttention", "add_bias_kv"): lambda m: m.bias_k is not None,
-    ("MultiheadAttention", "kdim"): lambda m: None if m.kdim == m.embed_dim else m.kdim,
-    ("MultiheadAttention", "vdim"): lambda m: None if m.vdim == m.embed_dim else m.vdim,
-    ("PairwiseDistance", "p"): lambda m: m.norm,
-    ("AdaptiveLogSoftmaxWithLoss", "cutoffs"): lambda m: list(m.cutoffs[:-1]),
-    ("TransformerEncoder", "encoder_layer"): lambda m: m.layers[0],
-    ("TransformerDecoder", "decoder_layer"): lambda m: m.layers[0],
-    ("Softmax", "dim"): lambda m: m.dim,
-}
-_SPECIAL |= {
-    ("Transformer", "num_encoder_layers"): lambda m: len(m.encoder.layers),
-    ("Transformer", "num_decoder_layers"): lambda m: len(m.decoder.layers),
-    ("Transformer", "dim_feedforward"): lambda m: m.encoder.layers[0].linear1.out_features,
-    ("Transformer", "dropout"): lambda m: m.encoder.layers[0].dropout.p,
-    ("Transformer", "activation"): lambda m: m.encoder.layers[0].activation,
-    ("Transformer", "layer_norm_eps"): lambda m: m.encoder.layers[0].norm1.eps,
-    ("Transformer", "norm_first"): lambda m: m.encoder.layers[0].norm_first,
-    ("Transformer", "bias"): lambda m: m.encoder.layers[0].linear1.bias is not None,
-}
-for _kind in ("TransformerEncoderLayer", "TransformerDecoderLayer"):
-    _SPECIAL |= {
-        (_kind, "d_model"): lambda m: m.self_attn.embed_dim,
-        (_kind, "nhead"): lambda m: m.self_attn.num_heads,
-        (_kind, "dim_feedforward"): lambda m: m.linear1.out_features,
-        (_kind, "dropout"): lambda m: m.dropout.p,
-        (_kind, "activation"): _activation,
-        (_kind, "layer_norm_eps"): lambda m: m.norm1.eps,
-        (_kind, "batch_first"): lambda m: m.self_attn.batch_first,
-        (_kind, "bias"): lambda m: m.linear1.bias is not None,
-    }
-
-
-def _parameters(cls: type[nn.Module]) -> Iterator[tuple[str, Any]]:
-    """Names and defaults of what the constructor takes."""
-    if issubclass(cls, nn.RNNBase) and cls is not nn.RNNBase:
-        for name in _RECURRENT:
-            if (name == "nonlinearity") <= (cls is nn.RNN) and not (
-                name == "proj_size" and cls is not nn.LSTM
-            ):
-                yield name, _DEFAULTS.get(name, _MISSING)
-        return
-    for parameter in list(inspect.signature(cls.__init__).parameters.values())[1:]:
-        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            yield (
-                parameter.name,
-                _MISSING if parameter.default is parameter.empty else parameter.default,
-            )
-
-
-def _dtype(module: nn.Module) -> Any:
-    found = {t.dtype for t in module.parameters() if t.is_floating_point() or t.is_complex()}
-    return found.pop() if len(found) == 1 and found != {torch.get_default_dtype()} else None
-
-
-def _argument(module: nn.Module, cls: type[nn.Module], name: str, default: Any) -> Any:
-    for base in cls.__mro__:
-        if special := _SPECIAL.get((base.__name__, name)):
-            return special(module)
-    if name == "dtype":
-        return _dtype(module)
-    if name == "device" or name.startswith("_"):
-        return default
-    found = getattr(module, name, _MISSING)
-    if isinstance(default, bool) and (found is None or isinstance(found, Tensor)):
-        return found is not None
-    if name in module._parameters and not isinstance(default, bool):
-        return default
-    return default if found is _MISSING else found
-
-
-def _collapsed(cls: type[nn.Module], value: Any) -> Any:
-    """``3`` for the ``(3, 3)`` that a convolution makes of it; the remade layer is compared."""
-    if (
-        cls.__module__ == "torch.nn.modules.conv"
-        and isinstance(value, tuple)
-        and len(set(value)) == 1
-    ):
-        return value[0]
-    return value
-
-
 def _encoded(value: Any) -> Any:
     if isinstance(value, nn.Module):
         return recover(value)
     return encoded(value, (), ())
-
-
-def _call(module: nn.Module, cls: type[nn.Module]) -> tuple[list[Any], dict[str, Any]]:
-    if (record := arguments_of(module)) is not None:
-        return list(record[0]), dict(record[1])
-    args: list[Any] = []
-    kwargs: dict[str, Any] = {}
-    for name, default in _parameters(cls):
-        value = _collapsed(cls, _argument(module, cls, name, default))
-        if value is _MISSING:
-            raise UnrecoverableError(
-                f"the constructor of {cls.__qualname__} needs {name!r}, and the instance has no "
-                "attribute of this name to recover it from"
-            )
-        if default is _MISSING and not kwargs:
-            args.append(value)
-        elif default is _MISSING or not _same(value, default):
-            kwargs[name] = value
-    return args, kwargs
-
-
-def _same(a: Any, b: Any) -> bool:
-    if isinstance(a, Tensor) or isinstance(b, Tensor):
-        return a is b
-    return type(a) is type(b) and bool(a == b)
 
 
 class _Undrawn(TorchFunctionMode):
@@ -233,6 +111,31 @@ def _remake(module: nn.Module, cls: type, args: list[Any], kwargs: dict[str, Any
         raise UnrecoverableError(f"{cls.__qualname__} can't be made again: {error}") from error
     finally:
         torch.set_rng_state(state)
+
+
+def _otherwise(
+    module: nn.Module, cls: type[nn.Module], args: list[Any], kwargs: dict[str, Any]
+) -> tuple[dict[str, Any], nn.Module] | None:
+    """Keywords with which the constructor makes the tensors that the module has; what it makes.
+
+    Of flags of which an instance keeps nothing but what they chose, such as a part that is there or
+    not, only that tells what they were.
+    """
+    defaults = dict(parameters_of(cls))
+    for turned in itertools.islice(_some_of(flags_of(module, cls)), _TRIES):
+        changed = kwargs | {name: not defaults[name] for name in turned}
+        given = {name: changed[name] for name in defaults if name in changed}
+        with suppress(UnrecoverableError):
+            twin = _remake(module, cls, args, given)
+            if _tensors(twin) == _tensors(module):
+                return given, twin
+    return None
+
+
+def _some_of(names: list[str]) -> Iterator[tuple[str, ...]]:
+    """All choices of some of the names, those of few first."""
+    for count in range(1, len(names) + 1):
+        yield from itertools.combinations(names, count)
 
 
 def _check_changes(module: nn.Module, twin: nn.Module) -> None:
@@ -294,7 +197,7 @@ def _all_settings(module: nn.Module, twin: nn.Module) -> Iterator[tuple[str, Any
     for name, tensor in (*module.named_parameters(), *module.named_buffers()):
         made = vars(theirs[name])
         for attribute, value in vars(tensor).items():
-            if attribute not in made or not _same(made[attribute], value):
+            if attribute not in made or not is_same(made[attribute], value):
                 yield f"{name}.{attribute}", encode(value)
 
 
@@ -330,13 +233,16 @@ def recover(module: nn.Module, cls: type[nn.Module] | None = None) -> Layer:
         return _stored(module)
     cls = cls or layer_class(module) or type(module)
     try:
-        args, kwargs = _call(module, cls)
+        args, kwargs = call_of(module, cls)
         twin = _remake(module, cls, args, kwargs)
         if (ours := _tensors(twin)) != (theirs := _tensors(module)):
-            odd = [t for t in theirs if t not in ours] or [t for t in ours if t not in theirs]
-            raise UnrecoverableError(
-                f"{cls.__qualname__} made again differs in {(odd or theirs)[0]}"
-            )
+            found = _otherwise(module, cls, args, kwargs)
+            if found is None:
+                odd = [t for t in theirs if t not in ours] or [t for t in ours if t not in theirs]
+                raise UnrecoverableError(
+                    f"{cls.__qualname__} made again differs in {(odd or theirs)[0]}"
+                )
+            kwargs, twin = found
         _check_changes(module, twin)
         memory_format = _memory_format(module, twin)
         settings = tuple(_all_settings(module, twin))

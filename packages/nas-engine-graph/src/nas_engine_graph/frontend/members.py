@@ -252,7 +252,7 @@ def assemble(world: Tree) -> Graph:
     made = assembly.module(world.root, ())
     if isinstance(made, Layer):
         raise UnsupportedModuleError(
-            f"{type(world.root).__name__} is one layer: there is nothing to convert"
+            f"{type(world.root).__name__} is one layer: there is nothing to convert", outermost=True
         )
     assert isinstance(made, Graph)
     return replace(made, ties=tuple(assembly.ties.values()))

@@ -24,8 +24,9 @@ from nas_engine_graph.frontend.sources import nodes_of
 from nas_engine_graph.frontend.variables import name_of
 
 __all__ = [
-    "CASTS", "PREFIX", "WRITTEN", "Mixed", "as_kept", "as_number", "asks_types", "cast", "drawn",
-    "is_kind", "left_alone", "may_differ", "mixed_in", "mixed_of", "widen", "wider_in", "written",
+    "CASTS", "PREFIX", "WRITTEN", "Mixed", "as_future", "as_kept", "as_number", "asks_types",
+    "cast", "drawn", "is_kind", "left_alone", "may_differ", "mixed_in", "mixed_of", "widen",
+    "wider_in", "written",
 ]  # fmt: skip
 
 _KIND = r"(bool|int|float|number|str|Tensor)(?: \(inferred\))?"
@@ -111,6 +112,11 @@ def as_kept(value: Any) -> None:
     """Nothing; to TorchScript something that may be done with a value."""
 
 
+def as_future(value: Any) -> Any:
+    """What who calls the model gets for a value: a future that is done; to TorchScript anything."""
+    return value
+
+
 def as_number(value: Any) -> int:
     """``int(value)``, which TorchScript leaves out where it takes the value for an integer."""
     assert isinstance(value, int)
@@ -124,7 +130,7 @@ CASTS = frozenset({as_drawn, *_BY_KIND.values()})
 PREFIX = "nas_engine_graph_"
 WRITTEN = {
     f"{PREFIX}{f.__name__}": f
-    for f in (*CASTS, as_kept, as_number, torch.jit.annotate, _unwrap_optional)
+    for f in (*CASTS, as_future, as_kept, as_number, torch.jit.annotate, _unwrap_optional)
 }
 """The functions that ``written`` calls, by names that no function of the user's has."""
 

@@ -82,7 +82,7 @@ def located(root: nn.Module) -> Iterator[None]:
         if error.place is not None:
             raise
         place = _of_class(root, error.path)
-        raise UnsupportedModuleError(error.construct, error.path, place) from error
+        raise UnsupportedModuleError(error.construct, error.path, place, error.outermost) from error
 
 
 def _of_class(root: nn.Module, path: str) -> Place | None:
