@@ -169,6 +169,41 @@ def second_scope() -> torch.nn.Module:
     return Acts()
 
 
+def result(x: torch.Tensor) -> torch.Tensor:
+    """It has the name of a variable in `Named`."""
+    return x.relu()
+
+
+class Named(torch.nn.Module):
+    """A method that other models have, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(2, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        result = self.layer(x)
+        return result * result
+
+
+class Calls(torch.nn.Module):
+    """It calls a function."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return result(x)
+
+
+def test_the_text_of_a_method_depends_on_the_names_around_it() -> None:
+    memory, nets = Memory(), [[Named()], [Calls(), Named()], [Named(), Calls()], [Named()]]
+    texts = []
+    for net in nets:
+        model = torch.nn.Sequential(*net)
+        texts.append(source_of(memory.convert(model)).text)
+        assert texts[-1] == source_of(convert(model)).text
+    assert "result = self.layer(x)" in texts[0] == texts[3]
+    assert "result_1 = self.layer(x)" in texts[1]
+
+
 def test_what_is_in_a_layer_is_read_from_the_layer_at_hand() -> None:
     memory = Memory()
     layers = [

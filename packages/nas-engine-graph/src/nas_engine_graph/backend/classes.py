@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from nas_engine_graph.backend.literal import Imports, annotation, call, initial, literal
 from nas_engine_graph.backend.overrides import overrides
 from nas_engine_graph.backend.paths import attribute, inside, member_path
-from nas_engine_graph.backend.statements import Writer
 from nas_engine_graph.backend.symbols import symbols_of
+from nas_engine_graph.backend.texts import lines_of
 from nas_engine_graph.backend.ties import is_parameter, tied, unregistered
 from nas_engine_graph.ir import (
     Absent,
@@ -109,19 +109,17 @@ class Classes:
                 continue
             if graph.kind != "torch.nn.Module":
                 continue
-            writer = Writer(function, graph, self.imports, self.written, self._taken())
             yield ""
-            yield from (f"{_INDENT}{line}" for line in writer.lines())
+            yield from (f"{_INDENT}{line}" for line in self._text(function, graph))
         for line in overrides(graph, self.imports):
             yield f"{_INDENT}{line}" if line else ""
 
-    def _taken(self) -> set[str]:
-        return self._locals | set(self.imports.names)
-
     def _free(self, function: Function) -> None:
         if function.name not in self.functions:
-            writer = Writer(function, None, self.imports, self.written, self._taken())
-            self.functions[function.name] = tuple(writer.lines())
+            self.functions[function.name] = self._text(function, None)
+
+    def _text(self, function: Function, graph: Graph | None) -> tuple[str, ...]:
+        return lines_of(function, graph, self.imports, self.written, frozenset(self._locals))
 
     # ------------------------------------------------------------------ constructors
 

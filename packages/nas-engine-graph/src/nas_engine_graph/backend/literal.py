@@ -56,6 +56,21 @@ class Imports:
         self.unpacks = self.restores = self.loads = False
         self.hidden: frozenset[str] = frozenset()  # Names that the function being written takes.
 
+    def apart(self) -> Imports:
+        """The same names, and nothing else yet."""
+        made = Imports(self.reserved)
+        made.names = dict(self.names)
+        return made
+
+    def add(self, other: Imports) -> None:
+        """Import what others need, which began with the same names."""
+        self.names |= other.names
+        self.modules |= other.modules
+        self.typing |= other.typing
+        self.unpacks |= other.unpacks
+        self.restores |= other.restores
+        self.loads |= other.loads
+
     def symbol(self, name: str) -> str:
         """How the source spells a dotted name, once what it needs is imported."""
         if name.startswith("torch.nn.functional."):

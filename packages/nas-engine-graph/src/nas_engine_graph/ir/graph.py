@@ -98,6 +98,11 @@ class Function:
         """Filled by ``digest``: edits share functions, so only what changed is digested anew."""
         return {}
 
+    @cached_property
+    def texts(self) -> dict[Any, Any]:
+        """Filled by the backend, for the same reason."""
+        return {}
+
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
