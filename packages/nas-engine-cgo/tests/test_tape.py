@@ -22,6 +22,7 @@ from nas_engine_cgo.state import Stream, drawing
 from nas_engine_cgo.tape import Tape, UnrepeatableError, recorded, shortened, written
 from nas_engine_cgo.train.graphed import Graphs
 from nas_engine_cgo.train.loop import Loop
+from nas_engine_cgo.train.passes import Batches, Outcome, Passes
 from nas_engine_cgo.train.passes import Recording as Recorded
 from nas_engine_cgo.train.taped import Tapes
 from nas_search.evaluators import SupervisedEvaluator
@@ -368,6 +369,29 @@ def test_steps_from_a_tape_are_steps_taken(
 def test_where_python_decides_nothing_is_recorded(repeated: list[bool]) -> None:
     trained(spaces.Counting(), recipe())
     assert repeated == []
+
+
+def test_the_usual_kind_of_steps_is_recorded_at_once_and_others_if_they_come_again() -> None:
+    told: list[tuple[str, int]] = []
+
+    class Telling:
+        first, patience, repeated, refused = 0, 2, "", ""
+
+        def record(self, run: Any, batches: Batches, trained: Any) -> Recorded:
+            told.append(("recorded", len(batches[0][0])))
+            return Recorded(lambda given: ran("repeated", given), [])
+
+    def ran(how: str, batches: Batches) -> list[Outcome]:
+        told.append((how, len(batches[0][0])))
+        return []
+
+    passes = Passes(list, lambda batches: True, Telling())
+    for size in (8, 8, 3, 8, 3, 3, 3):
+        passes(lambda batches: ran("run", batches), [[torch.zeros(size)]])
+    assert told == [
+        *(("recorded", 8), ("repeated", 8), ("run", 3), ("repeated", 8)),
+        *(("run", 3), ("recorded", 3), ("repeated", 3)),
+    ]
 
 
 def test_what_repeats_steps_depends_on_the_device_and_the_options() -> None:

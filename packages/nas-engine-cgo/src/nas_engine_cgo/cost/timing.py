@@ -86,9 +86,8 @@ class Timing:
         loop.merged.verifies = False  # Nobody asks for the bits of copies.
         batches = given if len(given) == 1 else [given[member] for member in chosen]
         try:
-            if self._probe.on_cpu:  # A graph of CUDA has to wait for longer.
-                loop.passes.patience = 1
-            untimed = max(_UNTIMED, 1 + loop.passes.patience)
+            # A CUDA graph has to wait for longer.
+            untimed = max(_UNTIMED, 1 + loop.passes.first)
             return _timed(partial(loop.step, batches), self.clock(), untimed) / len(copies)
         except MemberError as error:
             if is_out_of_memory(error.__cause__) and len(copies) > 1:

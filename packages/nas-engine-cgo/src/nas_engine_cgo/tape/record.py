@@ -268,5 +268,7 @@ def _may_draw(function: OpOverload, kwargs: Mapping[str, Any]) -> bool:
 
 
 def _address(tensor: Tensor) -> int:
+    if tensor.layout is not torch.strided:
+        raise UnrepeatableError("a tensor is sparse")
     address: int = tensor.untyped_storage()._cdata  # noqa: SLF001  There is no public way.
     return address

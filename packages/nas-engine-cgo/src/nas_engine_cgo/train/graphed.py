@@ -36,7 +36,7 @@ class Graphs:
         capture: makes a graph of what a function launches.
     """
 
-    patience = EAGER
+    first = patience = EAGER
     repeated = "steps were launched as CUDA graphs"
     refused = "no CUDA graph can be made of steps"
 

@@ -42,10 +42,6 @@ _FEW_PASSES = 8
 """Batches for each trace to measure members on, for which merged code takes longer to make."""
 
 
-_MANY_STEPS = 64
-"""To record one that is sure to come again takes less than the next ones gain."""
-
-
 class MemberError(Exception):
     """Something was raised while members ran together.
 
@@ -350,9 +346,7 @@ class Loop:
         tapes, steps = Tapes(), self._steps() - self._taken - self._lasted
         if steps < tapes.worth or (steps < tapes.worth_recurrent and self._is_recurrent()):
             return None
-        if steps >= _MANY_STEPS:
-            tapes.patience = 1
-        tapes.patience = max(tapes.patience, self._lasted)
+        tapes.first, tapes.patience = self._lasted, max(tapes.patience, self._lasted)
         return tapes
 
     def _is_recurrent(self) -> bool:

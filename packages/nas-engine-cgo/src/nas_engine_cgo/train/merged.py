@@ -185,11 +185,15 @@ class Merged:
 
         Else Python may decide anew each time: what a module does, or where a tensor lies.
         """
-        made = [self.code(cluster, batches, True) for cluster in self.clusters]
-        return all(
-            code in self._tensors and not code.function.modules and not single
-            for code, single in made
-        )
+        made: list[Compiled] = []
+        for cluster in self.clusters:
+            compiled, single = self.code(cluster, batches, True)
+            if compiled is None or compiled.function.modules or single:
+                return False
+            made.append(compiled)
+        for compiled in made:
+            self._tensors_of(compiled, True)
+        return all(compiled in self._tensors for compiled in made)
 
     # ------------------------------------------------------------------ running
 
@@ -228,12 +232,7 @@ class Merged:
         function, members = compiled.function, compiled.members
         for member in dict.fromkeys(members[m] for m, _ in function.modules):
             self._prepare(member, training)
-        tensors = self._tensors.get(compiled)
-        if tensors is None:
-            find = self.store.claim if training else self.store.gather
-            tensors = [find(need) for need in compiled.needs]
-            if training and self.store.holds(compiled.needs):
-                self._tensors[compiled] = tensors
+        tensors = self._tensors_of(compiled, training)
         inputs = [batches[stream][position] for stream, position in function.inputs]
         found = compiled.call(inputs, tensors, [self._members[m].stream for m in members])
         if compiled not in self._tensors:
@@ -244,6 +243,16 @@ class Merged:
             (tensor, tuple(members[m] for m in result))
             for tensor, result in zip(found, function.results, strict=True)
         ]
+
+    def _tensors_of(self, compiled: Compiled, training: bool) -> list[Tensor]:
+        """Parameters and buffers as code takes them; it is noted if they stay where they are."""
+        if (known := self._tensors.get(compiled)) is not None:
+            return known
+        find = self.store.claim if training else self.store.gather
+        tensors = [find(need) for need in compiled.needs]
+        if training and self.store.holds(compiled.needs):
+            self._tensors[compiled] = tensors
+        return tensors
 
     def _single(self, member: int, batches: Sequence[Sequence[Tensor]], training: bool) -> Tensor:
         """Call the module itself; what it does to its batch is seen by no other."""

@@ -38,11 +38,14 @@ class Recorder(Protocol):
     """Records passes.
 
     Attributes:
-        patience: after so many passes of a kind it pays to record one.
+        first: so many passes run before one of the kind that comes first is recorded, of which most
+            are.
+        patience: after so many passes of another kind, such as the last of an epoch, one is.
         repeated: what is said of passes that are repeated; empty to say nothing.
         refused: what is said if that can't be, before the reason.
     """
 
+    first: int
     patience: int
     repeated: str
     refused: str
@@ -60,14 +63,15 @@ class Passes:
         recorder: None to repeat none.
 
     Attributes:
-        patience: so many passes of a kind run before one is recorded.
+        first: so many passes run before one of the kind that comes first is recorded.
     """
 
     def __init__(
         self, trained: Trained, is_fixed: Callable[[Batches], bool], recorder: Recorder | None
     ) -> None:
         self._trained, self._is_fixed, self._recorder = trained, is_fixed, recorder
-        self.patience = 0 if recorder is None else recorder.patience
+        self.first = 0 if recorder is None else recorder.first
+        self._usual: Any = None  # The kind that came first.
         self._repeats: dict[Any, Run] = {}
         self._passed: Counter[Any] = Counter()
         self.note = ""
@@ -88,7 +92,9 @@ class Passes:
             return run(batches)
         key = tuple((t.shape, t.stride(), t.dtype) for batch in batches for t in batch)
         if key not in self._repeats:
-            if self._passed[key] < self.patience or not self._is_fixed(batches):
+            self._usual = self._usual or key
+            patience = self.first if key == self._usual else recorder.patience
+            if self._passed[key] < patience or not self._is_fixed(batches):
                 self._passed[key] += 1
                 return run(batches)
             recording = recorder.record(run, batches, self._trained)

@@ -18,6 +18,7 @@ __all__ = ["Tapes"]
 class Tapes:
     """Records passes as tapes, while they run."""
 
+    first = 0
     patience = 4  # To record and to write takes as long as some steps gain.
     worth = 24  # So many steps do.
     worth_recurrent = 48  # One call of torch is many operators.
