@@ -138,9 +138,32 @@ def noisy(machine: Machine, x: Tensor, _: Tensor) -> Values:
         return [x * torch.rand(x.shape).bernoulli() + noise]
 
 
+def filled(_: Machine, x: Tensor, y: Tensor) -> Values:
+    """Memory that is written part by part, read, and written again."""
+    x, y = x.detach(), y.detach()
+    made = x.new_empty(len(x), width(x) + width(y))
+    torch.mul(x, 2.0, out=made[:, : width(x)])
+    made[:, width(x) :].copy_(y)
+    before = torch.cat((made[:, width(x) :], x), 1)[:, :40]
+    last = made[:, -1:]
+    made.add_(0.5)
+    return [before, made[:, :40], last]
+
+
+def constant(_: Machine, x: Tensor, y: Tensor) -> Values:
+    """What depends on nothing is joined, multiplied and changed."""
+    zeros, units = x.new_zeros(len(x), 2), torch.eye(len(x))
+    some = units[:, 1:] @ units[1:, :2]
+    other = torch.ones(len(x), 2)
+    other.add_(some)
+    grown = torch.cat((other, x), 1)[:, :40]
+    other.mul_(y.detach()[:, :1])
+    return [torch.cat((zeros, x, some), 1)[:, :40], units @ y, grown, other, some]
+
+
 OPERATIONS = (
     added, joined, apart, around, stepped, multiplied, changed, remembered, dropped, turned,
-    reshaped, picked, noisy,
+    reshaped, picked, noisy, filled, constant,
 )  # fmt: skip
 programs = st.lists(
     st.tuples(st.sampled_from(OPERATIONS), st.integers(0, 99), st.integers(0, 99)), max_size=12
@@ -191,6 +214,36 @@ def test_parts_of_what_is_joined_are_read_where_they_were() -> None:
     assert [call.name for call in short.calls] == [
         "slice.Tensor", "cat.default", "slice.Tensor", "cat.default", "add.Tensor",
     ]  # fmt: skip
+    again = drawn(1, 4, 7)
+    assert_same(written(short)(*again), run(*again))
+
+
+def test_what_depends_on_nothing_is_not_made_again() -> None:
+    def run(x: Tensor) -> Values:
+        units = torch.eye(4)[:, :2]
+        return [torch.cat((x @ units, x.new_zeros(3, 1)), 1), x.new_zeros(3)]
+
+    (x,) = inputs = drawn(0, 4)
+    _, tape = recorded(lambda: run(x), inputs, list)
+    assert isinstance(tape, Tape)
+    short = shortened(tape)
+    # What is given to others they may change: it is new each time.
+    assert [call.name for call in short.calls] == ["mm.default", "cat.default", "new_zeros.default"]
+    again = drawn(1, 4)
+    assert_same(written(short)(*again), run(*again))
+
+
+def test_memory_that_is_filled_before_anybody_reads_it_may_be_read_where_it_is() -> None:
+    def run(x: Tensor, y: Tensor) -> Values:
+        made = torch.mul(x, 2.0, out=x.new_empty(3, 4))
+        first, second = torch.cat((made, y), 1).split((4, 7), 1)
+        return [torch.cat((second, first), 1)]
+
+    inputs = drawn(0, 4, 7)
+    _, tape = recorded(lambda: run(*inputs), inputs, list)
+    assert isinstance(tape, Tape)
+    short = shortened(tape)
+    assert [call.name for call in short.calls] == ["new_empty.default", "mul.out", "cat.default"]
     again = drawn(1, 4, 7)
     assert_same(written(short)(*again), run(*again))
 

@@ -62,9 +62,11 @@ class Tape:
         calls: what it did.
         results: what is wanted of it.
         written: the numbers of memory that is changed after it was made.
+        known: values that have the same numbers each time, as they were made.
     """
 
     inputs: list[Value]
     calls: list[Call] = field(default_factory=list)
     results: list[Value | Tensor] = field(default_factory=list)
     written: set[int] = field(default_factory=set)
+    known: dict[Value, Tensor] = field(default_factory=dict)

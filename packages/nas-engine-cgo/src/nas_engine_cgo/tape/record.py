@@ -21,7 +21,18 @@ __all__ = ["UnrepeatableError", "recorded"]
 _Found = TypeVar("_Found")
 
 _SAME = ("aten::detach", "aten::alias")
+_EMPTY = frozenset(
+    {"empty.memory_format", "empty_like.default", "empty_strided.default", "new_empty.default",
+     "new_empty_strided.default"}
+)  # fmt: skip
+"""What makes a tensor whose numbers are yet to be written."""
+_MAKERS = frozenset(
+    {"arange", "eye", "full", "full_like", "linspace", "new_full", "new_ones", "new_zeros", "ones",
+     "ones_like", "scalar_tensor", "zeros", "zeros_like"}
+)  # fmt: skip
+"""What makes a tensor of numbers that the arguments name."""
 _INDEX = torch.ops.aten.index.Tensor
+_SEEDED = torch.Tag.nondeterministic_seeded
 _REFUSED = {
     torch.Tag.data_dependent_output: "reads the numbers of a tensor",
     torch.Tag.dynamic_output_shape: "makes a tensor whose size depends on numbers",
@@ -64,6 +75,7 @@ class _Notes(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._numbers = itertools.count()
         self._storages: dict[int, int] = {}
         self._made: set[int] = set()
+        self._unread: set[int] = set()  # The numbers of memory that is empty, or being filled.
         self._drawn: list[Stream] = []
         self._inputs = {id(tensor): self._value(tensor, ()) for tensor in inputs}
         self._tape = Tape(list(self._inputs.values()))
@@ -118,13 +130,18 @@ class _Notes(TorchDispatchMode):  # type: ignore[no-untyped-call]
         noted = [self._argument(each, given) for each in args]
         named = {name: self._argument(each, given) for name, each in kwargs.items()}
         reads = [value for _, value in given if isinstance(value, Value)]
+        filled: set[int] = set()
         for i, name in operator.written:
-            self._write(noted[i] if i < len(noted) else named.get(name))
+            filled |= _memory(noted[i] if i < len(noted) else named.get(name))
+        self._tape.written |= filled - self._unread
+        if not operator.view:
+            self._unread -= {value.storage for value in reads} - filled
         if operator.same:
             self._mark(found, noted[0])
         elif operator.reshapes:
             if not isinstance(base := noted[0], Value):
                 raise UnrepeatableError(f"{operator.name} gives a tensor that stays another shape")
+            self._tape.known.pop(base, None)  # The tensor is another one from now on.
             value = Value(tuple(found.shape), found.stride(), base.storage)
             self._mark(found, value)
             self._tape.calls.append(
@@ -137,6 +154,18 @@ class _Notes(TorchDispatchMode):  # type: ignore[no-untyped-call]
             outputs = [self._output(each, tensors) for each in (found if several else [found])]
             made = (operator.function, operator.name, noted, named, outputs, several, reads)
             self._tape.calls.append(Call(*made, torch.is_grad_enabled()))
+            if operator.name in _EMPTY:
+                self._unread |= {value.storage for value in outputs if value is not None}
+            if self._is_known(operator, [value for _, value in given]):
+                pairs = zip(outputs, found if several else [found], strict=True)
+                self._tape.known |= {value: made for value, made in pairs if value is not None}
+
+    def _is_known(self, operator: _Operator, given: Sequence[Value | Tensor]) -> bool:
+        """Whether an operator that was called gives the same numbers each time."""
+        tape = self._tape
+        fixed = (isinstance(v, Value) and v in tape.known and v.storage not in tape.written
+                 for v in given)  # fmt: skip
+        return operator.makes or (operator.pure and bool(given) and all(fixed))
 
     def _argument(self, given: Any, tensors: list[tuple[Tensor, Value | Tensor]]) -> Argument:
         if isinstance(given, Tensor):
@@ -146,13 +175,6 @@ class _Notes(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if isinstance(given, (list, tuple)):
             return [self._argument(each, tensors) for each in given]
         return given
-
-    def _write(self, argument: Argument) -> None:
-        if isinstance(argument, list):
-            for each in argument:
-                self._write(each)
-        elif isinstance(argument, Value):
-            self._tape.written.add(argument.storage)
 
     def _noted(self, tensor: Tensor) -> Value | Tensor:
         """What a tensor is on the tape: a value, or itself, which was there before."""
@@ -199,6 +221,8 @@ class _Operator:
         view: whether it gives a view of it.
         reshapes: whether it gives a view that in the code takes the place of its operand.
         written: the positions and names of arguments that it changes.
+        makes: whether it gives the same numbers each time.
+        pure: whether it does as long as its operands have the same.
     """
 
     function: Callable[..., Any]
@@ -207,6 +231,8 @@ class _Operator:
     view: bool
     reshapes: bool
     written: tuple[tuple[int, str], ...]
+    makes: bool
+    pure: bool
 
     @staticmethod
     @cache
@@ -225,13 +251,17 @@ class _Operator:
         schema = function._schema  # noqa: SLF001  There is no public way.
         if schema.name == "aten::lift_fresh":
             raise UnrepeatableError("a tensor is made of Python's numbers")
+        written = tuple((i, each.name) for i, each in enumerate(schema.arguments) if each.is_write)
+        name = str(function).removeprefix("aten.")
         return _Operator(
             function,
-            str(function).removeprefix("aten."),
+            name,
             schema.name in _SAME,
             any(each.alias_info and not each.alias_info.is_write for each in schema.returns),
             reshapes,
-            tuple((i, each.name) for i, each in enumerate(schema.arguments) if each.is_write),
+            written,
+            name.partition(".")[0] in _MAKERS and not written,
+            not written and name not in _EMPTY and _SEEDED not in function.tags,
         )
 
 
@@ -245,6 +275,13 @@ class _Drawing:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         with drawing(self.stream):
             return self.function(*args, **kwargs)
+
+
+def _memory(argument: Argument) -> set[int]:
+    """The numbers of the memory of the values in an argument."""
+    if isinstance(argument, list):
+        return set().union(*map(_memory, argument))
+    return {argument.storage} if isinstance(argument, Value) else set()
 
 
 def _out_of_place(function: OpOverload) -> OpOverload:
@@ -264,7 +301,7 @@ def _is_mask(index: Tensor | None) -> bool:
 
 def _may_draw(function: OpOverload, kwargs: Mapping[str, Any]) -> bool:
     """Whether an operator may draw from a global generator."""
-    return torch.Tag.nondeterministic_seeded in function.tags and kwargs.get("generator") is None
+    return _SEEDED in function.tags and kwargs.get("generator") is None
 
 
 def _address(tensor: Tensor) -> int:

@@ -2,7 +2,8 @@
 
 Autograd takes apart bit by bit what was joined, and joins what was taken apart: the gradient of
 ``cat`` is a slice for each operand, and that of ``split`` a ``cat``. Where one meets the other the
-parts themselves will do, and slices of one tensor that are left are one ``split``.
+parts themselves will do, and slices of one tensor that are left are one ``split``. What depends on
+nothing is not made again.
 """
 
 from __future__ import annotations
@@ -73,11 +74,13 @@ class _Joints:
 
     def __init__(self, tape: Tape) -> None:
         self._tape = tape
-        self._results = {value for value in tape.results if isinstance(value, Value)}
+        self._results = set(_values(tape.results))
         self._taken: dict[Value, _Part] = {}  # As it is, and as it is read.
         self._parts: dict[Value, _Part] = {}
         self._joined: dict[Value, list[tuple[_Part, Argument]]] = {}
-        self._same: dict[Value, Value] = {}
+        kept = {value.storage for value in self._results} | tape.written
+        self._known = {v: made for v, made in tape.known.items() if v.storage not in kept}
+        self._same: dict[Value, Argument] = dict(self._known)
         self._readers: dict[Value, set[str]] = defaultdict(set)
         for call in tape.calls:
             for value in call.reads:
@@ -87,6 +90,8 @@ class _Joints:
         """The calls, but reading the operands of what is joined."""
         for call in map(self._reading, self._tape.calls):
             output = call.outputs[0] if call.outputs else None
+            if output in self._known:
+                continue
             if output is not None and (part := _part_of(call)) is not None:
                 yield from self._take(output, part)
             elif output is not None and call.name == "cat.default":
@@ -139,7 +144,7 @@ class _Joints:
             stop = start + operand.shape[dim]
             places.append((_Part(output, dim, start, stop), operand))
             start = stop
-        reads = [operand for operand in operands if isinstance(operand, Value)]
+        reads = _values(operands)
         yield Call(call.function, call.name, [operands, dim], {}, [output], False, reads)
 
     def _part(self, operand: Argument) -> _Part | None:
@@ -149,7 +154,7 @@ class _Joints:
         """The call with the same values, maybe by other names."""
         if self._same.keys().isdisjoint(call.reads):
             return call
-        args, reads = self._read(call.args), self._read(call.reads)
+        args, reads = self._read(call.args), _values(self._read(call.reads))
         kwargs = {name: self._read(each) for name, each in call.kwargs.items()}
         return replace(call, args=args, kwargs=kwargs, reads=reads)
 
@@ -157,6 +162,10 @@ class _Joints:
         if isinstance(argument, Value):
             return self._same.get(argument, argument)
         return [self._read(each) for each in argument] if isinstance(argument, list) else argument
+
+
+def _values(arguments: Sequence[Argument]) -> list[Value]:
+    return [argument for argument in arguments if isinstance(argument, Value)]
 
 
 def _order(value: Value) -> list[int]:
@@ -197,7 +206,7 @@ def _part_of(call: Call) -> _Part | None:
 
 def _wanted(calls: Sequence[Call], results: Sequence[Argument]) -> list[Call]:
     """Without what only makes what nobody reads."""
-    read = {value for value in results if isinstance(value, Value)}
+    read = set(_values(results))
     found: list[Call] = []
     for call in reversed(calls):
         if _has_effect(call) or not read.isdisjoint(filter(None, call.outputs)):
