@@ -37,6 +37,10 @@ def pairs(
     own = torch.randn(MEMBERS * channels, 1, 5, 5, requires_grad=True)
     patches = torch.randn(2 * MEMBERS * channels, channels, 2, 2, requires_grad=True)
     settings = {"padding": 2, "groups": MEMBERS * channels}
+    few = torch.randn(batch, MEMBERS * channels, 2, 2).contiguous(memory_format=memory_format)
+    few.requires_grad_()
+    windows = torch.randn(MEMBERS * channels, channels, 3, 3)
+    windows = windows.contiguous(memory_format=memory_format).requires_grad_()
     return {
         "pixels": (
             pass_of(lambda x, w: kernels.pointwise(x, w, None, (1, 1), MEMBERS), x, weight),
@@ -49,6 +53,10 @@ def pairs(
         "patches of 2x2": (
             pass_of(lambda x, w: kernels.conv2d(x, w, stride=2, groups=MEMBERS), x, patches),
             pass_of(lambda x, w: functional.conv2d(x, w, stride=2, groups=MEMBERS), x, patches),
+        ),
+        "windows of 3x3 over 2x2 pixels": (
+            pass_of(lambda x, w: kernels.conv2d(x, w, padding=1, groups=MEMBERS), few, windows),
+            pass_of(lambda x, w: functional.conv2d(x, w, padding=1, groups=MEMBERS), few, windows),
         ),
         "mean of 3x3": (
             pass_of(lambda x: kernels.avg_pool2d(x, 3, 1, 1), x),

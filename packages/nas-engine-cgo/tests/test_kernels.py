@@ -136,10 +136,10 @@ def test_autocast_makes_of_them_what_it_makes_of_torchs_own() -> None:
 @settings(deadline=None)
 @given(st.data())
 def test_convolution(data: st.DataObject) -> None:
-    """Depthwise, of patches side by side, of pixels, and any other."""
+    """Depthwise, of patches side by side, of few pixels, and any other."""
     inputs, outputs, groups = data.draw(st.sampled_from([(1, 1, 128), (3, 4, 2), (5, 3, 1)]))
     window = data.draw(st.tuples(st.integers(1, 7), st.integers(1, 7)) | st.just((2, 2)))
-    size = data.draw(st.sampled_from(((9, 7), (22, 17), (8, 12))))
+    size = data.draw(st.sampled_from(((9, 7), (22, 17), (8, 12), (2, 2), (1, 3), (2, 1))))
     pads = st.tuples(st.integers(0, 3), st.integers(0, 3))
     geometry = (
         data.draw(st.tuples(windows, windows) | st.just(window)),

@@ -7,10 +7,12 @@ from typing import Any
 from torch import Tensor
 from torch.nn import functional
 
-from nas_engine_cgo.kernels.depthwise import Geometry, depthwise, has_slow_gradient
+from nas_engine_cgo.kernels.dense import are_few, dense
+from nas_engine_cgo.kernels.depthwise import depthwise, has_slow_gradient
 from nas_engine_cgo.kernels.layout import are_plain
 from nas_engine_cgo.kernels.pointwise import pointwise
 from nas_engine_cgo.kernels.sizes import pair
+from nas_engine_cgo.kernels.windows import Geometry
 
 __all__ = ["conv2d"]
 
@@ -37,6 +39,8 @@ def conv2d(
     geometry = pair(stride), pair(padding), pair(dilation)
     if has_slow_gradient(input, weight, groups):
         return depthwise(input, weight, bias, geometry)
+    if weight.shape[0] > groups and are_few(input, weight, geometry):
+        return dense(input, weight, bias, geometry, groups)
     if (size := _of_patches(input, weight, geometry)) is None or weight.shape[0] == groups:
         return functional.conv2d(input, weight, bias, *geometry, groups)
     patches = functional.pixel_unshuffle(input, size) if size > 1 else input

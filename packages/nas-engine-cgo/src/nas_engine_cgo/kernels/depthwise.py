@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from nas_engine_cgo.kernels.sizes import Pair
+from nas_engine_cgo.kernels.windows import Geometry, taps
 
-__all__ = ["Geometry", "depthwise", "has_slow_gradient"]
-
-Geometry: TypeAlias = tuple[Pair, Pair, Pair]
-"""Stride, padding and dilation."""
+__all__ = ["depthwise", "has_slow_gradient"]
 
 _FAST = 9
 """Elements of the windows that torch has kernels of their own for."""
@@ -94,21 +90,8 @@ def _of_weight(felt: Tensor, x: Tensor, weight: Tensor, geometry: Geometry) -> T
     # A convolution multiplies the pixels of an image with a matrix, in which each element of the
     # window comes where an output reads an input by it: its gradient is the sum over those.
     pairs = torch.bmm(
-        x.reshape(batch, channels, -1).permute(1, 2, 0),
-        felt.reshape(batch, channels, -1).transpose(0, 1),
+        felt.reshape(batch, channels, -1).permute(1, 2, 0),
+        x.reshape(batch, channels, -1).transpose(0, 1),
     )
-    taps = _taps((size[0], size[1]), window, *geometry)
-    return (pairs.flatten(1) @ taps).view_as(weight)
-
-
-@lru_cache(maxsize=64)
-def _taps(size: Pair, window: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Tensor:
-    """Where a convolution reads: 1 if this output reads this input by this element of the window.
-
-    Returns:
-        ``(inputs * outputs, elements)``.
-    """
-    pixels = size[0] * size[1]
-    images = torch.eye(pixels).view(pixels, 1, *size)
-    read = functional.unfold(images, window, dilation, padding, stride)
-    return read.transpose(1, 2).reshape(-1, window[0] * window[1])
+    read = taps((size[0], size[1]), window, geometry, x.dtype)
+    return (pairs.flatten(1) @ read).view_as(weight)

@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal, TypeVar
 
 import torch
@@ -81,9 +82,13 @@ class Facts:
 
         Of a tensor that is not dense, those of one that torch makes like it.
         """
-        like = torch.empty_strided(self.shape, self.stride, dtype=self.dtype, device="meta")
-        stride = torch.empty_like(like).stride()
-        return tuple(sorted(range(len(stride)), key=lambda d: (-stride[d], d)))
+        return _order(self.shape, self.stride)
+
+
+@lru_cache(maxsize=4096)
+def _order(shape: tuple[int, ...], stride: tuple[int, ...]) -> tuple[int, ...]:
+    like = torch.empty_like(torch.empty_strided(shape, stride, device="meta")).stride()
+    return tuple(sorted(range(len(like)), key=lambda d: (-like[d], d)))
 
 
 @dataclass(frozen=True, slots=True)
