@@ -12,8 +12,8 @@ __all__ = ["cache_bytes", "room_for_steps"]
 _USUAL = 1 << 20
 _CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 """Where Linux tells of the caches of a core, a folder for each."""
-_HELD = 2
-"""A step reads a value and gives another."""
+_HELD = 4
+"""A step reads a value and gives another, and so does its gradient, which reads the value, too."""
 
 
 @cache
@@ -42,7 +42,7 @@ def room_for_steps(device: torch.device) -> int | None:
 
     None for a device that is fastest with large steps.
 
-    >>> room_for_steps(torch.device("cpu")) == cache_bytes() // 2
+    >>> room_for_steps(torch.device("cpu")) == cache_bytes() // 4
     True
     """
     return cache_bytes() // _HELD if device.type == "cpu" else None
