@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from nas_engine_cgo.kernels.dense import are_few, dense
 from nas_engine_cgo.kernels.depthwise import depthwise, has_slow_gradient
-from nas_engine_cgo.kernels.layout import are_plain
+from nas_engine_cgo.kernels.layout import are_plain, by_pixel
 from nas_engine_cgo.kernels.pointwise import pointwise
 from nas_engine_cgo.kernels.sizes import pair
 from nas_engine_cgo.kernels.windows import Geometry
@@ -52,4 +52,5 @@ def _of_patches(x: Tensor, weight: Tensor, geometry: Geometry) -> int | None:
     size, other = weight.shape[2:]
     beside = geometry == ((size, size), (0, 0), (1, 1)) and size == other
     covered = x.shape[2] % size == x.shape[3] % size == 0
-    return size if beside and covered and x.is_contiguous() else None
+    apart = x.is_contiguous() or (size == 1 and by_pixel(x))
+    return size if beside and covered and apart else None
