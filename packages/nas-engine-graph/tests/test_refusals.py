@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from nas_engine_graph import UnsupportedModuleError, convert
+from nas_engine_graph.ir import parse
 from nas_engine_graph.testing import assert_same_behaviour
 
 # TorchScript says that it is deprecated wherever it is called.
@@ -694,6 +695,43 @@ def test_mode_and_partly_evaluating_modules() -> None:
     module.eval()
     twin = convert(module).instantiate()
     assert [m.training for m in twin.modules()] == [m.training for m in module.modules()]
+
+
+class Drops(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.drop, self.more = nn.Dropout(), nn.Sequential(nn.Dropout(), nn.BatchNorm1d(3))
+        self.layer = nn.TransformerEncoderLayer(3, 1, 4)
+
+    def forward(self, x):
+        return self.layer(self.more(self.drop(x)))
+
+
+class HoldsDrops(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = Drops(), Drops()
+
+    def forward(self, x):
+        return self.last(self.first(x))
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("trained", [["drop"], ["more", "layer.dropout"], ["layer.self_attn"]])
+def test_training_mode_inside_of_eval_mode(training: bool, trained: list[str]) -> None:
+    module, x = HoldsDrops().train(training), torch.randn(4, 3)
+    module.first.eval()
+    for name in trained:
+        module.first.get_submodule(name).train()
+    graph = convert(module)
+    twin = graph.instantiate()
+    twin.load_state_dict(module.state_dict())
+    assert [m.training for m in twin.modules()] == [m.training for m in module.modules()]
+    torch.manual_seed(0)
+    first = module(x)
+    torch.manual_seed(0)
+    assert torch.equal(twin(x), first)
+    assert convert(twin) == graph == parse(str(graph)) != convert(HoldsDrops())
 
 
 def test_a_module_without_forward_is_refused() -> None:

@@ -46,7 +46,11 @@ class Generated:
         else:
             made = self.source.instantiate()
         _copy(model, made, self.kept)
-        return made.train(model.training)
+        made.train(model.training)
+        modes = {name: module.training for name, module in model.named_modules()}
+        for name, module in made.named_modules():
+            module.training = modes.get(name, module.training)
+        return made
 
 
 @torch.no_grad()

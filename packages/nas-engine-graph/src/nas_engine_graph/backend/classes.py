@@ -131,8 +131,10 @@ class Classes:
             else:
                 yield from self._register(graph, name, member)
         yield from (tied(graph, tie) for tie in graph.ties)
-        if graph.evaluating:
+        if graph.evaluating or (graph.turned and not graph.training):
             yield "self.eval()"
+        for path in graph.turned:
+            yield f"{member_path(graph, path)}.training = {not graph.training}"
 
     def _register(self, graph: Graph, name: str, member: Member) -> Iterator[str]:
         if not _plain(name) and isinstance(member, Graph | Layer):
@@ -169,7 +171,7 @@ class Classes:
     def _inlines(self, graph: Graph) -> bool:
         """Whether one expression makes the whole container."""
         kind = _CONTAINERS.get(graph.kind)
-        if kind is None or graph.pinned or graph.resets or graph.versioned:
+        if kind is None or graph.pinned or graph.turned or graph.resets or graph.versioned:
             return False
         if kind == "list" and not graph.is_numbered and graph.kind != "torch.nn.Sequential":
             return False

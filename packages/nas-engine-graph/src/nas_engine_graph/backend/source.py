@@ -152,4 +152,4 @@ def load(graph: Graph) -> ModuleType:
 def instantiate(graph: Graph) -> torch.nn.Module:
     """The module of the graph, freshly initialised, in the mode that the converted one was in."""
     made = source_of(graph).instantiate()
-    return made if graph.training else made.eval()
+    return made if graph.training or graph.turned else made.eval()

@@ -24,6 +24,7 @@ from nas_engine_graph.frontend.handlers import handle as _handle  # noqa: F401
 from nas_engine_graph.frontend.isolation import SCRIPT_ERRORS, isolated
 from nas_engine_graph.frontend.layers import is_layer
 from nas_engine_graph.frontend.learning import LearntError, Lesson, lesson_of
+from nas_engine_graph.frontend.leaving import LeftMethod
 from nas_engine_graph.frontend.marked import marked_in
 from nas_engine_graph.frontend.members import assemble
 from nas_engine_graph.frontend.mixed import left_alone
@@ -149,14 +150,16 @@ def _attempted(module: nn.Module, opaque: Any, whole: Any, learnt: tuple[Lesson,
             first = error
         else:
             return _translated(module, scripted, opaque, whole, progress)
-    if lesson_of(first.__cause__) not in (None, *learnt):
+    lesson = lesson_of(first.__cause__)
+    guessed = isinstance(lesson, LeftMethod)
+    if lesson not in (None, *learnt) and not guessed:
         raise first
     # A module may call a layer's other methods: then TorchScript has to see the layers.
     try:
         with isolated(module, learnt) as again:
             return _translated(module, _script(module, whole, again), whole, whole, again)
     except UnsupportedModuleError as second:
-        if lesson_of(second.__cause__) not in (None, *learnt):
+        if not guessed and lesson_of(second.__cause__) not in (None, *learnt):
             raise
         raise first from first.__cause__
 

@@ -78,8 +78,10 @@ class _Eager(ast.NodeTransformer):
             case ast.Call(ast.Attribute(ast.Name("self"), name), arguments, []):
                 method = getattr(self.owner, name, None)
                 named = all(isinstance(a, ast.Name) for a in arguments)
-                if is_unused(method) and named and self.in_place(method):
-                    return [self.visit(s) for s in body_of(method, arguments, node)]
+                if is_unused(method) and named:
+                    body = body_of(method, arguments, node, self.variables.around)
+                    if body is not None and self.in_place(method):
+                        return [self.visit(statement) for statement in body]
         is_size = id(node.value) in self.sizes
         self.generic_visit(node)
         if self.is_number and node.value is not None:

@@ -146,6 +146,9 @@ def initial(tensor: Tensor, drawn: bool) -> Init:
         return fill
     if drawn and tensor.numel() > _SMALL and tensor.is_floating_point():
         values = tensor.detach().double()
+        values = values[values.isfinite()]  # What nobody has set yet may be anything.
+        if values.numel() < 2 or not values.std():
+            return Normal()
         return Normal(float(values.mean()), float(values.std()))
     return _data(tensor)
 

@@ -52,6 +52,7 @@ class _Assembly:
         self.found = apart(with_true_results(world))
         self.memories: Mapping[End, Memory] = {}
         self.ties = self.tied()
+        self.turned = _turned(world.root)
 
     def tied(self) -> Mapping[End, Tie]:
         """What has to be tied: what is registered comes before what attributes hold."""
@@ -153,13 +154,8 @@ class _Assembly:
         return tuple(sorted(found.values(), key=lambda f: (f.free, f.name != "forward")))
 
     def evaluating(self, module: nn.Module, path: Path) -> bool:
-        root = self.world.root.training
-        if module.training and not root:
-            raise UnsupportedModuleError(
-                "training mode inside a module in eval mode", ".".join(path)
-            )
-        parent = self.world.module(path[:-1]).training if path else root
-        return parent and not module.training
+        parent = self.world.module(path[:-1]) if path else self.world.root
+        return parent.training and not module.training and not self.turned
 
     def layer(self, module: nn.Module, path: Path) -> Layer:
         try:
@@ -241,6 +237,15 @@ class _Assembly:
         return found
 
 
+def _turned(root: nn.Module) -> tuple[Path, ...]:
+    """Those in another mode than the root, if one trains inside of one in eval mode."""
+    modes = {name: module.training for name, module in root.named_modules()}
+    trained = (name for name, mode in modes.items() if mode and name)
+    if all(modes.get(name.rpartition(".")[0], True) for name in trained):
+        return ()
+    return tuple(tuple(n.split(".")) for n, mode in modes.items() if mode != root.training)
+
+
 def _always(anew: Iterable[Reset]) -> dict[str, Any]:
     """What a new model has as the next call of train leaves it, such as a cache of weights."""
     return {r.attribute: r.value for r in anew if r.method == "train" and r.mode is None}
@@ -255,4 +260,4 @@ def assemble(world: Tree) -> Graph:
             f"{type(world.root).__name__} is one layer: there is nothing to convert", outermost=True
         )
     assert isinstance(made, Graph)
-    return replace(made, ties=tuple(assembly.ties.values()))
+    return replace(made, ties=tuple(assembly.ties.values()), turned=assembly.turned)

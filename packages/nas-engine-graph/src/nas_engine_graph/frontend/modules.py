@@ -14,7 +14,16 @@ from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.sources import nodes_of
 from nas_engine_graph.frontend.stored import is_stored
 
-__all__ = ["Items", "class_of", "counted", "is_misread", "items_of", "module_at", "number_of"]
+__all__ = [
+    "Items",
+    "class_of",
+    "counted",
+    "holds_no_module",
+    "is_misread",
+    "items_of",
+    "module_at",
+    "number_of",
+]
 
 _LISTS: tuple[type[nn.Module], ...] = (nn.ModuleList, nn.Sequential)
 _ARITHMETIC: dict[type[ast.operator], Callable[[int, int], int]] = {
@@ -56,6 +65,17 @@ def module_at(node: ast.expr, owner: nn.Module) -> nn.Module | None:
             if isinstance(key, int) and -len(names) <= key < len(names) and parent is not None:
                 return parent._modules[names[key]]
     return None
+
+
+def holds_no_module(node: ast.expr, owner: nn.Module) -> bool:
+    """Whether an expression is an attribute that is there, and that is no module: a tensor, say."""
+    match node:
+        case ast.Attribute(value, name) if (parent := module_at(value, owner)) is not None:
+            if is_stored(parent) or parent._modules.get(name) is not None:
+                return False
+            homes = (vars(parent), parent._parameters, parent._buffers, parent._modules)
+            return any(name in home for home in homes)
+    return False
 
 
 def class_of(module: nn.Module) -> type:

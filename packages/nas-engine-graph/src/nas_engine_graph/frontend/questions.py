@@ -17,7 +17,7 @@ import torch._jit_internal as internal
 
 from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.sources import nodes_of, parsed, readable
-from nas_engine_graph.frontend.variables import name_of, value_of
+from nas_engine_graph.frontend.variables import name_of, value_of, variables_of
 
 __all__ = ["QUESTIONS", "answered", "body_of", "is_unused", "returns_anything"]
 
@@ -123,11 +123,32 @@ def is_unused(function: Any) -> bool:
     return marked is internal.FunctionModifiers.UNUSED
 
 
-def body_of(method: Any, arguments: list[Any], place: ast.stmt) -> list[ast.stmt]:
-    """The statements of a method, its parameters replaced by the variables it is called with."""
-    definition: Any = parsed(method).body[0]
+def body_of(
+    method: Any, arguments: list[Any], place: ast.stmt, around: Mapping[str, Any]
+) -> list[ast.stmt] | None:
+    """The statements of a method, with the variables of who calls it.
+
+    Args:
+        method: of the same module.
+        arguments: the variables that it is called with, which replace its parameters.
+        place: where it is called.
+        around: what the names around there are.
+
+    Returns:
+        None if something that the method uses has no name there.
+    """
+    tree = parsed(method)
+    definition: Any = tree.body[0]
     names = [argument.arg for argument in definition.args.args[1:]]
     given = {name: argument.id for name, argument in zip(names, arguments, strict=False)}
+    home = variables_of(getattr(method, "__func__", method), tree).around
+    used = {node.id for node in nodes_of(definition) if isinstance(node, ast.Name)}
+    for name in used & home.keys() - given.keys():
+        if around.get(name) is not home[name]:
+            same = (other for other, value in around.items() if value is home[name])
+            if (other := next(same, None)) is None:
+                return None
+            given[name] = other
     for node in nodes_of(definition):
         if isinstance(node, ast.Name):
             node.id = given.get(node.id, node.id)

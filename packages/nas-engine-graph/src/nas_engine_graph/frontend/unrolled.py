@@ -16,6 +16,7 @@ from torch import nn
 from nas_engine_graph.frontend.modules import (
     class_of,
     counted,
+    holds_no_module,
     is_misread,
     items_of,
     module_at,
@@ -142,6 +143,8 @@ class _Unrolled(ast.NodeTransformer):
                 if module is not None and classes is not None:
                     fits = issubclass(class_of(module), classes)
                     return ast.copy_location(ast.Constant(fits), node)
+                if classes is not None and holds_no_module(value, self.owner):
+                    return ast.copy_location(ast.Constant(False), node)
             case ast.Call(ast.Name("len"), [value], []) if self.misread(value) is not None:
                 return ast.copy_location(ast.Constant(len(self.misread(value) or ())), node)
             case ast.Call(function, [value], []) if self.is_sequential(function):

@@ -160,5 +160,6 @@ def digest(graph: Graph) -> str:
         tuple(reset.key for reset in graph.resets),
         graph.evaluating,
         *(["versioned"] if graph.versioned else []),
+        *([graph.training, graph.turned] if graph.turned else []),
     )
     return hashlib.sha256(repr(content).encode()).hexdigest()[:16]

@@ -258,7 +258,9 @@ class Graph:
     ``kind`` is ``torch.nn.Module`` for a module with methods of its own, or the dotted name of a
     container. Two graphs are equal if they are the same up to the names of classes and values;
     labels and ``history``, which tells what mutators did, don't count. One that is ``versioned``
-    loads no weights of another version than its own, which the attribute ``_version`` is.
+    loads no weights of another version than its own, which the attribute ``_version`` is. Where
+    modules are in training mode inside of others in eval mode, ``turned`` has the paths of all that
+    are in another mode than this one; else those in eval mode are ``evaluating``.
     """
 
     name: str
@@ -270,6 +272,7 @@ class Graph:
     resets: tuple[Reset, ...] = ()
     versioned: bool = False
     evaluating: bool = False
+    turned: tuple[tuple[str, ...], ...] = ()
     label: str | None = None
     training: bool = field(default=True, compare=False)
     history: tuple[Mutation, ...] = field(default=(), compare=False, repr=False)

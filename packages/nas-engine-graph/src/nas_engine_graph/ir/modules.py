@@ -191,6 +191,7 @@ def without_member(graph: Graph, steps: Path) -> Graph:
         graph,
         ties=tuple(tie for tie in graph.ties if apart(tie.target) and apart(tie.source)),
         pinned=tuple(path for path in graph.pinned if apart(path)),
+        turned=tuple(path for path in graph.turned if apart(path)),
         resets=tuple(reset for reset in graph.resets if apart((reset.attribute,))),
     )
 

@@ -355,6 +355,7 @@ class _Parser:
         functions: list[Function] = []
         ties: list[Tie] = []
         pinned: list[tuple[str, ...]] = []
+        turned: list[tuple[str, ...]] = []
         resets: list[Reset] = []
         while not self.maybe("}"):
             word = self.take(kind="word")
@@ -366,6 +367,8 @@ class _Parser:
                     ties.append(Tie(target, source, self.value() if self.maybe("view") else None))
                 case "pinned":
                     pinned.append(self.value())
+                case "turned":
+                    turned.append(self.value())
                 case "reset":
                     resets.append(self.reset())
                 case "versioned":
@@ -378,6 +381,7 @@ class _Parser:
             functions=tuple(functions),
             ties=tuple(ties),
             pinned=tuple(pinned),
+            turned=tuple(turned),
             resets=tuple(resets),
         )
 

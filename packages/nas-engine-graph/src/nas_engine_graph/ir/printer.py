@@ -276,6 +276,8 @@ def _graph(graph: Graph, depth: int) -> Iterator[str]:
         yield f"{pad}{_INDENT}tie {value_text(tie.target)} {value_text(tie.source)}{view}"
     for path in graph.pinned:
         yield f"{pad}{_INDENT}pinned {value_text(path)}"
+    for path in graph.turned:
+        yield f"{pad}{_INDENT}turned {value_text(path)}"
     if graph.versioned:
         yield f"{pad}{_INDENT}versioned"
     for reset in graph.resets:

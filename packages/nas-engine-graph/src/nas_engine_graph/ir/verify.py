@@ -60,9 +60,10 @@ def problems(graph: Graph, path: str = "") -> Iterator[str]:
 
 
 def _overrides(graph: Graph, where: str) -> Iterator[str]:
-    for pin in graph.pinned:
-        if not _exists(graph, pin):
-            yield f"{where}: it pins {'.'.join(pin)!r}, which does not exist"
+    for does, paths in (("pins", graph.pinned), ("turns", graph.turned)):
+        for path in paths:
+            if not _exists(graph, path):
+                yield f"{where}: it {does} {'.'.join(path)!r}, which does not exist"
     for reset in graph.resets:
         if reset.method not in RESETTING:
             yield f"{where}: a reset on {reset.method!r}{nearest(reset.method, RESETTING)}"
