@@ -260,6 +260,18 @@ class ScaledOnce(nn.Module):
         return x * self.scaled
 
 
+class TakenApart(nn.Module):
+    """Its views can't be used any more once weights are loaded."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(2, 3))
+        self.first, self.second = self.weight.unbind()
+
+    def forward(self, x):
+        return x * self.first + self.second
+
+
 def twice(function):
     @functools.wraps(function)
     def wrapper(*args):
@@ -524,6 +536,7 @@ def test_units_may_share_what_nobody_changes() -> None:
         (LeftMethodThatCounts, ["test_refusals.py:", "a read of 'count'", "torch.jit.ignore"]),
         (with_replaced_forward, ["forward was replaced", "'child'"]),
         (sharing_memory, ["'running_mean' shares its memory with '0.running_mean'", "'1'"]),
+        (TakenApart, ["test_refusals.py:", "'first' is computed of what needs a gradient"]),
         (ScaledOnce, ["test_refusals.py:", "'scaled' is computed of what needs a gradient"]),
         (lambda: torch.jit.script(ScaleOfOnes()), ["scripted module (ScaleOfOnes)", "made of"]),
         (TrainFreezes, ["train"]),

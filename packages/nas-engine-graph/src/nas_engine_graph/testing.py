@@ -126,7 +126,9 @@ def assert_same_behaviour(
     ours, theirs = module.state_dict(), twin.state_dict()
     assert list(ours) == list(theirs), f"state: {list(ours)} became {list(theirs)}"
     assert [n for n, _ in module.named_parameters()] == [n for n, _ in twin.named_parameters()]
-    twin.load_state_dict(ours, strict=True)
+    # Both: where weights are written, autograd records views of them anew, as what comes last.
+    for made in (module, twin):
+        made.load_state_dict(ours, strict=True)
     flags = [(n, p.requires_grad) for n, p in module.named_parameters()]
     assert flags == [(n, p.requires_grad) for n, p in twin.named_parameters()]
     # Of the attributes only those are kept that methods use.

@@ -118,3 +118,19 @@ class BuffersOfParts(nn.Module):
     def forward(self, x):
         x = x * self.middle + self.first.sum() * self.last[0]
         return x * self.square[0, 1] + self.weight.sum() + self.table[0]
+
+
+@case(x(2, 3))
+class SeveralViews(nn.Module):
+    """Gradients are added up in the order in which the views were made, whatever they are called."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(3, 3), nn.ReLU())
+        self.rows = [self.layers[0].weight[0], self.layers[0].bias]
+        self.flat = {"weight": self.layers[0].weight.view(-1)[2:]}
+        self.again = self.layers[0].weight[:2].t()
+
+    def forward(self, x):
+        y = self.layers(x) * self.rows[0] + self.rows[1] * self.flat["weight"][:3]
+        return self.layers(y) * self.again[:, 1]

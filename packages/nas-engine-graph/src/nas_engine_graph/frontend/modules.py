@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
@@ -73,8 +74,11 @@ def holds_no_module(node: ast.expr, owner: nn.Module) -> bool:
         case ast.Attribute(value, name) if (parent := module_at(value, owner)) is not None:
             if is_stored(parent) or parent._modules.get(name) is not None:
                 return False
-            homes = (vars(parent), parent._parameters, parent._buffers, parent._modules)
-            return any(name in home for home in homes)
+            homes: tuple[Mapping[str, Any], ...] = (
+                vars(parent), parent._parameters, parent._buffers, parent._modules
+            )  # fmt: skip
+            found = [home[name] for home in homes if name in home]
+            return bool(found) and not isinstance(found[0], nn.Module)
     return False
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,9 @@ from nas_engine_graph.ir import End, Tie
 from nas_engine_graph.ir.strides import overlaps
 
 __all__ = ["Place", "views"]
+
+
+_SEVERAL = ("Split", "Unbind")
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +77,9 @@ def views(places: Sequence[Place]) -> tuple[Mapping[End, Tie], Mapping[End, Memo
     ties = [tie for group in groups for tie in _views(group, memories)]
     order = {place.path: index for index, place in enumerate(places)}
     found = {tie.target: tie for tie in sorted(ties, key=lambda tie: order[tie.target])}
-    recorded = [_recorded(p, places, found, memories) for p in places if p.has_history]
+    # In the order of their making, which is that in which autograd adds up gradients.
+    made = sorted((place for place in places if place.has_history), key=_recorded_at)
+    recorded = [_recorded(place, places, found, memories) for place in made]
     return {**found, **{tie.target: tie for tie in recorded}}, memories
 
 
@@ -112,6 +118,21 @@ def _within_a_memory(group: list[Place]) -> Place | None:
     return min(found, key=lambda place: place.rank, default=None) if alike else None
 
 
+def _recorded_at(place: Place) -> int:
+    """A number that is higher the later autograd has begun to record a tensor."""
+    *_, first = _steps(place)
+    number: int = first._sequence_nr()
+    return number
+
+
+def _steps(place: Place) -> Iterator[Any]:
+    """What autograd has recorded of a tensor, up to the one that it accumulates gradients in."""
+    node: Any = place.tensor.grad_fn
+    while node is not None and type(node).__name__ != "AccumulateGrad":
+        yield node
+        node = node.next_functions[0][0] if node.next_functions else None
+
+
 def _recorded(
     place: Place, places: Sequence[Place], ties: Mapping[End, Tie], memories: Mapping[End, Memory]
 ) -> Tie:
@@ -124,6 +145,8 @@ def _recorded(
     shape, strides = tuple(place.tensor.shape), place.tensor.stride()
     base = next((p for p in places if p.tensor is place.tensor._base), None)
     told = base is not None and base.tensor.is_leaf and place.elements.is_like(base.elements)
+    # One of several views of one call can't be used any more once the weight has changed.
+    told &= not any(type(step).__name__.startswith(_SEVERAL) for step in _steps(place))
     if base is None or not told or overlaps(shape, strides) or vars(place.tensor):
         text = "is computed of what needs a gradient: compute it in forward, or keep its detach()"
         raise _refusal(place, text)
