@@ -22,7 +22,7 @@ from nas_engine_graph.frontend.mixed import CASTS, as_future, as_kept, as_number
 from nas_engine_graph.frontend.names import class_name, public_method, torch_name
 from nas_engine_graph.frontend.parts import PARTS
 from nas_engine_graph.frontend.places import unsupported
-from nas_engine_graph.frontend.translate import Context, FunctionName, ModulePath, Translator
+from nas_engine_graph.frontend.translator import Context, FunctionName, ModulePath, Translator
 from nas_engine_graph.importable import resolve
 from nas_engine_graph.ir import Builtin, Call, Const, Invoke, Local, Node, Operand, Symbol, key
 
@@ -235,14 +235,14 @@ def _cast(t: Translator, node: Any, operand: Operand) -> None:
 
 
 def free_function(t: Translator, name: str, python: Callable[..., Any] | None) -> str:
-    """Translate a free function of the user, once per graph; its name in the graph."""
+    """Ask for a free function of the user, which is translated once; its name in the graph."""
     known = t.world.local_names
     if name not in known:
         base = python.__name__ if python is not None else name.rpartition(".")[2]
         base = base if base.isidentifier() else "function"
         known[name] = base if base not in known.values() else f"{base}_{len(known)}"
     local = known[name]
-    t.need(Local(local), t.free.update, t.world.free_function(name, local, python))
+    t.need(Local(local), t.want, name, local, python)
     return local
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from nas_engine_graph.frontend.places import unsupported
 from nas_engine_graph.frontend.settled import raises
-from nas_engine_graph.frontend.translate import Translator
+from nas_engine_graph.frontend.translator import Translator
 from nas_engine_graph.ir import (
     Block,
     Builtin,

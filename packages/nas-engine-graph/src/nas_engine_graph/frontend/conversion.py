@@ -18,9 +18,7 @@ from nas_core.uncollected import uncollected
 from torch import nn
 
 from nas_engine_graph.errors import UnsupportedModuleError
-
-# Asked for by the translator only as it runs; loaded now, so that no conversion waits for it.
-from nas_engine_graph.frontend.handlers import handle as _handle  # noqa: F401
+from nas_engine_graph.frontend.handlers import handle
 from nas_engine_graph.frontend.isolation import SCRIPT_ERRORS, isolated
 from nas_engine_graph.frontend.layers import is_layer
 from nas_engine_graph.frontend.learning import LearntError, Lesson, lesson_of
@@ -188,7 +186,7 @@ def _read(
     constant: AbstractSet[str] = frozenset()
     while True:
         learnt, unread = progress.learnt, progress.unread
-        world = World(module, scripted, hidden, whole, learnt, unread, constant)
+        world = World(module, scripted, hidden, whole, learnt, unread, constant, handle)
         start(world)
         while world.wanted:
             path, method = world.wanted.pop()

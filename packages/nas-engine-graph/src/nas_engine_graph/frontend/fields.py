@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from nas_engine_graph.frontend.calls import shortened
-from nas_engine_graph.frontend.names import class_name, plain_name
+from nas_engine_graph.frontend.names import ACCESSOR, class_name, plain_name
 from nas_engine_graph.frontend.places import unsupported
-from nas_engine_graph.frontend.translate import ACCESSOR, Created, Translator
+from nas_engine_graph.frontend.translator import Created, Translator
 from nas_engine_graph.importable import resolve
 from nas_engine_graph.ir import Builtin, Call, Const
 

@@ -23,7 +23,7 @@ from nas_engine_graph.frontend.sequences import (
     makes_tuple,
     source_of,
 )
-from nas_engine_graph.frontend.translate import (
+from nas_engine_graph.frontend.translator import (
     Context,
     Created,
     FunctionName,

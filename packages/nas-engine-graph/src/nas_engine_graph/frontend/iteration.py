@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from nas_engine_graph.frontend.translate import Translator
+from nas_engine_graph.frontend.translator import Translator
 from nas_engine_graph.ir import Builtin, Operand
 
 __all__ = ["counts_trips", "iterate", "takes_item"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from nas_engine_graph.frontend.sequences import code_of, source_of
-from nas_engine_graph.frontend.translate import Translator
+from nas_engine_graph.frontend.translator import Translator
 
 __all__ = ["let"]
 

@@ -10,7 +10,7 @@ from nas_engine_graph.frontend.mixed import mixed_in
 from nas_engine_graph.frontend.places import unsupported
 from nas_engine_graph.frontend.schema import Schema
 from nas_engine_graph.frontend.sequences import is_implied
-from nas_engine_graph.frontend.translate import Translator
+from nas_engine_graph.frontend.translator import Translator
 from nas_engine_graph.ir import Builtin, Operand
 
 __all__ = ["IMPLICIT", "hand_on", "learn", "loosely"]

@@ -12,8 +12,13 @@ import torch.jit._state as state
 
 from nas_engine_graph.frontend.encode import NotEncodableError, symbol_of
 
-__all__ = ["annotated", "class_name", "is_of_torch", "plain_name", "public_method", "torch_name"]
+__all__ = [
+    "ACCESSOR", "annotated", "class_name", "is_of_torch", "plain_name", "public_method",
+    "torch_name",
+]  # fmt: skip
 
+ACCESSOR = re.compile(r"__(?P<name>.+)_(?P<act>[gs]et)ter")
+"""What TorchScript calls that which gets or sets a property."""
 _CLASS = re.compile(r"__torch__\.[\w.]+")
 _MANGLED = re.compile(r"\b___torch_mangle_\d+\.")
 

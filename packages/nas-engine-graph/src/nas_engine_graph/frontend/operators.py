@@ -31,7 +31,7 @@ from nas_engine_graph.frontend.sequences import (
     source_of,
     wanted_as,
 )
-from nas_engine_graph.frontend.translate import Translator
+from nas_engine_graph.frontend.translator import Translator
 from nas_engine_graph.importable import resolve
 from nas_engine_graph.ir import (
     Builtin,

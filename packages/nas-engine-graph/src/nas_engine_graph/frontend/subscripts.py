@@ -10,7 +10,7 @@ from typing import Any
 
 from nas_engine_graph.frontend import operators
 from nas_engine_graph.frontend.marked import marked_text
-from nas_engine_graph.frontend.translate import Translator
+from nas_engine_graph.frontend.translator import Translator
 from nas_engine_graph.ir import Builtin, Const, Operand, Operator
 
 __all__ = ["assign", "fact", "index", "is_index", "part", "tensor"]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nas_engine_graph.frontend.names import annotated
-from nas_engine_graph.frontend.translate import Translator
+from nas_engine_graph.frontend.translator import Translator
 from nas_engine_graph.ir import Builtin, Const, Node, Operand, Ref
 
 __all__ = ["any_value", "uninitialized"]

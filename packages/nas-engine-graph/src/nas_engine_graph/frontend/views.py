@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nas_engine_graph.frontend import operators
-from nas_engine_graph.frontend.translate import Translator
+from nas_engine_graph.frontend.translator import Translator
 from nas_engine_graph.ir import Const, Dtype, Operator
 
 __all__ = ["is_dtype", "view"]

@@ -114,14 +114,15 @@ class World(Tree):
         learnt: Sequence[Lesson],
         unread: Mapping[Callable[..., Any], str],
         constant: AbstractSet[str],
+        handle: Callable[[Any, Any], None],
     ) -> None:
         super().__init__(root, whole)
-        self.constant = constant
+        self.constant, self.handle = constant, handle
         self.learnt, self.unread = learnt, unread
         self.hidden = hidden
         self.python = python_functions()
         self.translated: dict[tuple[Path, str], tuple[Function, dict[str, Function]]] = {}
-        self._free: dict[str, dict[str, Function]] = {}
+        self.free: dict[str, dict[str, Function]] = {}
         self.local_names: dict[str, str] = {}
         self._scripted: dict[Path, Any] = {(): scripted._c}
         self._kinds: dict[str, Kinds] = {}
@@ -129,18 +130,6 @@ class World(Tree):
         self._written: frozenset[str] | None = None
         self._resets: frozenset[str] = frozenset()
         self._taken: set[str] = set()
-
-    def free_function(
-        self, name: str, local: str, python: Callable[..., Any] | None
-    ) -> dict[str, Function]:
-        """A free function by its name in the graph, after those that it calls; translated once."""
-        from nas_engine_graph.frontend.translate import Translator
-
-        if name not in self._free:
-            translator = Translator(self, None, name, self.compiled(name))
-            made = translator.function(local, python, True)
-            self._free[name] = {**translator.free, free_key(local): made}
-        return self._free[name]
 
     def scripted(self, path: Path) -> Any:
         if path not in self._scripted:
