@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nas_engine_cgo.cache import cache_bytes, room_for_steps
 from nas_engine_cgo.exact import ExactWriter, Verdicts, equality
 from nas_engine_cgo.exact.convolution import member_convolution
 from nas_engine_cgo.exact.equality import Verdict
@@ -181,3 +182,9 @@ def test_many_members_are_tried_by_some_and_few_numbers_by_all() -> None:
     assert counted["tanh"] == [0, 3, 6, 9, 13, 16, 19, 23]
     assert len(counted["linear"]) == 8
     assert equality._some(24, 8) == list(range(24))
+
+
+def test_steps_of_exact_code_may_fill_half_of_the_cache() -> None:
+    cpu = torch.device("cpu")
+    assert room_for_steps(cpu, exact=True) == cache_bytes() // 2 == 2 * (room_for_steps(cpu) or 0)
+    assert room_for_steps(torch.device("meta"), exact=True) is None

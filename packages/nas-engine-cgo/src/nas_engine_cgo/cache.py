@@ -14,6 +14,8 @@ _CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 """Where Linux tells of the caches of a core, a folder for each."""
 _HELD = 4
 """A step reads a value and gives another, and so does its gradient, which reads the value, too."""
+_HELD_TO_THE_BIT = 2
+"""Where bits count a call costs more, which lays images and weights out anew."""
 
 
 @cache
@@ -37,7 +39,7 @@ def _second_level(caches: Path) -> int | None:
     return None
 
 
-def room_for_steps(device: torch.device) -> int | None:
+def room_for_steps(device: torch.device, exact: bool = False) -> int | None:
     """Bytes that a value may take in a step, so that the next step finds it in the cache.
 
     None for a device that is fastest with large steps.
@@ -45,4 +47,5 @@ def room_for_steps(device: torch.device) -> int | None:
     >>> room_for_steps(torch.device("cpu")) == cache_bytes() // 4
     True
     """
-    return cache_bytes() // _HELD if device.type == "cpu" else None
+    held = _HELD_TO_THE_BIT if exact else _HELD
+    return cache_bytes() // held if device.type == "cpu" else None

@@ -387,7 +387,7 @@ class Merged:
         feeds = [self._feeds[member] for member in members]
         modules = [self._members[member].module for member in members]
         contents = self._traces.contents(members, programs)
-        room = room_for_steps(self._device)
+        room = room_for_steps(self._device, exact=self._exact is not None)
         if self._exact is None:
             function = write_function(programs, feeds, contents, self._fits, room)
         else:
