@@ -177,7 +177,7 @@ class Probe:
     def surely_gains(self, setting: Setting) -> bool:
         """Whether rules leave no doubt that such clusters are faster than one by one.
 
-        With ``exact``, too, which keeps about half of what merging saves.
+        With ``exact``, too, which keeps two thirds of what merging saves.
         """
         together = max(1.0, min(likeness(self._deeds), setting.size))
         left = 1 - self._calling + self._calling / together
