@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 import torch
 
-from nas_engine_cgo.cache import cache_bytes
+from nas_engine_cgo.cache import cache_bytes, room_for_steps
 from nas_engine_cgo.cost.clusters import Deeds, deeds, likeness, similar
 from nas_engine_cgo.cost.length import MOSTLY_ALONE, gains_unmerged, steps_of
 from nas_engine_cgo.cost.memory import largest_activation, training_memory
@@ -139,6 +139,9 @@ class Probe:
         largest, alone = self._largest
         needed = max(1, largest * (_KEPT if alone else 1))
         size = max(1, min(most, cache_bytes() // needed))
+        room = room_for_steps(self.device, self.options.exact)
+        if room is not None and largest > room:
+            size = 1  # Nothing is gained by two whose largest steps are taken one by one.
         why = MOSTLY_ALONE if alone and size == 1 else f"the cache has room for {size}"
         return Setting(size, self.layout if size > 1 else ALONE.layout, self._widens()), why
 
