@@ -170,6 +170,26 @@ def test_convolution(data: st.DataObject) -> None:
     assert_gradients_close(made, expected, tensors, 1e-3)
 
 
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize(
+    ("edge", "window", "padding"), [(2, 3, 1), (2, 2, 0), (1, 3, 1), (8, 1, 0)]
+)
+def test_what_a_convolution_gives_may_be_overwritten(
+    edge: int, window: int, padding: int, memory_format: Any
+) -> None:
+    """As an activation does after it."""
+    x = images(8, (edge, edge), 10, memory_format)
+    weight = torch.randn(8, 4, window, window, generator=torch.Generator().manual_seed(11))
+    weight.requires_grad_()
+
+    def activated(own: Callable[..., Tensor]) -> Tensor:
+        return own(x, weight, None, 1, padding, 1, 2).relu_()
+
+    made, expected = activated(conv2d), activated(torch_own.conv2d)
+    torch.testing.assert_close(made, expected, atol=1e-5, rtol=1e-5)
+    assert_gradients_close(made, expected, (x, weight), 1e-4)
+
+
 @settings(deadline=None)
 @given(
     st.integers(1, 4), st.sampled_from((1, 3, 16)), st.sampled_from((2, 20)),

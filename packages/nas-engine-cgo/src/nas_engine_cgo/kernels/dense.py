@@ -56,7 +56,7 @@ class _Dense(torch.autograd.Function):
         rows = pixels.permute(2, 0, 1, 3).flatten(2)
         ctx.save_for_backward(rows, matrices, read, weight)
         ctx.size, ctx.by_pixel = x.shape, by_pixel(x)
-        made = _products(rows, matrices.mT).view(len(x), -1, *_outputs(size, window, geometry))
+        made = _products(rows, matrices.mT, (len(weight), *_outputs(size, window, geometry)))
         return made.contiguous(memory_format=LAST) if ctx.by_pixel else made
 
     @staticmethod
@@ -68,8 +68,8 @@ class _Dense(torch.autograd.Function):
         felt = felt.reshape(batch, n, -1).transpose(0, 1)
         of_x = of_weight = None
         if ctx.needs_input_grad[0]:
-            made = _products(felt, matrices).view(batch, n, -1, channels // n).transpose(1, 2)
-            of_x = made.reshape(batch, *size, channels).permute(0, 3, 1, 2)
+            made = _products(felt, matrices, (n, math.prod(size), channels // n))
+            of_x = made.transpose(1, 2).reshape(batch, *size, channels).permute(0, 3, 1, 2)
             of_x = of_x if ctx.by_pixel else of_x.contiguous()
         if ctx.needs_input_grad[1]:
             pairs = torch.bmm(felt.mT, rows).view(len(weight), len(read), -1)
@@ -79,11 +79,14 @@ class _Dense(torch.autograd.Function):
         return of_x, of_weight, None, None
 
 
-def _products(rows: Tensor, matrices: Tensor) -> Tensor:
-    """Those of each group, shape ``(rows, groups, columns)``."""
+def _products(rows: Tensor, matrices: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Those of each group; a row has the groups and then the columns, in this shape.
+
+    It is no view, which nobody could write into once it has left a function with own gradients.
+    """
     n, batch, _ = rows.shape
-    made = rows.new_empty(batch, n, matrices.shape[2])
-    torch.bmm(rows, matrices, out=made.transpose(0, 1))
+    made = rows.new_empty(batch, *shape)
+    torch.bmm(rows, matrices, out=made.view(batch, n, -1).transpose(0, 1))
     return made
 
 
