@@ -47,7 +47,7 @@ _LENGTHS = (nn.Sequential.__len__, nn.ModuleList.__len__, nn.ModuleDict.__len__)
 
 def method(t: Translator, node: Any) -> None:
     """``prim::CallMethod``: a call of a module, or of another method of one."""
-    owner, name = t.meaning[next(iter(node.inputs())).unique()], node.s("name")
+    owner, name = t.meaning[node.inputsAt(0).unique()], node.s("name")
     if isinstance(owner, Context):
         if name != "__init__":
             raise unsupported(node, f"method {name!r} of a context manager", t.owner or ())
@@ -176,7 +176,7 @@ def _gives(call: ast.Call, index: int, name: str) -> bool:
 
 def function(t: Translator, node: Any) -> None:
     """``prim::CallFunction``."""
-    name = t.meaning[next(iter(node.inputs())).unique()]
+    name = t.meaning[node.inputsAt(0).unique()]
     assert isinstance(name, FunctionName)
     python = t.world.python.get(name.name)
     inputs = t.operands(node, 1)
@@ -272,7 +272,7 @@ def python(t: Translator, node: Any) -> None:
 
 def _left_method(t: Translator, node: Any, key: Any) -> None:
     """A call of a method that stays as it is."""
-    owner, name = t.meaning[next(iter(node.inputs())).unique()], node.pyname()
+    owner, name = t.meaning[node.inputsAt(0).unique()], node.pyname()
     known = (m for m in t.world.learnt if isinstance(m, LeftMethod) and m.key == key)
     if not isinstance(owner, ModulePath) or (left := next(known, None)) is None:
         text = f"a call of the method {name!r}, marked @torch.jit.ignore"

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from nas_engine_graph.frontend.places import unsupported
+from nas_engine_graph.frontend.scripted import blocks_of, outputs_of, parameters_of, results_of
 from nas_engine_graph.frontend.settled import raises
 from nas_engine_graph.frontend.translator import Translator
 from nas_engine_graph.ir import (
@@ -35,18 +36,18 @@ _ASSERTION = "AssertionError: "
 def branch(t: Translator, node: Any) -> None:
     """``prim::If``."""
     condition = t.operand(node, 0)
-    arms = list(node.blocks())
+    arms = blocks_of(node)
     if isinstance(condition, Const):
         chosen = arms[0 if condition.value else 1]
         t.inline(chosen)
-        for output, result in zip(node.outputs(), chosen.outputs(), strict=True):
+        for output, result in zip(outputs_of(node), results_of(chosen), strict=True):
             t.meaning[output.unique()] = t.meaning[result.unique()]
         return
     blocks = [t.block(block) for block in arms]
     given = [
         tuple(
             t.resolve(result, lambda o=output: t.kinds.of(o), node)  # type: ignore[misc]
-            for output, result in zip(node.outputs(), block.outputs(), strict=True)
+            for output, result in zip(outputs_of(node), results_of(block), strict=True)
         )
         for block in arms
     ]
@@ -55,7 +56,7 @@ def branch(t: Translator, node: Any) -> None:
     if len(going_on) == 1:
         given[1 - going_on[0]] = (Const(None),) * len(given[0])
     differing = []
-    for index, (output, *either) in enumerate(zip(node.outputs(), *given, strict=True)):
+    for index, (output, *either) in enumerate(zip(outputs_of(node), *given, strict=True)):
         one = either[going_on[0]] if len(going_on) == 1 else either[0]
         if (len(going_on) == 1 or either[0] == either[1]) and not _defines(blocks, one):
             t.meaning[output.unique()] = one  # It comes from outside of the arms.
@@ -98,12 +99,12 @@ def loop(t: Translator, node: Any) -> None:
     if isinstance(trips, Const) and trips.value == _ENDLESS:
         trips = Const(None)
     if trips == Const(0) or start == Const(False):
-        for output, first in zip(node.outputs(), carried, strict=True):
+        for output, first in zip(outputs_of(node), carried, strict=True):
             t.meaning[output.unique()] = first
         return
     body, kept = _trip(t, node, carried, {}, frozenset())
     for at, first in kept.items():
-        t.meaning[list(node.outputs())[at].unique()] = first
+        t.meaning[node.outputsAt(at).unique()] = first
     left = [at for at in range(len(carried)) if at not in kept]
     inputs = [trips, start, *(carried[at] for at in left)]
     body = Block(
@@ -111,7 +112,7 @@ def loop(t: Translator, node: Any) -> None:
         body.nodes,
         (body.results[0], *(body.results[1 + at] for at in left)),
     )
-    values = [list(node.outputs())[at] for at in left]
+    values = [node.outputsAt(at) for at in left]
     outputs = [
         t.bind(value, kind=_kind(t, value, [first, last]))
         for value, first, last in zip(values, inputs[2:], body.results[1:], strict=True)
@@ -143,8 +144,8 @@ def _trip(
         kept: which of these, by their index, are known to stay as they are.
         loose: which of these may be numbers in later rounds where TorchScript has tensors.
     """
-    (block,) = node.blocks()
-    index, *inside = block.inputs()
+    (block,) = blocks_of(node)
+    index, *inside = parameters_of(block)
     parameters = [t.bind(index, "index")]
     for value, first in zip(inside, carried, strict=True):
         parameters.append(t.bind(value, "index", _kind(t, value, [first])))
@@ -153,9 +154,9 @@ def _trip(
         if at in kept:
             t.meaning[value.unique()] = kept[at]
     body = t.block(block, tuple(parameters))
-    proceed, *following = block.outputs()
+    proceed, *following = results_of(block)
     results = [t.resolve(proceed, lambda: None, node)]
-    for output, value in zip(node.outputs(), following, strict=True):
+    for output, value in zip(outputs_of(node), following, strict=True):
         results.append(t.resolve(value, lambda o=output: t.kinds.of(o), node))  # type: ignore[misc]
     ends = list(enumerate(zip(parameters[1:], carried, results[1:], strict=True)))
     same = {at: first for at, (v, first, last) in ends if last in (Ref(v.name), first)}

@@ -218,8 +218,11 @@ def check(module: nn.Module, whole: Callable[[nn.Module], bool]) -> None:
 def _script(module: nn.Module, whole: Any, progress: Progress) -> Any:
     try:
         progress.root = twin = shadow(module, whole)
-        script: Any = recursive.create_script_module
-        return script(twin, _methods)
+        # As ``create_script_module``, but for a look through the constructor that only warns.
+        script: Any = recursive
+        script.check_module_initialized(twin)
+        kind = script.get_module_concrete_type(twin)
+        return script.create_script_module_impl(twin, kind, _methods)
     except SCRIPT_ERRORS as error:
         refused = isinstance(error, UnsupportedModuleError)
         refusal = error if refused else _refusal(error, progress)

@@ -128,7 +128,8 @@ def _writes(node: Node) -> bool:
         case Builtin(name):
             return name == "assign" or name in _AUGMENTED
         case Operator(target):
-            return _is_write(target) and not node.keywords
+            in_place = target.split(".")[1].endswith("_")
+            return in_place and not node.keywords and _is_write(target)
     return False
 
 

@@ -16,6 +16,7 @@ from torch.jit._script import _unwrap_optional
 
 from nas_engine_graph.frontend.mixed import cast, is_kind, written
 from nas_engine_graph.frontend.places import frame_of, placed
+from nas_engine_graph.frontend.rewriter import Rewriter
 from nas_engine_graph.frontend.sources import nodes_of
 from nas_engine_graph.frontend.variables import name_of, value_of, variables_of
 
@@ -195,7 +196,7 @@ def _kind(annotation: ast.expr | None, around: Mapping[str, Any]) -> str | None:
     return None
 
 
-class _Refined(ast.NodeTransformer):
+class _Refined(Rewriter):
     """Says of arguments that they are not None, but where that is the question."""
 
     def __init__(self, kinds: Mapping[str, str]) -> None:

@@ -30,6 +30,7 @@ from nas_engine_graph.frontend.modules import class_of, module_at
 from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.objects import has_relatives
 from nas_engine_graph.frontend.questions import answered, body_of, is_unused, returns_anything
+from nas_engine_graph.frontend.rewriter import Rewriter
 from nas_engine_graph.frontend.signatures import gives_number, taken_for_numbers
 from nas_engine_graph.frontend.sizes import beside_tuples, given_as_tuples, only_returns, sizes
 from nas_engine_graph.frontend.sources import nodes_of
@@ -51,7 +52,7 @@ _LOGGING = frozenset({"_log_api_usage_once"})
 _LIMITS = frozenset({"finfo", "iinfo"})
 
 
-class _Eager(ast.NodeTransformer):
+class _Eager(Rewriter):
     """Reads a function as the Python interpreter would: nothing is being scripted.
 
     Numbers, texts and tuples of them that are global variables become constants, which TorchScript

@@ -7,6 +7,7 @@ import itertools
 from dataclasses import dataclass
 
 from nas_engine_graph.frontend.guards import ENDS, Guards, set_flag
+from nas_engine_graph.frontend.rewriter import Rewriter
 from nas_engine_graph.frontend.sources import nodes_of
 
 __all__ = ["Early", "early_of", "without_early_ends"]
@@ -30,7 +31,7 @@ def without_early_ends(tree: ast.AST) -> None:
     _Ends().visit(tree)
 
 
-class _Ends(ast.NodeTransformer):
+class _Ends(Rewriter):
     def __init__(self) -> None:
         self.numbers = itertools.count()
 

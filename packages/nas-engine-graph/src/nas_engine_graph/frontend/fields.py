@@ -41,7 +41,7 @@ def create(t: Translator, node: Any) -> None:
 
 def initialise(t: Translator, node: Any, created: Created) -> None:
     """The call of ``__init__``: in Python that of the class."""
-    value = next(iter(node.inputs()))
+    value = node.inputsAt(0)
     function = getattr(resolve(created.name), "__init__", None)
     positional, keywords = shortened(node, function, t.operands(node, 1), 1)
     made = t.bind(value, created.name.rpartition(".")[2].lower())
@@ -58,14 +58,14 @@ def get(t: Translator, node: Any) -> None:
 
 def put(t: Translator, node: Any) -> None:
     """``prim::SetAttr``."""
-    _class_of(t, node, next(iter(node.inputs())))
+    _class_of(t, node, node.inputsAt(0))
     t.emit(node, Builtin(f"set_field.{node.s('name')}"), t.operands(node))
 
 
 def call(t: Translator, node: Any) -> None:
     """``prim::CallMethod``, also of what gets or sets a property."""
     name, operands = node.s("name"), t.operands(node)
-    cls: Any = resolve(_class_of(t, node, next(iter(node.inputs()))))
+    cls: Any = resolve(_class_of(t, node, node.inputsAt(0)))
     if not hasattr(cls, name) and (found := ACCESSOR.fullmatch(name)) is not None:
         if found["act"] == "set":
             t.emit(node, Builtin(f"set_field.{found['name']}"), operands, outputs=())

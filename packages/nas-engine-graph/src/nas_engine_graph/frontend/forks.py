@@ -18,6 +18,7 @@ from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.futures import ADDING, FORKS, WAITS, Futures
 from nas_engine_graph.frontend.mixed import as_future, written
 from nas_engine_graph.frontend.places import placed
+from nas_engine_graph.frontend.rewriter import Rewriter
 from nas_engine_graph.frontend.shown import Shown
 from nas_engine_graph.frontend.sources import nodes_of
 from nas_engine_graph.frontend.variables import value_of, variables_of
@@ -97,7 +98,7 @@ def _hands_on(futures: Futures, node: ast.AST, shown: Shown | None) -> str | Non
     return None
 
 
-class _Values(ast.NodeTransformer):
+class _Values(Rewriter):
     def __init__(self, futures: Futures, shown: Shown | None) -> None:
         self.futures, self.shown = futures, shown
 

@@ -16,6 +16,7 @@ from nas_engine_graph.frontend.lets import let
 from nas_engine_graph.frontend.mixed import may_differ
 from nas_engine_graph.frontend.names import annotated, plain_name
 from nas_engine_graph.frontend.places import unsupported
+from nas_engine_graph.frontend.scripted import inputs_of, outputs_of
 from nas_engine_graph.frontend.sequences import (
     given_as_tuple,
     hides,
@@ -117,7 +118,7 @@ def _note_attribute(t: Translator, owner: ModulePath, access: Read | Write, kind
 
 
 def _set(t: Translator, node: Any) -> None:
-    owner_value, value = node.inputs()
+    owner_value, value = inputs_of(node)
     owner, name = t.meaning[owner_value.unique()], node.s("name")
     if not isinstance(owner, ModulePath):
         fields.put(t, node)
@@ -175,7 +176,7 @@ def _is_fixed_size(node: Any) -> bool:
     """Whether a new list only holds the numbers of a ``torch.Size``."""
     return (
         node.kind() == "prim::ListConstruct"
-        and all(value.node().kind() == "prim::Constant" for value in node.inputs())
+        and all(value.node().kind() == "prim::Constant" for value in inputs_of(node))
         and [use.user.kind() for use in node.output().uses()] == ["aten::Size"]
     )
 
@@ -184,7 +185,7 @@ def _size(t: Translator, node: Any) -> None:
     """``torch.Size`` of a list or tuple."""
     source = source_of(node)
     if _is_fixed_size(source):
-        t.alias(node, Const(Size(value.toIValue() for value in source.inputs())))
+        t.alias(node, Const(Size(value.toIValue() for value in inputs_of(source))))
         return
     t.emit(node, Call("torch.Size"), t.operands(node), hint="size")
 
@@ -198,7 +199,7 @@ def _unpack(t: Translator, node: Any) -> None:
         return
     source = t.operand(node, 0)
     if isinstance(source, Const) and isinstance(source.value, tuple):
-        for output, item in zip(node.outputs(), source.value, strict=True):
+        for output, item in zip(outputs_of(node), source.value, strict=True):
             t.meaning[output.unique()] = Const(item)
         return
     if node.outputsSize():
@@ -242,7 +243,7 @@ def _create(t: Translator, node: Any) -> None:
 
 
 def _call(t: Translator, node: Any) -> None:
-    match t.meaning[next(iter(node.inputs())).unique()]:
+    match t.meaning[node.inputsAt(0).unique()]:
         case Created() as created:
             fields.initialise(t, node, created)
         case Const() | Ref():
@@ -252,7 +253,7 @@ def _call(t: Translator, node: Any) -> None:
 
 
 def _enter(t: Translator, node: Any) -> None:
-    context = t.meaning[next(iter(node.inputs())).unique()]
+    context = t.meaning[node.inputsAt(0).unique()]
     if isinstance(context, Context):
         t.enter(context)
         return

@@ -17,6 +17,7 @@ from nas_engine_graph.frontend.interfaces import without_interfaces
 from nas_engine_graph.frontend.mixed import asks_types, cast
 from nas_engine_graph.frontend.modules import module_at
 from nas_engine_graph.frontend.names import is_of_torch
+from nas_engine_graph.frontend.rewriter import Rewriter
 from nas_engine_graph.frontend.sources import nodes_of, parsed
 from nas_engine_graph.frontend.supers import Add
 from nas_engine_graph.frontend.variables import value_of, variables_of
@@ -37,7 +38,7 @@ def rewrite_idioms(tree: ast.AST, function: Any, owner: Any, add: Add) -> None:
     _Idioms(tree, function, owner, add, around).visit(tree)
 
 
-class _Idioms(ast.NodeTransformer):
+class _Idioms(Rewriter):
     def __init__(
         self, tree: ast.AST, function: Any, owner: Any, add: Add, around: Mapping[str, Any]
     ) -> None:

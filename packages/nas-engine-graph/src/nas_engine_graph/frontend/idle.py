@@ -9,6 +9,7 @@ import ast
 from collections.abc import Set as AbstractSet
 
 from nas_engine_graph.frontend.methods import looped
+from nas_engine_graph.frontend.rewriter import Rewriter
 
 __all__ = ["without_idle_loops"]
 
@@ -24,7 +25,7 @@ def without_idle_loops(tree: ast.AST, empty: AbstractSet[str]) -> None:
         _Idle(empty).visit(tree)
 
 
-class _Idle(ast.NodeTransformer):
+class _Idle(Rewriter):
     def __init__(self, empty: AbstractSet[str]) -> None:
         self.empty = empty
 

@@ -15,6 +15,7 @@ from torch import nn
 
 from nas_engine_graph.frontend.hiding import item
 from nas_engine_graph.frontend.modules import module_at
+from nas_engine_graph.frontend.rewriter import Rewriter
 from nas_engine_graph.frontend.sources import nodes_of
 from nas_engine_graph.frontend.variables import value_of
 
@@ -56,7 +57,7 @@ def _is_only_called(tree: ast.AST, name: str, stores: int) -> bool:
     return len(names) == stores + calls
 
 
-class _Choices(ast.NodeTransformer, ABC):
+class _Choices(Rewriter, ABC):
     """What becomes of a variable: it is the number or name of the module then."""
 
     def __init__(self, name: str, many: ast.expr, module: Any) -> None:

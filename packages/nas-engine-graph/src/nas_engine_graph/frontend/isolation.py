@@ -29,7 +29,7 @@ import torch.jit.frontend
 
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.learning import Lesson, lesson_of
-from nas_engine_graph.frontend.leaving import is_marked, left_method
+from nas_engine_graph.frontend.leaving import LeftMethod, is_marked, left_method
 from nas_engine_graph.frontend.methods import asked, assigned, empty, named, opened
 from nas_engine_graph.frontend.mixed import WRITTEN
 from nas_engine_graph.frontend.names import is_of_torch
@@ -61,10 +61,11 @@ _LOCK = threading.RLock()
 def _ordinary(modifier: Callable[[Any], Any], progress: Progress) -> Callable[[Any], Any]:
     """What is marked as unused, and methods marked as ignored, are used: eager code runs them."""
     modifiers = internal.FunctionModifiers
+    left = any(isinstance(lesson, LeftMethod) for lesson in progress.learnt)
 
     def ordinary(function: Any) -> Any:
         found = modifier(function)
-        if progress.is_left_method(function):
+        if left and progress.is_left_method(function):
             return modifiers.IGNORE
         if found is modifiers.IGNORE and _is_own_method(function):
             return modifiers.DEFAULT

@@ -9,6 +9,7 @@ from torch import nn
 
 from nas_engine_graph.frontend.guards import ENDS, Guards, set_flag
 from nas_engine_graph.frontend.modules import items_of
+from nas_engine_graph.frontend.rewriter import Rewriter
 from nas_engine_graph.frontend.sources import nodes_of
 
 __all__ = ["without_jumps"]
@@ -20,7 +21,7 @@ def without_jumps(tree: ast.AST, owner: nn.Module) -> None:
         _Loops(tree, owner).visit(tree)
 
 
-class _Loops(ast.NodeTransformer):
+class _Loops(Rewriter):
     def __init__(self, tree: ast.AST, owner: nn.Module) -> None:
         self.owner, self.numbers = owner, itertools.count()
         self.read = [n for n in nodes_of(tree) if isinstance(n, ast.Name)]

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from nas_engine_graph.frontend.schema import schema_of
+from nas_engine_graph.frontend.scripted import (
+    blocks_of,
+    inputs_of,
+    outputs_of,
+    parameters_of,
+    results_of,
+    walk_scripted,
+)
 from nas_engine_graph.ir import Dtype, Layout, MemoryFormat
 
-__all__ = ["Kinds", "decode", "walk_scripted"]
+__all__ = ["Kinds", "decode"]
 
 _DTYPES = {
     0: "uint8", 1: "int8", 2: "int16", 3: "int32", 4: "int64", 5: "float16", 6: "float32",
@@ -32,14 +40,6 @@ def decode(value: int, kind: str) -> Dtype | Layout | MemoryFormat:
     return Layout(_LAYOUTS[value]) if kind == "layout" else MemoryFormat(_FORMATS[value])
 
 
-def walk_scripted(block: Any) -> Iterator[Any]:
-    """All nodes of a block of TorchScript, and of the blocks inside it."""
-    for node in block.nodes():
-        yield node
-        for inner in node.blocks():
-            yield from walk_scripted(inner)
-
-
 class Kinds:
     """The kinds of the values of one graph, found by following them forwards and back."""
 
@@ -57,7 +57,7 @@ class Kinds:
 
     def parameter(self, index: int) -> str | None:
         """The kind of an input of the graph; methods count ``self``."""
-        return self.of(list(self._graph.inputs())[index])
+        return self.of(self._graph.param_node().outputsAt(index))
 
     def result(self) -> str | None:
         """The kind of the only output."""
@@ -90,29 +90,29 @@ class Kinds:
         if seed := _SEEDS.get(kind):
             self._mark(node.output(), seed)
         elif kind == "prim::If":
-            for block in node.blocks():
-                for output, result in zip(node.outputs(), block.outputs(), strict=True):
+            for block in blocks_of(node):
+                for output, result in zip(outputs_of(node), results_of(block), strict=True):
                     self._join(output, result)
         elif kind == "prim::Loop":
-            self._loop(node, list(node.inputs()))
+            self._loop(node, inputs_of(node))
         elif kind in _ALIASES:
-            self._join(node.output(), next(iter(node.inputs())))
+            self._join(node.output(), node.inputsAt(0))
         elif kind in _EQUAL:
-            self._join(*node.inputs())
+            self._join(*inputs_of(node))
         elif kind in ("prim::CallFunction", "prim::CallMethod"):
-            self._call(node, list(node.inputs()))
+            self._call(node, inputs_of(node))
         elif (schema := schema_of(node)) is not None and schema.kinds:
-            inputs = list(node.inputs())
+            inputs = inputs_of(node)
             for index, known in schema.kinds:
                 self._mark(inputs[index], known)
 
     def _loop(self, node: Any, inputs: list[Any]) -> None:
-        (block,) = node.blocks()
+        (block,) = blocks_of(node)
         carried = zip(
             inputs[2:],
-            list(block.inputs())[1:],
-            list(block.outputs())[1:],
-            node.outputs(),
+            parameters_of(block)[1:],
+            results_of(block)[1:],
+            outputs_of(node),
             strict=True,
         )
         for first, parameter, following, output in carried:
@@ -132,9 +132,9 @@ class Kinds:
         """The kind of what the node takes as its input of this index."""
         kind = node.kind()
         if kind in _EQUAL:
-            return self.of(list(node.inputs())[1 - index])
+            return self.of(node.inputsAt(1 - index))
         if kind == "prim::Loop":
-            return self.of(list(node.outputs())[index - 2]) if index >= 2 else None
+            return self.of(node.outputsAt(index - 2)) if index >= 2 else None
         if kind in ("prim::CallFunction", "prim::CallMethod"):
             callee = self._callee(node)
             if callee is None:

@@ -21,6 +21,7 @@ from nas_engine_graph.frontend.listed import Listed, listed_of
 from nas_engine_graph.frontend.mixed import Mixed, mixed_of
 from nas_engine_graph.frontend.places import frame_of, placed
 from nas_engine_graph.frontend.returned import Returned, returned_of
+from nas_engine_graph.frontend.rewriter import Rewriter
 from nas_engine_graph.frontend.sources import nodes_of
 from nas_engine_graph.frontend.summed import Summed, summed_of
 from nas_engine_graph.frontend.widened import is_declared, widen_around
@@ -130,7 +131,7 @@ def _filled(tree: ast.AST, line: int) -> str:
     return ""
 
 
-class _Declared(ast.NodeTransformer):
+class _Declared(Rewriter):
     def __init__(self, name: str, kind: str) -> None:
         self.name, self.kind, self.done = name, kind, False
 

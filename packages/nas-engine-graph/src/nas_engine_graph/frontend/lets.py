@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nas_engine_graph.frontend.scripted import blocks_of
 from nas_engine_graph.frontend.sequences import code_of, source_of
 from nas_engine_graph.frontend.translator import Translator
 
@@ -21,7 +22,7 @@ def let(t: Translator, node: Any) -> bool:
         case "aten::len":
             return _is_source(source_of(node))
         case "prim::Loop" if _is_let(node):
-            (block,) = node.blocks()
+            (block,) = blocks_of(node)
             t.inline(block)
             return True
         case "aten::append" if _collects(source_of(node)):
@@ -59,5 +60,5 @@ def _is_source(node: Any) -> bool:
 def _is_let(node: Any) -> bool:
     if node.kind() != "prim::Loop":
         return False
-    (block,) = node.blocks()
+    (block,) = blocks_of(node)
     return any(n.kind() == "aten::append" and _collects(source_of(n)) for n in block.nodes())

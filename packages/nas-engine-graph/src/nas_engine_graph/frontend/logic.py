@@ -9,6 +9,7 @@ from typing import TypeGuard
 
 from nas_engine_graph.frontend.coded import SIGNS
 from nas_engine_graph.frontend.hiding import item
+from nas_engine_graph.frontend.rewriter import Rewriter
 from nas_engine_graph.frontend.sources import nodes_of
 
 __all__ = ["as_branches", "distributed", "only_bools", "valued"]
@@ -86,7 +87,7 @@ def distributed(tree: ast.AST) -> bool:
     return bool(found)
 
 
-class _Distributed(ast.NodeTransformer):
+class _Distributed(Rewriter):
     def __init__(self, found: set[int]) -> None:
         self.valued = found
 

@@ -9,6 +9,7 @@ from nas_engine_graph.frontend.learning import LearntError
 from nas_engine_graph.frontend.mixed import mixed_in
 from nas_engine_graph.frontend.places import unsupported
 from nas_engine_graph.frontend.schema import Schema
+from nas_engine_graph.frontend.scripted import outputs_of
 from nas_engine_graph.frontend.sequences import is_implied
 from nas_engine_graph.frontend.translator import Translator
 from nas_engine_graph.ir import Builtin, Operand
@@ -58,7 +59,7 @@ def hand_on(t: Translator, node: Any, schema: Schema, operands: Sequence[Operand
     """Notes that the result may be a number, too, if no operand certainly is a tensor."""
     tensors = [operand for operand in operands if t.type_of(operand) == "Tensor"]
     if _is_of_loose(t, schema, operands) and all(map(t.is_loose, tensors)):
-        for output in node.outputs():
+        for output in outputs_of(node):
             t.loosen(output)
 
 

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from torch import nn
 
@@ -73,15 +74,21 @@ def _all(cls: type) -> Iterator[_Method]:
 
 def _method(tree: ast.AST) -> _Method:
     nodes = nodes_of(tree)
-    attributes = [node for node in nodes if isinstance(node, ast.Attribute)]
-    constants = (node.value for node in nodes if isinstance(node, ast.Constant))
+    found = dict[type, list[Any]]()
+    for node in nodes:
+        found.setdefault(type(node), []).append(node)
+
+    def of(*kinds: type) -> list[Any]:
+        return [node for kind in kinds for node in found.get(kind, ())]
+
+    attributes, calls = of(ast.Attribute), of(ast.Call)
+    constants = (node.value for node in of(ast.Constant))
     texts = {value for value in constants if isinstance(value, str) and value.isidentifier()}
-    others = _others(nodes)
+    others = _others(of(ast.FunctionDef, ast.Assign))
     owners = ((_owner(node.value, others), node.attr) for node in attributes)
-    powers = (node for node in nodes if isinstance(node, ast.BinOp | ast.AugAssign))
-    literal = [node for node in powers if isinstance(node.op, ast.Pow)]
-    bounds = [node for node in nodes if isinstance(node, ast.Slice) or _counts(node)]
-    loops = [node for node in nodes if isinstance(node, ast.For | ast.comprehension)]
+    literal = [node for node in of(ast.BinOp, ast.AugAssign) if isinstance(node.op, ast.Pow)]
+    bounds = [*of(ast.Slice), *filter(_counts, (*calls, *of(ast.Subscript)))]
+    loops = of(ast.For, ast.comprehension)
     gone_through = set(map(id, filter(None, map(looped, loops))))
     return _Method(
         frozenset(node.attr for node in attributes if isinstance(node.ctx, ast.Store)),
@@ -100,8 +107,8 @@ def _method(tree: ast.AST) -> _Method:
             if isinstance(inner, ast.Attribute)
         ),
         bool(bounds) or not all(map(_is_plain, loops)),
-        any(isinstance(node, ast.Starred) for node in nodes),
-        any(map(_inherits, nodes)),
+        ast.Starred in found,
+        any(map(_inherits, (*calls, *of(ast.Name)))),
     )
 
 

@@ -20,6 +20,7 @@ from torch.jit._script import _unwrap_optional
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.marked import called, first_mark, marked_text
 from nas_engine_graph.frontend.places import frame_of
+from nas_engine_graph.frontend.rewriter import Rewriter
 from nas_engine_graph.frontend.sources import nodes_of
 from nas_engine_graph.frontend.variables import name_of
 
@@ -264,7 +265,7 @@ def _augments(tree: ast.AST, name: str) -> bool:
     return any(isinstance(target, ast.Name) and target.id == name for target in targets)
 
 
-class _Widened(ast.NodeTransformer):
+class _Widened(Rewriter):
     def __init__(self, mixed: Mixed, line: int, column: int) -> None:
         self.name, self.kind, self.place = mixed.name, mixed.kind, (line, column)
 

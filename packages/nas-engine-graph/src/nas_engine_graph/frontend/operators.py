@@ -14,6 +14,7 @@ from nas_engine_graph.frontend.loose import IMPLICIT, hand_on, learn, loosely
 from nas_engine_graph.frontend.packed import emit_packed, is_packed
 from nas_engine_graph.frontend.places import unsupported
 from nas_engine_graph.frontend.schema import Schema, schema_of
+from nas_engine_graph.frontend.scripted import inputs_of
 from nas_engine_graph.frontend.sequences import (
     augmented,
     code_of,
@@ -244,7 +245,7 @@ def _known(
     if schema.name in _QUESTIONS:
         return Const(_QUESTIONS[schema.name])
     if isinstance(operation, Builtin) and operation.name in ("is", "is_not"):
-        kinds = [value.type().annotation_str for value in node.inputs()]
+        kinds = [value.type().annotation_str for value in inputs_of(node)]
         if Const(None) in operands and sorted(kinds) == ["NoneType", "Tensor"]:
             return Const(operation.name == "is_not")  # What may be None is declared so.
     if isinstance(operation, Call) and operation.target.startswith("math."):
@@ -295,7 +296,7 @@ def _builtin(t: Translator, node: Any, name: str, schema: Schema, operands: list
         return
     if name in ("iadd", "imul"):
         # A tuple can't be changed in place: Python makes another one.
-        if is_tuple(next(iter(node.inputs()))):
+        if is_tuple(node.inputsAt(0)):
             t.emit(node, Builtin(name[1:]), operands, hint="items")
         else:
             t.emit(node, Builtin(name), operands, outputs=())

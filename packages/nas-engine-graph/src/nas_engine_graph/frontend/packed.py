@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from nas_engine_graph.frontend.scripted import inputs_of, outputs_of
 from nas_engine_graph.frontend.translator import Translator
 from nas_engine_graph.ir import Builtin, Operand, Operation, Ref
 
@@ -15,13 +16,13 @@ def is_packed(node: Any) -> bool:
     """Whether what the operator returns is used as one named tuple."""
     if node.outputsSize() < 2:
         return False
-    return any(_is_pack(use.user, node) for use in next(iter(node.outputs())).uses())
+    return any(_is_pack(use.user, node) for use in node.outputsAt(0).uses())
 
 
 def _is_pack(user: Any, node: Any) -> bool:
     if user.kind() != "prim::TupleConstruct":
         return False
-    ours, theirs = [v.unique() for v in node.outputs()], [v.unique() for v in user.inputs()]
+    ours, theirs = [v.unique() for v in outputs_of(node)], [v.unique() for v in inputs_of(user)]
     return ours == theirs and "NamedTuple" in str(user.output())
 
 
@@ -33,7 +34,7 @@ def emit_packed(
     keywords: Sequence[tuple[str, Operand]],
 ) -> None:
     """Append the node for such an operator, and another one if single values are used, too."""
-    outputs = list(node.outputs())
+    outputs = outputs_of(node)
     kind = f"Tuple[{', '.join(map(t.annotated, outputs))}]"
     packed = t.value(node.kind().split("::")[1], kind)
     t.append(node, operation, positional, packed, keywords)

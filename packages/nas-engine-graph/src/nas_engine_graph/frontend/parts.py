@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from nas_engine_graph.frontend.mixed import PREFIX, written
 from nas_engine_graph.frontend.modules import module_at
+from nas_engine_graph.frontend.rewriter import Rewriter
 from nas_engine_graph.frontend.sources import nodes_of
 
 __all__ = ["PARTS", "PARTS_BY_NAME", "argument_type", "name_parts", "record_in"]
@@ -82,7 +83,7 @@ def name_parts(tree: ast.AST, owner: nn.Module) -> None:
         _Parts(tree, owner).visit(tree)
 
 
-class _Parts(ast.NodeTransformer):
+class _Parts(Rewriter):
     def __init__(self, tree: ast.AST, owner: nn.Module) -> None:
         self.owner = owner
         self.variables: dict[str, type] = {}

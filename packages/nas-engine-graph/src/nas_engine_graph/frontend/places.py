@@ -14,6 +14,7 @@ from torch import nn
 
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.names import is_of_torch
+from nas_engine_graph.frontend.scripted import inputs_of, outputs_of
 from nas_engine_graph.frontend.sources import nodes_of
 
 __all__ = ["Frame", "frame_of", "frames_of", "located", "place_of", "placed", "unsupported"]
@@ -68,8 +69,8 @@ def unsupported(node: Any, construct: str, path: tuple[str, ...]) -> Unsupported
 
 def _nearest(node: Any) -> Place | None:
     """The place of a node or, where TorchScript has none for it, of one that it is used with."""
-    users = [use.user for output in node.outputs() for use in output.uses()]
-    found = map(place_of, (node, *users, *(value.node() for value in node.inputs())))
+    users = [use.user for output in outputs_of(node) for use in output.uses()]
+    found = map(place_of, (node, *users, *(value.node() for value in inputs_of(node))))
     return next(filter(None, found), None)
 
 

@@ -16,6 +16,7 @@ import torch
 import torch._jit_internal as internal
 
 from nas_engine_graph.frontend.names import is_of_torch
+from nas_engine_graph.frontend.rewriter import Rewriter
 from nas_engine_graph.frontend.sources import nodes_of, parsed, readable
 from nas_engine_graph.frontend.variables import name_of, value_of, variables_of
 
@@ -37,7 +38,7 @@ def answered(tree: ast.AST, around: Mapping[str, Any]) -> bool:
     return visitor.found
 
 
-class _Answered(ast.NodeTransformer):
+class _Answered(Rewriter):
     def __init__(self, around: Mapping[str, Any]) -> None:
         self.around, self.found = around, False
 

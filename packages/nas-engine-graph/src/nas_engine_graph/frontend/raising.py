@@ -14,6 +14,7 @@ from textwrap import dedent
 from typing import Any
 
 from nas_engine_graph.frontend.harmless import Scope, harm
+from nas_engine_graph.frontend.rewriter import Rewriter
 from nas_engine_graph.frontend.sources import nodes_of
 from nas_engine_graph.frontend.variables import variables_of
 
@@ -25,7 +26,7 @@ def without_handlers(tree: ast.AST) -> None:
     _Tried().visit(tree)
 
 
-class _Tried(ast.NodeTransformer):
+class _Tried(Rewriter):
     def visit_Try(self, node: ast.Try) -> ast.stmt | list[ast.stmt]:
         self.generic_visit(node)
         if node.finalbody or not all(only_raises(handler.body) for handler in node.handlers):

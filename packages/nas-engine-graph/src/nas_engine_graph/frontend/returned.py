@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 from nas_engine_graph.frontend.places import frame_of
+from nas_engine_graph.frontend.rewriter import Rewriter
 from nas_engine_graph.frontend.variables import name_of
 
 __all__ = ["Returned", "declare_returned", "returned_of"]
@@ -53,7 +54,7 @@ def declare_returned(tree: ast.Module, anything: bool) -> None:
         _Branches().visit(definition)
 
 
-class _Branches(ast.NodeTransformer):
+class _Branches(Rewriter):
     def visit_Return(self, node: ast.Return) -> list[ast.stmt]:
         match node.value:
             case ast.IfExp(test, body, orelse):

@@ -9,6 +9,7 @@ from nas_engine_graph.frontend.coded import sign_of
 from nas_engine_graph.frontend.iteration import counts_trips, takes_item
 from nas_engine_graph.frontend.marked import assigned_to, called, marked, marked_text
 from nas_engine_graph.frontend.schema import schema_of
+from nas_engine_graph.frontend.scripted import blocks_of, inputs_of, outputs_of
 
 __all__ = [
     "augmented",
@@ -51,7 +52,7 @@ _STORING = frozenset({"aten::append", "aten::insert", "aten::_set_item", "aten::
 def is_tuple(value: Any) -> bool:
     """Whether Python certainly has a tuple, such as a size, where TorchScript has this list."""
     node = value.node()
-    kind, inputs = node.kind(), list(node.inputs())
+    kind, inputs = node.kind(), inputs_of(node)
     if kind in ("aten::Size", "aten::grad"):
         return True
     if kind == "prim::ListConstruct":
@@ -59,8 +60,8 @@ def is_tuple(value: Any) -> bool:
     if kind in ("aten::add", "aten::add_"):
         return any(map(is_tuple, inputs[:2]))
     if kind == "prim::If":
-        at = [output.unique() for output in node.outputs()].index(value.unique())
-        return any(is_tuple(list(block.outputs())[at]) for block in node.blocks())
+        at = [output.unique() for output in outputs_of(node)].index(value.unique())
+        return any(is_tuple(block.returnNode().inputsAt(at)) for block in blocks_of(node))
     if not value.type().annotation_str.startswith("List"):
         return False
     schema = schema_of(node) if kind.startswith("aten::") else None
@@ -87,7 +88,7 @@ def makes_tuple(node: Any) -> bool:
     user, at = uses[0].user, uses[0].offset
     if user.inputsSize() < 2 or at > 1:
         return False
-    other = list(user.inputs())[1 - at]
+    other = user.inputsAt(1 - at)
     if (literal := _literal(user, at)) is not None:
         return literal is ast.Tuple
     if _unpacks_one(node):
@@ -101,11 +102,11 @@ def makes_tuple(node: Any) -> bool:
 
 def _unpacks_one(node: Any) -> bool:
     """Whether the items are all the items of one tuple."""
-    items = [value.unique() for value in node.inputs()]
-    sources = [value.node() for value in node.inputs()]
+    items = [value.unique() for value in inputs_of(node)]
+    sources = [value.node() for value in inputs_of(node)]
     if not sources or any(source.kind() != "prim::TupleUnpack" for source in sources):
         return False
-    return items == [value.unique() for value in sources[0].outputs()]
+    return items == [value.unique() for value in outputs_of(sources[0])]
 
 
 def given_as_tuple(node: Any) -> Any | None:
@@ -119,13 +120,13 @@ def given_as_tuple(node: Any) -> Any | None:
         return None
     source = source_of(node)
     # What the user's code unpacks has names.
-    unnamed = all(value.debugName().isdigit() for value in source.outputs())
+    unnamed = all(value.debugName().isdigit() for value in outputs_of(source))
     return source if unnamed and is_given_as_list(source, node) else None
 
 
 def is_given_as_list(node: Any, made: Any | None = None) -> bool:
     """Whether a tuple is only unpacked to make the list of its items that a call gets."""
-    uses = [use for value in node.outputs() for use in value.uses()]
+    uses = [use for value in outputs_of(node) for use in value.uses()]
     if len(uses) != node.outputsSize() or not uses:
         return False
     if made is None:
@@ -182,17 +183,17 @@ def hides(node: Any) -> bool:
     user = uses[0].user
     if user.kind() != "aten::__getitem__" or uses[0].offset != 0:
         return False
-    return list(user.inputs())[1].toIValue() == 0 or code_of(user) is not None
+    return user.inputsAt(1).toIValue() == 0 or code_of(user) is not None
 
 
 def source_of(node: Any) -> Any:
     """The node that makes the first input."""
-    return next(iter(node.inputs())).node()
+    return node.inputsAt(0).node()
 
 
 def code_of(node: Any) -> str | None:
     """What ``eager`` has written as the index of a list that hides its one item."""
-    return sign_of(list(node.inputs())[1].toIValue())
+    return sign_of(node.inputsAt(1).toIValue())
 
 
 def hidden(node: Any) -> Any | None:
@@ -207,7 +208,7 @@ def augmented(node: Any) -> str | None:
     """The sign of the assignment that ``eager`` has written with another one: ``|`` of ``|=``."""
     if node.kind() not in _DISGUISES:
         return None
-    second = list(node.inputs())[1].node()
+    second = node.inputsAt(1).node()
     if is_implied(second):
         second = source_of(second)
     return None if hidden(second) is None else code_of(second)
@@ -226,7 +227,7 @@ def is_implied(node: Any) -> bool:
     name = node.kind().removeprefix("aten::")
     return (
         name in ("Int", "Float")
-        and next(iter(node.inputs())).type().annotation_str in ("bool", "number")
+        and node.inputsAt(0).type().annotation_str in ("bool", "number")
         and marked_text(node) != name.lower()
     )
 
@@ -241,7 +242,7 @@ def is_float(node: Any) -> bool:
     """Whether the node is what ``eager`` makes of a call of ``float``: minus a hidden zero."""
     if node.kind() != "aten::sub" or node.inputsSize() != 2:
         return False
-    zero = list(node.inputs())[1].node()
+    zero = node.inputsAt(1).node()
     return hidden(zero) is not None and code_of(zero) == "float"
 
 
@@ -255,7 +256,7 @@ def is_limit(node: Any) -> bool:
 
 def is_listed(node: Any) -> bool:
     """Whether ``eager`` has multiplied a size by one, so that TorchScript makes a list of it."""
-    if node.kind() != "aten::mul" or list(node.inputs())[1].toIValue() != 1:
+    if node.kind() != "aten::mul" or node.inputsAt(1).toIValue() != 1:
         return False
     makers = [use.user for use in node.output().uses() if use.user.kind() == "prim::ListConstruct"]
     shown = [use.user for maker in makers for use in maker.output().uses()]

@@ -66,8 +66,9 @@ def _is_constant(value: Any) -> bool:
 
 def _annotations(cls: type) -> Mapping[str, Any]:
     """The annotations of a class, also where its file has them as text."""
-    hints = _hints(cls)
-    return {name: hints.get(name, raw) for name, raw in getattr(cls, "__annotations__", {}).items()}
+    written = getattr(cls, "__annotations__", {})
+    hints = _hints(cls) if written else {}
+    return {name: hints.get(name, raw) for name, raw in written.items()}
 
 
 def shadow(module: nn.Module, whole: Callable[[nn.Module], bool]) -> nn.Module:
@@ -154,6 +155,7 @@ def _stand_in_class(cls: type[nn.Module], pair: bool) -> type[nn.Module]:
         "__module__": _STAND_INS,
     }
     members["stands_for"] = cls
+    members["__dir__"] = lambda _: ["forward", "whole"]  # TorchScript asks what each of them is.
     if record is not None:
         members["gives"] = record
     return type(cls.__name__, (nn.Module,), members)
@@ -181,7 +183,13 @@ def is_stand_in(module: nn.Module) -> bool:
 
 def has_simple_signature(module: nn.Module) -> bool:
     """Whether the types of the layer's ``forward`` are known without compiling it."""
-    forward = inspect.unwrap(_called(type(module)))
+    simple: Callable[[type], bool] = _is_simple
+    return simple(type(module))
+
+
+@lru_cache(maxsize=4096)
+def _is_simple(cls: type[nn.Module]) -> bool:
+    forward = inspect.unwrap(_called(cls))
     parameters = list(inspect.signature(forward).parameters.values())[1:]
     if any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters):
         return False

@@ -10,36 +10,44 @@ import types
 from functools import lru_cache
 from typing import Any
 
-__all__ = ["NOT_IN_A_FILE", "has_source", "nodes_of", "parsed", "readable", "source_lines"]
+__all__ = [
+    "CHILDREN",
+    "NOT_IN_A_FILE",
+    "has_source",
+    "nodes_of",
+    "parsed",
+    "readable",
+    "source_lines",
+]
 
 NOT_IN_A_FILE = (
     "is not in a file, where TorchScript could read it: write it into one, and import it"
 )
 
-# What is text, a number, or tells whether a variable is read or assigned.
+# What is text, a number, an operator, or tells whether a variable is read or assigned.
 _LEAVES = frozenset(
-    {"arg", "asname", "attr", "conversion", "ctx", "id", "is_async", "kind", "level", "module",
-     "name", "simple", "type_comment"}
+    {"arg", "asname", "attr", "conversion", "ctx", "id", "is_async", "kind", "kwd_attrs", "level",
+     "module", "name", "op", "ops", "rest", "simple", "tag", "type_comment"}
 )  # fmt: skip
-_CHILDREN = {
+CHILDREN: dict[type[ast.AST], tuple[str, ...]] = {
     kind: tuple(field for field in kind._fields if field not in _LEAVES)
     for kind in vars(ast).values()
     if isinstance(kind, type) and issubclass(kind, ast.AST)
-} | {ast.Constant: ()}
-"""The fields in which there may be nodes."""
+} | dict.fromkeys((ast.Constant, ast.Global, ast.MatchSingleton, ast.Nonlocal), ())
+"""The fields in which there may be nodes, or lists of them."""
 
 
 def nodes_of(tree: ast.AST) -> list[ast.AST]:
-    """The nodes of a tree as ``ast.walk`` gives them, in less time; without contexts."""
+    """The nodes of a tree as ``ast.walk`` gives them, in less time; no contexts and operators."""
     found = [tree]
     for node in found:  # It grows.
         inside = node.__dict__
-        for name in _CHILDREN[type(node)]:
-            value = inside.get(name)
-            if isinstance(value, ast.AST):
-                found.append(value)
-            elif isinstance(value, list):
-                found += [item for item in value if isinstance(item, ast.AST)]
+        for name in CHILDREN[node.__class__]:
+            if value := inside.get(name):
+                if value.__class__ is list:
+                    found += filter(None, value)
+                else:
+                    found.append(value)
     return found
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from nas_engine_graph.frontend import operators
 from nas_engine_graph.frontend.marked import marked_text
+from nas_engine_graph.frontend.scripted import inputs_of
 from nas_engine_graph.frontend.translator import Translator
 from nas_engine_graph.ir import Builtin, Const, Operand, Operator
 
@@ -46,8 +47,8 @@ def _is_everything(node: Any) -> bool:
     """Whether a slice is all of a dimension, which subscripts name by a colon."""
     if node.kind() != "aten::slice" or node.output().type().annotation_str != "Tensor":
         return False
-    given = [value.toIValue() for value in list(node.inputs())[2:]]
-    constant = all(value.node().kind() == "prim::Constant" for value in list(node.inputs())[2:])
+    given = [value.toIValue() for value in inputs_of(node)[2:]]
+    constant = all(value.node().kind() == "prim::Constant" for value in inputs_of(node)[2:])
     return constant and given in ([None, None, 1], [0, _LAST, 1])
 
 
@@ -68,11 +69,11 @@ def _is_passed_on(node: Any) -> bool:
 def _is_beside(node: Any) -> bool:
     """Whether other parts of the same subscript make the tensor: Python does nothing for this."""
     place = node.sourceRange()
-    source = next(iter(node.inputs())).node()
+    source = node.inputsAt(0).node()
     while _selects(source, place):
         if not _is_everything(source):
             return True
-        source = next(iter(source.inputs())).node()
+        source = source.inputsAt(0).node()
     uses = list(node.output().uses())
     return bool(uses) and all(use.offset == 0 and _selects(use.user, place) for use in uses)
 
@@ -94,7 +95,7 @@ def part(t: Translator, node: Any) -> None:
 def _is_open(node: Any) -> bool:
     """Whether a slice of a tensor takes each element, as TorchScript ends ``slice(2, None)``."""
     is_tensor = node.output().type().annotation_str == "Tensor"
-    return is_tensor and bool(list(node.inputs())[4].toIValue() == 1)
+    return is_tensor and bool(node.inputsAt(4).toIValue() == 1)
 
 
 def _is_unasked(node: Any) -> bool:
@@ -105,7 +106,7 @@ def _is_unasked(node: Any) -> bool:
 
 def _places(t: Translator, node: Any) -> tuple[Operand, ...]:
     """What stands between the brackets, ``None`` for a dimension that is taken whole."""
-    return t.operands(list(node.inputs())[1].node())
+    return t.operands(node.inputsAt(1).node())
 
 
 def index(t: Translator, node: Any) -> None:

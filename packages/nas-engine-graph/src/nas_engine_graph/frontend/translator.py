@@ -13,6 +13,7 @@ from nas_engine_graph.frontend.kinds import Kinds, decode
 from nas_engine_graph.frontend.mixed import may_differ
 from nas_engine_graph.frontend.names import annotated
 from nas_engine_graph.frontend.places import place_of, unsupported
+from nas_engine_graph.frontend.scripted import inputs_of, outputs_of
 from nas_engine_graph.frontend.world import Path, World
 from nas_engine_graph.ir import (
     Block,
@@ -141,7 +142,7 @@ class Translator:
 
     def operand(self, node: Any, index: int) -> Operand:
         """The operand that the node takes as its input of this index."""
-        return self._operand(list(node.inputs())[index], node, index)
+        return self._operand(node.inputsAt(index), node, index)
 
     def _operand(self, value: Any, node: Any, index: int) -> Operand:
         found = self.meaning[value.unique()]
@@ -168,7 +169,7 @@ class Translator:
                 )
 
     def operands(self, node: Any, start: int = 0) -> tuple[Operand, ...]:
-        values = islice(enumerate(node.inputs()), start, None)
+        values = islice(enumerate(inputs_of(node)), start, None)
         return tuple(self._operand(value, node, index) for index, value in values)
 
     def type_of(self, operand: Operand) -> str:
@@ -201,7 +202,7 @@ class Translator:
     ) -> None:
         """Append a node whose outputs are those of the TorchScript node."""
         if outputs is None:
-            outputs = tuple(self.bind(value, hint) for value in node.outputs())
+            outputs = tuple(self.bind(value, hint) for value in outputs_of(node))
         self._open[-1].nodes.append(
             Node(operation, tuple(inputs), tuple(keywords), outputs, blocks, place=place_of(node))
         )

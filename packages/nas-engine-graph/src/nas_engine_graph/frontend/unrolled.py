@@ -22,6 +22,7 @@ from nas_engine_graph.frontend.modules import (
     module_at,
     number_of,
 )
+from nas_engine_graph.frontend.rewriter import Rewriter
 from nas_engine_graph.frontend.sources import nodes_of
 from nas_engine_graph.frontend.summed import chained, is_in_turn
 from nas_engine_graph.frontend.variables import value_of
@@ -34,7 +35,7 @@ Names = Mapping[str, ast.expr]
 Tree = TypeVar("Tree", bound=ast.AST)
 
 
-class _Replaced(ast.NodeTransformer):
+class _Replaced(Rewriter):
     """Variables replaced by what they are."""
 
     def __init__(self, names: Names) -> None:
@@ -93,7 +94,7 @@ def _is_chain(loop: ast.For) -> bool:
     return not jumps and not loop.orelse and stored.isdisjoint(variables)
 
 
-class _Unrolled(ast.NodeTransformer):
+class _Unrolled(Rewriter):
     def __init__(self, tree: ast.AST, owner: nn.Module, around: Mapping[str, Any]) -> None:
         self.owner, self.around = owner, around
         self.reads = _reads(tree)

@@ -60,12 +60,18 @@ def _without(block: Block, idle: set[int]) -> Block:
 
 def _handing_on_less(body: Block) -> Block:
     used = _names(body.results)
-    passing: list[Passing] = []
+    needs: dict[str, list[tuple[Operand, ...]]] = {}
     for operands, passed in _uses(body):
         used |= _names(operands)
-        passing += passed
-    while more := [p for p in passing if not used.isdisjoint(p[0]) and not _names(p[1]) <= used]:
-        used |= set().union(*(_names(operands) for _, operands in more))
+        for names, needed in passed:
+            for name in names:
+                needs.setdefault(name, []).append(needed)
+    waiting = list(used)
+    while waiting:
+        for needed in needs.get(waiting.pop(), ()):
+            more = _names(needed) - used
+            waiting += more
+            used |= more
     return _pruned(body, used)
 
 

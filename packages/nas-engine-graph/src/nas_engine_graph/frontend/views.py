@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nas_engine_graph.frontend import operators
+from nas_engine_graph.frontend.scripted import inputs_of
 from nas_engine_graph.frontend.translator import Translator
 from nas_engine_graph.ir import Const, Dtype, Operator
 
@@ -18,12 +19,12 @@ def is_dtype(t: Translator, node: Any) -> bool:
         return False
     operand = t.operand(node, 0)
     known = isinstance(operand, Const) and isinstance(operand.value, Dtype)
-    return known or t.kinds.of(next(iter(node.inputs()))) == "dtype"
+    return known or t.kinds.of(node.inputsAt(0)) == "dtype"
 
 
 def view(t: Translator, node: Any) -> None:
     """``aten::view``."""
-    _, sizes = node.inputs()
+    _, sizes = inputs_of(node)
     if sizes.node().kind() == "prim::ListConstruct" and is_dtype(t, sizes.node()):
         given = [t.operand(node, 0), t.operand(sizes.node(), 0)]
         t.emit(node, Operator("aten.view.dtype"), given, hint="view")

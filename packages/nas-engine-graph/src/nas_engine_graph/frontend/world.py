@@ -12,7 +12,7 @@ import torch.jit._state as state
 from torch import nn
 
 from nas_engine_graph.frontend.isolation import python_functions
-from nas_engine_graph.frontend.kinds import Kinds, walk_scripted
+from nas_engine_graph.frontend.kinds import Kinds
 from nas_engine_graph.frontend.layers import is_layer, recover
 from nas_engine_graph.frontend.learning import Lesson
 from nas_engine_graph.frontend.leaving import LeftMethod
@@ -182,9 +182,7 @@ class World(Tree):
         for scripted in self._by_type().values():
             for method in scripted._method_names():
                 graph = scripted._get_method(method).graph
-                yield from (
-                    n.s("name") for n in walk_scripted(graph) if n.kind() == "prim::SetAttr"
-                )
+                yield from (node.s("name") for node in graph.findAllNodes("prim::SetAttr"))
 
     def kinds(self, key: str, graph: Any) -> Kinds:
         if key not in self._kinds:
@@ -192,7 +190,7 @@ class World(Tree):
         return self._kinds[key]
 
     def _callee(self, node: Any) -> Kinds | None:
-        first = next(iter(node.inputs()))
+        first = node.inputsAt(0)
         if node.kind() == "prim::CallFunction":
             name = first.type().annotation_str
             return self.kinds(name, self.compiled(name).graph)

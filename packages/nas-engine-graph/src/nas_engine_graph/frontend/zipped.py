@@ -15,6 +15,7 @@ from torch import nn
 
 from nas_engine_graph.frontend.modules import items_of
 from nas_engine_graph.frontend.places import frame_of
+from nas_engine_graph.frontend.rewriter import Rewriter
 from nas_engine_graph.frontend.sources import nodes_of
 
 __all__ = ["Zipped", "write_zips_out", "zipped_of"]
@@ -50,7 +51,7 @@ def write_zips_out(tree: ast.AST, first: int, owner: object, found: Iterable[Zip
         _Zips(owner, lines).visit(tree)
 
 
-class _Zips(ast.NodeTransformer):
+class _Zips(Rewriter):
     def __init__(self, owner: nn.Module, lines: set[int]) -> None:
         self.owner, self.lines, self.numbers = owner, lines, itertools.count()
 
@@ -147,7 +148,7 @@ class _Zips(ast.NodeTransformer):
         return [_located(statement, place) for statement in (*before, loop)]
 
 
-class _Put(ast.NodeTransformer):
+class _Put(Rewriter):
     """Another expression in the place of one."""
 
     def __init__(self, old: ast.expr, new: ast.expr) -> None:
@@ -157,7 +158,7 @@ class _Put(ast.NodeTransformer):
         return self.new if node is self.old else node
 
 
-class _Renamed(ast.NodeTransformer):
+class _Renamed(Rewriter):
     """The variables of a list, which nobody else sees, under names that nobody else has."""
 
     def __init__(self, target: ast.expr, prefix: str) -> None:
