@@ -48,11 +48,14 @@ class Kinds:
         self._kind: dict[int, str] = {}
         self._callee = callee
         self._graph = graph
-        for node in walk_scripted(graph):
-            self._visit(node)
+        self._followed = False
 
     def of(self, value: Any) -> str | None:
         """The kind of a value that is no constant."""
+        if not self._followed:  # Of most functions nobody asks.
+            self._followed = True
+            for node in walk_scripted(self._graph):
+                self._visit(node)
         return self._kind.get(self._root(value.unique()))
 
     def parameter(self, index: int) -> str | None:
