@@ -17,7 +17,7 @@ from nas_engine_cgo.cost import probe as probing
 from nas_engine_cgo.cost.memory import training_memory
 from nas_engine_cgo.cost.probe import Probe
 from nas_engine_cgo.cost.timing import Timing
-from nas_engine_cgo.cost.trials import Setting, Trials
+from nas_engine_cgo.cost.trials import ALONE, Setting, Trials
 from nas_engine_cgo.exact import ExactWriter, Verdicts
 from nas_engine_cgo.options import Options
 from nas_engine_cgo.train import Loop, Member, MemberError, Stream
@@ -461,6 +461,41 @@ def test_frozen_layers_do_not_bound_a_cluster(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(probing, "cache_bytes", lambda: 8 * 8 * 4 * 4)
     choice = choose(members([net() for _ in range(4)]), Options(), Memory())
     assert {len(cluster) for cluster in choice.clusters} == {4}
+
+
+class Mixing(nn.Module):
+    """Values are as large at the end as in between, which are ``factor`` times as large."""
+
+    def __init__(self, factor: int) -> None:
+        super().__init__()
+        self.mixed = nn.ModuleList(
+            nn.Sequential(nn.Linear(6, 6 * factor), nn.ReLU(), nn.Linear(6 * factor, 6))
+            for _ in range(3)
+        )
+        self.head = nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.mixed:
+            x = layer(x).relu()
+        return self.head(x)
+
+
+@pytest.mark.parametrize(("room", "size"), [(2 * 24, 4), (24, 1)])
+def test_nothing_is_merged_where_most_calls_would_run_one_by_one(
+    monkeypatch: pytest.MonkeyPatch, room: int, size: int
+) -> None:
+    """Nine of 14 calls read or give the largest values, of which a step has room for so many."""
+    monkeypatch.setattr(probing, "room_for_steps", lambda *_: room * 8 * 4)
+    choice = choose(members([Mixing(4) for _ in range(4)]), Options(), Memory())
+    assert {len(cluster) for cluster in choice.clusters} == {size}
+
+
+@pytest.mark.parametrize(("steps", "apart"), [(16, True), (1600, False)])
+def test_few_steps_do_not_repay_a_tape_of_members_that_run_one_by_one(
+    steps: int, apart: bool
+) -> None:
+    made = members([mlp(8) for _ in range(4)], steps=steps)
+    assert Probe(made, Options(), Verdicts()).gains(ALONE, timed=False) is not apart
 
 
 def test_where_bits_count_what_was_fastest_otherwise_says_nothing() -> None:

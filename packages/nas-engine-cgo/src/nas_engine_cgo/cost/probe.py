@@ -14,7 +14,7 @@ from nas_engine_cgo.cost.length import MOSTLY_ALONE, gains_unmerged, steps_of
 from nas_engine_cgo.cost.memory import largest_activation, training_memory
 from nas_engine_cgo.cost.trials import ALONE, Layout, Setting
 from nas_engine_cgo.cost.widening import seems_to_pay
-from nas_engine_cgo.cost.work import seconds_of, share_of_calling
+from nas_engine_cgo.cost.work import CALL, seconds_of, share_in_pairs, share_of_calling
 from nas_engine_cgo.exact import Verdicts
 from nas_engine_cgo.members import Program
 from nas_engine_cgo.options import Options
@@ -27,8 +27,13 @@ __all__ = ["Probe"]
 
 _LITTLE = 1 / 20
 """If no larger part of a step is calling torch, it costs more to compute members together."""
+_MANY = 2 / 3
+"""If no larger part of calls has room in the cache by two, nothing is gained by two members."""
 _KEPT = 4
 """What a call that can't be merged keeps for its gradient, in sizes of its result."""
+_RECORDING = 120 * CALL
+"""Seconds of steps, for each call in one, that repay to record them where members run one by one:
+that takes as long as six calls, and a twentieth of the steps is saved, or more."""
 _HALF = 1 / 2
 """What takes no more of the time of one by one, as far as rules tell, gains by merging for sure."""
 _REPLAYED = 10
@@ -140,8 +145,8 @@ class Probe:
         needed = max(1, largest * (_KEPT if alone else 1))
         size = max(1, min(most, cache_bytes() // needed))
         room = room_for_steps(self.device, self.options.exact)
-        if room is not None and largest > room:
-            size = 1  # Nothing is gained by two whose largest steps are taken one by one.
+        if share_in_pairs(self._kinds, room) < _MANY:
+            size = 1  # Nothing is gained by two of which most steps are taken one by one.
         why = MOSTLY_ALONE if alone and size == 1 else f"the cache has room for {size}"
         return Setting(size, self.layout if size > 1 else ALONE.layout, self._widens()), why
 
@@ -175,7 +180,10 @@ class Probe:
         repeated = self._repeats and all(self.traced) and not self.options.exact
         if (mergeable or timed) and setting.size > 1:
             return True
-        return (mergeable and repeated) or gains_unmerged(self.members)
+        if mergeable and repeated:
+            calls = sum(len(program.calls) for program in self.programs)
+            return sum(self.work) * steps_of(self.members[0]) >= _RECORDING * calls
+        return gains_unmerged(self.members)
 
     def surely_gains(self, setting: Setting) -> bool:
         """Whether rules leave no doubt that such clusters are faster than one by one.

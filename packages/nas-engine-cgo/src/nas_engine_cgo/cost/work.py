@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from nas_engine_cgo.kinds import fits
 from nas_engine_cgo.members import Call, Program
+from nas_engine_cgo.merge.blocks import calls_at_once
 from nas_engine_cgo.widen import weight_of
 
-__all__ = ["CALL", "PASSES", "PRODUCTS", "products", "seconds_of", "share_of_calling"]
+__all__ = [
+    "CALL",
+    "PASSES",
+    "PRODUCTS",
+    "products",
+    "seconds_of",
+    "share_in_pairs",
+    "share_of_calling",
+]
 
 CALL = 100e-6
 """Seconds that a call takes besides computing, with its gradient and its part of the update."""
@@ -59,12 +68,31 @@ def share_of_calling(programs: Sequence[Program], device: str = "cpu") -> float:
     return calling / (calling + computing) if calling + computing else 1.0
 
 
+def share_in_pairs(programs: Sequence[Program], room: int | None) -> float:
+    """The part of members' calls of which a step has room for two.
+
+    Args:
+        programs: the members'.
+        room: bytes that the largest value of a call may take in a step; None for no bound.
+    """
+    at_once = [
+        most
+        for program in programs
+        for call, most in zip(program.calls, calls_at_once(program, room), strict=True)
+        if _is_felt(call, program)
+    ]
+    pairs = sum(1 for most in at_once if most is None or most > 1)
+    return pairs / len(at_once) if at_once else 1.0
+
+
 def _parts(program: Program, device: str) -> tuple[float, float]:
     """Seconds of calling what can be merged, and of all else."""
     rate = PRODUCTS if device == "cpu" else PRODUCTS_ON_GPUS
     parameters = {n for n, source in program.sources.items() if source.kind == "parameter"}
     calling = computing = 0.0
-    for call in _felt(program):
+    for call in program.calls:
+        if not _is_felt(call, program):
+            continue
         if fits(call, program):
             calling += CALL
             computing += PASSES * products(call, program) / rate
@@ -73,8 +101,6 @@ def _parts(program: Program, device: str) -> tuple[float, float]:
     return calling, computing
 
 
-def _felt(program: Program) -> Iterator[Call]:
-    """The calls that gradients come by."""
-    for call in program.calls:
-        if program.felt is None or not program.felt.isdisjoint(call.outputs):
-            yield call
+def _is_felt(call: Call, program: Program) -> bool:
+    """Whether gradients come by a call: what is frozen is computed once for all."""
+    return program.felt is None or not program.felt.isdisjoint(call.outputs)
