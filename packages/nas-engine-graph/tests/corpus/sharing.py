@@ -263,3 +263,17 @@ class OverlapsItself(nn.Module):
 
     def forward(self, x):
         return x + self.windows[0] * self.windows.sum(0)
+
+
+@case(x(4, 3))
+class LayersWithinABuffer(nn.Module):
+    """Only layers have each a part of the others' memory, and the module all of it."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("means", torch.arange(5.0), persistent=False)
+        self.first, self.last = nn.BatchNorm1d(3), nn.BatchNorm1d(3)
+        self.first.running_mean, self.last.running_mean = self.means[:3], self.means[2:]
+
+    def forward(self, x):
+        return self.last(self.first(x)) + self.means.sum()

@@ -166,14 +166,24 @@ def _used(read: Callable[..., Any], modules: list[torch.nn.Module]) -> Callable[
     def properties(cls: type, self_name: str) -> Any:
         used = used_of(is_module := issubclass(cls, torch.nn.Module))
         ignored = getattr(cls, "__jit_unused_properties__", ())
-        found = inspect.getmembers(cls, lambda member: isinstance(member, property))
+        found = _properties(cls).items()
         kept = {name: made for name, made in found if name in used and name not in ignored}
+        if not kept:
+            return []
         if is_module:
             for name in kept.keys() - assigned(classes):
                 kept[name] = property(kept[name].fget)
         return read(type(cls.__name__, (), kept), self_name)
 
     return properties
+
+
+def _properties(cls: type) -> dict[str, property]:
+    """The properties of a class, by name."""
+    members: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):
+        members.update(vars(base))
+    return {n: member for n, member in sorted(members.items()) if isinstance(member, property)}
 
 
 def _sizes_apart(infer: Callable[..., Any]) -> Callable[..., Any]:

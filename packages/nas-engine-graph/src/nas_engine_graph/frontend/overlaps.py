@@ -103,6 +103,8 @@ def _views(group: list[Place], memories: dict[End, Memory]) -> Iterator[Tie]:
     if base is None or any(vars(p.tensor) for p in group if p is not base):
         first, *_, last = group
         text = f"shares its memory with {'.'.join(map(str, first.path))!r}"
+        if base is None:
+            text += ", and no tensor has all of it: register a buffer that has"
         raise _refusal(last, text)
     for place in group:
         if place is not base:
