@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import enum
 import inspect
+import math
 import sys
 from collections import OrderedDict
 from collections.abc import Callable
@@ -145,11 +146,12 @@ def initial(tensor: Tensor, drawn: bool) -> Init:
     if (fill := _uniform(tensor)) is not None:
         return fill
     if drawn and tensor.numel() > _SMALL and tensor.is_floating_point():
-        values = tensor.detach().double()
-        values = values[values.isfinite()]  # What nobody has set yet may be anything.
-        if values.numel() < 2 or not values.std():
-            return Normal()
-        return Normal(float(values.mean()), float(values.std()))
+        values = tensor.detach().double().reshape(-1)
+        deviation = float(values.std())
+        if not math.isfinite(deviation):  # What nobody has set yet may be anything.
+            values = values[values.isfinite()]
+            deviation = float(values.std()) if values.numel() > 1 else 0.0
+        return Normal(float(values.mean()), deviation) if deviation else Normal()
     return _data(tensor)
 
 
