@@ -484,7 +484,7 @@ class Mixing(nn.Module):
 def test_nothing_is_merged_where_most_calls_would_run_one_by_one(
     monkeypatch: pytest.MonkeyPatch, room: int, size: int
 ) -> None:
-    """Nine of 14 calls read or give the largest values, of which a step has room for so many."""
+    """Most calls read or give the largest values, of which a step has room for so many."""
     monkeypatch.setattr(probing, "room_for_steps", lambda *_: room * 8 * 4)
     choice = choose(members([Mixing(4) for _ in range(4)]), Options(), Memory())
     assert {len(cluster) for cluster in choice.clusters} == {size}

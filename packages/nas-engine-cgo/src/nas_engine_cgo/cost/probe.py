@@ -27,8 +27,8 @@ __all__ = ["Probe"]
 
 _LITTLE = 1 / 20
 """If no larger part of a step is calling torch, it costs more to compute members together."""
-_MANY = 2 / 3
-"""If no larger part of calls has room in the cache by two, nothing is gained by two members."""
+_MANY = 1 / 2
+"""If no larger part of a step has room in the cache by two, nothing is gained by two members."""
 _KEPT = 4
 """What a call that can't be merged keeps for its gradient, in sizes of its result."""
 _RECORDING = 120 * CALL
@@ -144,11 +144,27 @@ class Probe:
         largest, alone = self._largest
         needed = max(1, largest * (_KEPT if alone else 1))
         size = max(1, min(most, cache_bytes() // needed))
-        room = room_for_steps(self.device, self.options.exact)
-        if share_in_pairs(self._kinds, room) < _MANY:
-            size = 1  # Nothing is gained by two of which most steps are taken one by one.
+        if self._has_no_room(largest):
+            size = 1  # Nothing is gained by two of which most is done one by one.
         why = MOSTLY_ALONE if alone and size == 1 else f"the cache has room for {size}"
         return Setting(size, self.layout if size > 1 else ALONE.layout, self._widens()), why
+
+    def _has_no_room(self, largest: int) -> bool:
+        """Whether most of what two members do would not be done together, for want of room.
+
+        Values of networks for images become smaller from layer to layer, and grouped convolutions
+        are faster by themselves: of these only the largest values count.
+        """
+        room = room_for_steps(self.device, self.options.exact)
+        if room is None:
+            return False
+        few = not self._images and share_in_pairs(self._kinds, room) < _MANY
+        return few or largest > room
+
+    @cached_property
+    def _images(self) -> bool:
+        calls = (call for program in self._kinds for call in program.calls)
+        return any(call.name in ("conv2d", "conv_transpose2d") for call in calls)
 
     @cached_property
     def layout(self) -> Layout:
@@ -157,9 +173,7 @@ class Probe:
         In full precision convolutions in groups are slower by pixel on GPUs.
         """
         by_pixel = self.on_cpu or self.members[0].recipe.precision != "float32"
-        calls = (call for program in self._kinds for call in program.calls)
-        images = any(call.name in ("conv2d", "conv_transpose2d") for call in calls)
-        chosen = images and by_pixel and not self.options.exact
+        chosen = self._images and by_pixel and not self.options.exact
         return "channels_last" if chosen else self.options.layout
 
     def _widens(self) -> bool:
@@ -182,7 +196,8 @@ class Probe:
             return True
         if mergeable and repeated:
             calls = sum(len(program.calls) for program in self.programs)
-            return sum(self.work) * steps_of(self.members[0]) >= _RECORDING * calls
+            training = sum(self.work) * steps_of(self.members[0])
+            return self._images or training >= _RECORDING * calls  # Kernels for images gain, too.
         return gains_unmerged(self.members)
 
     def surely_gains(self, setting: Setting) -> bool:

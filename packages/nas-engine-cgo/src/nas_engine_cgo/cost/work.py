@@ -68,26 +68,24 @@ def share_of_calling(programs: Sequence[Program], device: str = "cpu") -> float:
     return calling / (calling + computing) if calling + computing else 1.0
 
 
-def share_in_pairs(programs: Sequence[Program], room: int | None) -> float:
-    """The part of members' calls of which a step has room for two.
+def share_in_pairs(programs: Sequence[Program], room: int) -> float:
+    """The part of members' steps on a CPU, or about, of whose calls there is room for two at once.
 
     Args:
         programs: the members'.
-        room: bytes that the largest value of a call may take in a step; None for no bound.
+        room: bytes that the largest value of a call may take in a step.
     """
-    at_once = [
-        most
-        for program in programs
-        for call, most in zip(program.calls, calls_at_once(program, room), strict=True)
-        if _is_felt(call, program)
-    ]
-    pairs = sum(1 for most in at_once if most is None or most > 1)
-    return pairs / len(at_once) if at_once else 1.0
+    pairs = total = 0.0
+    for program in programs:
+        for call, most in zip(program.calls, calls_at_once(program, room), strict=True):
+            if _is_felt(call, program):
+                total += (seconds := CALL + _computing(call, program, "cpu"))
+                pairs += 0.0 if most == 1 else seconds
+    return pairs / total if total else 1.0
 
 
 def _parts(program: Program, device: str) -> tuple[float, float]:
     """Seconds of calling what can be merged, and of all else."""
-    rate = PRODUCTS if device == "cpu" else PRODUCTS_ON_GPUS
     parameters = {n for n, source in program.sources.items() if source.kind == "parameter"}
     calling = computing = 0.0
     for call in program.calls:
@@ -95,10 +93,15 @@ def _parts(program: Program, device: str) -> tuple[float, float]:
             continue
         if fits(call, program):
             calling += CALL
-            computing += PASSES * products(call, program) / rate
+            computing += _computing(call, program, device)
         else:
             computing += CALL * (1 if parameters.isdisjoint(call.inputs) else _WHOLE)
     return calling, computing
+
+
+def _computing(call: Call, program: Program, device: str) -> float:
+    rate = PRODUCTS if device == "cpu" else PRODUCTS_ON_GPUS
+    return PASSES * products(call, program) / rate
 
 
 def _is_felt(call: Call, program: Program) -> bool:
