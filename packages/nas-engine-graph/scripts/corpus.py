@@ -3,7 +3,7 @@
     python scripts/corpus.py torchvision
     python scripts/corpus.py segmentation video detection
     python scripts/corpus.py timm
-    python scripts/corpus.py resnet18 vit_tiny_patch16_224
+    python scripts/corpus.py resnet18 timm/resnet18 vit_tiny_patch16_224
     python scripts/corpus.py --fresh 3 resnet18 segmentation
 
 Models that detect objects need a torchvision with its operators, which is one for the same build of
@@ -286,8 +286,9 @@ def chosen(arguments: list[str]) -> Iterator[tuple[str, str]]:
         if argument in SOURCES:
             yield from ((name, argument) for name in SOURCES[argument])
         else:
-            found = (source for source, names in SOURCES.items() if argument in names)
-            yield argument, next(found, "timm")
+            source, _, name = argument.rpartition("/")
+            found = (source for source, names in SOURCES.items() if name in names)
+            yield name, source or next(found, "timm")
 
 
 def main() -> None:
