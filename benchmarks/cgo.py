@@ -217,7 +217,7 @@ def plan(jobs: Sequence[Any], options: Any) -> None:
         loop = Loop(members, choice.clusters, choice.options, choice.prepared)
         batches = next(loop.batches())
         for cluster in loop.merged.clusters:
-            loop.merged.code(cluster, batches, training=True)
+            loop.merged.code.of(cluster, batches, training=True)
 
 
 def main() -> None:

@@ -242,7 +242,7 @@ def fused_names(merged: Merged) -> set[str]:
     """The functions of which some call is fused for all members."""
     return {
         step.signature[0]
-        for compiled in merged._compiled.values()
+        for compiled in merged.code._compiled.values()
         for step in compiled.function.steps
         if step.signature is not None
         and len({member for member, _ in step.calls}) == len(merged.store.modules)

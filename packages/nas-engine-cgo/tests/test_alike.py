@@ -159,7 +159,7 @@ def test_alike_members_are_traced_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(tracing, "program_of", counted)
     loop = loop_of([cnn(width) for width in (4, 5, 4, 5)], Options())
-    programs = loop.merged.traced(next(loop.batches()))
+    programs = loop.merged.code.traced(next(loop.batches()))
     assert traced == [0, 1]
     assert programs[0] is programs[2] is not programs[1] is programs[3]
 
@@ -168,6 +168,6 @@ def test_channels_last_members_are_merged_in_training_and_evaluation() -> None:
     loop = loop_of([cnn(4) for _ in range(3)], Options(layout="channels_last"))
     loop.step(next(loop.batches()))
     loop.outputs("")
-    assert loop.merged.alone == {}
+    assert loop.merged.code.alone == {}
     weights = [member.module[0].weight for member in loop.members]  # type: ignore[index]
     assert all(w.is_contiguous(memory_format=torch.channels_last) for w in weights)

@@ -46,7 +46,7 @@ CELLS: list[Callable[..., nn.Module]] = [
 def test_recurrent_cells_run_together(make: Callable[..., nn.Module]) -> None:
     members = [Stepped(make, 4).double() for _ in range(3)]
     merged = assert_steps_as_alone(members, [X], [X[:7]])
-    assert not merged.alone
+    assert not merged.code.alone
     assert "linear" in fused_names(merged)
 
 
@@ -120,7 +120,7 @@ FUNCTIONS = {
 def test_functions_that_run_by_themselves_leave_the_others_merged(name: str) -> None:
     members = [Applied(FUNCTIONS[name]).double() for _ in range(3)]
     merged = assert_steps_as_alone(members, [X], [X[:6]])
-    assert not merged.alone
+    assert not merged.code.alone
     assert "linear" in fused_names(merged)
 
 
@@ -168,7 +168,7 @@ def test_parts_may_be_written_in_any_order(first: int) -> None:
     merged = 0
     for seed in range(first, first + 20):
         members = [Applied(overwritten(seed)).double() for _ in range(2)]
-        merged += not assert_steps_as_alone(members, [X[:4]]).alone
+        merged += not assert_steps_as_alone(members, [X[:4]]).code.alone
     assert merged > 5
 
 

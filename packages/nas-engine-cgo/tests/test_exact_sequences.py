@@ -141,10 +141,10 @@ def test_every_step_is_fused(way: str) -> None:
     try:
         loop = Loop(members, [range(MEMBERS)], Options(exact=True))
         (cluster,) = loop.merged.clusters
-        code, single = loop.merged.code(cluster, next(loop.batches()), training=True)
+        code, single = loop.merged.code.of(cluster, next(loop.batches()), training=True)
     finally:
         torch.set_num_threads(before)
-    assert not single, loop.merged.alone
+    assert not single, loop.merged.code.alone
     assert code is not None
     programs = code.function.programs
     apart = Counter(

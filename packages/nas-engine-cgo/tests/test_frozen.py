@@ -119,7 +119,7 @@ def test_members_are_trained_as_by_hand(epochs: int, alike: bool) -> None:
 def test_one_backbone_is_computed_once() -> None:
     loop, _ = loops({"epochs": 1})
     loop.step(next(loop.batches()))
-    (code,) = loop.merged.sources()
+    (code,) = loop.merged.code.sources()
     assert code.count("conv2d(") == 1
     assert code.count("batch_norm(") == 1
 
@@ -127,7 +127,7 @@ def test_one_backbone_is_computed_once() -> None:
 def test_features_take_its_place() -> None:
     loop, _ = loops({})
     loop.step(next(loop.batches()))
-    (code,) = loop.merged.sources()
+    (code,) = loop.merged.code.sources()
     assert "conv2d(" not in code
 
 

@@ -59,7 +59,7 @@ def test_changes_what_nobody_else_reads(name: str) -> None:
         modules = [Net(ending).double() for _ in range(3)]
     batches = [torch.randn(size, 2, 4, 4, generator=generator).double() for size in (5, 3)]
     merged = assert_steps_as_alone(modules, *([batch] for batch in batches))
-    (function,) = merged.functions()
+    (function,) = merged.code.functions()
     lines = [line for line in function.source.splitlines() if "_(v" in line]
     assert [line.partition("_(v")[0].rpartition(".")[2] + "_" for line in lines] == [
         *expected, "relu_",
@@ -75,7 +75,7 @@ def test_convolutions_of_pixels_are_views() -> None:
         ]
     x = torch.randn(5, 2, 4, 4, dtype=torch.float64)
     merged = assert_steps_as_alone(modules, [x])
-    (function,) = merged.functions()
+    (function,) = merged.code.functions()
     assert function.source.count("torch.relu_") == 1
 
 
@@ -122,5 +122,5 @@ def test_an_activation_of_itself_is_made_once() -> None:
         modules = [Twice().double() for _ in range(3)]
         x = torch.randn(5, 2, 4, 4).double()
     merged = assert_steps_as_alone(modules, [x])
-    (function,) = merged.functions()
+    (function,) = merged.code.functions()
     assert function.source.count("relu") == 1

@@ -82,4 +82,4 @@ def test_merged_as_alone(
         fused = set(case.fused.split())
         if device != "cpu":  # Masks are drawn there as each member draws its own.
             fused = {name for name in fused if not name.startswith("dropout")}
-        assert fused <= fused_names(merged), merged.alone
+        assert fused <= fused_names(merged), merged.code.alone

@@ -15,7 +15,7 @@ from nas_core import Candidate
 from nas_core.testing import Recording
 from nas_engine_cgo.engine import CgoEngine
 from nas_engine_cgo.options import Options
-from nas_engine_cgo.train import merged
+from nas_engine_cgo.train import code
 from nas_engine_graph.engine import GraphEngine
 from nas_search.evaluators import SupervisedEvaluator
 
@@ -129,7 +129,7 @@ def test_clusters_change_nothing(size: int) -> None:
 @pytest.mark.parametrize("room", [1, 10_000], ids=["of one call", "of some calls"])
 @pytest.mark.parametrize("exact", [False, True], ids=["rounded", "exact"])
 def test_blocks_change_nothing(exact: bool, room: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(merged, "room_for_steps", lambda *_, **__: room)
+    monkeypatch.setattr(code, "room_for_steps", lambda *_, **__: room)
     dtype, tolerance = (torch.float32, 0.0) if exact else (torch.float64, 1e-9)
     torch.set_default_dtype(dtype)
     options = Options(cluster_size=6, exact=exact)

@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nas_core import Candidate, Space
 from nas_engine_cgo.options import Options
-from nas_engine_cgo.train import merged
+from nas_engine_cgo.train import code
 from nas_engine_graph.engine import GraphEngine, GraphJob
 from nas_search import load_target
 from nas_search.evaluators import SupervisedEvaluator
@@ -215,7 +215,7 @@ def check(mix: Mix, dtype: torch.dtype, tolerance: float, device: str = "cpu") -
     """Each member comes to where it comes alone, as far as rounding can tell."""
     torch.set_default_dtype(dtype)
     jobs = jobs_of(mix, dtype, device)
-    with patch.object(merged, "room_for_steps", lambda *_, **__: mix.room):
+    with patch.object(code, "room_for_steps", lambda *_, **__: mix.room):
         results = assert_each_as_alone(jobs, mix.options, tolerance)
     for job, found in zip(jobs, results, strict=True):
         if found.error is None:

@@ -16,7 +16,7 @@ from nas_engine_cgo.cost.timing import Timing
 from nas_engine_cgo.job import MergedJob
 from nas_engine_cgo.options import Options
 from nas_engine_cgo.train import tracing
-from nas_engine_cgo.train.merged import Merged
+from nas_engine_cgo.train.code import Code
 from nas_engine_cgo.train.taped import Tapes
 from nas_search.evaluators import SupervisedEvaluator
 from torch import Tensor, nn
@@ -285,13 +285,13 @@ def test_where_members_leave_after_each_epoch_nothing_is_made_for_the_next_one(
     An epoch has 4 steps: it takes one in which nobody leaves to believe that they stay.
     """
     written: list[bool] = []
-    write = Merged._written
+    write = Code._written
 
-    def noting(merged: Merged, *given: Any) -> Any:
+    def noting(code: Code, *given: Any) -> Any:
         written.append(given[-1])
-        return write(merged, *given)
+        return write(code, *given)
 
-    monkeypatch.setattr(Merged, "_written", noting)
+    monkeypatch.setattr(Code, "_written", noting)
 
     class Prunes(Heard):
         def report(self, number: int, step: int, metrics: Mapping[str, float]) -> None:

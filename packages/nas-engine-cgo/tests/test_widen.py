@@ -149,7 +149,7 @@ def test_zeros_stay_zeros(widths: list[int], optimizer: str) -> None:
     loop = loop_of([lambda w=width: normalised(w) for width in widths], evaluator)
     for batches in loop.batches():
         loop.step(batches)
-    assert not loop.merged.alone
+    assert not loop.merged.code.alone
     for entry in loop.merged.store.entries():
         for position in range(len(entry.slots) if entry.padded is not None else 0):
             whole = entry.tensor.detach().clone()

@@ -83,7 +83,7 @@ class Timing:
         copies, given = self._copies(chosen), self._probe.batches
         options = replace(self._probe.options, layout=setting.layout, widen=setting.widen)
         loop = Loop(copies, [range(len(copies))], options, self._probe.prepared)
-        loop.merged.verifies = False  # Nobody asks for the bits of copies.
+        loop.merged.code.verifies = False  # Nobody asks for the bits of copies.
         batches = given if len(given) == 1 else [given[member] for member in chosen]
         try:
             # A CUDA graph has to wait for longer.

@@ -148,14 +148,14 @@ def _cohort(members: Sequence[Member], options: Options, choice: Choice) -> Coho
     batches = next(loop.batches())
     clusters = []
     for cluster in loop.merged.clusters:
-        compiled, single = loop.merged.code(cluster, batches, training=True)
+        compiled, single = loop.merged.code.of(cluster, batches, training=True)
         merged = () if compiled is None else compiled.members
         programs = () if compiled is None else compiled.function.programs
         clusters.append(
             Cluster(
                 tuple(members[m].candidate.number for m in merged),
                 None if compiled is None else compiled.function,
-                {members[m].candidate.number: loop.merged.alone[m] for m in single},
+                {members[m].candidate.number: loop.merged.code.alone[m] for m in single},
                 sum(map(training_memory, programs)),
             )
         )

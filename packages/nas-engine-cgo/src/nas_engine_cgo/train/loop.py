@@ -237,7 +237,7 @@ class Loop:
         rounds = {"": math.ceil(steps / epoch / recipe.validate_every)}
         passes = sum((count or 0) * rounds.get(name, 1) for name, count in counts.items())
         # To see that bits are equal takes more than that by itself, for each member.
-        made = len(self.members) if self.options.exact else self.merged.kinds()
+        made = len(self.members) if self.options.exact else self.merged.code.kinds()
         return passes * len(self.members) <= _FEW_PASSES * made
 
     def feed(self, member: int) -> Feed:
@@ -299,7 +299,7 @@ class Loop:
         batch, other = next(training.epoch()), next(validation.epoch())
         # Reading has moved the order of the data on.
         self._feeds = _opened(self.members, self.device)
-        found = self.merged.features(batch, other, self._samples(), self._room())
+        found = self.merged.code.features(batch, other, self._samples(), self._room())
         if found is not None:
             data = extended(self.recipe, found, self.device)
             self.prepared = replace(self.prepared, features=found, data=data)
@@ -370,7 +370,7 @@ class Loop:
             yield
         # The members are anybody's code.
         except (Exception, SystemExit) as error:
-            suspects = self.merged.suspects(error) or tuple(range(len(self.members)))
+            suspects = self.merged.code.suspects(error) or tuple(range(len(self.members)))
             raise MemberError([self.members[i].candidate.number for i in suspects]) from error
 
 

@@ -110,7 +110,7 @@ class _Course:
         yield from self._conclude()
 
     def _note(self) -> None:
-        count, done = len(self._loop.members), tally(self._loop.merged.functions())
+        count, done = len(self._loop.members), tally(self._loop.merged.code.functions())
         self._recorder.note(f"{count} trained as one, {self._why}; {done}")
 
     def _epoch(self, limit: int | None, epoch: int) -> tuple[int, dict[Member, float]]:

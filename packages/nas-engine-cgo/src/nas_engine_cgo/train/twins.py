@@ -54,7 +54,7 @@ def find_twins(
     batches = next(loop.batches(), None)
     if batches is None:
         return []
-    both = [loop.merged.traced(batches, training) for training in (True, False)]
+    both = [loop.merged.code.traced(batches, training) for training in (True, False)]
     traced = [i for i, programs in enumerate(zip(*both, strict=True)) if all(programs)]
     modules = [members[i].module for i in traced]
     found = [forms([p for i in traced if (p := each[i])], modules) for each in both]
