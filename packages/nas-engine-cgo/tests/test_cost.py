@@ -463,6 +463,29 @@ def test_frozen_layers_do_not_bound_a_cluster(monkeypatch: pytest.MonkeyPatch) -
     assert {len(cluster) for cluster in choice.clusters} == {4}
 
 
+class Stepping(nn.Module):
+    """Each of some steps reads the weights of one cell."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__()
+        self.steps, self.cell, self.head = steps, nn.Linear(6, 6), nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for _ in range(self.steps):
+            x = self.cell(x).tanh()
+        return self.head(x)
+
+
+@pytest.mark.parametrize(("steps", "size"), [(2, 4), (3, 2)])
+def test_weights_that_many_calls_read_take_room_in_the_cache(
+    monkeypatch: pytest.MonkeyPatch, steps: int, size: int
+) -> None:
+    value, weights = 8 * 6 * 4, (6 * 6 + 6) * 4
+    monkeypatch.setattr(probing, "cache_bytes", lambda: max(4 * value, 2 * (value + weights)))
+    choice = choose(members([Stepping(steps) for _ in range(4)]), Options(), Memory())
+    assert {len(cluster) for cluster in choice.clusters} == {size}
+
+
 class Mixing(nn.Module):
     """Values are as large at the end as in between, which are ``factor`` times as large."""
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import torch
 
 from nas_engine_cgo.kinds import fits
 from nas_engine_cgo.members import Program
 
-__all__ = ["is_out_of_memory", "largest_activation", "training_memory"]
+__all__ = ["is_out_of_memory", "largest_activation", "recurrent_weights", "training_memory"]
+
+_MANY = 3
+"""So many calls find a parameter in the cache if nothing else of that size comes in between."""
 
 
 def training_memory(program: Program) -> int:
@@ -34,6 +39,16 @@ def largest_activation(program: Program) -> tuple[int, bool]:
             if program.felt is None or n in program.felt
         ),
         default=(0, False),
+    )
+
+
+def recurrent_weights(program: Program) -> int:
+    """Bytes of parameters that many calls read one after another, as the steps of a cell do."""
+    readers = Counter(number for call in program.calls for number in set(call.inputs))
+    return sum(
+        program.facts[number].bytes
+        for number, source in program.sources.items()
+        if source.kind == "parameter" and readers[number] >= _MANY
     )
 
 

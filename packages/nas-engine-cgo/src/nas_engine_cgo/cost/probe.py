@@ -11,7 +11,7 @@ import torch
 from nas_engine_cgo.cache import cache_bytes, room_for_steps
 from nas_engine_cgo.cost.clusters import Deeds, deeds, likeness, similar
 from nas_engine_cgo.cost.length import MOSTLY_ALONE, gains_unmerged, steps_of
-from nas_engine_cgo.cost.memory import largest_activation, training_memory
+from nas_engine_cgo.cost.memory import largest_activation, recurrent_weights, training_memory
 from nas_engine_cgo.cost.trials import ALONE, Layout, Setting
 from nas_engine_cgo.cost.widening import seems_to_pay
 from nas_engine_cgo.cost.work import CALL, seconds_of, share_in_pairs, share_of_calling
@@ -74,7 +74,7 @@ class Probe:
     @cached_property
     def traced(self) -> list[Program | None]:
         """What each does; None where that can't be told."""
-        return self._merged.traced(self.batches)
+        return self._merged.code.traced(self.batches)
 
     @cached_property
     def programs(self) -> list[Program]:
@@ -134,15 +134,16 @@ class Probe:
     def guess(self, most: int) -> tuple[Setting, str]:
         """As many as the cache holds the largest activations of, and that in words.
 
-        A call that can't be merged, such as a recurrent layer, keeps more than what it gives. A GPU
-        is fastest with large steps.
+        Weights that all steps of a cell read are to stay there, too. A call that can't be merged,
+        such as a recurrent layer, keeps more than what it gives. A GPU is fastest with large steps.
         """
         if self._calling < _LITTLE:
             return ALONE, "nearly all of a step is computing"
         if not self.on_cpu:
             return Setting(most, self.layout, self._widens()), f"the device has room for {most}"
         largest, alone = self._largest
-        needed = max(1, largest * (_KEPT if alone else 1))
+        weights = max(map(recurrent_weights, self._kinds), default=0)
+        needed = max(1, largest * (_KEPT if alone else 1) + weights)
         size = max(1, min(most, cache_bytes() // needed))
         if self._has_no_room(largest):
             size = 1  # Nothing is gained by two of which most is done one by one.
