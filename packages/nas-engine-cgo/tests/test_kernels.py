@@ -111,6 +111,18 @@ def test_maximum(data: st.DataObject) -> None:
     assert_gradients_close(made, expected, (x,), 0.0)
 
 
+@pytest.mark.parametrize("pool", [avg_pool2d, avg_pool2d_in_order, max_pool2d])
+def test_gradients_of_pools_lie_as_the_images_do(pool: Any) -> None:
+    """What was before the pool is slow with gradients in another layout."""
+    x = images(64, (22, 17), 2, torch.contiguous_format)
+    felt = torch.randn_like(pool(x, 3, 1, 1))
+    (found,) = torch.autograd.grad(pool(x, 3, 1, 1), x, felt)
+    own = torch_own.max_pool2d if pool is max_pool2d else torch_own.avg_pool2d
+    (expected,) = torch.autograd.grad(own(x, 3, 1, 1), x, felt)
+    torch.testing.assert_close(found, expected)
+    assert found.stride() == expected.stride()
+
+
 def test_what_has_no_faster_way_is_torchs_own() -> None:
     x = images(64, (22, 17), 6, torch.contiguous_format).detach()
     for found, expected in zip(

@@ -136,8 +136,28 @@ def max_pool2d(
         return functional.max_pool2d(input, *given, return_indices=True)
     if not _slow(input, window, step):
         return functional.max_pool2d(input, *given)
-    x = input.contiguous(memory_format=torch.channels_last)
-    return functional.max_pool2d(x, *given).contiguous()
+    found: Tensor = _Largest.apply(input, given)  # type: ignore[no-untyped-call]
+    return found
+
+
+class _Largest(torch.autograd.Function):
+    """Both ways in ``channels_last``; gradients lie as images do: what was before is slow else."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, given: tuple[Any, ...]) -> Tensor:
+        x = x.contiguous(memory_format=torch.channels_last)
+        found, indices = functional.max_pool2d(x, *given, return_indices=True)
+        ctx.save_for_backward(x, indices)
+        ctx.given = given
+        return found.contiguous()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, felt: Tensor) -> tuple[Tensor, None]:
+        x, indices = ctx.saved_tensors
+        felt = felt.contiguous(memory_format=torch.channels_last)
+        backward = torch.ops.aten.max_pool2d_with_indices_backward
+        return backward(felt, x, *ctx.given, indices).contiguous(), None
 
 
 def _slow(x: Tensor, window: Pair, step: Pair) -> bool:
