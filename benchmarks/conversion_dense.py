@@ -14,10 +14,10 @@ import warnings
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from nas_engine_graph import convert
 from side_by_side import compared
 from torch import Tensor, nn
+from torch.nn import functional
 
 
 class Arithmetic(nn.Module):
@@ -63,7 +63,7 @@ class Attention(nn.Module):
         scores = scores + self.positions[:, :length, :length].unsqueeze(0)
         if mask is not None:
             scores = scores.masked_fill(mask == 0, float("-inf"))
-        weights = self.drop(F.softmax(scores, dim=-1))
+        weights = self.drop(functional.softmax(scores, dim=-1))
         y = (weights @ v).transpose(1, 2).contiguous().view(batch, length, width)
         return self.out(y), weights
 
@@ -106,7 +106,7 @@ class Variational(nn.Module):
         self.features = features
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        h = F.relu(self.hidden(x))
+        h = functional.relu(self.hidden(x))
         return self.mean(h), self.deviation(h)
 
     def sample(self, mean: Tensor, logvar: Tensor) -> Tensor:
@@ -114,10 +114,12 @@ class Variational(nn.Module):
         return mean + torch.randn_like(std) * std
 
     def decode(self, z: Tensor) -> Tensor:
-        return torch.sigmoid(self.outer(F.relu(self.inner(z))))
+        return torch.sigmoid(self.outer(functional.relu(self.inner(z))))
 
     def loss(self, made: Tensor, x: Tensor, mean: Tensor, logvar: Tensor) -> Tensor:
-        likelihood = F.binary_cross_entropy(made, x.view(-1, self.features), reduction="sum")
+        likelihood = functional.binary_cross_entropy(
+            made, x.view(-1, self.features), reduction="sum"
+        )
         return likelihood - 0.5 * torch.sum(1 + logvar - mean.pow(2) - logvar.exp())
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import torch
@@ -93,26 +94,42 @@ def avg_pool2d_in_order(
     given = (window, step, pair(padding), ceil_mode, count_include_pad, divisor_override)
     if not _slow(input, window, step):
         return functional.avg_pool2d(input, *given)
-    made: Tensor = _Mean.apply(input, given)  # type: ignore[no-untyped-call]
+    back = torch.ops.aten.avg_pool2d_backward
+    made: Tensor = _ByPixel.apply(input, _mean, back, given)  # type: ignore[no-untyped-call]
     return made
 
 
-class _Mean(torch.autograd.Function):
-    """Both ways in ``channels_last``, where torch adds many channels at once, in the same order."""
+class _ByPixel(torch.autograd.Function):
+    """A pool both ways in ``channels_last``, where torch takes many channels at once, in its order.
+
+    Gradients lie as images do: what was before is slow with others.
+    """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, given: tuple[Any, ...]) -> Tensor:
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        pool: Callable[..., Any],
+        back: Callable[..., Any],
+        given: tuple[Any, ...],
+    ) -> Tensor:
         x = x.contiguous(memory_format=torch.channels_last)
-        ctx.save_for_backward(x)
-        ctx.given = given
-        return functional.avg_pool2d(x, *given).contiguous()
+        found, *more = pool(x, *given)
+        ctx.save_for_backward(x, *more)
+        ctx.back, ctx.given = back, given
+        result: Tensor = found.contiguous()
+        return result
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, felt: Tensor) -> tuple[Tensor, None]:
-        (x,) = ctx.saved_tensors
+    def backward(ctx: Any, felt: Tensor) -> tuple[Tensor, None, None, None]:
+        x, *more = ctx.saved_tensors
         felt = felt.contiguous(memory_format=torch.channels_last)
-        return torch.ops.aten.avg_pool2d_backward(felt, x, *ctx.given).contiguous(), None
+        return ctx.back(felt, x, *ctx.given, *more).contiguous(), None, None, None
+
+
+def _mean(*given: Any) -> tuple[Tensor]:
+    return (functional.avg_pool2d(*given),)
 
 
 def max_pool2d(
@@ -136,28 +153,9 @@ def max_pool2d(
         return functional.max_pool2d(input, *given, return_indices=True)
     if not _slow(input, window, step):
         return functional.max_pool2d(input, *given)
-    found: Tensor = _Largest.apply(input, given)  # type: ignore[no-untyped-call]
-    return found
-
-
-class _Largest(torch.autograd.Function):
-    """Both ways in ``channels_last``; gradients lie as images do: what was before is slow else."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, given: tuple[Any, ...]) -> Tensor:
-        x = x.contiguous(memory_format=torch.channels_last)
-        found, indices = functional.max_pool2d(x, *given, return_indices=True)
-        ctx.save_for_backward(x, indices)
-        ctx.given = given
-        return found.contiguous()
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, felt: Tensor) -> tuple[Tensor, None]:
-        x, indices = ctx.saved_tensors
-        felt = felt.contiguous(memory_format=torch.channels_last)
-        backward = torch.ops.aten.max_pool2d_with_indices_backward
-        return backward(felt, x, *ctx.given, indices).contiguous(), None
+    pool, back = functional.max_pool2d_with_indices, torch.ops.aten.max_pool2d_with_indices_backward
+    made: Tensor = _ByPixel.apply(input, pool, back, given)  # type: ignore[no-untyped-call]
+    return made
 
 
 def _slow(x: Tensor, window: Pair, step: Pair) -> bool:

@@ -22,7 +22,6 @@ from nas_engine_cgo.members import (
     frozen_programs,
     on_the_cpu,
 )
-from nas_engine_cgo.members.kept import Attribute
 from nas_engine_cgo.state import Store
 from nas_engine_cgo.train.compiled import Compiled, callable_of
 from nas_engine_cgo.train.features import Features, find_features
@@ -51,6 +50,7 @@ class Code:
         set_mode: lets the module of a member train, or not.
 
     Attributes:
+        traces: what members do.
         forwards: what each member does with a batch in training.
         alone: member → why it is trained by itself.
         verifies: whether exact code is run beside each member alone before it counts.
@@ -71,7 +71,7 @@ class Code:
         self._device = members[0].stream.generator.device
         self._features, self._widen = features, widen
         self._exact = None if verdicts is None else ExactWriter(callable_of, verdicts)
-        self._traces = Traces(members, store, programs, verdicts is not None, set_mode)
+        self.traces = Traces(members, store, programs, verdicts is not None, set_mode)
         self.forwards = [member.loss() for member in members]
         self.verifies = True
         self.alone: dict[int, str] = {}
@@ -104,11 +104,7 @@ class Code:
         Raises:
             UntraceableError: that can't be told.
         """
-        return self._traces.of(member, self.own(batches[self._feeds[member]]), training)
-
-    def kinds(self) -> int:
-        """How many members were traced for training: one of those that are alike."""
-        return self._traces.kinds()
+        return self.traces.of(member, self.own(batches[self._feeds[member]]), training)
 
     def features(
         self, batch: Sequence[Tensor], other: Sequence[Tensor], samples: int, room: int
@@ -124,21 +120,17 @@ class Code:
         owners: list[int] = []
         for member in range(len(self._members)):
             with contextlib.suppress(UntraceableError):
-                pair = [self._traces.of(member, batch, True), self._traces.of(member, other, False)]
+                pair = [self.traces.of(member, batch, True), self.traces.of(member, other, False)]
                 programs += pair
                 owners += [member, member]
         modules = [self._members[member].module for member in owners]
-        contents = self._traces.contents(owners, programs)
+        contents = self.traces.contents(owners, programs)
         numbers = [self._members[member].candidate.number for member in owners]
         return find_features(programs, numbers, modules, contents, len(batch), room, samples)
 
     def own(self, batch: Sequence[Tensor]) -> Sequence[Tensor]:
         """The tensors of a batch that are the recipe's own."""
         return batch if self._features is None else batch[: self._features.width]
-
-    def kept(self, member: int) -> frozenset[Attribute]:
-        """What training changes of a member's modules besides tensors."""
-        return self._traces.kept(member)
 
     # ------------------------------------------------------------------ code
 
@@ -231,7 +223,7 @@ class Code:
     ) -> Compiled:
         feeds = [self._feeds[member] for member in members]
         modules = [self._members[member].module for member in members]
-        contents = self._traces.contents(members, programs)
+        contents = self.traces.contents(members, programs)
         room = room_for_steps(self._device, exact=self._exact is not None)
         if self._exact is None:
             function = write_function(programs, feeds, contents, self._fits, room)

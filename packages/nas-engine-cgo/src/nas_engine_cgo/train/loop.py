@@ -237,7 +237,7 @@ class Loop:
         rounds = {"": math.ceil(steps / epoch / recipe.validate_every)}
         passes = sum((count or 0) * rounds.get(name, 1) for name, count in counts.items())
         # To see that bits are equal takes more than that by itself, for each member.
-        made = len(self.members) if self.options.exact else self.merged.code.kinds()
+        made = len(self.members) if self.options.exact else self.merged.code.traces.kinds()
         return passes * len(self.members) <= _FEW_PASSES * made
 
     def feed(self, member: int) -> Feed:

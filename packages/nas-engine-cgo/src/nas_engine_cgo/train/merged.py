@@ -57,7 +57,7 @@ class Merged:
         self.code = Code(members, feeds, store, programs, features, verdicts, widen, self._set_mode)
         self._members, self._feeds = members, feeds
         self._device = members[0].stream.generator.device
-        self._first_calls = FirstCalls(members, self.code.kept)
+        self._first_calls = FirstCalls(members, self.code.traces.kept)
         self._tensors: dict[Compiled, list[Tensor]] = {}
         self._modes: dict[int, bool] = {}
         self._streams: list[torch.cuda.Stream] = []
