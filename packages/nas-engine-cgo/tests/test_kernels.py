@@ -183,6 +183,31 @@ def test_convolution(data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_torch_is_given_no_windows_that_lie_in_the_padding_alone(
+    memory_format: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For those of images in ``channels_last`` it reads memory that is not theirs."""
+    paddings: list[Any] = []
+    own = torch_own.conv2d
+
+    def noting(*given: Any) -> Tensor:
+        paddings.append(given[4])
+        return own(*given)
+
+    x = images(6, (2, 1), 12, memory_format)
+    generator = torch.Generator().manual_seed(13)
+    weight = torch.randn(8, 3, 2, 2, generator=generator, requires_grad=True)
+    bias = torch.randn(8, generator=generator, requires_grad=True)
+    doubles = (x.double(), weight.double(), bias.double())
+    expected = own(*doubles, (2, 2), (1, 3), (1, 2), 2).float()
+    monkeypatch.setattr(torch_own, "conv2d", noting)
+    made = conv2d(x, weight, bias, (2, 2), (1, 3), (1, 2), 2)
+    torch.testing.assert_close(made, expected)
+    assert_gradients_close(made, expected, (x, weight, bias), 1e-4)
+    assert all(padding == (0, 0) for padding in paddings)
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize(
     ("edge", "window", "padding"), [(2, 3, 1), (2, 2, 0), (1, 3, 1), (8, 1, 0)]
 )

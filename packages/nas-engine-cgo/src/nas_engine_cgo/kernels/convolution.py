@@ -42,9 +42,25 @@ def conv2d(
     if weight.shape[0] > groups and are_few(input, weight, geometry):
         return dense(input, weight, bias, geometry, groups)
     if (size := _of_patches(input, weight, geometry)) is None or weight.shape[0] == groups:
-        return functional.conv2d(input, weight, bias, *geometry, groups)
+        images, geometry = _without_empty_windows(input, weight, geometry)
+        return functional.conv2d(images, weight, bias, *geometry, groups)
     patches = functional.pixel_unshuffle(input, size) if size > 1 else input
     return pointwise(patches, weight.flatten(1)[..., None, None], bias, (1, 1), groups)
+
+
+def _without_empty_windows(
+    x: Tensor, weight: Tensor, geometry: Geometry
+) -> tuple[Tensor, Geometry]:
+    """The images with their padding around them, if windows may lie in that alone.
+
+    For such windows of ``channels_last`` images torch reads memory that is not theirs.
+    """
+    stride, padding, dilation = geometry
+    reach = (space * (taps - 1) for space, taps in zip(dilation, weight.shape[2:], strict=True))
+    if all(pad <= most for pad, most in zip(padding, reach, strict=True)):
+        return x, geometry
+    height, width = padding
+    return functional.pad(x, (width, width, height, height)), (stride, (0, 0), dilation)
 
 
 def _of_patches(x: Tensor, weight: Tensor, geometry: Geometry) -> int | None:
