@@ -45,6 +45,26 @@ class UnreadableCall(nn.Module):
         return x
 
 
+class SaysWhatIsGiven(nn.Module):
+    """Only where it is told to."""
+
+    def __init__(self, says):
+        super().__init__()
+        self._says = says
+
+    def __call__(self, *args):
+        if self._says:
+            print(len(args))
+        return super().__call__(*args)
+
+    def forward(self, x):
+        return x
+
+
+def one_says_what_is_given() -> nn.Module:
+    return nn.Sequential(SaysWhatIsGiven(says=False), SaysWhatIsGiven(says=True))
+
+
 class SavesHalf(nn.Linear):
     def __init__(self):
         super().__init__(3, 3)
@@ -516,6 +536,10 @@ def test_units_may_share_what_nobody_changes() -> None:
             ["a LazyLinear, which gets its sizes from its first input (in module 'child')"],
         ),
         (lambda: Holder(UnreadableCall()), ["test_refusals.py:", "__call__", "'args'", "'child'"]),
+        (
+            one_says_what_is_given,
+            ["test_refusals.py:", "'args'", "name what it uses", "module '1'"],
+        ),
         (lambda: Holder(SavesHalf()), ["test_refusals.py:", "_save_to_state_dict", "'child'"]),
         (lambda: Holder(SavesSometimes()), ["test_refusals.py:", "_save_to_state_dict", "'child'"]),
         (lambda: Holder(LoadsByElements()), ["test_refusals.py:", "_load_from_state_dict"]),
@@ -536,7 +560,7 @@ def test_units_may_share_what_nobody_changes() -> None:
         (LeftMethodThatCounts, ["test_refusals.py:", "a read of 'count'", "torch.jit.ignore"]),
         (with_replaced_forward, ["forward was replaced", "'child'"]),
         (sharing_memory, ["shares its memory with '0.running_mean'", "a buffer that has", "'1'"]),
-        (TakenApart, ["test_refusals.py:", "'first' is computed of what needs a gradient"]),
+        (TakenApart, ["test_refusals.py:", "'first' is a view of `unbind`", "in forward"]),
         (ScaledOnce, ["test_refusals.py:", "'scaled' is computed of what needs a gradient"]),
         (lambda: torch.jit.script(ScaleOfOnes()), ["scripted module (ScaleOfOnes)", "made of"]),
         (TrainFreezes, ["train"]),

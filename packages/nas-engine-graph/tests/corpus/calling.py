@@ -75,6 +75,42 @@ class HandsOnKeywords(HandsOnEverything):
         return super().__call__(x, **kwargs)
 
 
+class ChecksMore(Scaled):
+    """As layers of transformers that may be checkpointed, and modules that may take pictures."""
+
+    checkpointed = False
+
+    def __init__(self, plain: bool = True):
+        super().__init__()
+        self._plain, self.last = plain, None
+
+    def __call__(self, *args, last: bool = False, **kwargs):
+        if self.checkpointed and self.training:
+            kwargs.pop("by", None)
+            return torch.utils.checkpoint.checkpoint(super().__call__, *args, **kwargs)
+        if self._plain:
+            return super().__call__(*args, **kwargs) + (1.0 if self.checkpointed else 2.0)
+        found = (lambda *given: super().__call__(*given))(*args)
+        if last:
+            self.last = found
+        return found
+
+
+@case(x(2, 3))
+class CallsThoseThatCheck(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList([ChecksMore(), ChecksMore()])
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x, by=0.5)
+        return x
+
+
+case(x(2, 3), 3.0)(ChecksMore)
+
+
 class CallsForward(Scaled):
     def __call__(self, x):
         return self.forward(x * 2, more=x) - nn.Module.__call__(self, x, 0.5)

@@ -20,9 +20,10 @@ from torch import nn
 
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.names import is_of_torch
+from nas_engine_graph.frontend.questions import WithoutBranches
 from nas_engine_graph.frontend.sources import nodes_of, parsed
 
-__all__ = ["Spread", "as_forward", "function_of", "next_call", "own_call", "write_out"]
+__all__ = ["Spread", "as_forward", "flags", "function_of", "next_call", "own_call", "write_out"]
 
 _GIVEN = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
@@ -119,26 +120,26 @@ def _spread(cls: type, home: type, plain: FunctionType, signature: inspect.Signa
     own = {p.name for p in signature.parameters.values() if p.kind not in _GIVEN}
     spread = {p.name for p in signature.parameters.values() if p.kind in _GIVEN}
     (definition,) = parsed(plain).body
-    calls = list(_handing_on(definition, spread))
-    uses = [n for n in nodes_of(definition) if isinstance(n, ast.Name) and n.id in spread]
-    handed = sum(len(_spreads(call, spread)) for call in calls)
-    given = {tuple(_given(call, taken)) for call in calls}
-    if len(given) != 1 or len(uses) != handed or any(p.kind in _GIVEN for p in taken):
-        raise _refusal(plain, f"which does more with {_listed(spread)} than to hand it on")
+    given = {tuple(_given(call, taken)) for call in _handing_on(definition, spread)}
+    if len(given) != 1 or any(p.kind in _GIVEN for p in taken):
+        raise _does_more(plain, spread)
     (names,) = given
     more = [p for p in taken if p.name not in own.union(names)]
     hints = typing.get_type_hints(inspect.unwrap(following))
     return Spread(tuple(more), {f"{p.name}_kind": hints[p.name] for p in more if p.name in hints})
 
 
-def _listed(names: set[str]) -> str:
-    return " and ".join(map(repr, sorted(names)))
+def _does_more(function: FunctionType, names: set[str], path: str = "") -> UnsupportedModuleError:
+    listed = " and ".join(map(repr, sorted(names)))
+    return _refusal(
+        function, f"which does more with {listed} than to hand it on: name what it uses", path
+    )
 
 
-def _refusal(function: FunctionType, what: str) -> UnsupportedModuleError:
+def _refusal(function: FunctionType, what: str, path: str = "") -> UnsupportedModuleError:
     place = Place(function.__code__.co_filename, function.__code__.co_firstlineno)
     name = function.__qualname__.rpartition(".")[0].rpartition(".")[2]
-    return UnsupportedModuleError(f"{name} overrides nn.Module.__call__, {what}", place=place)
+    return UnsupportedModuleError(f"{name} overrides nn.Module.__call__, {what}", path, place)
 
 
 def _handing_on(tree: ast.AST, spread: set[str]) -> Iterator[ast.Call]:
@@ -167,19 +168,61 @@ def _given(call: ast.Call, taken: list[inspect.Parameter]) -> Iterator[str]:
     yield from (keyword.arg for keyword in call.keywords if keyword.arg is not None)
 
 
-def write_out(tree: ast.Module, spread: Spread) -> None:
-    """Let a function take what it spreads one by one, in place."""
+def flags(owner: Any) -> dict[str, bool]:
+    """The bools among the attributes of a module that no method changes.
+
+    Args:
+        owner: the module, as TorchScript looks at it.
+    """
+    values = {name: getattr(owner, name, None) for name in getattr(owner, "__constants__", ())}
+    return {name: value for name, value in values.items() if type(value) is bool}
+
+
+class _Flagged(WithoutBranches):
+    """Leaves out the branches that flags of a module rule out, which no method changes."""
+
+    def __init__(self, owner: nn.Module) -> None:
+        self.owner = owner
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        self.generic_visit(node)
+        match node:
+            case ast.Attribute(ast.Name("self"), name) if name in (known := flags(self.owner)):
+                return ast.copy_location(ast.Constant(known[name]), node)
+        return node
+
+
+def write_out(tree: ast.Module, function: Any, owner: nn.Module, path: str) -> None:
+    """Let a ``__call__`` take what it spreads one by one, in place.
+
+    Args:
+        tree: its source.
+        function: what ``as_forward`` has made of it.
+        owner: the module, as TorchScript looks at it.
+        path: where that is.
+
+    Raises:
+        UnsupportedModuleError: it does more with what it spreads than to hand it on.
+    """
+    spread: Spread = function.spread
     (definition,) = tree.body
     assert isinstance(definition, ast.FunctionDef)
+    _Flagged(owner).visit(definition)
+    ends = (i for i, node in enumerate(definition.body) if isinstance(node, ast.Return | ast.Raise))
+    del definition.body[next(ends, len(definition.body)) + 1 :]
     arguments = definition.args
     names = {a.arg for a in (arguments.vararg, arguments.kwarg) if a is not None}
-    more = {p.name for p in spread.more}
     variables = [node for node in nodes_of(definition) if isinstance(node, ast.Name)]
+    calls = list(_handing_on(definition, names))
+    handed = sum(len(_spreads(call, names)) for call in calls)
+    if handed != len([variable for variable in variables if variable.id in names]):
+        raise _does_more(function, names, path)
+    more = {p.name for p in spread.more}
     own = more & {node.id for node in variables if isinstance(node.ctx, ast.Store)}
     for variable in variables:
         if variable.id in own:
             variable.id += "_"  # Which only has the same name.
-    for call in list(_handing_on(definition, names)):
+    for call in calls:
         call.args = [a for a in call.args if not isinstance(a, ast.Starred)]
         call.keywords = [k for k in call.keywords if k.arg is not None]
         call.keywords += [ast.keyword(n, ast.Name(n, ast.Load())) for n in sorted(more)]

@@ -147,8 +147,9 @@ def _recorded(
     shape, strides = tuple(place.tensor.shape), place.tensor.stride()
     base = next((p for p in places if p.tensor is place.tensor._base), None)
     told = base is not None and base.tensor.is_leaf and place.elements.is_like(base.elements)
-    # One of several views of one call can't be used any more once the weight has changed.
-    told &= not any(type(step).__name__.startswith(_SEVERAL) for step in _steps(place))
+    if any(type(step).__name__.startswith(_SEVERAL) for step in _steps(place)):
+        text = "is a view of `unbind`, `split` or `chunk`, which torch lets nobody use once weights"
+        raise _refusal(place, f"{text} are loaded or trained: take it in forward")
     if base is None or not told or overlaps(shape, strides) or vars(place.tensor):
         text = "is computed of what needs a gradient: compute it in forward, or keep its detach()"
         raise _refusal(place, text)

@@ -20,7 +20,9 @@ from nas_engine_graph.frontend.rewriter import Rewriter
 from nas_engine_graph.frontend.sources import nodes_of, parsed, readable
 from nas_engine_graph.frontend.variables import name_of, value_of, variables_of
 
-__all__ = ["QUESTIONS", "answered", "body_of", "is_unused", "returns_anything"]
+__all__ = [
+    "QUESTIONS", "WithoutBranches", "answered", "body_of", "is_unused", "returns_anything",
+]  # fmt: skip
 
 QUESTIONS = frozenset({"is_scripting", "is_tracing", "_get_tracing_state", "is_in_onnx_export"})
 """The names of functions of torch that ask whether it reads or traces."""
@@ -38,7 +40,23 @@ def answered(tree: ast.AST, around: Mapping[str, Any]) -> bool:
     return visitor.found
 
 
-class _Answered(Rewriter):
+class WithoutBranches(Rewriter):
+    """Leaves out the branches that never run: those of conditions that are constants."""
+
+    def visit_If(self, node: ast.If) -> ast.stmt | list[ast.stmt]:
+        self.generic_visit(node)
+        if (answer := _answer(node.test)) is None:
+            return node
+        return (node.body if answer else node.orelse) or ast.copy_location(ast.Pass(), node)
+
+    def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
+        self.generic_visit(node)
+        if (answer := _answer(node.test)) is None:
+            return node
+        return node.body if answer else node.orelse
+
+
+class _Answered(WithoutBranches):
     def __init__(self, around: Mapping[str, Any]) -> None:
         self.around, self.found = around, False
 
@@ -70,18 +88,6 @@ class _Answered(Rewriter):
     def is_subclass(self, node: ast.expr) -> bool:
         kind = value_of(node, self.around)
         return isinstance(kind, type) and issubclass(kind, torch.Tensor) and not is_of_torch(kind)
-
-    def visit_If(self, node: ast.If) -> ast.stmt | list[ast.stmt]:
-        self.generic_visit(node)
-        if (answer := _answer(node.test)) is None:
-            return node
-        return (node.body if answer else node.orelse) or ast.copy_location(ast.Pass(), node)
-
-    def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
-        self.generic_visit(node)
-        if (answer := _answer(node.test)) is None:
-            return node
-        return node.body if answer else node.orelse
 
 
 def _answer(test: ast.expr) -> bool | None:

@@ -13,7 +13,7 @@ import torch
 from nas_core.errors import Place
 
 from nas_engine_graph.errors import UnsupportedModuleError
-from nas_engine_graph.frontend.calling import own_call, write_out
+from nas_engine_graph.frontend.calling import flags, own_call, write_out
 from nas_engine_graph.frontend.defaults import Given, Unrefined, declare_by_default, declare_given
 from nas_engine_graph.frontend.eager import eagerly
 from nas_engine_graph.frontend.early import Early, without_early_ends
@@ -83,6 +83,10 @@ class Progress:
         self.added.append((cls, name))
         return name
 
+    def path_of(self, owner: Any) -> str:
+        """Where a module of what is compiled is."""
+        return next((n for n, module in self.root.named_modules() if module is owner), "")
+
     def is_left_method(self, function: Any) -> bool:
         """Whether a method is called as it is."""
         left = [lesson.key for lesson in self.learnt if isinstance(lesson, LeftMethod)]
@@ -140,6 +144,8 @@ def _written_in(owner: Any) -> Iterator[Any]:
         if unrolls(type(owner)):
             yield from ((name, class_of(inner)) for name, inner in owner.named_modules())
         yield from sizes_of(owner)
+        if own_call(type(owner)) is not None:
+            yield from flags(owner).items()
         for name, child in owner._modules.items():
             if own_call(type(child)) is not None or hasattr(type(child), "gives"):
                 yield name, type(child)
@@ -199,8 +205,8 @@ def eager_reading(parse: Callable[[Any], Any], progress: Progress) -> Callable[[
 
 def _leave_out(parsed: Any, function: Any, owner: Any, progress: Progress) -> None:
     """Writes a function without what TorchScript has no words for, in place."""
-    if (spread := getattr(function, "spread", None)) is not None:
-        write_out(parsed.ast, spread)
+    if hasattr(function, "spread"):
+        write_out(parsed.ast, function, owner, progress.path_of(owner))
     if "try" in parsed.source:
         without_handlers(parsed.ast)
     if any(word in parsed.source for word in ("fork", "wait", "Future")):

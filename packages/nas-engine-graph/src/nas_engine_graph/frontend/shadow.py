@@ -40,9 +40,7 @@ def _constants(module: nn.Module, written: frozenset[str]) -> list[str]:
     flags = [
         name
         for name, value in vars(module).items()
-        if (type(value) in _FLAGS or is_read_plain(module, name))
-        and not name.startswith("_")
-        and name != "training"
+        if (type(value) in _FLAGS or is_read_plain(module, name)) and name != "training"
     ]
     flags += [name for name in _of_class(type(module)) if name not in vars(module)]
     flags += [name for name in literals(type(module)) if type(vars(module).get(name)) is int]
