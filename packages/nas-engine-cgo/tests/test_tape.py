@@ -161,9 +161,19 @@ def constant(_: Machine, x: Tensor, y: Tensor) -> Values:
     return [torch.cat((zeros, x, some), 1)[:, :40], units @ y, grown, other, some]
 
 
+def zeroed(_: Machine, x: Tensor, y: Tensor) -> Values:
+    """Products with zero are added, to themselves and to what changes, and change."""
+    nothing, few = x / x[:, :1] * 0.0, narrowed(x, y)
+    changing = few * 0.0
+    before = narrowed(y, x) + changing
+    changing.add_(0.5)
+    whole = (x.detach() * 0).long() * 0 + (x.detach() * 3).long()
+    return [nothing + nothing * -0.0, few * 0.0 + narrowed(y, x) * 0, before + changing, x + whole]
+
+
 OPERATIONS = (
     added, joined, apart, around, stepped, multiplied, changed, remembered, dropped, turned,
-    reshaped, picked, noisy, filled, constant,
+    reshaped, picked, noisy, filled, constant, zeroed,
 )  # fmt: skip
 programs = st.lists(
     st.tuples(st.sampled_from(OPERATIONS), st.integers(0, 99), st.integers(0, 99)), max_size=12
@@ -231,6 +241,26 @@ def test_what_depends_on_nothing_is_not_made_again() -> None:
     assert [call.name for call in short.calls] == ["mm.default", "cat.default", "new_zeros.default"]
     again = drawn(1, 4)
     assert_same(written(short)(*again), run(*again))
+
+
+def test_what_is_added_to_a_product_with_zero_reads_what_that_is_of() -> None:
+    def run(x: Tensor, y: Tensor) -> Values:
+        few, nothing = y[:, :4], x * 0.0
+        return [nothing + few, few * 0.0 + x.t().contiguous().t(), x + few.double() * 0, nothing]
+
+    inputs = drawn(0, 4, 7)
+    _, tape = recorded(lambda: run(*inputs), inputs, list)
+    assert isinstance(tape, Tape)
+    short = shortened(tape)
+    assert [(call.name, *call.kwargs) for call in short.calls] == [
+        ("slice.Tensor",), ("mul.Tensor",), ("add.Tensor", "alpha"),
+        ("mul.Tensor",), ("t.default",), ("clone.default", "memory_format"), ("t.default",),
+        ("add.Tensor",),
+        ("_to_copy.default", "dtype"), ("mul.Tensor",), ("add.Tensor",),
+    ]  # fmt: skip
+    x, y = drawn(1, 4, 7)
+    x[0], y[1] = float("inf"), float("nan")
+    assert_same(written(short)(x, y), run(x, y))
 
 
 def test_memory_that_is_filled_before_anybody_reads_it_may_be_read_where_it_is() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+import torch
 from torch import Tensor
 
 __all__ = ["Argument", "Call", "Tape", "Value"]
@@ -16,13 +17,20 @@ class Value:
     """A tensor that is another one each time.
 
     Attributes:
-        shape, strides: in which it was recorded.
+        shape, strides, dtype: in which it was recorded.
         storage: the number of its memory, which it shares with its views.
     """
 
     shape: tuple[int, ...]
     strides: tuple[int, ...]
+    dtype: torch.dtype
     storage: int
+
+    @property
+    def order(self) -> list[int]:
+        """How the dimensions lie in memory."""
+        strides = sorted(set(self.strides))
+        return [strides.index(stride) for stride in self.strides]
 
 
 Argument: TypeAlias = Any

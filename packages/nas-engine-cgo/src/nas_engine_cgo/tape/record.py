@@ -142,7 +142,7 @@ class _Notes(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if not isinstance(base := noted[0], Value):
                 raise UnrepeatableError(f"{operator.name} gives a tensor that stays another shape")
             self._tape.known.pop(base, None)  # The tensor is another one from now on.
-            value = Value(tuple(found.shape), found.stride(), base.storage)
+            value = _value(found, base.storage)
             self._mark(found, value)
             self._tape.calls.append(
                 Call(operator.function, operator.name, noted, named, [value], False, reads)
@@ -209,7 +209,7 @@ class _Notes(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._made.add(address)
         if new or address not in self._storages:  # Maybe again: what lay there before is gone.
             self._storages[address] = next(self._numbers)
-        return Value(tuple(tensor.shape), tensor.stride(), self._storages[address])
+        return _value(tensor, self._storages[address])
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +275,10 @@ class _Drawing:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         with drawing(self.stream):
             return self.function(*args, **kwargs)
+
+
+def _value(tensor: Tensor, storage: int) -> Value:
+    return Value(tuple(tensor.shape), tensor.stride(), tensor.dtype, storage)
 
 
 def _memory(argument: Argument) -> set[int]:

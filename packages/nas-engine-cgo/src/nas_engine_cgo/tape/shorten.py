@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from nas_engine_cgo.tape.calls import Argument, Call, Tape, Value
+from nas_engine_cgo.tape.zeros import with_zeros_added
 
 __all__ = ["shortened"]
 
@@ -23,7 +24,9 @@ _SPLIT = torch.ops.aten.split_with_sizes.default
 
 _ANYHOW = {"add.Tensor", "cat.default", "mul.Tensor", "slice.Tensor", "threshold_backward.default"}
 """What gives the same bits wherever in memory its operands lie."""
-_WITHOUT_EFFECT = {"cat.default", "empty.memory_format", "select.int", "slice.Tensor"}
+_WITHOUT_EFFECT = {
+    "cat.default", "empty.memory_format", "mul.Tensor", "select.int", "slice.Tensor"
+}  # fmt: skip
 """What does no more than to make a tensor, or a view."""
 
 
@@ -31,6 +34,7 @@ def shortened(tape: Tape) -> Tape:
     """Leave out what is joined to be taken apart, and the other way round."""
     sliced = [each for call in tape.calls for each in _sliced(call)]
     calls = list(_Joints(replace(tape, calls=sliced)).calls())
+    calls = with_zeros_added(replace(tape, calls=calls))
     return replace(tape, calls=_split(_wanted(calls, tape.results)))
 
 
@@ -61,7 +65,7 @@ class _Part:
         """A value for it, in the memory of another part."""
         shape = list(like.shape)
         shape[self.dim] = self.stop - self.start
-        return Value(tuple(shape), like.strides, like.storage)
+        return replace(like, shape=tuple(shape))
 
     def call(self, output: Value) -> Call:
         """The call that takes it."""
@@ -123,7 +127,7 @@ class _Joints:
         """Whether a part of another tensor may be read in the place of one of the same numbers."""
         fixed = self._tape.written.isdisjoint((value.storage, other.storage))
         free = value not in self._results and self._readers[value] <= _ANYHOW
-        return fixed and free and _order(value) == _order(other)
+        return fixed and free and value.order == other.order
 
     def _join(self, call: Call, output: Value) -> Iterator[Call]:
         """Join, with neighbours in one tensor as one operand."""
@@ -166,12 +170,6 @@ class _Joints:
 
 def _values(arguments: Sequence[Argument]) -> list[Value]:
     return [argument for argument in arguments if isinstance(argument, Value)]
-
-
-def _order(value: Value) -> list[int]:
-    """How the dimensions lie in memory."""
-    strides = sorted(set(value.strides))
-    return [strides.index(stride) for stride in value.strides]
 
 
 def _dimension(call: Call, position: int, like: Value) -> int:
