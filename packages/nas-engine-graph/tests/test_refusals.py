@@ -435,14 +435,33 @@ class Checkpoints(nn.Module):
 class HandsOnFutures(nn.Module):
     def forward(self, x):
         futures = {"x": torch.jit.fork(helped, x)}
-        x = futures["x"].wait()
-        return futures, x
+        return futures.pop("x"), x
+
+
+class MayGiveAFuture(nn.Module):
+    def forward(self, x):
+        future: torch.jit.Future[torch.Tensor] | None = None
+        if x.sum() > 0:
+            future = torch.jit.fork(helped, x)
+        return future
 
 
 class KeepsAFuture(nn.Module):
     def forward(self, x):
         self.kept = torch.jit.fork(helped, x)
         return torch.jit.wait(self.kept)
+
+
+class KeepsFutures(nn.Module):
+    kept: list[torch.jit.Future[torch.Tensor]]
+
+    def __init__(self):
+        super().__init__()
+        self.kept = []
+
+    def forward(self, x):
+        self.kept.append(torch.jit.fork(helped, x))
+        return self.kept[0].wait()
 
 
 class AsksAFuture(nn.Module):
@@ -526,8 +545,10 @@ def test_units_may_share_what_nobody_changes() -> None:
         (hooked_weight_of_unit, ["hook (weight: backward_hooks)", "'child'"]),
         (hooked_parametrization, ["test_refusals.py:", "hook (forward_hooks)", "'child'"]),
         (unit_with_replaced_method, ["'forward' was replaced", "'child'"]),
-        (HandsOnFutures, ["test_refusals.py:", "a future", "is returned inside of something"]),
+        (HandsOnFutures, ["test_refusals.py:", "a future", "is returned inside of something else"]),
+        (MayGiveAFuture, ["test_refusals.py:", "a future", "is returned inside of something else"]),
         (KeepsAFuture, ["test_refusals.py:", "a future", "an attribute keeps"]),
+        (KeepsFutures, ["test_refusals.py:", "a future", "an attribute keeps"]),
         (AsksAFuture, ["test_refusals.py:", "a future", "is asked for 'done'"]),
         (Checkpoints, ["test_refusals.py:", "'checkpoint'"]),
         (lambda: Holder(Lambda()), ["test_refusals.py:", "basic_unit"]),

@@ -1,6 +1,6 @@
 """``torch.jit.fork``, which is a call at once in eager code."""
 
-from typing import List, Tuple
+from typing import Dict, List, Tuple
 
 import torch
 from torch import Tensor, nn
@@ -117,6 +117,48 @@ class GivesFutures(nn.Module):
         if x.sum() > 0:
             return of_layers, {"scaled": scaled, "last": self.last(x)}, more[0].wait() * n, relu
         return more, {"scaled": scaled, "last": self.first(x)}, x, relu
+
+
+@case(x(2, 3))
+class GivesContainersOfFutures(nn.Module):
+    """In variables, also inside of each other, beside what is none; asked for what they hold."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(3, 3)
+
+    def forward(self, x):
+        named = {"first": torch.jit.fork(self.linear, x)}
+        named["last"] = torch.jit.fork(torch.sin, named["first"].wait())
+        rows: Dict[int, List[torch.jit.Future[Tensor]]] = {}
+        for i in range(2):
+            rows[i] = [torch.jit.fork(self.linear, x + i)]
+        for key, row in rows.items():
+            x = x + row[0].wait() * key
+        pair = (torch.jit.fork(torch.relu, x), len(named), "pair")
+        future, number, text = pair
+        pairs = [(torch.jit.fork(times, x, n=i), i) for i in range(3)]
+        table = [[torch.jit.fork(torch.cos, x + i + j) for i in range(2)] for j in range(2)]
+        last = table[0].pop()
+        return named, rows, pair, number, text, pairs, table, rows[0], future, last.wait()
+
+
+@case(x(2, 3))
+@case(-x(2, 3, grad=False))
+class GivesOneOrTheOther(nn.Module):
+    def forward(self, x):
+        ones, twos = [torch.jit.fork(torch.cos, x)], [torch.jit.fork(torch.sin, x)]
+        return ones if x.sum() > 0 else twos
+
+
+@case(x(2, 3))
+class GivesADict(nn.Module):
+    """And nothing else."""
+
+    def forward(self, x):
+        found: Dict[str, torch.jit.Future[Tensor]] = {}
+        found["x"] = torch.jit.fork(torch.cos, x)
+        return found
 
 
 @case(x(2, 3))

@@ -75,7 +75,8 @@ def _hands_on(futures: Futures, node: ast.AST, shown: Shown | None) -> str | Non
     match node:
         case ast.Return(ast.expr() as value) if shown is not None:
             unclear = shown.to_caller(value) is None
-            return "is returned inside of something to who calls the model" if unclear else None
+            text = "is returned inside of something else than variables, lists, dicts and tuples"
+            return text if unclear else None
         case ast.Assign([*targets], value) if futures.hold(value):
             inner = [n for target in targets for n in nodes_of(target)]
             kept = any(isinstance(n, ast.Attribute) for n in inner)
@@ -83,9 +84,13 @@ def _hands_on(futures: Futures, node: ast.AST, shown: Shown | None) -> str | Non
         case ast.Call() if futures.is_fork(node) or futures.awaited(node) is not None:
             return None
         case ast.Call(ast.Attribute(future, name)) if (
-            name not in ADDING and futures.called(node.func) is None and futures.hold(future)
+            hasattr(torch.jit.Future, name)
+            and futures.called(node.func) is None
+            and futures.hold(future)
         ):
             return f"is asked for {name!r}"
+        case ast.Call(ast.Attribute(ast.Attribute(), name), given) if name in ADDING:
+            return "an attribute keeps" if any(map(futures.hold, given)) else None
         case ast.Call(ast.Name(name)) if name in _READING:
             return None
         case ast.Call(ast.Attribute(_, "annotate")):

@@ -116,7 +116,7 @@ class Futures:
         match node:
             case ast.ListComp(element):
                 return self.hold(element)
-            case ast.Compare():
+            case ast.Compare() | ast.Call(ast.Name("len")):
                 return False
             case ast.IfExp(_, then, other):
                 return self.hold(then) or self.hold(other)
