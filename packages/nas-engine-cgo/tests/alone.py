@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from nas_core import Architecture, Candidate, Recorder, Result, run_candidate
+from nas_engine_cgo.exact import Verdicts
 from nas_engine_cgo.job import MergedJob
 from nas_engine_cgo.options import Options
 from nas_engine_cgo.train import Member, Stream
@@ -167,7 +168,7 @@ def assert_steps_as_alone(
         Weighted(Candidate(i, Architecture({}), i), module, SupervisedEvaluator(train=()), stream)
         for i, (module, stream) in enumerate(zip(modules, streams, strict=True))
     ]
-    merged = Merged(named, [0] * count, [range(count)], {})
+    merged = Merged(named, [0] * count, [range(count)], {}, None, Verdicts(), Options())
     (cluster,) = merged.clusters
     for batch in batches:
         losses = {}

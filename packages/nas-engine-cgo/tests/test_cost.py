@@ -255,7 +255,8 @@ def test_on_a_gpu_all_that_have_room_are_merged_by_channels(
     monkeypatch.setattr(Probe, "to_save", 0)
     monkeypatch.setattr(probing, "cache_bytes", lambda: 1)
     choice = choose(of_images(), Options(), Memory())
-    assert choice.why == "clusters of 8, contiguous: the device has room for 8"
+    gain = "by rules about 7.3 times as fast as one by one"
+    assert choice.why == f"clusters of 8, contiguous: the device has room for 8, {gain}"
     for_one = training_memory(Probe(of_images(), Options(), Verdicts()).programs[0])
     choice = choose(of_images(), Options(memory=3 * for_one), Memory())
     assert [len(cluster) for cluster in choice.clusters] == [3, 3, 2]

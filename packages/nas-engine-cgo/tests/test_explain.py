@@ -100,7 +100,8 @@ def test_every_call_of_every_candidate_is_accounted_for_once() -> None:
 def test_the_text_says_who_is_merged_and_what_is_shared() -> None:
     text = CgoEngine().configured(cluster_size=2).explain(Net(), candidates(), recipe(), "text")
     assert 'candidate 12: {"width": 8, "activation": "<b>"}' in text
-    assert "clusters of 2, contiguous: as asked for" in text
+    gain = "by rules about 2.0 times as fast as one by one"
+    assert f"clusters of 2, contiguous: as asked for, {gain}\n" in text
     assert re.search(r"cluster \d: candidates 10, 11, about .* in a step", text)
     assert re.search(r"cluster \d: candidates 12, 13, about .* in a step", text)
     assert re.search(r"8 calls run as 4: 100 % fused", text)
@@ -238,7 +239,8 @@ def test_a_job_notes_how_it_ran_in_one_line() -> None:
     assert all(result.error is None for result in job.run(recorder))
     (note,) = recorder.notes
     assert note == (
-        "4 trained as one, clusters of 2, contiguous: as asked for; 16 calls run as 9: 88 % fused"
+        "4 trained as one, clusters of 2, contiguous: as asked for, by rules about 2.0 times as "
+        "fast as one by one; 16 calls run as 9: 88 % fused"
     )
 
 

@@ -20,7 +20,7 @@ from apart import assert_each_as_alone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nas_core import Candidate, Space
-from nas_engine_cgo.options import Options
+from nas_engine_cgo.options import PASSES, Options
 from nas_engine_cgo.train import code
 from nas_engine_graph.engine import GraphEngine, GraphJob
 from nas_search import load_target
@@ -148,12 +148,13 @@ def mixes(draw: Any, exact: bool) -> Mix:
         "precision": one("float32", "float32", "bfloat16") if exact else "float32",
     }
     layout = "contiguous" if exact else one("contiguous", "contiguous", "channels_last")
+    passes = {name: one(True, True, True, False) for name in PASSES}
     return Mix(
         tuple((name, draw(st.integers(0, 999))) for name in names),
         one("tensors", "tensors", "noisy", "loader"),
         shared,
         tuple(own() for _ in names),
-        Options(layout, exact, cluster_size=one(len(names), len(names), 2), widen=one(False, True)),
+        Options(layout, exact, one(len(names), len(names), 2), widen=one(False, True), **passes),
         one(None, 1 << 12, 1 << 15),
     )
 

@@ -87,7 +87,7 @@ class Notes:
         self.heard: list[tuple[tuple[int, ...], str]] = []
 
     def nas_job_noted(self, experiment: str, numbers: Sequence[int], note: str) -> None:
-        self.heard.append((tuple(numbers), note.partition(";")[0]))
+        self.heard.append((tuple(numbers), note.partition(", by rules")[0]))
 
 
 @pytest.mark.parametrize("executor", ["inline", "local"])

@@ -44,8 +44,9 @@ class CgoEngine:
                 bits that it gets alone; ``cuda_graph``, whether steps on a GPU are launched as CUDA
                 graphs; ``tape``, whether those on a CPU are repeated without autograd; ``twins``,
                 whether candidates that are one model in other names are trained ``"each"`` or
-                ``"once"``; and ``widen``, whether zeros are added to layers that differ in width,
-                so that they run as one.
+                ``"once"``; ``widen``, whether zeros are added to layers that differ in width, so
+                that they run as one; and the passes that may be switched off: ``share_data``,
+                ``deduplicate``, ``cache_features``, ``fuse`` and ``stack_optimizer``.
 
         >>> CgoEngine().configured(cluster_size=0)
         Traceback (most recent call last):

@@ -10,7 +10,10 @@ from typing import Any, Literal
 import torch
 from nas_core.errors import EngineOptionError
 
-__all__ = ["Options", "with_options"]
+__all__ = ["PASSES", "Options", "with_options"]
+
+PASSES = ("share_data", "deduplicate", "cache_features", "fuse", "stack_optimizer")
+"""What may be switched off, to see what it is for."""
 
 _UNITS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "kB": 10**3, "MB": 10**6}
 _UNITS |= {"GB": 10**9}
@@ -31,6 +34,11 @@ class Options:
             ``"once"`` for all.
         widen: whether zeros are added to layers that differ in width, so that they are one; None to
             find out.
+        share_data: whether members for whom the data comes in one order read it once.
+        deduplicate: whether equal calls of equal values that train nothing are made once.
+        cache_features: whether what frozen layers make of the data is kept for all epochs.
+        fuse: whether calls that are the same but for their weights run together.
+        stack_optimizer: whether parameters that lie together take their steps together.
     """
 
     layout: Literal["contiguous", "channels_last"] = "contiguous"
@@ -41,6 +49,20 @@ class Options:
     tape: bool = True
     twins: Literal["each", "once"] = "each"
     widen: bool | None = None
+    share_data: bool = True
+    deduplicate: bool = True
+    cache_features: bool = True
+    fuse: bool = True
+    stack_optimizer: bool = True
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The passes that are switched off.
+
+        >>> Options(fuse=False).left_out
+        ('fuse',)
+        """
+        return tuple(name for name in PASSES if not getattr(self, name))
 
     @property
     def memory_format(self) -> torch.memory_format:
@@ -56,7 +78,8 @@ def with_options(options: Options, given: Mapping[str, Any]) -> Options:
     >>> with_options(Options(), {"clustersize": 8})
     Traceback (most recent call last):
     nas_core.errors.EngineOptionError: engine 'cgo' has no option 'clustersize' (it has: \
-cluster_size, cuda_graph, exact, memory, tape, twins, widen); did you mean 'cluster_size'?
+cluster_size, cuda_graph, exact, memory, tape, twins, widen, share_data, deduplicate, \
+cache_features, fuse, stack_optimizer); did you mean 'cluster_size'?
 
     Raises:
         EngineOptionError: there is no such option, or its value is not accepted.
@@ -107,5 +130,6 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "tape": _flag,
     "twins": _each_or_once,
     "widen": _flag,
+    **dict.fromkeys(PASSES, _flag),
 }
 """Option → what makes its value of what a user gives; ``ValueError`` says what is accepted."""

@@ -8,7 +8,16 @@ from typing import Any
 
 from nas_engine_cgo.kinds import Fused, write
 from nas_engine_cgo.members import PURE, Call, Program, Ref, for_each, replaced
-from nas_engine_cgo.merge import Arrangement, Slot, Step, arrange, deduplicate, schedule, signatures
+from nas_engine_cgo.merge import (
+    Arrangement,
+    Slot,
+    Step,
+    arrange,
+    deduplicate,
+    each_by_itself,
+    schedule,
+    signatures,
+)
 from nas_engine_cgo.packs import Apart, Need, Packs, Text
 
 __all__ = ["Function", "Plan", "planned", "write_function", "written"]
@@ -73,6 +82,7 @@ def planned(
     refused: Collection[Hashable] = (),
     exact: bool = False,
     room: int | None = None,
+    share: bool = True,
 ) -> Plan:
     """What to do for programs whose output is one tensor.
 
@@ -85,6 +95,7 @@ def planned(
         exact: whether bits count: the readers of a value keep their order, so that gradients add up
             as they do alone, and what is cut or joined is brought into order in memory.
         room: bytes that the largest value of a step should take in all members; None for no bound.
+        share: whether equal values are computed once.
     """
 
     def content(member: int, number: int) -> Any:
@@ -96,7 +107,7 @@ def planned(
         known = contents.get((member, number))
         return None if known is None else (known, source.padded)
 
-    canonical = deduplicate(programs, content, exact)
+    canonical = deduplicate(programs, content, exact) if share else each_by_itself(programs)
     marked = for_each(
         programs,
         lambda program: tuple(
@@ -123,9 +134,10 @@ def write_function(
     contents: Mapping[Slot, Any],
     fits: Callable[[Call, Program], bool],
     room: int | None = None,
+    share: bool = True,
 ) -> Function:
     """Merge programs whose output is one tensor; the arguments are those of ``planned``."""
-    return written(planned(programs, streams, contents, fits, room=room))
+    return written(planned(programs, streams, contents, fits, room=room, share=share))
 
 
 class _Writer:

@@ -69,6 +69,8 @@ def choose(
         setting, why = replace(setting, size=min(most, options.cluster_size)), "as asked for"
     elif (fastest := _fastest(probe, most, setting, memory)) is not None:
         setting, why = fastest
+    if fastest is None and setting.size > 1:
+        why += f", by rules about {_times(probe.gain(setting))}"
     apart = not (probe.gains(setting, fastest is not None) or gains_anyway(members, options))
     clusters = clusters_of(probe.order, setting.size)
     setting = replace(setting, widen=setting.widen and any(map(probe.differ, clusters)))
@@ -89,7 +91,11 @@ def _fastest(probe: Probe, most: int, guess: Setting, memory: Memory) -> tuple[S
         memory.keep({probe.key: known.written()})
     if not known:
         return None
-    best, why = known.best(), "it was fastest for such a batch before"
-    if compared:
-        why = f"it was fastest of what was timed, {1 / known.share(best):.1f} times one by one"
-    return replace(best, size=min(best.size, most)), why
+    best = known.best()
+    why = "of what was timed" if compared else "for such a batch before"
+    gain = _times(1 / known.share(best))
+    return replace(best, size=min(best.size, most)), f"it was fastest {why}, {gain}"
+
+
+def _times(gain: float) -> str:
+    return f"{gain:.1f} times as fast as one by one"

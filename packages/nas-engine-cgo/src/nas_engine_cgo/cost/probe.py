@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import version
 
@@ -34,8 +35,8 @@ _KEPT = 4
 _RECORDING = 120 * CALL
 """Seconds of steps, for each call in one, that repay to record them where members run one by one:
 that takes as long as six calls, and a twentieth of the steps is saved, or more."""
-_HALF = 1 / 2
-"""What takes no more of the time of one by one, as far as rules tell, gains by merging for sure."""
+_SURE = 2
+"""What is so many times as fast as one by one, as far as rules tell, gains by merging for sure."""
 _REPLAYED = 10
 """So many steps that are launched as a CUDA graph take as long as one that is not."""
 
@@ -201,14 +202,19 @@ class Probe:
             return self._images or training >= _RECORDING * calls  # Kernels for images gain, too.
         return gains_unmerged(self.members)
 
+    def gain(self, setting: Setting) -> float:
+        """How many times as fast as one by one members are merged, as far as rules tell."""
+        done = deeds(self._wide) if setting.widen else self._deeds
+        likely = likeness(done) if self.options.fuse else 1.0
+        together = max(1.0, min(likely, setting.size))
+        return 1 / (1 - self._calling + self._calling / together)
+
     def surely_gains(self, setting: Setting) -> bool:
         """Whether rules leave no doubt that such clusters are faster than one by one.
 
-        With ``exact``, too, which keeps two thirds of what merging saves.
+        With ``exact``, too, which keeps two thirds of what merging saves. Zeros are in doubt.
         """
-        together = max(1.0, min(likeness(self._deeds), setting.size))
-        left = 1 - self._calling + self._calling / together
-        return left <= _HALF and self.on_cpu
+        return self.on_cpu and self.gain(replace(setting, widen=False)) >= _SURE
 
     @property
     def to_save(self) -> float:
@@ -228,7 +234,8 @@ class Probe:
         names = sorted(set().union(*map(_layers, self._kinds)))
         device, threads = self.device.type, torch.get_num_threads()
         # Other code, and in no other layout.
-        ways = (self.options.exact, self._differ, self.options.widen)
+        options = self.options
+        ways = (options.exact, self._differ, options.widen, *options.left_out)
         versions = torch.__version__, version("nas-engine-cgo")
         return repr((*versions, device, threads, ways, names, sizes))
 

@@ -52,13 +52,15 @@ class ExactWriter:
         programs: Sequence[Program],
         streams: Sequence[int],
         contents: Mapping[Slot, Any],
+        fits: Callable[[Call, Program], bool] = fits,
         room: int | None = None,
+        share: bool = True,
     ) -> Function:
         """The merged code of programs, all of whose fused steps are equal to the bit."""
         refused: set[Hashable] = set()
         apart: _Apart = {}
         while True:
-            plan = planned(programs, streams, contents, fits, refused, exact=True, room=room)
+            plan = planned(programs, streams, contents, fits, refused, True, room, share)
             steps = [step for step in plan.arrangement.steps if step.signature is not None]
             judged = [self._can_be_equal(plan, step, refused, apart) for step in steps]
             if all(judged):

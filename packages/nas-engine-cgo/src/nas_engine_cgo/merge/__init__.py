@@ -1,7 +1,7 @@
 """From the programs of members to one order of fused steps."""
 
 from nas_engine_cgo.merge.arrange import Arrangement, Place, arrange
-from nas_engine_cgo.merge.deduplicate import Slot, deduplicate
+from nas_engine_cgo.merge.deduplicate import Slot, deduplicate, each_by_itself
 from nas_engine_cgo.merge.schedule import Step, schedule
 from nas_engine_cgo.merge.signature import Signature, signatures
 
@@ -13,6 +13,7 @@ __all__ = [
     "Step",
     "arrange",
     "deduplicate",
+    "each_by_itself",
     "schedule",
     "signatures",
 ]

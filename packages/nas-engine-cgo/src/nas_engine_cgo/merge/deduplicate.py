@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Sequence
 
 from nas_engine_cgo.members import PURE, Call, Program
 
-__all__ = ["Slot", "deduplicate"]
+__all__ = ["Slot", "deduplicate", "each_by_itself"]
 
 _NORMS = ("batch_norm", "instance_norm")
 _IDEMPOTENT = frozenset({"relu"})
@@ -48,6 +48,15 @@ def deduplicate(
             else:
                 _number(member, call, grad, canonical, first)
     return canonical
+
+
+def each_by_itself(programs: Sequence[Program]) -> dict[Slot, Slot]:
+    """For every value itself: nothing is shared."""
+    return {
+        (member, number): (member, number)
+        for member, program in enumerate(programs)
+        for number in (*program.sources, *(n for call in program.calls for n in call.outputs))
+    }
 
 
 def _repeats(call: Call) -> bool:

@@ -22,6 +22,7 @@ from nas_engine_cgo.members import (
     frozen_programs,
     on_the_cpu,
 )
+from nas_engine_cgo.options import Options
 from nas_engine_cgo.state import Store
 from nas_engine_cgo.train.compiled import Compiled, callable_of
 from nas_engine_cgo.train.features import Features, find_features
@@ -45,8 +46,8 @@ class Code:
         programs: those that were traced before, by candidate or what alike ones share, mode and
             shapes.
         features: what programs read from the data instead of computing it.
-        verdicts: what is equal to the bit, if each member is to get the bits that it gets alone.
-        widen: whether zeros are added to layers that differ in width.
+        verdicts: what is equal to the bit, if members are to get the bits that they get alone.
+        options: how they are run together; zeros are added to layers only if that is asked for.
         set_mode: lets the module of a member train, or not.
 
     Attributes:
@@ -63,15 +64,15 @@ class Code:
         store: Store,
         programs: Programs,
         features: Features | None,
-        verdicts: Verdicts | None,
-        widen: bool,
+        verdicts: Verdicts,
+        options: Options,
         set_mode: Callable[[int, bool], None],
     ) -> None:
         self._members, self._feeds, self._store = members, feeds, store
         self._device = members[0].stream.generator.device
-        self._features, self._widen = features, widen
-        self._exact = None if verdicts is None else ExactWriter(callable_of, verdicts)
-        self.traces = Traces(members, store, programs, verdicts is not None, set_mode)
+        self._features, self._options = features, options
+        self._exact = ExactWriter(callable_of, verdicts) if options.exact else None
+        self.traces = Traces(members, store, programs, options.exact, set_mode)
         self.forwards = [member.loss() for member in members]
         self.verifies = True
         self.alone: dict[int, str] = {}
@@ -159,7 +160,7 @@ class Code:
             check_called(self._store, called, programs, training)
             return None, single
         members = tuple(programs)
-        if self._widen:
+        if self._options.widen:
             wide = widened(list(programs.values()), self._fits)
             programs = dict(zip(members, wide, strict=True))
         # Code for one size of the batch does for another, unless a number in it depends on that.
@@ -224,11 +225,11 @@ class Code:
         feeds = [self._feeds[member] for member in members]
         modules = [self._members[member].module for member in members]
         contents = self.traces.contents(members, programs)
-        room = room_for_steps(self._device, exact=self._exact is not None)
+        room, share = room_for_steps(self._device, self._options.exact), self._options.deduplicate
         if self._exact is None:
-            function = write_function(programs, feeds, contents, self._fits, room)
+            function = write_function(programs, feeds, contents, self._fits, room, share)
         else:
-            function = self._exact.write(programs, feeds, contents, room)
+            function = self._exact.write(programs, feeds, contents, self._fits, room, share)
         needs = tuple(
             replace(need, slots=tuple((members[m], path) for m, path in need.slots))
             for need in function.needs
@@ -243,7 +244,9 @@ class Code:
         return made
 
     def _fits(self, call: Call, program: Program) -> bool:
-        """Whether a call can be fused on this device: dropout on GPUs draws in another way."""
+        """Whether a call is fused on this device: dropout on GPUs draws in another way."""
+        if not self._options.fuse:
+            return False
         if self._device.type == "cpu":
             return fits(call, program)
         if program not in self._hosted:

@@ -25,6 +25,7 @@ from nas_engine_cgo.options import Options
 from nas_engine_cgo.train.available import available
 from nas_engine_cgo.train.clusters import refilled
 from nas_engine_cgo.train.features import Features, can_extend, extended
+from nas_engine_cgo.train.feeds import feeds_of, opened
 from nas_engine_cgo.train.graphed import Graphs, capturing
 from nas_engine_cgo.train.members import Member, Tutor, can_be_wide, tutors_of
 from nas_engine_cgo.train.merged import Merged
@@ -34,6 +35,7 @@ from nas_engine_cgo.train.scaling import Scales
 from nas_engine_cgo.train.silent import check_steps, schedules_watched
 from nas_engine_cgo.train.taped import Tapes
 from nas_engine_cgo.train.traces import Programs
+from nas_engine_cgo.train.unstacked import UnstackedOptimizer
 from nas_engine_cgo.train.watch import Watch
 
 __all__ = ["Loop", "MemberError", "Prepared"]
@@ -72,14 +74,14 @@ class Loop:
         self._size = max(map(len, clusters))
         self._taken = self._kept_at = 0  # Steps, and how many they were when some members left.
         self._lasted = 0  # Steps that it took till they did: others may leave after as many.
-        self._feeds = _opened(members, self.device)
+        self._feeds = opened(members, self.device, options.share_data)
         traced = {} if programs is None else programs
         self.prepared = prepared or Prepared(traced, verdicts or Verdicts())
         self._merge(clusters)
         if prepared is None and self._repeats():
             self._look_for_features(clusters)
         if (data := self.prepared.data) is not None:
-            self._feeds = [_Feeds(*data.feeds(members[0].candidate.seed, self.device))]
+            self._feeds = [feeds_of(data, members[0], self.device)]
         self.tutors: list[Tutor] = []
         self._optimizer: StackedOptimizer | None = None
         scaled = self.recipe.precision == "float16"
@@ -178,7 +180,8 @@ class Loop:
             ]
             for entry in entries
         ]
-        self._optimizer = StackedOptimizer(
+        optimizer = StackedOptimizer if self.options.stack_optimizer else UnstackedOptimizer
+        self._optimizer = optimizer(
             type(self.tutors[0].optimizer), entries, groups, self.options.exact, self._states
         )
         return self._optimizer
@@ -242,7 +245,7 @@ class Loop:
 
     def feed(self, member: int) -> Feed:
         """The data that a member is validated on, as it is given."""
-        return _opened([self.members[member]], self.device)[0].measured[""]
+        return feeds_of(self.recipe, self.members[member], self.device).measured[""]
 
     def measured(self) -> list[str]:
         """The names of the data to measure on."""
@@ -286,9 +289,11 @@ class Loop:
 
     def _repeats(self) -> bool:
         """Whether the same frozen layers will see the same data again, and bits don't count."""
-        recipe = self.recipe
+        recipe, options = self.recipe, self.options
+        if not (options.cache_features and options.share_data) or options.exact:
+            return False
         again = recipe.epochs > 1 or recipe.steps is not None
-        return again and self._has_frozen() and not self.options.exact and can_extend(recipe)
+        return again and self._has_frozen() and can_extend(recipe)
 
     def _has_frozen(self) -> bool:
         return any(member.has_frozen for member in self.members)
@@ -298,7 +303,7 @@ class Loop:
         training, validation = self._feeds[0].training, self._feeds[0].measured[""]
         batch, other = next(training.epoch()), next(validation.epoch())
         # Reading has moved the order of the data on.
-        self._feeds = _opened(self.members, self.device)
+        self._feeds = opened(self.members, self.device, share=True)
         found = self.merged.code.features(batch, other, self._samples(), self._room())
         if found is not None:
             data = extended(self.recipe, found, self.device)
@@ -326,9 +331,8 @@ class Loop:
             clusters,
             self.prepared.programs,
             self.prepared.features,
-            self.options.memory_format,
-            self.prepared.verdicts if self.options.exact else None,
-            bool(self.options.widen) and can_be_wide(self.members) and not self.options.exact,
+            self.prepared.verdicts,
+            replace(self.options, widen=self._widens()),
         )
         self.watch = Watch([member.stream for member in self.members])
         self.passes = Passes(
@@ -336,6 +340,9 @@ class Loop:
             merged.is_fixed,
             self._recorder(),
         )
+
+    def _widens(self) -> bool:
+        return bool(self.options.widen) and can_be_wide(self.members) and not self.options.exact
 
     def _recorder(self) -> Recorder | None:
         """What repeats steps on this device."""
@@ -389,20 +396,3 @@ class Prepared:
     verdicts: Verdicts = field(default_factory=Verdicts)
     features: Features | None = None
     data: SupervisedEvaluator | None = None
-
-
-@dataclass(frozen=True)
-class _Feeds:
-    """One data stream: to train on, and by name to measure on."""
-
-    training: Feed
-    measured: Mapping[str, Feed]
-
-
-def _opened(members: Sequence[Member], device: torch.device) -> list[_Feeds]:
-    """One stream for all, if the order of the data is the same for all candidates."""
-    shared = members[0].recipe.data_seed is not None
-    return [
-        _Feeds(*member.recipe.feeds(member.candidate.seed, device))
-        for member in (members[:1] if shared else members)
-    ]

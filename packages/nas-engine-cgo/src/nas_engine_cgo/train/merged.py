@@ -10,6 +10,7 @@ from nas_core.failure import failure_text
 from torch import Tensor
 
 from nas_engine_cgo.exact import Verdicts
+from nas_engine_cgo.options import Options
 from nas_engine_cgo.state import Store, drawing
 from nas_engine_cgo.train.code import Code
 from nas_engine_cgo.train.compiled import Compiled
@@ -30,11 +31,7 @@ class Merged:
         members: their modules lie on one device.
         feeds: for each member the number of its data stream.
         clusters: members that are merged with each other.
-        programs: those that were traced before, as ``Code`` is given them.
-        features: what programs read from the data instead of computing it.
-        memory_format: of convolutions' weights.
-        verdicts: what is equal to the bit, if each member is to get the bits that it gets alone.
-        widen: whether zeros are added to layers that differ in width.
+        programs, features, verdicts, options: as ``Code`` is given them.
 
     Attributes:
         code: that of the clusters.
@@ -47,14 +44,16 @@ class Merged:
         feeds: Sequence[int],
         clusters: Sequence[Sequence[int]],
         programs: Programs,
-        features: Features | None = None,
-        memory_format: torch.memory_format = torch.contiguous_format,
-        verdicts: Verdicts | None = None,
-        widen: bool = False,
+        features: Features | None,
+        verdicts: Verdicts,
+        options: Options,
     ) -> None:
         self.clusters = tuple(tuple(cluster) for cluster in clusters)
-        self.store = store = Store([member.module for member in members], memory_format)
-        self.code = Code(members, feeds, store, programs, features, verdicts, widen, self._set_mode)
+        modules = [member.module for member in members]
+        self.store = store = Store(modules, options.memory_format)
+        self.code = Code(
+            members, feeds, store, programs, features, verdicts, options, self._set_mode
+        )
         self._members, self._feeds = members, feeds
         self._device = members[0].stream.generator.device
         self._first_calls = FirstCalls(members, self.code.traces.kept)

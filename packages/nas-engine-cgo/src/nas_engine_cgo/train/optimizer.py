@@ -16,7 +16,7 @@ from nas_engine_cgo.state import Entry, Place
 from nas_engine_cgo.train.states import Left, joined_states, laid_out, part_of
 from nas_engine_cgo.train.updates import UPDATES, Each, Hyper, State
 
-__all__ = ["FLAGS", "StackedOptimizer", "flags_of", "numbers_of"]
+__all__ = ["FLAGS", "Group", "StackedOptimizer", "flags_of", "numbers_of"]
 
 FLAGS = (
     "nesterov", "maximize", "amsgrad", "decoupled_weight_decay", "centered", "foreach", "fused",
@@ -93,7 +93,7 @@ class StackedOptimizer:
         found = [
             (entry.tensor, grad, state, hyper)
             for entry, state, hyper in zip(self.entries, self._states, self._hypers, strict=True)
-            if (grad := entry.tensor.grad) is not None
+            if (grad := self._felt(entry)) is not None
         ]
         if found and self._fused is not None and self._equal and not without:
             tensors, grads, states, hypers = zip(*found, strict=True)
@@ -102,7 +102,7 @@ class StackedOptimizer:
         left = [
             Left.out(entry, state, without)
             for entry, state in zip(self.entries, self._states, strict=True)
-            if without and entry.tensor.grad is not None
+            if without and self._felt(entry) is not None
         ]
         for tensor, grad, state, hyper in found:
             self._update(tensor, grad, state, hyper)
@@ -121,7 +121,7 @@ class StackedOptimizer:
         """
         overflowed = torch.zeros_like(inverse)
         for entry in self.entries:
-            if (grad := entry.tensor.grad) is not None:
+            if (grad := self._felt(entry)) is not None:
                 members = torch.tensor([member for member, _ in entry.slots], device=grad.device)
                 finite = entry.parts(grad).isfinite().all(1)
                 overflowed.index_add_(0, members, 1 - finite.to(inverse.dtype))
@@ -132,6 +132,10 @@ class StackedOptimizer:
         """Forget the gradients."""
         for entry in self.entries:
             entry.tensor.grad = None
+
+    def _felt(self, entry: Entry) -> Tensor | None:
+        """The gradient of what an entry is about."""
+        return entry.tensor.grad
 
     @torch.inference_mode()
     def clip(self, largest: Mapping[int, float], paths: Callable[[int], Iterable[str]]) -> None:
@@ -147,7 +151,7 @@ class StackedOptimizer:
             for member, norm in norms.items()
         }
         for entry in self.entries:
-            if (grad := entry.tensor.grad) is not None:
+            if (grad := self._felt(entry)) is not None:
                 factors = [scales.get(member, grad.new_ones(())) for member, _ in entry.slots]
                 if any(member in scales for member, _ in entry.slots):
                     grad.mul_(entry.spread(torch.stack(factors).to(grad.device, grad.dtype)))
@@ -156,8 +160,8 @@ class StackedOptimizer:
         """The norm of all gradients of each member that has some."""
         parts: dict[int, list[Tensor]] = {member: [] for member in members}
         for entry in self.entries:
-            if entry.tensor.grad is not None:
-                norms = torch.linalg.vector_norm(entry.parts(entry.tensor.grad), dim=1)
+            if (grad := self._felt(entry)) is not None:
+                norms = torch.linalg.vector_norm(entry.parts(grad), dim=1)
                 for (member, _), norm in zip(entry.slots, norms.unbind(0), strict=True):
                     if member in parts:
                         parts[member].append(norm.double())
@@ -171,7 +175,8 @@ class StackedOptimizer:
         norms = {}
         for member in members:
             found = (lies[member, path] for path in paths(member) if (member, path) in lies)
-            grads = [e.part(e.tensor.grad, i) for e, i in found if e.tensor.grad is not None]
+            felt = ((e, i, self._felt(e)) for e, i in found)
+            grads = [e.part(grad, i) for e, i, grad in felt if grad is not None]
             norms[member] = torch.nn.utils.get_total_norm([grad.contiguous() for grad in grads])
         return norms
 
