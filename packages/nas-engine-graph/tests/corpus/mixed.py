@@ -72,6 +72,42 @@ class NoAutocast(nn.Module):
         return y
 
 
+@case(x(2, 4))
+class Autocast(nn.Module):
+    """With types that are written there, are those of a tensor, or of the device."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(4, 4), nn.Linear(4, 2)
+        self.dtype, self.mixed = torch.bfloat16, True
+
+    def forward(self, x):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            y = self.first(x)
+            with torch.autocast(device_type="cpu", enabled=False):
+                z = self.last(y.float())
+        with torch.amp.autocast(x.device.type, self.dtype, enabled=self.mixed, cache_enabled=False):
+            half = x @ self.first.weight
+            more = half + x if half.dtype == torch.bfloat16 else half
+        with torch.autocast("cpu", y.dtype), torch.no_grad():
+            last = self.last(x)
+        with torch.autocast("cpu"):
+            return y, z, half, more, half.dtype, last, self.last(more.exp())
+
+
+@case(x(2, 4))
+class AutocastOfDevices(nn.Module):
+    """That of CUDA is off where there is none."""
+
+    def forward(self, x):
+        with torch.cpu.amp.autocast():
+            y = x @ x.t()
+            with torch.cpu.amp.autocast(enabled=False):
+                y = y + x @ x.t()
+        with torch.cuda.amp.autocast(dtype=torch.float16, enabled=x.is_cuda):
+            return y, x @ x.t()
+
+
 @case(x(2, 3, 4))
 class WholeTransformer(nn.Module):
     def __init__(self):

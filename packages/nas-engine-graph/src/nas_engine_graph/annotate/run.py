@@ -93,7 +93,7 @@ class Run:
         }
         self._written: dict[tuple[Path, str], Any] = {}
         self._changed: dict[int, Any] = {}  # What may have been changed, kept so that ids last.
-        self._flops = self._counted = self._gaps = self._unsure = 0
+        self._flops = self._counted = self._gaps = self._unsure = self._casting = 0
         self._problem: str | None = None
 
     def forward(self, inputs: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
@@ -138,7 +138,8 @@ class Run:
         frame.values.update(zip((v.name for v in node.outputs), outputs, strict=False))
         cost = self._flops - flops
         sure = self._gaps == gaps and not (cost and self._unsure)
-        note = Note(tuple(map(type_of, outputs)), cost if sure else None, self._problem)
+        types = (None if self._casting else type_of(output) for output in outputs)
+        note = Note(tuple(types), cost if sure else None, self._problem)
         self._problem = None
         found = self.notes.setdefault((frame.path, id(node)), note)
         if found is not note:
@@ -155,9 +156,8 @@ class Run:
                 if not target:  # What objects of the user's do is not looked into.
                     frame.values[node.blocks[0].parameters[0].name] = UNKNOWN
                     return self._block(frame, node.blocks[0])
-                if target == "torch.autocast" and words[2:3] == [False]:
-                    # There is none for the meta device, on which nothing is cast.
-                    return self._block(frame, node.blocks[0])
+                if target == "torch.autocast":
+                    return self._cast(frame, node, on=words[2:3] != [False])
                 with resolve(target)(*words):
                     return self._block(frame, node.blocks[0])
             case Raise():
@@ -171,6 +171,15 @@ class Run:
                 return (self._read((*frame.path, *path)),)
             case _:
                 return self._unpacked(node, self._evaluated(frame, node))
+
+    def _cast(self, frame: _Frame, node: Node, on: bool) -> tuple[Any, ...]:
+        """What autocast gives: on the meta device nothing is cast, so that types are unknown."""
+        self._casting += on
+        try:
+            results = self._block(frame, node.blocks[0])
+        finally:
+            self._casting -= on
+        return (UNKNOWN,) * len(results) if on else results
 
     def _unpacked(self, node: Node, value: Any) -> tuple[Any, ...]:
         count = len(node.outputs)

@@ -53,10 +53,7 @@ def method(t: Translator, node: Any) -> None:
             raise unsupported(node, f"method {name!r} of a context manager", t.owner or ())
         owner.arguments = t.operands(node, 1)
         if owner.target == "torch.autocast":
-            device, dtype, *others = owner.arguments
-            if others[:1] != [Const(False)] and any(map(_is_number, owner.arguments)):
-                raise unsupported(node, "torch.autocast with a dtype", t.owner or ())
-            owner.arguments = (device, _as_dtype(dtype), *others)
+            owner.arguments = _autocast(node.inputsAt(0).type().annotation_str, owner.arguments)
         return
     assert isinstance(owner, ModulePath)
     module = t.world.module(owner.path)
@@ -78,9 +75,14 @@ def method(t: Translator, node: Any) -> None:
     t.emit(node, called, positional, keywords, hint=hint)
 
 
-def _is_number(operand: Operand) -> bool:
-    """Whether the operand may be a dtype, which TorchScript writes as an integer."""
-    return not (isinstance(operand, Const) and isinstance(operand.value, str | bool | None))
+def _autocast(kind: str, given: tuple[Operand, ...]) -> tuple[Operand, ...]:
+    """What ``torch.autocast`` takes for what it, or ``torch.cuda.amp.autocast``, is given."""
+    match kind.split("."):
+        case [_, "torch", ("cpu" | "cuda") as home, *_]:
+            enabled, dtype, *others = given
+            given = (Const(home), dtype, enabled, *others)
+    device, dtype, *others = given
+    return (device, _as_dtype(dtype), *others)
 
 
 def _as_dtype(operand: Operand) -> Operand:

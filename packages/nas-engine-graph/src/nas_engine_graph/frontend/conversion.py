@@ -259,7 +259,7 @@ def _refusal(error: Exception, progress: Progress) -> UnsupportedModuleError:
     if _KNOWN in text:
         used = f"`{marked_in(text)}` uses a choice that is not called"
         return UnsupportedModuleError(f"{used}: write `self.name()` for its value", place=place)
-    read = "it" if frames else repr(progress.name)
+    read = "it" if frames else repr(progress.name or type(progress.root).__name__)
     said = " ".join(text.partition('File "')[0].split()).rstrip(":") or type(error).__name__
     message = said if len(said) <= _LONG else f"{said[:_LONG]}…"
     return UnsupportedModuleError(f"TorchScript can't read {read}: {message}", place=place)
