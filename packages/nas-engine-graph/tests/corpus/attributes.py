@@ -423,3 +423,28 @@ class BuffersWithGradients(nn.Module):
 
     def forward(self, x):
         return self.linear(x) * self.scale + self.shift
+
+
+class Masked(nn.Module):
+    """A buffer that is declared to be one or None, which nobody sets."""
+
+    mask: Optional[torch.Tensor]
+
+    def __init__(self, rows: int):
+        super().__init__()
+        self.register_buffer("mask", torch.ones(rows, 3).tril() if rows else None)
+
+    def forward(self, x):
+        if self.mask is not None:
+            return x.view(-1, self.mask.shape[0], 3) * self.mask
+        return x + 1
+
+
+@case(x(4, 3))
+class MasksAndNot(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.with_mask, self.without = Masked(2), Masked(0)
+
+    def forward(self, x):
+        return self.with_mask(self.without(x))

@@ -14,6 +14,7 @@ from types import MethodType
 from typing import Any, get_type_hints
 
 import torch
+import torch.jit._recursive as recursive
 from torch import Tensor, nn
 
 from nas_engine_graph.defined import defined
@@ -62,11 +63,18 @@ def _is_constant(value: Any) -> bool:
     return type(value) in (bool, int, float, str)
 
 
-def _annotations(cls: type) -> Mapping[str, Any]:
-    """The annotations of a class, also where its file has them as text."""
-    written = getattr(cls, "__annotations__", {})
-    hints = _hints(cls) if written else {}
-    return {name: hints.get(name, raw) for name, raw in written.items()}
+def _annotations(module: nn.Module, written: frozenset[str]) -> Mapping[str, Any]:
+    """The annotations of a class, also where its file has them as text.
+
+    Of a tensor that may be None, and that no method sets, it is known whether it is there.
+    """
+    script: Any = recursive
+    raw = script.get_annotations(type(module))
+    hints = _hints(type(module)) if raw else {}
+    tensors = {**module._parameters, **module._buffers}
+    fixed = {name: Tensor if found is not None else None for name, found in tensors.items()}
+    kinds = {name: hints.get(name, kind) for name, kind in raw.items()}
+    return kinds | {name: fixed[name] for name in fixed.keys() & raw.keys() - written}
 
 
 def shadow(module: nn.Module, whole: Callable[[nn.Module], bool]) -> nn.Module:
@@ -94,7 +102,7 @@ def shadow(module: nn.Module, whole: Callable[[nn.Module], bool]) -> nn.Module:
             twin.__dict__["forward"] = MethodType(as_forward(cls), twin)
         if not is_of_torch(type(original)):
             twin.__dict__["__constants__"] = _constants(original, written)
-            twin.__dict__.update(__annotations__=_annotations(type(original)))
+            twin.__dict__.update(__annotations__=_annotations(original, written))
         twin.__dict__["_modules"] = {
             name: None if child is None else copy(child)
             for name, child in original._modules.items()
