@@ -240,6 +240,8 @@ def test_timing_takes_a_small_part_of_the_training(
     choice = choose(members([mlp(8) for _ in range(16)], epochs=epochs), Options(), Memory())
     assert probed == timed
     assert len(choice.clusters[0]) == (timed or [8])[-1]
+    gain, told = (0.99 / (1 - timed[-1] / 100), "was timed,") if timed else (8.0, "by rules about")
+    assert choice.why.endswith(f"{told} {gain:.1f} times as fast as one by one")
 
 
 def test_on_a_gpu_all_that_have_room_are_merged_by_channels(

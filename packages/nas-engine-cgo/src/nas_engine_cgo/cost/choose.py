@@ -64,24 +64,28 @@ def choose(
         return Choice(each, options, reason, probe.prepared, apart=True)
     most = probe.most()
     setting, why = probe.guess(most)
-    fastest = None
+    timed = None
     if options.cluster_size is not None:
         setting, why = replace(setting, size=min(most, options.cluster_size)), "as asked for"
-    elif (fastest := _fastest(probe, most, setting, memory)) is not None:
-        setting, why = fastest
-    if fastest is None and setting.size > 1:
-        why += f", by rules about {_times(probe.gain(setting))}"
-    apart = not (probe.gains(setting, fastest is not None) or gains_anyway(members, options))
+    elif (timed := _fastest(probe, most, setting, memory)) is not None:
+        setting, why, _ = timed
+    apart = not (probe.gains(setting, timed is not None) or gains_anyway(members, options))
+    if setting.size > 1 and not apart:
+        told, gain = ("", timed[2]) if timed else ("by rules about ", probe.gain(setting))
+        why += f", {told}{gain:.1f} times as fast as one by one"
     clusters = clusters_of(probe.order, setting.size)
     setting = replace(setting, widen=setting.widen and any(map(probe.differ, clusters)))
     chosen = replace(options, layout=setting.layout, widen=setting.widen)
     return Choice(clusters, chosen, f"{setting}: {why}", probe.prepared, apart)
 
 
-def _fastest(probe: Probe, most: int, guess: Setting, memory: Memory) -> tuple[Setting, str] | None:
+def _fastest(
+    probe: Probe, most: int, guess: Setting, memory: Memory
+) -> tuple[Setting, str, float] | None:
     """The setting that was fastest of those that were timed, now or before, if any was.
 
-    One measurement may have met a machine that was busy: so what later batches find counts, too.
+    That in words as well, and how many times as fast as one by one it was. One measurement may have
+    met a machine that was busy: so what later batches find counts, too.
     """
     known = Findings.read(memory.recall(probe.key))
     tried = {} if known.are_sure else explored(probe, most, guess, known)
@@ -92,10 +96,5 @@ def _fastest(probe: Probe, most: int, guess: Setting, memory: Memory) -> tuple[S
     if not known:
         return None
     best = known.best()
-    why = "of what was timed" if compared else "for such a batch before"
-    gain = _times(1 / known.share(best))
-    return replace(best, size=min(best.size, most)), f"it was fastest {why}, {gain}"
-
-
-def _times(gain: float) -> str:
-    return f"{gain:.1f} times as fast as one by one"
+    why = f"it was fastest {'of what was timed' if compared else 'for such a batch before'}"
+    return replace(best, size=min(best.size, most)), why, 1 / known.share(best)
