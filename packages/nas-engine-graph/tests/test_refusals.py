@@ -317,7 +317,7 @@ class CallsDecorated(nn.Module):
 
 
 class DecoratedMode(nn.Module):
-    @torch.enable_grad()
+    @torch.set_grad_enabled(False)
     def forward(self, x):
         return x + 1
 
@@ -576,7 +576,7 @@ def test_units_may_share_what_nobody_changes() -> None:
         (hooked_inside_layer, ["hook (forward_hooks)", "'child'"]),
         (lambda: Holder(Decorated()), ["test_refusals.py:", "'twice' of 'forward'", "'child'"]),
         (CallsDecorated, ["test_refusals.py:", "'twice' of 'plus_one'"]),
-        (DecoratedMode, ["test_refusals.py:", "'torch.enable_grad' of 'forward'"]),
+        (DecoratedMode, ["test_refusals.py:", "'torch.set_grad_enabled' of 'forward'"]),
         (lambda: Holder(LeftMethodWithHelp()), ["test_refusals.py:", "Set"]),
         (LeftMethodThatCounts, ["test_refusals.py:", "a read of 'count'", "torch.jit.ignore"]),
         (with_replaced_forward, ["forward was replaced", "'child'"]),

@@ -59,3 +59,41 @@ class GivenDecorated(nn.Module):
 
     def forward(self, x):
         return x + self.inner(x)
+
+
+@case(x(2, 4))
+class Modes(nn.Module):
+    """With contexts of gradients that TorchScript does not know, also as decorators."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear, self.frozen = nn.Linear(4, 4), True
+
+    @torch.enable_grad()
+    def energy(self, x):
+        return self.linear(x).pow(2).sum()
+
+    @torch.inference_mode()
+    def measured(self, x):
+        return self.linear(x).sum()
+
+    @torch.no_grad()
+    def refined(self, x):
+        for _ in range(2):
+            with torch.enable_grad():
+                x = x.detach().requires_grad_(True)
+                (slope,) = torch.autograd.grad([self.energy(x)], [x])
+                assert slope is not None
+            x = x - 0.1 * slope
+        return x, self.energy(x)
+
+    def forward(self, x, learns: bool = False):
+        with torch.set_grad_enabled(not self.frozen and self.training):
+            y = self.linear(x)
+        with torch.autograd.set_grad_enabled(mode=learns), torch.autograd.inference_mode(False):
+            y = y + self.linear(x)
+        with torch.inference_mode():
+            z = self.linear(x)
+            if z.sum() > 100:
+                return y, z, self.refined(x), self.measured(x)
+        return self.linear(y), z.sum(), self.refined(x), self.measured(x)

@@ -19,6 +19,7 @@ from nas_engine_graph.frontend.kinds import decode
 from nas_engine_graph.frontend.learning import LearntError
 from nas_engine_graph.frontend.leaving import LeftMethod, key_of
 from nas_engine_graph.frontend.mixed import CASTS, as_future, as_kept, as_number, wider_in
+from nas_engine_graph.frontend.modes import mode_of
 from nas_engine_graph.frontend.names import class_name, public_method, torch_name
 from nas_engine_graph.frontend.parts import PARTS
 from nas_engine_graph.frontend.places import unsupported
@@ -31,15 +32,7 @@ __all__ = [
     "without_defaults",
 ]  # fmt: skip
 
-_CONTEXTS = {
-    "no_grad": "torch.no_grad",
-    "enable_grad": "torch.enable_grad",
-    "set_grad_enabled": "torch.set_grad_enabled",
-    "inference_mode": "torch.inference_mode",
-    "autocast": "torch.autocast",
-}
-
-
+_CONTEXTS = {"no_grad": "torch.no_grad", "autocast": "torch.autocast"}
 _GIVEN_BACK = (Const(Symbol("torch.jit.annotate")), Const(Symbol("typing.Any")))
 """What is forked where a value is known already: a function that gives it back."""
 _LENGTHS = (nn.Sequential.__len__, nn.ModuleList.__len__, nn.ModuleDict.__len__)
@@ -54,6 +47,8 @@ def method(t: Translator, node: Any) -> None:
         owner.arguments = t.operands(node, 1)
         if owner.target == "torch.autocast":
             owner.arguments = _autocast(node.inputsAt(0).type().annotation_str, owner.arguments)
+        if owner.target == "torch.inference_mode" and owner.arguments == (Const(True),):
+            owner.arguments = ()  # As decorators have it.
         return
     assert isinstance(owner, ModulePath)
     module = t.world.module(owner.path)
@@ -321,4 +316,5 @@ def named_tuple(t: Translator, node: Any, kind: str) -> None:
 
 def context_target(kind: str) -> str | None:
     """The dotted name of a context manager that the IR can hold; None for any other class."""
-    return _CONTEXTS.get(kind.rpartition(".")[2]) if kind.startswith("__torch__.torch.") else None
+    known = kind.startswith("__torch__.torch.")
+    return _CONTEXTS.get(kind.rpartition(".")[2]) if known else mode_of(kind)

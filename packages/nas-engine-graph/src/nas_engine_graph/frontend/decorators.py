@@ -15,11 +15,12 @@ from nas_engine_graph.frontend.raising import only_checks
 
 __all__ = ["contexts"]
 
+_CONTEXTS = (torch.no_grad, torch.enable_grad, torch.inference_mode)
 _COMPILERS = ("torch._dynamo", "torch._compile")
 
 
 def contexts(function: Any, path: str) -> Iterator[str]:
-    """The context managers in which decorators run a function: those that TorchScript can read.
+    """The context managers in which decorators run a function: those that take nothing.
 
     Raises:
         UnsupportedModuleError: a decorator does something else.
@@ -27,8 +28,9 @@ def contexts(function: Any, path: str) -> Iterator[str]:
     function = getattr(function, "decorated", function)
     while (inner := getattr(function, "__wrapped__", None)) is not None:
         home = str(getattr(function, "__globals__", {}).get("__name__", ""))
-        if type(_context(function)) is torch.no_grad:
-            yield "torch.no_grad"
+        context = _context(function)
+        if type(context) in _CONTEXTS and getattr(context, "mode", True):
+            yield f"torch.{type(context).__name__}"
         elif not (home.startswith(_COMPILERS) or is_of_torch(inner) or only_checks(function)):
             raise _refusal(function, inner, path)
         function = inner

@@ -26,6 +26,7 @@ from nas_engine_graph.frontend.lasting import keep_writes
 from nas_engine_graph.frontend.logic import as_branches, distributed, only_bools, valued
 from nas_engine_graph.frontend.methods import spreads
 from nas_engine_graph.frontend.mixed import drawn
+from nas_engine_graph.frontend.modes import with_modes
 from nas_engine_graph.frontend.modules import class_of, module_at
 from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.objects import has_relatives
@@ -367,6 +368,7 @@ def eagerly(function: Any, owner: Any, parsed: Any, add: Add, in_place: InPlace)
     variables = variables_of(function, parsed.ast)
     if answered(parsed.ast, variables.around):
         variables = variables_of(function, parsed.ast)
+    with_modes(parsed.ast, variables.around)
     if isinstance(owner, nn.Module):
         with_super_methods(parsed.ast, function, owner, variables.around, add)
         with_own_targets(parsed.ast, owner)

@@ -32,6 +32,7 @@ from nas_engine_graph.frontend.learning import Lesson, lesson_of
 from nas_engine_graph.frontend.leaving import LeftMethod, is_marked, left_method
 from nas_engine_graph.frontend.methods import asked, assigned, empty, named, opened
 from nas_engine_graph.frontend.mixed import WRITTEN
+from nas_engine_graph.frontend.modes import MODES
 from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.objects import is_object_class
 from nas_engine_graph.frontend.parts import PARTS_BY_NAME
@@ -87,7 +88,8 @@ def _unwrapping(closure: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
     def unwrapping(function: Any) -> Any:
         kinds = function.spread.kinds if hasattr(function, "spread") else {}
-        return {**closure(inspect.unwrap(function)), **WRITTEN, **SUMS, **PARTS_BY_NAME, **kinds}
+        own = {**WRITTEN, **MODES, **SUMS, **PARTS_BY_NAME}
+        return {**closure(inspect.unwrap(function)), **own, **kinds}
 
     return unwrapping
 
