@@ -21,6 +21,8 @@ from nas_engine_graph.ir import (
     Layer,
     Member,
     Parameter,
+    Write,
+    walk,
 )
 from nas_engine_graph.ir.placeless import graphs, written
 from nas_engine_graph.reserved import RESERVED
@@ -95,11 +97,15 @@ class Classes:
         return candidate
 
     def _body(self, graph: Graph) -> Iterator[str]:
+        nodes = (node for function in graph.functions for node in walk(function.body))
+        filled = {n.operation.path for n in nodes if isinstance(n.operation, Write)}
         for name, member in graph.members:
             if isinstance(member, Attribute) and name.isidentifier():
                 kind = annotation(member.type, self.imports)
                 if kind not in ("", type(member.value).__name__):
                     yield f"{_INDENT}{name}: {kind}"
+            elif isinstance(member, Absent) and (name,) in filled:
+                yield f"{_INDENT}{name}: {annotation('Optional[Tensor]', self.imports)}"
         yield f"{_INDENT}def __init__(self) -> None:"
         for line in self._constructor(graph):
             yield f"{_INDENT * 2}{line}"
