@@ -130,7 +130,7 @@ class _Search:
         except (OSError, TypeError, SyntaxError):
             yield call
             return
-        given = frozenset(inspect.signature(plain).parameters)
+        given = frozenset(n.arg for n in nodes_of(tree) if isinstance(n, ast.arg))
         if any(self.found(tree.body[0], scope_of(scope.cls, plain, tree, given))):
             yield call
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import inspect
-import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -19,7 +18,7 @@ from nas_engine_graph.frontend.encode import encode
 from nas_engine_graph.frontend.harmless import harm, scope_of
 from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.presence import asks_what_there_is
-from nas_engine_graph.frontend.sources import nodes_of
+from nas_engine_graph.frontend.sources import nodes_of, parsed, source_lines
 from nas_engine_graph.frontend.variables import variables_of
 from nas_engine_graph.ir import RESETTING, Reset
 
@@ -309,8 +308,8 @@ class _Written:
 def _source(function: Callable[..., Any]) -> tuple[int, ast.FunctionDef]:
     """The first line and the definition of a function; one that does anything if there is none."""
     try:
-        lines, first = inspect.getsourcelines(function)
-        (tree,) = ast.parse(textwrap.dedent("".join(lines))).body
+        _, first = source_lines(function)
+        (tree,) = parsed(function).body
     except (OSError, TypeError, SyntaxError):
         first, (tree,) = 1, ast.parse(_UNKNOWN).body
     if not isinstance(tree, ast.FunctionDef):

@@ -31,6 +31,7 @@ from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.parts import name_parts
 from nas_engine_graph.frontend.questions import is_unused
 from nas_engine_graph.frontend.raising import without_handlers
+from nas_engine_graph.frontend.receivers import name_receiver
 from nas_engine_graph.frontend.returned import Returned, declare_returned
 from nas_engine_graph.frontend.sources import NOT_IN_A_FILE, nodes_of
 from nas_engine_graph.frontend.summed import Summed, sum_tensors
@@ -171,6 +172,7 @@ def eager_reading(parse: Callable[[Any], Any], progress: Progress) -> Callable[[
             except OSError as error:
                 text = f"the source of {function.__qualname__!r} {NOT_IN_A_FILE}"
                 raise UnsupportedModuleError(text, place=progress.place) from error
+            name_receiver(parsed.ast, function)
             lessons = () if is_of_torch(function) else tuple(_within(parsed, progress.learnt))
             if not is_of_torch(function):
                 progress.read.append(parsed)

@@ -10,6 +10,8 @@ import types
 from functools import lru_cache
 from typing import Any
 
+from nas_engine_graph.frontend.receivers import name_receiver
+
 __all__ = [
     "CHILDREN",
     "NOT_IN_A_FILE",
@@ -54,11 +56,15 @@ def nodes_of(tree: ast.AST) -> list[ast.AST]:
 def parsed(function: Any) -> ast.Module:
     """The source of a function, or of what its decorators wrap, wherever it is indented.
 
+    What a method is called on is ``self`` in it, whatever it is called there.
+
     Raises:
         OSError, TypeError, SyntaxError: it has none that can be read.
     """
     lines, _ = source_lines(function)
-    return ast.parse(textwrap.dedent("".join(lines)))
+    tree = ast.parse(textwrap.dedent("".join(lines)))
+    name_receiver(tree, function)
+    return tree
 
 
 def readable(function: Any) -> ast.Module | None:

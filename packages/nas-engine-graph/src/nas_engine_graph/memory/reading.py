@@ -184,8 +184,8 @@ def _read(cls: Any) -> Reading:
                     names |= {text} if text.isidentifier() else set()
                 case ast.keyword(arg=str(name)):
                     keywords.add(name)
-        arguments = inspect.getfullargspec(function).args
-        uses = Uses(arguments[0] if bound and arguments else "")
+        arguments = (node.arg for node in nodes_of(tree) if isinstance(node, ast.arg))
+        uses = Uses(next(arguments, "") if bound else "")
         uses.read(tree)
         opened |= uses.opened
         iterated |= uses.iterated
