@@ -80,7 +80,7 @@ class Unclear(nn.Module):
     @torch.jit.export
     def later(self, x: Tensor):
         futures = {"x": torch.jit.fork(twice, x)}
-        return futures.pop("x"), x
+        return futures.get("x"), x
 
     def forward(self, x: Tensor) -> Tensor:
         return x + 1

@@ -8,7 +8,15 @@ from typing import Dict, Optional  # noqa: UP035 - What TorchScript reads.
 
 import pytest
 import torch
-from corpus.overrides import Cached, CachedTensor, HoldsThemAll, Listed, OnlyClears, Versioned
+from corpus.overrides import (
+    Cached,
+    CachedTensor,
+    HoldsThemAll,
+    Listed,
+    OnlyClears,
+    Switched,
+    Versioned,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -61,7 +69,7 @@ ACTS: dict[str, Callable[[nn.Module], object]] = {
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.sampled_from([Cached, CachedTensor, OnlyClears, Listed, HoldsThemAll]),
+    st.sampled_from([Cached, CachedTensor, OnlyClears, Listed, HoldsThemAll, Switched]),
     st.lists(st.sampled_from([*ACTS])),
 )
 def test_whatever_is_done_to_it_a_model_computes_what_its_original_does(

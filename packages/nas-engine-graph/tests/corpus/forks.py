@@ -161,6 +161,30 @@ class GivesADict(nn.Module):
         return found
 
 
+class GivesNamed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(3, 3)
+
+    def forward(self, x) -> Dict[str, torch.jit.Future[Tensor]]:
+        return {"cos": torch.jit.fork(torch.cos, x), "linear": torch.jit.fork(self.linear, x)}
+
+
+@case(x(2, 3))
+class TakesOut(nn.Module):
+    """Futures out of dicts and lists that no longer have them then."""
+
+    def __init__(self):
+        super().__init__()
+        self.named = GivesNamed()
+
+    def forward(self, x):
+        named = self.named(x)
+        rows = [[torch.jit.fork(torch.sin, x + i)] for i in range(3)]
+        row, first = rows.pop(0), named.pop("linear")
+        return rows.pop(), row.pop(), first, first.wait() * 2, rows, named
+
+
 @case(x(2, 3))
 class StartsOne(Starts):
     """All that it gives is a future."""

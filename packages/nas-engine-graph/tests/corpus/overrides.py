@@ -294,3 +294,23 @@ class SavesAsUsual(nn.Module):
             self.width = weight.size(-1)
             self.weight.materialize((2, self.width))
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+
+@case(x(2, 3))
+class Switched(nn.Module):
+    """Keeps what the mode is, and what it is not, under names of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(3))
+        self.on, self.off = False, True
+
+    def train(self, mode: bool = True):
+        super().train(mode)
+        self.on = not mode
+        self.off = mode
+        return self
+
+    def forward(self, x):
+        y = x * self.weight if self.on else x + self.weight
+        return -y if self.off else y * 2

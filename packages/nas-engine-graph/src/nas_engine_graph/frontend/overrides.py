@@ -150,6 +150,13 @@ class _Reading:
             ) is not None:
                 yield from (replace(r, mode=mode) for s in then for r in self._set(s, depth))
                 yield from (replace(r, mode=not mode) for s in orelse for r in self._set(s, depth))
+            case ast.Assign(targets, value) if (
+                mode := self.written[depth].asked(value)
+            ) is not None:
+                for on in (True, False):
+                    known = ast.copy_location(ast.Constant(on == mode), value)
+                    made = ast.copy_location(ast.Assign(targets, known), statement)
+                    yield from (replace(r, mode=on) for r in self._set(made, depth))
             case _:
                 yield from self._set(statement, depth)
 

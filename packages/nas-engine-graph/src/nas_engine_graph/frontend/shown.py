@@ -97,6 +97,8 @@ class Shown:
                 return _holding("dict", self.shape(element))
             case ast.Subscript(value, ast.Constant(at)):
                 return _inside(self.shape(value), at, "tuple", "list", "dict")
+            case ast.Call(ast.Attribute(value, "pop"), [] | [_]):
+                return _inside(self.shape(value), None, "list", "dict")
             case ast.Call() if (kind := self.told(node)) is not None:
                 return self.declared(kind)
         if self.futures.is_fork(node):
