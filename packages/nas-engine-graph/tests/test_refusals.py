@@ -438,6 +438,20 @@ class HandsOnFutures(nn.Module):
         return futures.get("x"), x
 
 
+class StartsInside(nn.Module):
+    def forward(self, x):
+        return torch.jit.fork(helped, x)
+
+
+class HandsOnWhatIsInside(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = StartsInside()
+
+    def forward(self, x):
+        return self.inner(x)
+
+
 class MayGiveAFuture(nn.Module):
     def forward(self, x):
         future: torch.jit.Future[torch.Tensor] | None = None
@@ -547,6 +561,7 @@ def test_units_may_share_what_nobody_changes() -> None:
         (unit_with_replaced_method, ["'forward' was replaced", "'child'"]),
         (HandsOnFutures, ["test_refusals.py:", "a future", "is returned inside of something else"]),
         (MayGiveAFuture, ["test_refusals.py:", "a future", "is returned inside of something else"]),
+        (HandsOnWhatIsInside, ["test_refusals.py:", "is returned inside of something else"]),
         (KeepsAFuture, ["test_refusals.py:", "a future", "an attribute keeps"]),
         (KeepsFutures, ["test_refusals.py:", "a future", "an attribute keeps"]),
         (AsksAFuture, ["test_refusals.py:", "a future", "is asked for 'done'"]),

@@ -185,6 +185,28 @@ class TakesOut(nn.Module):
         return rows.pop(), row.pop(), first, first.wait() * 2, rows, named
 
 
+class HandsNamedOn(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = GivesNamed()
+
+    def forward(self, x) -> Dict[str, torch.jit.Future[Tensor]]:
+        return self.inner(x)
+
+
+@case(x(2, 3))
+class GivesWhatIsGiven(nn.Module):
+    """It names no future itself, and has another module by the name that is read inside."""
+
+    def __init__(self):
+        super().__init__()
+        self.named, self.inner = HandsNamedOn(), nn.Linear(3, 3)
+
+    def forward(self, x):
+        named = self.named(x)
+        return named, self.inner(x)
+
+
 @case(x(2, 3))
 class StartsOne(Starts):
     """All that it gives is a future."""

@@ -7,11 +7,13 @@ gets new futures of these values; those that it gives stay futures.
 from __future__ import annotations
 
 import ast
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
 import torch.jit
 from nas_core.errors import Place
+from torch import nn
 from torch._jit_internal import FunctionModifiers
 
 from nas_engine_graph.errors import UnsupportedModuleError
@@ -25,6 +27,8 @@ from nas_engine_graph.frontend.variables import value_of, variables_of
 
 __all__ = ["is_exported", "without_forks"]
 
+_FORKING = frozenset({"fork", "_fork"})
+_KNOWN = frozenset({nn.Module, object})
 _READING = frozenset({"len", "list", "zip", "enumerate", "reversed", "range", "isinstance"})
 
 
@@ -42,7 +46,8 @@ def without_forks(tree: ast.Module, function: Any, owner: Any, first: Place, out
         UnsupportedModuleError: others may see a future.
     """
     around = variables_of(function, tree).around
-    if not any(_asks_for_futures(node, around) for node in nodes_of(tree)):
+    given = outside and _fork(owner)
+    if not given and not any(_asks_for_futures(node, around) for node in nodes_of(tree)):
         return
     futures = Futures(tree, around, owner, outside)
     shown = Shown(tree, futures) if outside else None
@@ -59,6 +64,14 @@ def without_forks(tree: ast.Module, function: Any, owner: Any, first: Place, out
 def is_exported(function: Any) -> bool:
     """Whether a method is marked ``@torch.jit.export``."""
     return getattr(function, "_torchscript_modifier", None) is FunctionModifiers.EXPORT
+
+
+def _fork(model: Any) -> bool:
+    """Whether a method of a module in a model forks, of which others may return the future."""
+    modules = model.modules() if isinstance(model, nn.Module) else ()
+    classes = {base for kind in set(map(type, modules)) for base in kind.__mro__}
+    methods = (each for kind in classes - _KNOWN for each in vars(kind).values())
+    return any(_FORKING & {*each.__code__.co_names} for each in methods if inspect.isfunction(each))
 
 
 def _asks_for_futures(node: ast.AST, around: Mapping[str, Any]) -> bool:

@@ -89,12 +89,22 @@ class Futures:
         found = value_of(node, self.around)
         return found if inspect.isfunction(found) and not is_of_torch(found) else None
 
-    def gives(self, function: Any, at: int | None = None) -> bool:
+    def home(self, node: ast.expr) -> nn.Module | None:
+        """The module of which the function of the user's that an expression is reads attributes."""
+        if not isinstance(self.owner, nn.Module):
+            return None
+        if (module := module_at(node, self.owner)) is not None:
+            return module
+        return module_at(node.value, self.owner) if isinstance(node, ast.Attribute) else None
+
+    def gives(self, called: ast.expr, function: Any, at: int | None = None) -> bool:
         """Whether what a function of the user's returns, or an item of it, holds a future."""
-        if function in self.seen or (tree := readable(function)) is None:
+        home = self.home(called)
+        key = function, home
+        if key in self.seen or (tree := readable(function)) is None:
             return False
         around = variables_of(function, tree).around
-        inner = Futures(tree, around, self.owner, seen=(*self.seen, function))
+        inner = Futures(tree, around, home, seen=(*self.seen, key))
         returned = [node.value for node in nodes_of(tree) if isinstance(node, ast.Return)]
         return any(value is not None and inner.hold_at(value, at) for value in returned)
 
@@ -104,7 +114,7 @@ class Futures:
             case ast.Tuple(items) if at is not None and at < len(items):
                 return self.hold(items[at])
             case ast.Call(called) if (function := self.called(called)) is not None:
-                return self.gives(function, at)
+                return self.gives(called, function, at)
         return self.hold(node)
 
     def hold(self, node: ast.AST) -> bool:
@@ -121,7 +131,7 @@ class Futures:
             case ast.IfExp(_, then, other):
                 return self.hold(then) or self.hold(other)
             case ast.Call(called) if (function := self.called(called)) is not None:
-                return self.gives(function)
+                return self.gives(called, function)
         return any(map(self.hold, ast.iter_child_nodes(node)))
 
     def note(self, node: ast.AST) -> None:

@@ -211,9 +211,10 @@ def _leave_out(parsed: Any, function: Any, owner: Any, progress: Progress) -> No
         write_out(parsed.ast, function, owner, progress.path_of(owner))
     if "try" in parsed.source:
         without_handlers(parsed.ast)
-    if any(word in parsed.source for word in ("fork", "wait", "Future")):
+    outside = progress.is_outside(function)
+    if outside or any(word in parsed.source for word in ("fork", "wait", "Future")):
         place = Place(parsed.filename or "", parsed.file_lineno)
-        without_forks(parsed.ast, function, owner, place, progress.is_outside(function))
+        without_forks(parsed.ast, function, owner, place, outside)
     if isinstance(owner, torch.nn.Module):
         name_parts(parsed.ast, owner)
     without_idle_loops(parsed.ast, progress.empty)
