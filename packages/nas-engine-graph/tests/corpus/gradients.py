@@ -134,3 +134,20 @@ class SeveralViews(nn.Module):
     def forward(self, x):
         y = self.layers(x) * self.rows[0] + self.rows[1] * self.flat["weight"][:3]
         return self.layers(y) * self.again[:, 1]
+
+
+@case(x(2, 3))
+class TakenApart(nn.Module):
+    """Views that torch lets nobody use once weights were written."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight, self.other = nn.Parameter(torch.randn(4, 3)), nn.Parameter(torch.randn(4, 3))
+        self.first, self.second, *_ = self.weight.unbind()
+        self.register_buffer("last", self.weight.unbind()[3])
+        self.parts = self.other.split([1, 3])
+        self.half = [self.other.chunk(2, 1)[0][1:]]
+
+    def forward(self, x):
+        x = x * self.first * self.second + self.last + self.weight[0]
+        return x * self.parts[1].sum() + self.parts[0] * self.half[0].sum()

@@ -277,3 +277,39 @@ class LayersWithinABuffer(nn.Module):
 
     def forward(self, x):
         return self.last(self.first(x)) + self.means.sum()
+
+
+@case(x(4, 3))
+class LayersOverlap(nn.Module):
+    """Layers alone have each a part of the others' memory, and none has all."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(3, 3), nn.Linear(3, 3)
+        rows, means = torch.randn(5, 3), torch.arange(7.0)
+        self.first.weight = nn.Parameter(rows[:3])
+        self.first.weight.rate = 0.5
+        self.second.weight = nn.Parameter(rows[2:], requires_grad=False)
+        self.register_buffer("row", self.first.weight[1], persistent=False)
+        self.norms = nn.Sequential(nn.BatchNorm1d(3), nn.BatchNorm1d(3), nn.BatchNorm1d(3))
+        for i, norm in enumerate(self.norms):
+            norm.running_mean = means[2 * i : 2 * i + 3]
+
+    def forward(self, x):
+        return self.norms(self.second(self.first(x))) * self.row
+
+
+@case(x(4, 16))
+class LargeLayersOverlap(nn.Module):
+    """Their weights are drawn anew, as one memory; some are inside of a layer."""
+
+    def __init__(self):
+        super().__init__()
+        rows = torch.randn(24, 16)
+        self.layer = nn.TransformerEncoderLayer(16, 2, 16, dropout=0.0)
+        self.linear = nn.Linear(16, 16)
+        self.linear.weight = nn.Parameter(rows[8:])
+        self.layer.linear1.weight = nn.Parameter(rows[:16], requires_grad=False)
+
+    def forward(self, x):
+        return self.linear(self.layer(x))

@@ -6,7 +6,7 @@ import keyword
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nas_engine_graph.backend.literal import Imports, annotation, call, initial, literal
+from nas_engine_graph.backend.literal import Imports, annotation, call, initial, literal, parameter
 from nas_engine_graph.backend.overrides import overrides
 from nas_engine_graph.backend.paths import attribute, inside, member_path
 from nas_engine_graph.backend.symbols import symbols_of
@@ -148,7 +148,7 @@ class Classes:
             return
         match member:
             case Parameter():
-                yield f"self.{name} = {self._parameter(member)}"
+                yield f"self.{name} = {parameter(member, self.imports)}"
                 yield from self._settings(f"self.{name}", member)
             case Buffer():
                 value = initial(member, self.imports)
@@ -196,7 +196,7 @@ class Classes:
         here = member_path(graph, (name,))
         match member:
             case Parameter():
-                yield _appended(graph, name, self._parameter(member))
+                yield _appended(graph, name, parameter(member, self.imports))
                 yield from self._settings(here, member)
             case Layer() if _is_adjusted(member):
                 yield f'self.add_module("{name}", {call(member, self.imports)})'
@@ -248,14 +248,9 @@ class Classes:
             case Graph():
                 return self._container(member)
 
-    def _parameter(self, parameter: Parameter) -> str:
-        value = initial(parameter, self.imports)
-        frozen = "" if parameter.requires_grad else ", requires_grad=False"
-        return f"nn.Parameter({value}{frozen})"
-
     def _made(self, member: Member) -> str:
         if isinstance(member, Parameter):
-            return self._parameter(member)
+            return parameter(member, self.imports)
         assert isinstance(member, Layer | Graph)
         return self.expression(member)
 

@@ -35,7 +35,7 @@ from nas_engine_graph.ir import (
 )
 from nas_engine_graph.ir.strides import compact
 
-__all__ = ["Imports", "annotation", "in_role", "initial", "literal", "named"]
+__all__ = ["Imports", "annotation", "in_role", "initial", "literal", "named", "parameter"]
 
 _SMALL = 64
 _FORMATS = {"channels_last": 4, "channels_last_3d": 5}
@@ -169,6 +169,10 @@ def literal(value: Any, imports: Imports) -> str:
             return literal((mean, deviation), imports)
         case Data():
             return tensor(value, imports)
+        case Parameter():
+            return parameter(value, imports)
+        case Buffer():
+            return initial(value, imports)
         case Object(target, fields):
             imports.restores = True
             words = "".join(f", {name}={literal(field, imports)}" for name, field in fields)
@@ -273,6 +277,12 @@ def _sequence(elements: torch.Tensor) -> str | None:
     if step and bool((flat[1:] - flat[:-1] == step).all()):
         return f"{first}, {first + step * flat.numel()}, {step}"
     return None
+
+
+def parameter(member: Parameter, imports: Imports) -> str:
+    """An expression that makes the parameter."""
+    frozen = "" if member.requires_grad else ", requires_grad=False"
+    return f"nn.Parameter({initial(member, imports)}{frozen})"
 
 
 def initial(member: Parameter | Buffer, imports: Imports) -> str:

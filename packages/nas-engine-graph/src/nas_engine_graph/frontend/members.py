@@ -161,14 +161,26 @@ class _Assembly:
         try:
             layer = self.world.recover(module)
             label, evaluating = label_of(module), self.evaluating(module, path)
-            if label is not None or evaluating:
-                layer = replace(layer, label=label, evaluating=evaluating)
+            placed = tuple(self.placed(module, path))
+            if label is not None or evaluating or placed:
+                settings = (*placed, *layer.settings)
+                layer = replace(layer, label=label, evaluating=evaluating, settings=settings)
             return layer
         except UnrecoverableError as error:
             raise UnsupportedModuleError(
                 f"{type(module).__name__} can't be written as a constructor call: {error}",
                 ".".join(path),
             ) from error
+
+    def placed(self, module: nn.Module, path: Path) -> Iterator[tuple[str, Member]]:
+        """The tensors of a layer that are made anew, as parts of a memory that has more."""
+        tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+        for name, tensor in tensors.items():
+            if (here := (*path, *name.split("."))) in self.memories:
+                trained = isinstance(tensor, nn.Parameter)
+                made = self.parameter(tensor, here) if trained else self.buffer(tensor, here, True)
+                assert isinstance(made, Parameter | Buffer)
+                yield name, replace(made, settings=())  # What is set on it is set on the layer.
 
     def parameter(self, tensor: Tensor | None, path: Path) -> Member:
         if tensor is None or path in self.ties:

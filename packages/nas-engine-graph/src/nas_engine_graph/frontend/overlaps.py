@@ -24,9 +24,6 @@ from nas_engine_graph.ir.strides import overlaps
 __all__ = ["Place", "views"]
 
 
-_SEVERAL = ("Split", "Unbind")
-
-
 @dataclass(frozen=True, eq=False)
 class Place:
     """A tensor, the place where it is found first, and the module around it that stays whole."""
@@ -47,8 +44,16 @@ class Place:
 
     @property
     def has_history(self) -> bool:
-        """Whether gradients of it are also those of others."""
-        return self.whole is None and self.tensor.grad_fn is not None
+        """Whether gradients of it are also those of others.
+
+        Raises:
+            UnsupportedModuleError: torch says nothing more of it.
+        """
+        try:
+            return self.whole is None and self.tensor.grad_fn is not None
+        except RuntimeError as error:
+            text = "is a view by `unbind`, `split` or `chunk` of what was written since: torch"
+            raise _refusal(self, f"{text} lets nobody use it, so convert before") from error
 
     def meets(self, other: Place) -> bool:
         """Whether they have elements in common, which is not the work of one constructor."""
@@ -63,7 +68,8 @@ def views(places: Sequence[Place]) -> tuple[Mapping[End, Tie], Mapping[End, Memo
         places: all tensors of a model, each once.
 
     Raises:
-        UnsupportedModuleError: one is in an unusual layout, or no tensor holds what they share.
+        UnsupportedModuleError: one is in an unusual layout, has elements of another type than those
+            that it shares memory with, or attributes of its own.
     """
     beside: dict[int, list[Place]] = {}
     for place in places:
@@ -100,39 +106,38 @@ def _views(group: list[Place], memories: dict[End, Memory]) -> Iterator[Tie]:
     if base is None and (base := _within_a_memory(group)) is not None:
         memories[base.path] = Memory.around([place.elements for place in group])
         start = memories[base.path].start
-    if base is None or any(vars(p.tensor) for p in group if p is not base):
-        first, *_, last = group
-        text = f"shares its memory with {'.'.join(map(str, first.path))!r}"
-        if base is None:
-            text += ", and no tensor has all of it: register a buffer that has"
-        raise _refusal(last, text)
+    first = group[0]
+    if base is None:
+        odd = next(p for p in reversed(group) if not p.elements.is_like(first.elements))
+        raise _refusal(odd, f"has elements of another type in {_memory_of(first)}: copy them")
+    if marked := next((p for p in group if p is not base and vars(p.tensor)), None):
+        text = f"has attributes, and elements in {_memory_of(base)}: set them on that one"
+        raise _refusal(marked, text)
     for place in group:
         if place is not base:
             seen = place.elements.seen_from(start)
             yield Tie(place.path, base.path, (*seen, *_words(place.tensor, base.tensor)))
 
 
+def _memory_of(place: Place) -> str:
+    """What to call the memory of a tensor in a message about another one."""
+    return f"the memory of {'.'.join(map(str, place.path))!r}"
+
+
 def _within_a_memory(group: list[Place]) -> Place | None:
-    """The tensor that is made as a part of a memory which holds all of them: not by a layer."""
+    """The tensor that is made as a part of a memory which holds all of them: of a layer at last."""
     first = group[0].elements
     alike = all(place.elements.is_like(first) for place in group)
-    found = (place for place in group if place.whole is None)
-    return min(found, key=lambda place: place.rank, default=None) if alike else None
+    return min(group, key=lambda place: (place.whole is not None, place.rank)) if alike else None
 
 
 def _recorded_at(place: Place) -> int:
     """A number that is higher the later autograd has begun to record a tensor."""
-    *_, first = _steps(place)
-    number: int = first._sequence_nr()
-    return number
-
-
-def _steps(place: Place) -> Iterator[Any]:
-    """What autograd has recorded of a tensor, up to the one that it accumulates gradients in."""
     node: Any = place.tensor.grad_fn
     while node is not None and type(node).__name__ != "AccumulateGrad":
-        yield node
-        node = node.next_functions[0][0] if node.next_functions else None
+        first, node = node, node.next_functions[0][0] if node.next_functions else None
+    number: int = first._sequence_nr()
+    return number
 
 
 def _recorded(
@@ -147,9 +152,6 @@ def _recorded(
     shape, strides = tuple(place.tensor.shape), place.tensor.stride()
     base = next((p for p in places if p.tensor is place.tensor._base), None)
     told = base is not None and base.tensor.is_leaf and place.elements.is_like(base.elements)
-    if any(type(step).__name__.startswith(_SEVERAL) for step in _steps(place)):
-        text = "is a view of `unbind`, `split` or `chunk`, which torch lets nobody use once weights"
-        raise _refusal(place, f"{text} are loaded or trained: take it in forward")
     if base is None or not told or overlaps(shape, strides) or vars(place.tensor):
         text = "is computed of what needs a gradient: compute it in forward, or keep its detach()"
         raise _refusal(place, text)

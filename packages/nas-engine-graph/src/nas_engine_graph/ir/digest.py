@@ -86,6 +86,8 @@ def _value(value: Any) -> Any:
     match value:
         case Layer():
             return _layer(value)
+        case Parameter() | Buffer():
+            return _member(value)
         case Normal():
             return "normal"
         case Data():

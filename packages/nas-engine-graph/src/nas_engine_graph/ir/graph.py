@@ -171,6 +171,7 @@ class Layer:
     """A module that stays whole: its class by dotted name, and constructor arguments.
 
     ``settings`` are attributes that were set afterwards, also of what is inside: ``weight.scale``.
+    Tensors among them are a ``Parameter`` or ``Buffer``.
     """
 
     target: str

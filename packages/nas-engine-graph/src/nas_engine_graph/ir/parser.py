@@ -73,7 +73,7 @@ _WORDS: dict[str, Any] = {
 _RECORDS: dict[str, Callable[..., Any]] = {
     "Symbol": Symbol, "Dtype": Dtype, "Device": Device, "Layout": Layout,
     "MemoryFormat": MemoryFormat, "complex": complex, "Size": Size, "Fill": Fill, "Normal": Normal,
-    "OrderedDict": OrderedDict,
+    "OrderedDict": OrderedDict, "Parameter": Parameter, "Buffer": Buffer,
     "Object": lambda target, fields: Object(target, tuple(fields.items())),
     "Data": lambda dtype, shape, content, *more: Data(
         dtype, shape, b"" if content == "empty" else bytes.fromhex(content), *more

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from collections.abc import Iterator
+from dataclasses import fields
 from typing import Any
 
 from nas_engine_graph.ir.graph import (
@@ -70,14 +71,17 @@ def value_text(value: Any) -> str:
     match value:
         case Symbol(name) | Dtype(name) | Device(name) | Layout(name) | MemoryFormat(name):
             return f"{type(value).__name__}({json.dumps(name)})"
-        case Normal():
+        case Normal() | Fill():
             return _init(value)
+        case Parameter() | Buffer():
+            facts = (getattr(value, field.name) for field in fields(value))
+            return f"{type(value).__name__}({', '.join(map(value_text, facts))})"
         case Data(dtype, shape, content):
             more = "".join(f", {value_text(each)}" for each in _more(value))
             elements = repr(content.hex() or "empty")
             return f"Data({json.dumps(dtype)}, {value_text(shape)}, {elements}{more})"
-        case Object(target, fields):
-            return f"Object({json.dumps(target)}, {value_text(dict(fields))})"
+        case Object(target, attributes):
+            return f"Object({json.dumps(target)}, {value_text(dict(attributes))})"
         case Layer():
             return _layer(value)
         case Size():
