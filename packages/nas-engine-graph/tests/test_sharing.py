@@ -24,6 +24,18 @@ class Overlapping(nn.Module):
         return self.norms(self.last(self.first(x)))
 
 
+class OverlapsInside(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        rows = torch.randn(6, 4)
+        self.layer = nn.TransformerEncoderLayer(4, 2, 4, dropout=0.0)
+        self.layer.linear1.weight = nn.Parameter(rows[:4])
+        self.layer.linear2.weight = nn.Parameter(rows[2:])
+
+    def forward(self, x):
+        return self.layer(x)
+
+
 class TakenApart(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -69,6 +81,15 @@ def test_layers_of_which_none_has_all_memory_are_trained_as_yours(size: int) -> 
     assert list(ours) == list(theirs)
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
     assert convert(twin) == convert(module)
+
+
+def test_weights_inside_of_one_layer_that_share_a_memory_are_trained_as_yours() -> None:
+    module, x = OverlapsInside(), torch.randn(3, 2, 4)
+    twin = parse(str(convert(module))).instantiate()
+    twin.load_state_dict(module.state_dict())
+    ours, theirs = trained(module, x), trained(twin, x)
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert torch.equal(theirs["layer.linear1.weight"][2:], theirs["layer.linear2.weight"][:2])
 
 
 def test_views_of_unbind_are_trained_as_if_taken_in_forward() -> None:

@@ -20,6 +20,7 @@ from nas_engine_graph.frontend.encode import (
     stored,
 )
 from nas_engine_graph.frontend.layers import UnrecoverableError
+from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.objects import encoded
 from nas_engine_graph.frontend.results import with_true_results
 from nas_engine_graph.frontend.sharing import Sharing
@@ -73,7 +74,8 @@ class _Assembly:
         """Notes the tensors and modules inside a module; yields it after those, each once."""
         if self.world.layer(module):
             for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
-                sharing.first(tensor, (*path, *name.split(".")), whole=path)
+                place, own = (*path, *name.split(".")), not is_of_torch(type(module))
+                sharing.first(tensor, place, whole=path, own=own)
         else:
             for name, found in [*module._parameters.items(), *module._buffers.items()]:
                 if found is not None:

@@ -26,11 +26,17 @@ __all__ = ["Place", "views"]
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """A tensor, the place where it is found first, and the module around it that stays whole."""
+    """A tensor, and the place where it is found first.
+
+    Attributes:
+        whole: the module around it that stays whole.
+        own: whether that is of the user's class, and makes memory that its tensors share again.
+    """
 
     tensor: Tensor
     path: End
     whole: Path | None
+    own: bool
 
     @cached_property
     def elements(self) -> Elements:
@@ -57,7 +63,7 @@ class Place:
 
     def meets(self, other: Place) -> bool:
         """Whether they have elements in common, which is not the work of one constructor."""
-        together = self.whole is not None and self.whole == other.whole
+        together = self.own and self.whole == other.whole
         return not together and self.elements.meet(other.elements)
 
 

@@ -70,18 +70,19 @@ class Sharing:
         found, self.memories = views(self._tensors)
         return {**found, **self._ties}
 
-    def first(self, obj: Any, path: End, whole: Path | None = None) -> bool:
+    def first(self, obj: Any, path: End, whole: Path | None = None, own: bool = False) -> bool:
         """Whether this is the first place of the object; a tie otherwise.
 
         Args:
             obj: a module, a parameter, a buffer, or a part of an attribute.
             path: where it is.
             whole: the module around it whose constructor makes it, and what is one in it.
+            own: whether that is of a class of the user's.
         """
         if (source := self._places.setdefault(id(obj), path)) == path:
             self._alive.append(obj)
             if isinstance(obj, Tensor):
-                self._tensors.append(Place(obj, path, whole))
+                self._tensors.append(Place(obj, path, whole, own))
             return True
         if whole is None or source[: len(whole)] != whole:
             self._ties[path] = Tie(path, source)
