@@ -19,23 +19,24 @@ def with_zeros_added(tape: Tape) -> list[Call]:
     products: dict[Value, Call] = {}
     calls: list[Call] = []
     for call in tape.calls:
-        (*_, output) = call.outputs or [None]
-        if output is not None and _is_zero(call, output) and not _written(tape, call, output):
-            products[output] = call
+        if (product := _zero(tape, call)) is not None:
+            products[product] = call
         calls.append(_adding(call, products))
     return calls
 
 
-def _is_zero(call: Call, output: Value) -> bool:
-    """Whether it is the product of a tensor and zero, and nothing else than its numbers differs."""
-    if call.name != "mul.Tensor" or not isinstance(call.args[0], Value):
-        return False
-    x, factor = call.args
-    return type(factor) in (int, float) and factor == 0 and _alike(x, output)
+def _zero(tape: Tape, call: Call) -> Value | None:
+    """The product of a tensor and zero that differs from the tensor in nothing but its numbers.
 
-
-def _written(tape: Tape, call: Call, output: Value) -> bool:
-    return any(value.storage in tape.written for value in (*call.reads, output))
+    Both stay as they are once they are made.
+    """
+    match call:
+        case Call(name="mul.Tensor", args=[Value() as x, int() | float() as factor]):
+            (product,) = call.outputs
+            if factor == 0 and type(factor) is not bool and product and _alike(x, product):
+                fixed = tape.written.isdisjoint((x.storage, product.storage))
+                return product if fixed else None
+    return None
 
 
 def _adding(call: Call, products: dict[Value, Call]) -> Call:

@@ -27,9 +27,9 @@ def opened(members: Sequence[Member], device: torch.device, share: bool) -> list
     It may be if its order is the same for all candidates.
     """
     one = share and members[0].recipe.data_seed is not None
-    return [feeds_of(each.recipe, each, device) for each in (members[:1] if one else members)]
+    return [feeds_of(each, device) for each in (members[:1] if one else members)]
 
 
-def feeds_of(recipe: Recipe, member: Member, device: torch.device) -> Feeds:
-    """The data of a recipe as a member reads it."""
-    return Feeds(*recipe.feeds(member.candidate.seed, device))
+def feeds_of(member: Member, device: torch.device, recipe: Recipe | None = None) -> Feeds:
+    """The data of a recipe, by default its own, as a member reads it."""
+    return Feeds(*(recipe or member.recipe).feeds(member.candidate.seed, device))

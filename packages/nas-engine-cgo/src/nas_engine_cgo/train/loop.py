@@ -81,7 +81,7 @@ class Loop:
         if prepared is None and self._repeats():
             self._look_for_features(clusters)
         if (data := self.prepared.data) is not None:
-            self._feeds = [feeds_of(data, members[0], self.device)]
+            self._feeds = [feeds_of(members[0], self.device, data)]
         self.tutors: list[Tutor] = []
         self._optimizer: StackedOptimizer | None = None
         scaled = self.recipe.precision == "float16"
@@ -245,7 +245,7 @@ class Loop:
 
     def feed(self, member: int) -> Feed:
         """The data that a member is validated on, as it is given."""
-        return feeds_of(self.recipe, self.members[member], self.device).measured[""]
+        return feeds_of(self.members[member], self.device).measured[""]
 
     def measured(self) -> list[str]:
         """The names of the data to measure on."""

@@ -25,7 +25,6 @@ class UnstackedOptimizer(StackedOptimizer):
         exact: bool,
         states: Mapping[Place, State] | None = None,
     ) -> None:
-        self._wholes = tuple(entries)
         self._whole = {
             Entry(entry.part(entry.tensor.detach(), i), "own", (place,)): (entry, i)
             for entry in entries
@@ -36,8 +35,8 @@ class UnstackedOptimizer(StackedOptimizer):
         self._fused = None  # Kernels for many tensors go by address: parts may have gaps.
 
     def zero_grad(self) -> None:
-        for entry in self._wholes:
-            entry.tensor.grad = None
+        for whole, _ in self._whole.values():
+            whole.tensor.grad = None
 
     def _felt(self, entry: Entry) -> Tensor | None:
         whole, position = self._whole[entry]
