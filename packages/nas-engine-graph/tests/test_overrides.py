@@ -9,11 +9,15 @@ from typing import Dict, Optional  # noqa: UP035 - What TorchScript reads.
 import pytest
 import torch
 from corpus.overrides import (
+    ByMode,
     Cached,
     CachedTensor,
     HoldsThemAll,
     Listed,
+    NeverTrains,
     OnlyClears,
+    ReturnsEarly,
+    SetsByName,
     Switched,
     Versioned,
 )
@@ -69,7 +73,20 @@ ACTS: dict[str, Callable[[nn.Module], object]] = {
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.sampled_from([Cached, CachedTensor, OnlyClears, Listed, HoldsThemAll, Switched]),
+    st.sampled_from(
+        [
+            Cached,
+            CachedTensor,
+            OnlyClears,
+            Listed,
+            HoldsThemAll,
+            Switched,
+            ReturnsEarly,
+            ByMode,
+            SetsByName,
+            NeverTrains,
+        ]
+    ),
     st.lists(st.sampled_from([*ACTS])),
 )
 def test_whatever_is_done_to_it_a_model_computes_what_its_original_does(
@@ -166,19 +183,30 @@ class Moves(nn.Module):
         return x * self.table
 
 
-class NeverTrains(nn.Module):
-    kept: bool
-
+class CountsCalls(nn.Module):
     def __init__(self):
         super().__init__()
-        self.kept = False
+        self.calls = 0
 
     def train(self, mode: bool = True):
-        self.kept = True
-        return super().train(False)
+        self.calls += 1
+        return super().train(mode)
 
     def forward(self, x):
-        return x * 2 if self.kept else x
+        return x * self.calls
+
+
+class AlwaysTrains(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.on = False
+
+    def train(self, mode: bool = True):
+        self.on = mode
+        return super().train()
+
+    def forward(self, x):
+        return x * 2 if self.on else x
 
 
 class ChangesInside(nn.Module):
@@ -216,16 +244,6 @@ class MayBeNone(nn.Module):
             self.kept = {}
             return x + 1
         return x
-
-
-class ReturnsEarly(Cached):
-    cache: Dict[str, Tensor]  # noqa: UP006
-
-    def train(self, mode: bool = True):
-        if mode:
-            return super().train(mode)
-        self.cache = {}
-        return super().train(mode)
 
 
 class TakesAnotherMode(Cached):
@@ -286,7 +304,6 @@ class HasAProperty(nn.Module):
     ("make", "why", "text"),
     [
         (MayBeNone, "empties 'kept', which may be None", "class MayBeNone"),
-        (ReturnsEarly, "return super", "return super().train(mode)"),
         (TakesAnotherMode, "`mode`", "mode = mode and"),
         (LoadsNothing, r"does not call super\(\)\._load_from_state_dict once", "def _load"),
         (IsWrapped, "the decorator 'logged' of 'train'", "@logged"),
@@ -295,7 +312,8 @@ class HasAProperty(nn.Module):
         (SetsABuffer, "sets the registered 'kept'", "def train"),
         (Merges, r"self\.weight\.mul_\(2\)", "self.weight.mul_(2)"),
         (Moves, r"self\.table", "self.table = fn(self.table)"),
-        (NeverTrains, r"return super\(\)\.train\(False\)", "return super().train(False)"),
+        (CountsCalls, r"`self\.calls`", "self.calls += 1"),
+        (AlwaysTrains, "trains where it is told not to", "def train"),
         (ChangesInside, r"forget\(child\)", "forget(child)"),
     ],
 )
@@ -307,6 +325,13 @@ def test_what_can_not_be_read_of_an_override_is_refused(
     place = refused.value.place
     assert place is not None and place.file == __file__
     assert text in Path(__file__).read_text().splitlines()[place.line - 1]
+
+
+def test_a_method_that_was_replaced_is_refused() -> None:
+    module = nn.Sequential(nn.Dropout(), HoldsThemAll())
+    vars(module[1])["train"] = lambda mode=True: module
+    with pytest.raises(UnsupportedModuleError, match="a HoldsThemAll whose train was replaced"):
+        convert(module)
 
 
 def test_a_trial_of_an_override_leaves_the_module_as_it_was() -> None:

@@ -1,6 +1,7 @@
 """What can't be right is refused, with place and advice, and leaves nothing behind."""
 
 import collections
+import contextlib
 import functools
 import sys
 import types
@@ -326,8 +327,13 @@ class CallsDecorated(nn.Module):
         return plus_one(x)
 
 
-class DecoratedMode(nn.Module):
-    @torch.set_grad_enabled(False)
+@contextlib.contextmanager
+def timed():
+    yield
+
+
+class DecoratedByContext(nn.Module):
+    @timed()
     def forward(self, x):
         return x + 1
 
@@ -601,7 +607,7 @@ def test_units_may_share_what_nobody_changes() -> None:
         (hooked_inside_layer, ["hook (forward_hooks)", "'child'"]),
         (lambda: Holder(Decorated()), ["test_refusals.py:", "'twice' of 'forward'", "'child'"]),
         (CallsDecorated, ["test_refusals.py:", "'twice' of 'plus_one'"]),
-        (DecoratedMode, ["test_refusals.py:", "'torch.set_grad_enabled' of 'forward'"]),
+        (DecoratedByContext, ["test_refusals.py:", "'timed' of 'forward'"]),
         (lambda: Holder(LeftMethodWithHelp()), ["test_refusals.py:", "Set"]),
         (LeftMethodThatCounts, ["test_refusals.py:", "a read of 'count'", "torch.jit.ignore"]),
         (with_replaced_forward, ["forward was replaced", "'child'"]),

@@ -97,3 +97,53 @@ class Modes(nn.Module):
             if z.sum() > 100:
                 return y, z, self.refined(x), self.measured(x)
         return self.linear(y), z.sum(), self.refined(x), self.measured(x)
+
+
+@torch.set_grad_enabled(False)
+def fixed(x):
+    return x * 2
+
+
+@case(x(2, 4))
+class Decorated(nn.Module):
+    """With all contexts of torch that may be decorators, also inside of each other."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear, self.on = nn.Linear(4, 4), True
+
+    @torch.set_grad_enabled(mode=False)
+    def train(self, mode: bool = True):
+        self.on = not mode
+        return super().train(mode)
+
+    @torch.set_grad_enabled(True)
+    @torch.no_grad()
+    def off(self, x):
+        return self.linear(x)
+
+    @torch.inference_mode()
+    @torch.inference_mode(mode=False)
+    @torch.autograd.grad_mode.set_multithreading_enabled(False)
+    def plain(self, x):
+        return self.linear(x)
+
+    @torch.autocast("cpu", dtype=torch.bfloat16)
+    def narrow(self, x):
+        return self.linear(x)
+
+    @torch.autocast("cpu", enabled=False)
+    def wide(self, x):
+        return self.linear(x.float())
+
+    @torch.profiler.record_function("seen")
+    def seen(self, x) -> Tuple[Tensor, int]:
+        return self.linear(x), 3
+
+    @torch.no_grad()
+    @torch.set_grad_enabled(True)
+    def forward(self, x):
+        y, times = self.seen(self.narrow(x))
+        y = y * times + self.plain(x)
+        with torch.autograd.grad_mode.set_multithreading_enabled(False):
+            return y + self.wide(x) if self.on else y + self.off(x) + fixed(x)

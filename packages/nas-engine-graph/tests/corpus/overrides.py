@@ -314,3 +314,93 @@ class Switched(nn.Module):
     def forward(self, x):
         y = x * self.weight if self.on else x + self.weight
         return -y if self.off else y * 2
+
+
+@case(x(2, 3))
+class ReturnsEarly(Cached):
+    cache: Dict[str, Tensor]  # noqa: UP006
+
+    def train(self, mode: bool = True):
+        if mode:
+            return super().train(mode)
+        self.cache = {}
+        return super().train(False)
+
+
+@case(x(2, 3))
+class ByMode(nn.Module):
+    """Sets what hangs on the mode alone, in all ways that Python has."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(3))
+        self.on, self.off, self.kept = False, True, True
+        self.times = self.shift = 1
+        self.power = 2.0
+
+    def train(self, mode: bool = True):
+        on: bool = bool(mode)
+        if off := not on:
+            self.times: int = 3
+        elif on and not off:
+            self.times = 5
+        super().train(mode=on)
+        self.on, self.off = self.training, not self.training
+        self.shift = self.times
+        self.shift -= 1 if mode else 2
+        self.kept = True
+        self.kept &= mode
+        self.power = (2 if mode else 3) * 0.5
+        return self
+
+    def forward(self, x):
+        y = x * self.weight if self.on else x + self.weight
+        y = y * self.times if self.off else y - self.shift
+        return y.exp() if self.kept else y * self.power
+
+
+@case(x(2, 3))
+class SetsByName(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(3))
+        self.scale = 1.0
+
+    def train(self, mode: bool = True, *args, **kwargs):
+        setattr(self, "scale", 0.5 if mode else 2.0)  # noqa: B010
+        return super().train(mode, *args, **kwargs)
+
+    def forward(self, x):
+        return x * self.weight * self.scale
+
+
+@case(x(4, 3))
+class NeverTrains(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(3)
+        self.asked = False
+
+    def train(self, mode: bool = True):
+        self.asked = mode
+        return super().train(False)
+
+    def forward(self, x):
+        y = self.norm(x)
+        return y if self.asked else y * 2
+
+
+@case(x(4, 3))
+class HoldsFrozen(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.frozen = nn.Sequential(NeverTrains(), nn.Dropout())
+        self.alone = NeverTrains()
+
+    def forward(self, x):
+        return self.alone(self.frozen(x))
+
+
+@case(x(4, 3))
+def never_trained():
+    return HoldsFrozen().eval()

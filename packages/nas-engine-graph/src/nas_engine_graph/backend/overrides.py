@@ -46,12 +46,12 @@ def _load(resets: list[Reset], imports: Imports) -> Iterator[str]:
 def _train(graph: Graph, resets: list[Reset], imports: Imports) -> Iterator[str]:
     yield ""
     yield 'def train(self, mode: bool = True) -> "nn.Module":'
-    yield f"{_INDENT}super().train(mode)"
+    yield f"{_INDENT}super().train({'False' if () in graph.pinned else 'mode'})"
     for reset in resets:
         if reset.mode is not None:
             yield f"{_INDENT}if {'mode' if reset.mode else 'not mode'}:"
         yield f"{_INDENT * (1 if reset.mode is None else 2)}{_set(reset, imports)}"
-    yield from (f"{_INDENT}{member_path(graph, path)}.eval()" for path in graph.pinned)
+    yield from (f"{_INDENT}{member_path(graph, path)}.eval()" for path in graph.pinned if path)
     yield f"{_INDENT}return self"
 
 

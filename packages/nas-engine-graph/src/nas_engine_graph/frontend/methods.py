@@ -91,7 +91,12 @@ def _method(tree: ast.AST) -> _Method:
     loops = of(ast.For, ast.comprehension)
     gone_through = set(map(id, filter(None, map(looped, loops))))
     return _Method(
-        frozenset(node.attr for node in attributes if isinstance(node.ctx, ast.Store)),
+        frozenset(
+            {
+                *(node.attr for node in attributes if isinstance(node.ctx, ast.Store)),
+                *filter(None, map(_set_by_name, calls)),
+            }
+        ),
         frozenset(node.attr for node in attributes if id(node) not in gone_through) | texts,
         frozenset({*(node.attr for node in attributes), *texts}),
         frozenset(
@@ -110,6 +115,14 @@ def _method(tree: ast.AST) -> _Method:
         ast.Starred in found,
         any(map(_inherits, (*calls, *of(ast.Name)))),
     )
+
+
+def _set_by_name(call: ast.Call) -> str | None:
+    """The attribute that ``setattr`` sets."""
+    match call:
+        case ast.Call(ast.Name("setattr"), [_, ast.Constant(str() as name), _], []):
+            return name
+    return None
 
 
 def _others(nodes: list[ast.AST]) -> set[str]:

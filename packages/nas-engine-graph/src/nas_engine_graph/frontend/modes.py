@@ -15,7 +15,7 @@ from nas_engine_graph.frontend.names import plain_name
 from nas_engine_graph.frontend.sources import nodes_of
 from nas_engine_graph.frontend.variables import value_of
 
-__all__ = ["MODES", "mode_of", "with_modes"]
+__all__ = ["MODES", "mode_of", "name_of_mode", "with_modes"]
 
 
 class EnableGrad:
@@ -57,10 +57,33 @@ class InferenceMode:
         pass
 
 
+class SetMultithreadingEnabled:
+    """``torch.autograd.set_multithreading_enabled`` to TorchScript."""
+
+    def __init__(self, mode: bool) -> None:
+        pass
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, value: Any, trace: Any) -> None:  # noqa: PYI036
+        pass
+
+
 _CLASSES = {
     torch.enable_grad: EnableGrad,
     torch.set_grad_enabled: SetGradEnabled,
     torch.inference_mode: InferenceMode,
+    torch.autograd.grad_mode.set_multithreading_enabled: SetMultithreadingEnabled,
+}
+_NAMES: dict[type, str] = {
+    torch.no_grad: "torch.no_grad",
+    torch.enable_grad: "torch.enable_grad",
+    torch.set_grad_enabled: "torch.set_grad_enabled",
+    torch.inference_mode: "torch.inference_mode",
+    torch.autograd.grad_mode.set_multithreading_enabled: (
+        "torch.autograd.grad_mode.set_multithreading_enabled"
+    ),
 }
 MODES = {f"nas_engine_graph_{cls.__name__}": cls for cls in _CLASSES.values()}
 """The classes that ``with_modes`` writes, by names that no class of the user's has."""
@@ -77,12 +100,17 @@ def with_modes(tree: ast.AST, around: Mapping[str, Any]) -> None:
                     made.func = ast.copy_location(name, called)
 
 
+def name_of_mode(context: type) -> str | None:
+    """The dotted name of a class of torch that is a context of gradients; None for any other."""
+    return _NAMES.get(context)
+
+
 def mode_of(kind: str) -> str | None:
     """The context of torch that a class of TorchScript stands for; None for any other.
 
     >>> mode_of("__torch__.nas_engine_graph.frontend.modes.EnableGrad")
     'torch.enable_grad'
     """
-    names = {f"{cls.__module__}.{cls.__name__}": mode.__name__ for mode, cls in _CLASSES.items()}
-    name = names.get(plain_name(kind))
-    return None if name is None else f"torch.{name}"
+    stands = {f"{cls.__module__}.{cls.__name__}": mode for mode, cls in _CLASSES.items()}
+    mode = stands.get(plain_name(kind))
+    return None if mode is None else _NAMES[mode]

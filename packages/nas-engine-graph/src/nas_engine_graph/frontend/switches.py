@@ -23,7 +23,7 @@ from nas_engine_graph.frontend.saving import saves_as_usual
 from nas_engine_graph.frontend.sources import NOT_IN_A_FILE, has_source
 from nas_engine_graph.frontend.stored import is_stored
 from nas_engine_graph.frontend.trials import Trials, attributes_of, twin_of
-from nas_engine_graph.ir import Reset
+from nas_engine_graph.ir import RESETTING, Reset
 
 __all__ = ["check_machinery", "pinned", "resets", "versioned"]
 
@@ -64,6 +64,9 @@ def _unusual(module: nn.Module) -> str | None:
         return f"the source of {cls.__qualname__!r} {NOT_IN_A_FILE}"
     if (name := _overridden(cls)) is not None:
         return f"{cls.__name__} overrides nn.Module.{name}"
+    for name in (*RESETTING, *_MACHINERY):
+        if name in vars(module):
+            return f"a {cls.__name__} whose {name} was replaced"
     if not saves_as_usual(module):
         return f"{cls.__name__} overrides nn.Module._save_to_state_dict, which saves something else"
     return None
@@ -115,7 +118,7 @@ def _name(module: nn.Module, override: Override) -> str:
 
 
 def pinned(module: nn.Module, path: str) -> tuple[tuple[str, ...], ...]:
-    """The submodules that an overridden ``train`` keeps in eval mode."""
+    """The submodules that an overridden ``train`` keeps in eval mode; ``()`` is the module."""
     written = assigned({type(module)})
     for override in overrides(type(module), path):
         if override.more is None or override.method in LOADING:
@@ -168,10 +171,14 @@ def _pinned(module: nn.Module) -> tuple[tuple[str, ...], ...]:
             for parameter, needed in zip(child.parameters(recurse=False), grads, strict=True):
                 parameter.requires_grad_(needed)
         raise _UnclearError
-    if any(off.values()) or not on[""] or attributes_of(twin) != others:
+    if any(off.values()) or attributes_of(twin) != others:
         raise _UnclearError
+    if not any(on.values()):
+        return ((),)
     down = [name for name, training in on.items() if not training]
     tops = [n for n in down if not any(n.startswith(f"{m}.") for m in down)]
-    if any(not on[n] != any(n == m or n.startswith(f"{m}.") for m in tops) for n in on):
+    if not on[""] or any(
+        not on[n] != any(n == m or n.startswith(f"{m}.") for m in tops) for n in on
+    ):
         raise _UnclearError
     return tuple(tuple(name.split(".")) for name in tops)

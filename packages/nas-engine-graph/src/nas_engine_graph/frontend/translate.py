@@ -12,7 +12,7 @@ from typing import Any
 from nas_engine_graph.frontend.calling import function_of
 from nas_engine_graph.frontend.calls import without_defaults
 from nas_engine_graph.frontend.carried import in_order
-from nas_engine_graph.frontend.decorators import contexts
+from nas_engine_graph.frontend.decorators import contexts, within
 from nas_engine_graph.frontend.defaults import fits
 from nas_engine_graph.frontend.encode import NotEncodableError, encode
 from nas_engine_graph.frontend.names import ACCESSOR, annotated, public_method
@@ -58,8 +58,8 @@ def _function(
     parameters = tuple(map(t.parameter, inputs))
     body = t.block(t.graph, parameters)
     body = replace(body, results=t.operands(t.graph.return_node()))
-    for target in contexts(python, ".".join(t.owner or ())):
-        body = t.within(target, body)
+    for entered in reversed([*contexts(python, ".".join(t.owner or ()))]):
+        body = within(entered, body, t.value)
     returns = annotated(t.declared, t.homes)
     body = settled(body, partial(any_value, t), partial(without_defaults, t), t.alike)
     for node in walk(body):

@@ -292,17 +292,3 @@ class Translator:
                 place=place_of(node),
             )
         )
-
-    # ------------------------------------------------------------------ the whole
-
-    def within(self, target: str, body: Block) -> Block:
-        """The body of a function as that of a ``with``: what it returns leaves under new names."""
-        handed = tuple(operand for operand in body.results if isinstance(operand, Ref))
-        outputs = tuple(self.value(ref.name, self.types[ref.name]) for ref in handed)
-        names = iter(outputs)
-        results = tuple(
-            Ref(next(names).name) if isinstance(operand, Ref) else operand
-            for operand in body.results
-        )
-        node = Node(With(target), (), (), outputs, (Block((), body.nodes, handed),))
-        return Block(body.parameters, (node,), results)
