@@ -127,6 +127,37 @@ def test_what_is_refused_is_where_it_is_in_the_source() -> None:
     assert line.strip() == "return x.refused(y)"
 
 
+class Moves(nn.Module):
+    def forward(this, x):
+        return x
+
+    def train(this, mode: bool = True):
+        this.kept = mode if len(this.kept) > 2 else "off"  # fmt: skip
+        return super().train(mode)
+
+
+class Loops(nn.Module):
+    def __init__(this) -> None:
+        super().__init__()
+        this.blocks = nn.ModuleList([nn.Linear(3, 3)])
+
+    def forward(this, x):
+        for block in this.blocks[ : x.shape[0]]:  # fmt: skip
+            x = block(x)
+        return x
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [(Moves, "`this.kept`"), (Loops, "`this.blocks[ : x.shape[0]]`")],
+)
+def test_what_is_refused_is_called_what_it_is_called_there(
+    make: Callable[[], nn.Module], text: str
+) -> None:
+    with pytest.raises(UnsupportedModuleError, match=re.escape(text)):
+        convert(make())
+
+
 class Read(nn.Module):
     def __init__(this) -> None:
         super().__init__()

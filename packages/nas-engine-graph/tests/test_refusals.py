@@ -39,8 +39,8 @@ class Holder(nn.Module):
 
 
 class UnreadableCall(nn.Module):
-    def __call__(self, *args):
-        return super().__call__(*args) * len(args)
+    def __call__(self, *args, **kwargs):
+        return super().__call__(*args, **kwargs) * len(args)
 
     def forward(self, x):
         return x
@@ -53,13 +53,21 @@ class SaysWhatIsGiven(nn.Module):
         super().__init__()
         self._says = says
 
-    def __call__(self, *args):
+    def __call__(self, *args, **kwargs):
         if self._says:
             print(len(args))
-        return super().__call__(*args)
+        return super().__call__(*args, **kwargs)
 
     def forward(self, x):
         return x
+
+
+class TakesWhatMayNotBeThere(nn.Module):
+    def __call__(self, *args):
+        return super().__call__(*args) + args[1]
+
+    def forward(self, x, y=None):
+        return x if y is None else x + y
 
 
 def one_says_what_is_given() -> nn.Module:
@@ -570,7 +578,7 @@ def test_units_may_share_what_nobody_changes() -> None:
     ("make", "words"),
     [
         (SharesVariable, ["test_refusals.py:", "the variable of a loop over modules"]),
-        (LoopsOverSlice, ["test_refusals.py:", "`self.layers[self.first:]`"]),
+        (LoopsOverSlice, ["test_refusals.py:", "`self.layers[self.first :]`"]),
         (hooked_unit, ["test_refusals.py:", "hook (forward_hooks)", "constructor", "'child'"]),
         (hooked_weight_of_unit, ["hook (weight: backward_hooks)", "'child'"]),
         (hooked_parametrization, ["test_refusals.py:", "hook (forward_hooks)", "'child'"]),
@@ -587,6 +595,7 @@ def test_units_may_share_what_nobody_changes() -> None:
             lambda: Holder(nn.LazyLinear(2)),
             ["a LazyLinear, which gets its sizes from its first input (in module 'child')"],
         ),
+        (TakesWhatMayNotBeThere, ["test_refusals.py:", "items that are always there"]),
         (lambda: Holder(UnreadableCall()), ["test_refusals.py:", "__call__", "'args'", "'child'"]),
         (
             one_says_what_is_given,

@@ -116,6 +116,57 @@ class CallsForward(Scaled):
         return self.forward(x * 2, more=x) - nn.Module.__call__(self, x, 0.5)
 
 
+class TakesTheFirst(Scaled):
+    def __call__(self, *args, **kwargs):
+        x = args[0]
+        if not isinstance(x, Tensor):
+            raise TypeError("no tensor")
+        return self.forward(x * 2)
+
+
+class ChangesTheFirst(HandsOnEverything):
+    def __call__(self, *args, **kwargs):
+        return super().__call__(args[0] * 2, *args[1:], **kwargs)
+
+
+class Summed(nn.Module):
+    def forward(self, x, y):
+        return x + y.cos()
+
+
+class Counts(Summed):
+    """What it is given has no names, and so there is as much of it as is declared."""
+
+    def __call__(self, *args):
+        if len(args) != 2:
+            raise ValueError("two are taken")
+        first, last = args
+        y = super().__call__(*args) * len(args)
+        for each in args:
+            y = y * each
+        return y + args[-1] - last * first
+
+
+class TakesMore(Counts):
+    def __call__(self, x, *args):
+        return super().__call__(x, *args) - args[0]
+
+
+@case(x(2, 3), x(2, 3))
+class CallsThoseThatTakeItems(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.changed = TakesTheFirst(), ChangesTheFirst()
+        self.counts, self.more = Counts(), TakesMore()
+
+    def forward(self, x, y):
+        x = self.first(x, 0.5, more=y) + self.changed(x) + self.changed(y, more=x)
+        return self.changed(x, 0.25), self.counts(x, y), self.more(x, y)
+
+
+case(x(2, 3), x(2, 3))(TakesMore)
+
+
 @case(x(2, 3), x(2, 3))
 class CallsThoseThatHandOn(nn.Module):
     def __init__(self):

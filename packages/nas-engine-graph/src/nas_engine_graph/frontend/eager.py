@@ -30,6 +30,7 @@ from nas_engine_graph.frontend.modes import with_modes
 from nas_engine_graph.frontend.modules import class_of, module_at
 from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.objects import has_relatives
+from nas_engine_graph.frontend.places import written_at
 from nas_engine_graph.frontend.questions import answered, body_of, is_unused, returns_anything
 from nas_engine_graph.frontend.rewriter import Rewriter
 from nas_engine_graph.frontend.signatures import gives_number, taken_for_numbers
@@ -157,7 +158,7 @@ class _Eager(Rewriter):
         """Refuse questions for classes to which TorchScript has other answers than Python."""
         match node:
             case ast.Call(ast.Name("isinstance"), [_, kinds]):
-                text = f"`{ast.unparse(node)}` of "
+                text = f"`{written_at(self.place, node)}` of "
                 if classes_of(kinds, self.variables.around):
                     raise self.refusal(f"{text}what may be several modules", node)
                 if has_relatives(kinds, self.variables.around):
@@ -183,7 +184,8 @@ class _Eager(Rewriter):
         for inner in nodes_of(node.iter):
             match inner:
                 case ast.Subscript(value, ast.Slice()) if self.module(value) is not None:
-                    text = f"a loop over `{ast.unparse(inner)}`, whose bounds are not constant"
+                    text = written_at(self.place, inner)
+                    text = f"a loop over `{text}`, whose bounds are not constant"
                     raise self.refusal(text, inner)
         self.generic_visit(node)
         return node

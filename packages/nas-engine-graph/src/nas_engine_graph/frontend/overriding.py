@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ast
 import inspect
-import textwrap
 from collections.abc import Callable
 from typing import Any
 
 from nas_core.errors import Place
 
 from nas_engine_graph.frontend.decorators import contexts
+from nas_engine_graph.frontend.places import written_at
 from nas_engine_graph.frontend.presence import asks_what_there_is
 from nas_engine_graph.frontend.sources import nodes_of, parsed, source_lines
 from nas_engine_graph.frontend.variables import variables_of
@@ -41,7 +41,7 @@ class Written:
         list(contexts(function, ""))  # Refuses decorators of the user's.
         self.function: Callable[..., Any] = inspect.unwrap(function)
         self.method = method
-        self.first, self.text, self.tree = _source(self.function)
+        self.first, self.tree = _source(self.function)
         variables = variables_of(self.function, self.tree)
         self.body, self.own, self.around = self.tree.body, variables.own, variables.around
         arguments = self.tree.args
@@ -61,8 +61,7 @@ class Written:
 
     def line(self, node: ast.AST) -> str:
         """The first line of a part of it, as the user wrote it."""
-        text = ast.get_source_segment(self.text, node) or ast.unparse(node)
-        return f"{text:.80}".partition("\n")[0]
+        return f"{written_at(self.place(None), node):.80}".partition("\n")[0]
 
     def is_for_others(self, statement: ast.stmt) -> bool:
         """Whether a statement only does something to weights of other shapes than the module has.
@@ -131,17 +130,17 @@ class Written:
         return as_named and given == taken
 
 
-def _source(function: Callable[..., Any]) -> tuple[int, str, ast.FunctionDef]:
-    """The first line, text and definition of a function; of one that does anything if none."""
+def _source(function: Callable[..., Any]) -> tuple[int, ast.FunctionDef]:
+    """The first line and the definition of a function; one that does anything if there is none."""
     try:
-        lines, first = source_lines(function)
-        text, (tree,) = textwrap.dedent("".join(lines)), parsed(function).body
+        _, first = source_lines(function)
+        (tree,) = parsed(function).body
     except (OSError, TypeError, SyntaxError):
-        first, text, (tree,) = 1, _UNKNOWN, ast.parse(_UNKNOWN).body
+        first, (tree,) = 1, ast.parse(_UNKNOWN).body
     if not isinstance(tree, ast.FunctionDef):
-        text, (tree,) = _UNKNOWN, ast.parse(_UNKNOWN).body
+        (tree,) = ast.parse(_UNKNOWN).body
         assert isinstance(tree, ast.FunctionDef)
-    return first, text, tree
+    return first, tree
 
 
 def _stores(node: ast.AST) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import linecache
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,16 @@ from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.scripted import inputs_of, outputs_of
 from nas_engine_graph.frontend.sources import nodes_of
 
-__all__ = ["Frame", "frame_of", "frames_of", "located", "place_of", "placed", "unsupported"]
+__all__ = [
+    "Frame",
+    "frame_of",
+    "frames_of",
+    "located",
+    "place_of",
+    "placed",
+    "unsupported",
+    "written_at",
+]
 
 Tree = TypeVar("Tree", bound=ast.AST)
 
@@ -60,6 +70,19 @@ def placed(made: Tree, place: ast.expr | ast.stmt | ast.arg) -> Tree:
     for node in nodes_of(made):
         ast.copy_location(node, place)
     return made
+
+
+def written_at(first: Place, node: ast.AST) -> str:
+    """A part of a function as it stands in the user's file.
+
+    Args:
+        first: where the function begins.
+        node: a part of its source.
+    """
+    lines = linecache.getlines(first.file)[first.line - 1 :]
+    indent = len(lines[0]) - len(lines[0].lstrip()) if lines else 0
+    text = ast.get_source_segment("".join(line[indent:] or "\n" for line in lines), node)
+    return text or ast.unparse(node)
 
 
 def unsupported(node: Any, construct: str, path: tuple[str, ...]) -> UnsupportedModuleError:
