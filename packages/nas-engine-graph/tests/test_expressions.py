@@ -1,6 +1,7 @@
 """Operators, methods and functions of torch, as people write them: one module for a few of them."""
 
 import linecache
+import math
 
 import pytest
 import torch
@@ -31,6 +32,24 @@ torch.istft(torch.stft(t.flatten(),4,window=torch.ones(4),return_complex=True),4
 torch.unique(t)
 torch.unique(t,return_inverse=True)
 torch.unique_consecutive(t)
+t.unique()
+t.unique(dim=0,return_counts=True)
+t.unique_consecutive()
+t.flatten().unique_consecutive(return_inverse=True)
+t.flatten().stft(4,return_complex=True,window=torch.ones(4))
+t.flatten().stft(4,2,None,torch.ones(4),False,return_complex=True)
+torch.atleast_1d([t])
+torch.atleast_3d([t[0],v])
+t.to(v,True,True,memory_format=torch.preserve_format)
+t.to(torch.float64,memory_format=torch.contiguous_format)
+t.is_contiguous(memory_format=torch.contiguous_format)
+torch.ops.aten.log_sigmoid(t,out=torch.empty(3,4))
+torch.ops.aten.add.Tensor(t,v)
+torch.ops.aten.sum.dim_IntList(t,[0],keepdim=True)
+torch.ops.aten.tensordot(t,t,[0],[0])
+[t,v][0].copy_(v)
+[t,v].pop(0).index_put_((torch.tensor([1]),),v[0],True)
+{'t':t}['t'].index_put_((torch.tensor([1]),),v[0],accumulate=True)
 torch.split(t,2)
 torch.linalg.svd(t)
 torch.svd(t)
@@ -187,6 +206,12 @@ sum([1,2,3])
 max(t.shape)
 min(t.shape[0],2)
 sorted([3,1])
+[2,t.shape[0]].index(3)
+['a',str(t.shape[0])].index('3')
+math.pow(t.shape[0],2)
+pow(t.shape[0],2)
+math.pow(2,3)
+math.remainder(t.shape[0],2.0)
 list(t.shape)[::-1]
 (1,)+t.shape
 t.shape[::-1]
@@ -219,7 +244,8 @@ class Expressions(nn.Module):
 """
     file = f"<expressions {number}>"
     linecache.cache[file] = (len(source), None, source.splitlines(True), file)
-    scope = {"nn": nn, "torch": torch, "Tensor": torch.Tensor, "__name__": "expressions"}
+    scope = {"math": math, "nn": nn, "torch": torch, "Tensor": torch.Tensor}
+    scope |= {"__name__": "expressions"}
     exec(compile(source, file, "exec", dont_inherit=True), scope)
     made: type[nn.Module] = scope["Expressions"]
     return made

@@ -250,3 +250,61 @@ class AsksByFunction(nn.Module):
         if exists(self.other) and exists(scale):
             x = x * scale
         return x
+
+
+NONE = torch.zeros(0)
+
+
+def moved(x, by: Tensor = torch.tensor([1.0, -2.0, 0.5]), *, shift: Tensor = NONE) -> Tensor:  # noqa: B008
+    return x * by + shift if shift.numel() else x * by
+
+
+class Streamed(nn.Module):
+    """A mask or cache that is there has elements, as in WeNet."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 3)
+
+    def forward(
+        self,
+        x: Tensor,
+        mask: Tensor = torch.ones((0, 3), dtype=torch.bool),  # noqa: B008
+        cache: Tensor = NONE,
+    ) -> Tuple[Tensor, Tensor]:
+        y = self.layer(x)
+        if mask.size(0) > 0:
+            y = y.masked_fill(mask, 0.0)
+        if cache.size(0) > 0:
+            y = y + cache
+        return y, y[-1:].detach()
+
+
+@case(x(2, 3))
+@case(x(2, 3), torch.tensor([[True, False, False]]))
+class TensorsByDefault(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = Streamed(), Streamed()
+
+    def forward(self, x: Tensor, mask: Tensor = torch.ones((0, 3), dtype=torch.bool)):  # noqa: B008
+        y, cache = self.first(x)
+        z, cache = self.second(y, mask, cache)
+        w, _ = self.second(z, cache=cache)
+        return moved(w), moved(w, shift=z), moved(w, z), cache
+
+
+class Box:
+    def __init__(self, corners: Tensor, pad: float = 0.0):
+        self.corners, self.pad = corners, pad
+
+    def clipped(self, low: float, high: float) -> Tensor:
+        return self.corners.clamp(low, high) + self.pad
+
+
+@case(x(2, 3))
+class IntegersForFloatsOfMethods(nn.Module):
+    """Two calls that begin in one place."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return Box(x).clipped(x.dim() - 2, x.size(0)) + Box(x, x.dim()).clipped(0.0, 1)

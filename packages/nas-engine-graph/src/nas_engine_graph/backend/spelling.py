@@ -70,10 +70,7 @@ _METHOD_ONLY = frozenset(
 )  # fmt: skip
 
 _SHIFTS = frozenset({"__ilshift__", "__irshift__"})
-_PYTHON = frozenset(
-    {"einsum", "meshgrid", "atleast_1d", "atleast_2d", "atleast_3d", "tensordot", "cdist", "stft",
-     "istft"}
-)  # fmt: skip
+_PYTHON = frozenset({"einsum", "meshgrid", "atleast_1d", "atleast_2d", "atleast_3d"})
 _SPARSE = {
     function.__name__: name
     for name, function in vars(torch.sparse).items()
@@ -102,7 +99,7 @@ def _home(target: str) -> str:
         return "ops"  # Methods of tensors take no None among the tensors.
     if name.startswith("_"):
         return "method" if name in _SHIFTS else "ops"
-    if name in _STARRED or (name.startswith("atleast_") and overload == "Sequence"):
+    if name in _STARRED:
         return "starred"
     if name in _PYTHON:
         return "torch"

@@ -11,11 +11,12 @@ from nas_engine_graph.frontend.marked import first_mark
 from nas_engine_graph.frontend.mixed import cast
 from nas_engine_graph.frontend.places import frame_of
 from nas_engine_graph.frontend.sources import nodes_of
+from nas_engine_graph.frontend.variables import name_of
 
 __all__ = ["Integer", "integer_of", "take_for_floats"]
 
 _SAID = re.compile(
-    r"^\w+\(([^\n]*)\) -> [^\n]*\n"
+    r"^(\w+)\(([^\n]*)\) -> [^\n]*\n"
     r"Expected a value of type '(?:Optional\[)?float\]?' for argument '(\w+)' "
     r"but instead found type 'int'",
     re.MULTILINE,
@@ -31,6 +32,7 @@ class Integer:
         file: where the function is in which it is given.
         line: where the call is.
         column: likewise, in the line of the file.
+        function: the name of what is called.
         name: of the argument.
         index: which of the arguments it is; methods do not count ``self``.
     """
@@ -38,6 +40,7 @@ class Integer:
     file: str
     line: int
     column: int
+    function: str
     name: str
     index: int
 
@@ -47,11 +50,12 @@ def integer_of(text: str) -> Integer | None:
     said, frame = _SAID.search(text), frame_of(text)
     if said is None or frame is None:
         return None
-    names = [name for name in _NAME.findall(said[1]) if name != "self"]
-    if said[2] not in names:
+    function, declared, wanted = said.groups()
+    names = [name for name in _NAME.findall(declared) if name != "self"]
+    if wanted not in names:
         return None
-    index = names.index(said[2])
-    return Integer(frame.file, frame.line, first_mark(text), said[2], index)
+    index = names.index(wanted)
+    return Integer(frame.file, frame.line, first_mark(text), function, wanted, index)
 
 
 def take_for_floats(tree: ast.AST, first: int, indent: int, found: Iterable[Integer]) -> None:
@@ -65,9 +69,12 @@ def take_for_floats(tree: ast.AST, first: int, indent: int, found: Iterable[Inte
     """
     for integer in found:
         place = (integer.line - first + 1, integer.column - indent)
-        for node in nodes_of(tree):
-            if isinstance(node, ast.Call) and (node.lineno, node.col_offset) == place:
-                _take(node, integer)
+        calls = [node for node in nodes_of(tree) if isinstance(node, ast.Call)]
+        here = [call for call in calls if (call.lineno, call.col_offset) == place]
+        # ``Box(x).grown(2)`` has two that begin there; a class or module is called by another name.
+        named = [call for call in here if name_of(call.func) == integer.function]
+        for call in named or here[-1:]:
+            _take(call, integer)
 
 
 def _take(call: ast.Call, integer: Integer) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from nas_engine_graph.frontend import calls, control, fields, operators, subscripts, views
 from nas_engine_graph.frontend.coded import decoded
@@ -57,8 +56,6 @@ def _constant(t: Translator, node: Any) -> None:
     written = value.toIValue()
     content = decoded(written)
     t.inexact |= content is not written and content != written
-    if isinstance(content, Tensor):
-        raise unsupported(node, "a tensor as a constant", t.owner or ())
     if isinstance(content, list | dict):
         _literal(t, node, content)
         return

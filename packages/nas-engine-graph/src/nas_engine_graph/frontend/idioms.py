@@ -9,12 +9,13 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch._ops import OpOverload
 
 from nas_engine_graph.frontend.coded import SIGNS, code
 from nas_engine_graph.frontend.encode import is_valued, plain_value
 from nas_engine_graph.frontend.hiding import hidden
 from nas_engine_graph.frontend.interfaces import without_interfaces
-from nas_engine_graph.frontend.mixed import asks_types, cast
+from nas_engine_graph.frontend.mixed import OF_TENSORS, asks_types, cast, written
 from nas_engine_graph.frontend.modules import module_at
 from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.rewriter import Rewriter
@@ -91,6 +92,17 @@ class _Idioms(Rewriter):
                 if "dim" in names and "p" not in names:
                     two = ast.copy_location(ast.Constant(2), node)
                     words.append(ast.copy_location(ast.keyword("p", two), node))
+            case ast.Call(ast.Attribute(packet)) if isinstance(
+                value_of(node.func, self.around), OpOverload
+            ):
+                node.func = packet  # TorchScript finds the overload by itself.
+            case ast.Call(ast.Attribute(tensor, name), arguments, words) if (
+                name in OF_TENSORS and self.is_tensor(tensor, name)
+            ):
+                made = written(getattr(torch, name), tensor, *arguments)
+                assert isinstance(made, ast.Call)
+                made.keywords = words
+                return made
             case ast.Call(ast.Name(name), [value], []) if asks := _asks_for_none(
                 self.around.get(name)
             ):
@@ -135,6 +147,12 @@ class _Idioms(Rewriter):
         value = value_of(node, self.around)
         others = isinstance(value, types.ModuleType | type) and value is not torch
         return not others and not self.is_module(node)
+
+    def is_tensor(self, node: ast.expr, method: str) -> bool:
+        """Whether what has this method can only be a tensor."""
+        others = (v for v in self.around.values() if isinstance(v, type) and v is not torch.Tensor)
+        known = value_of(node, self.around) is not None or self.is_module(node)
+        return not known and not any(hasattr(cls, method) for cls in others)
 
     def one_size(self, arguments: list[ast.expr]) -> list[ast.expr]:
         """``*x.shape[:-1], 3`` as one list, where all that is spread are sizes of tensors."""

@@ -6,14 +6,19 @@ import ast
 import linecache
 import re
 from bisect import bisect_right
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
 from nas_engine_graph.frontend.places import frame_of
 from nas_engine_graph.frontend.sources import nodes_of
+from nas_engine_graph.frontend.variables import name_of
 
-__all__ = ["assigned_to", "called", "first_mark", "marked", "marked_in", "marked_text"]
+__all__ = [
+    "assigned_to", "called", "first_mark", "is_called", "marked", "marked_in", "marked_text",
+    "overload_of",
+]  # fmt: skip
 
 _CLOSING = {"(": ",)", "[": "]", "{": "}"}
 _OPENING = {")": "(", "]": "[", "}": "{"}
@@ -44,19 +49,55 @@ def _completed(text: str) -> str:
 
 def called(node: Any) -> ast.Call | None:
     """The call in the user's source that a node stands for: TorchScript marks what is called."""
+    text = marked_text(node)
+    return next((c for c in _begun(node, lambda c: c.func) if ast.unparse(c.func) == text), None)
+
+
+def is_called(node: Any, name: str) -> bool:
+    """Whether a node stands for a call of this method, and no assignment.
+
+    TorchScript looks for the name right after the last item of a list: of ``[x, y].index(z)`` it
+    marks ``[x, y].inde``. Of assignments it marks all.
+    """
+    text = marked_text(node)
+    if text.endswith(f".{name}"):
+        return True
+    calls = _begun(node, lambda c: c.func.value if isinstance(c.func, ast.Attribute) else c)
+    return any(name_of(c.func) == name for c in calls) and not _assigns(_completed(text))
+
+
+def overload_of(node: Any) -> str:
+    """The overload that the source names: of ``torch.ops.aten.add.Scalar`` it marks all but this.
+
+    Empty if it names none.
+    """
+    text = marked_text(node)
+    if ".ops." not in text:
+        return ""
+    functions = (ast.unparse(call.func) for call in _begun(node, lambda c: c.func))
+    return next((f.removeprefix(f"{text}.") for f in functions if f.startswith(f"{text}.")), "")
+
+
+def _assigns(text: str) -> bool:
+    try:
+        return isinstance(ast.parse(text).body[0], ast.Assign | ast.AugAssign)
+    except (SyntaxError, IndexError):
+        return False
+
+
+def _begun(node: Any, part: Callable[[ast.Call], ast.expr]) -> Iterator[ast.Call]:
+    """The calls in the user's source of which a part begins where a node does."""
     shown = node.sourceRange().splitlines()
     frame, mark = frame_of(node.sourceRange()), first_mark(node.sourceRange())
     before = next((line for line, below in pairwise(shown) if _MARK.match(below)), "")
     if frame is None or not before:
-        return None
+        return
     file, line, _ = frame
     column = linecache.getline(file, line).find(before.strip()) + mark - _indent(before)
     for call in (inner for inner in nodes_of(_part(file, line)) if isinstance(inner, ast.Call)):
-        first = call.func
-        here = (first.lineno, first.col_offset) == (line, column)
-        if here and ast.unparse(first) == marked_text(node):
-            return call
-    return None
+        first = part(call)
+        if (first.lineno, first.col_offset) == (line, column):
+            yield call
 
 
 def _indent(line: str) -> int:

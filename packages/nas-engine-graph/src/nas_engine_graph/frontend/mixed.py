@@ -25,9 +25,9 @@ from nas_engine_graph.frontend.sources import nodes_of
 from nas_engine_graph.frontend.variables import name_of
 
 __all__ = [
-    "CASTS", "PREFIX", "WRITTEN", "Mixed", "as_future", "as_kept", "as_number", "asks_types",
-    "cast", "drawn", "is_kind", "left_alone", "may_differ", "mixed_in", "mixed_of", "widen",
-    "wider_in", "written",
+    "CASTS", "OF_TENSORS", "PREFIX", "WRITTEN", "Mixed", "as_future", "as_kept", "as_number",
+    "asks_types", "cast", "drawn", "is_kind", "left_alone", "may_differ", "mixed_in", "mixed_of",
+    "widen", "wider_in", "written",
 ]  # fmt: skip
 
 _KIND = r"(bool|int|float|number|str|Tensor)(?: \(inferred\))?"
@@ -127,11 +127,21 @@ def as_number(value: Any) -> int:
 _BY_KIND: dict[str, Callable[[Any], Any]] = {
     "int": as_int, "float": as_float, "str": as_str, "Tensor": as_tensor,
 }  # fmt: skip
+OF_TENSORS = ("stft", "unique", "unique_consecutive")
+"""Methods of tensors that are functions of torch: TorchScript has others of these names."""
 CASTS = frozenset({as_drawn, *_BY_KIND.values()})
 PREFIX = "nas_engine_graph_"
 WRITTEN = {
     f"{PREFIX}{f.__name__}": f
-    for f in (*CASTS, as_future, as_kept, as_number, torch.jit.annotate, _unwrap_optional)
+    for f in (
+        *CASTS,
+        as_future,
+        as_kept,
+        as_number,
+        torch.jit.annotate,
+        _unwrap_optional,
+        *(getattr(torch, name) for name in OF_TENSORS),
+    )
 }
 """The functions that ``written`` calls, by names that no function of the user's has."""
 

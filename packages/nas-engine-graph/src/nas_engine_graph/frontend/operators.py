@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from ast import Attribute
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from nas_engine_graph.frontend.encode import is_valued, plain_value
 from nas_engine_graph.frontend.folding import FOLDED, folded
 from nas_engine_graph.frontend.loose import IMPLICIT, hand_on, learn, loosely
+from nas_engine_graph.frontend.marked import called, overload_of
 from nas_engine_graph.frontend.packed import emit_packed, is_packed
 from nas_engine_graph.frontend.places import unsupported
 from nas_engine_graph.frontend.schema import Schema, schema_of
@@ -103,6 +105,8 @@ def _spelling(schema: Schema) -> Operation | None:
     scalar = first not in ("Tensor", "Optional[Tensor]")
     if schema.namespace == "aten" and schema.name in ("sqrt", "exp", "log", "floor", "ceil"):
         return Call(f"math.{schema.name}")
+    if schema.name == "mathremainder":
+        return Call("math.remainder")
     if schema.namespace == "aten" and schema.name in ("tensor", "as_tensor"):
         return Call(f"torch.{schema.name}")
     if schema.namespace == "aten" and schema.name == "grad":
@@ -160,6 +164,10 @@ def operator(t: Translator, node: Any) -> None:
         raise unsupported(node, f"TorchScript's {node.kind()}", t.owner or ())
     if _is_of_eager(t, node):
         return
+    named = overload_of(node)
+    if named not in ("", schema.overload or "default"):
+        text = f"a call of {named!r} of {schema.name!r}, for which TorchScript takes another one"
+        raise unsupported(node, text, t.owner or ())
     learn(t, node, schema)
     operands = t.operands(node)
     if (sign := augmented(node)) is not None:
@@ -171,6 +179,8 @@ def operator(t: Translator, node: Any) -> None:
 
 def _plainly(t: Translator, node: Any, schema: Schema, operands: Sequence[Operand]) -> None:
     operation = Operator(schema.target) if schema.dispatched else _spelling(schema)
+    if operation == Builtin("pow") and isinstance(getattr(called(node), "func", None), Attribute):
+        operation = Call("math.pow")
     if schema.dispatched and is_of_item(node):
         operation = Operator(f"aten.{schema.name}_.{schema.overload}")
     constant = all(isinstance(operand, Const) for operand in operands)

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from nas_core.errors import Place
+from torch._sources import make_source_context
 
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.calling import flags, own_call, write_out
@@ -156,6 +157,9 @@ def _written_in(owner: Any) -> Iterator[Any]:
                 yield name, value if type(value) is str else float
 
 
+_MARGIN = 100
+
+
 def eager_reading(parse: Callable[[Any], Any], progress: Progress) -> Callable[[Any], Any]:
     """What parses a function, and reads it as Python does, once for owners that are alike."""
     known: dict[tuple[Any, ...], Any] = {}
@@ -195,7 +199,7 @@ def eager_reading(parse: Callable[[Any], Any], progress: Progress) -> Callable[[
             listed = [lesson for lesson in lessons if isinstance(lesson, Listed)]
             declare_listed(parsed.ast, parsed.file_lineno, listed)
             made = eagerly(function, owner, parsed, progress.add, progress.in_place)
-            known[key] = made
+            known[key] = made if is_of_torch(function) else _with_margin(made)
             mixed = [lesson for lesson in lessons if isinstance(lesson, Mixed)]
             widen(made.ast, parsed.file_lineno, _indent(parsed), mixed)
             integers = [lesson for lesson in lessons if isinstance(lesson, Integer)]
@@ -218,6 +222,16 @@ def _leave_out(parsed: Any, function: Any, owner: Any, progress: Progress) -> No
     if isinstance(owner, torch.nn.Module):
         name_parts(parsed.ast, owner)
     without_idle_loops(parsed.ast, progress.empty)
+
+
+def _with_margin(parsed: Any) -> Any:
+    """A source and a comment: what is written in the place of a shorter word may end behind it.
+
+    There TorchScript looks for the name that follows, and for no dot.
+    """
+    text, known = f"{parsed.source}{'#' * _MARGIN}", (parsed.filename, parsed.file_lineno)
+    context = make_source_context(text, *known, _indent(parsed), True, parsed.ctx.funcname)
+    return parsed._replace(ctx=context)
 
 
 def _indent(parsed: Any) -> int:

@@ -51,13 +51,13 @@ def _parsed(text: str) -> Schema:
     arguments = []
     for argument in parsed.arguments:
         real = str(argument.real_type).removeprefix("Optional[").removesuffix("]")
-        has_default = argument.has_default_value()
+        kind, has_default = _KINDS.get(real), argument.has_default_value()
         arguments.append(
             Argument(
                 argument.name,
                 str(argument.type),
-                _KINDS.get(real),
-                argument.kwarg_only,
+                kind,
+                argument.kwarg_only or kind == "memory_format",  # Methods of tensors take it so.
                 has_default,
                 argument.default_value if has_default else None,
             )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from nas_engine_graph.frontend import operators
-from nas_engine_graph.frontend.marked import marked_text
+from nas_engine_graph.frontend.marked import is_called, marked_text
 from nas_engine_graph.frontend.scripted import inputs_of
 from nas_engine_graph.frontend.translator import Translator
 from nas_engine_graph.ir import Builtin, Const, Operand, Operator
@@ -25,8 +25,9 @@ _SUBSCRIPTS = _WRITES | {"aten::index"}
 
 def _is_subscript(node: Any) -> bool:
     """Whether the source has brackets for this operator, and no call."""
-    name = node.kind().removeprefix("aten::")
-    return node.kind() in _SUBSCRIPTS and not marked_text(node).endswith(f".{name}")
+    if node.kind() not in _SUBSCRIPTS or node.inputsAt(0).type().annotation_str != "Tensor":
+        return False
+    return not is_called(node, node.kind().removeprefix("aten::"))
 
 
 def is_index(node: Any) -> bool:

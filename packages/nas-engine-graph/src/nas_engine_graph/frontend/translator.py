@@ -18,6 +18,7 @@ from nas_engine_graph.frontend.world import Path, World
 from nas_engine_graph.ir import (
     Block,
     Const,
+    Data,
     Node,
     Operand,
     Operation,
@@ -203,9 +204,13 @@ class Translator:
         """Append a node whose outputs are those of the TorchScript node."""
         if outputs is None:
             outputs = tuple(self.bind(value, hint) for value in outputs_of(node))
-        self._open[-1].nodes.append(
-            Node(operation, tuple(inputs), tuple(keywords), outputs, blocks, place=place_of(node))
+        made = Node(
+            operation, tuple(inputs), tuple(keywords), outputs, blocks, place=place_of(node)
         )
+        if any(isinstance(o, Const) and isinstance(o.value, Data) for o in made.operands):
+            # Who calls a function gives it none of its defaults, which are objects of its own.
+            raise unsupported(node, "a tensor as a constant", self.owner or ())
+        self._open[-1].nodes.append(made)
 
     def need(self, operation: Operation, ask: Callable[..., object], *arguments: Any) -> None:
         """Notes whom to ask for what an operation needs, if it is left in the function."""
