@@ -70,7 +70,49 @@ class Activated(nn.Module):
         return self.act(x)
 
 
-@pytest.mark.parametrize("kind", [NasBench201, NasBench101, Darts, Activated])
+@nas.model_wrapper
+class InChains(nn.Module):
+    """Cells, which take a list, in Sequentials and blocks that are repeated."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+        def cell(i: int) -> torch.nn.Module:
+            operations = [lambda n, k, i: nn.Conv2d(4, 4, 1), nn.AvgPool2d(3, 1, 1)]
+            return nn.Cell(operations, 2, 1, 1, postprocessor=FirstAndMean(), label=f"cell{i}")
+
+        body = nn.Repeat(lambda i: nn.Sequential(cell(i), nn.ReLU()), (1, 2), label="depth")
+        self.body = nn.Sequential(nn.Conv2d(4, 4, 1), body, cell(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x) + self.body[0](x)
+
+
+class FirstAndMean(nn.Module):
+    def forward(self, x: Tensor, first: list[Tensor]) -> Tensor:
+        n, _, h, w = x.shape
+        return x.view(n, -1, 4, h, w).mean(1) + first[0]
+
+
+@nas.model_wrapper
+class OfAWidth(nn.Module):
+    """A cell whose channels are a choice, which attributes hold, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        width = nn.ValueChoice([4, 6], label="width")
+        operations = {"conv": lambda f: nn.Conv2d(f, f, 3, padding=1), "skip": lambda f: nn.ReLU()}
+        self.cell = nn.NasBench101Cell(
+            operations, 4, width, lambda a, b: nn.Conv2d(a, b, 1), max_num_nodes=4, label="cell"
+        )
+        self.parts, self.sizes = [width // 2, width], {"all": (width, width - 2)}
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.cell(x)
+        return x[:, self.parts[0] : self.parts[1], : self.sizes["all"][1]]
+
+
+@pytest.mark.parametrize("kind", [NasBench201, NasBench101, Darts, Activated, InChains, OfAWidth])
 def test_a_candidate_is_that_of_the_py_engine(kind: type[torch.nn.Module]) -> None:
     net, engine = kind(), GraphEngine()
     space = nas.Space.of(net)

@@ -11,6 +11,7 @@ from nas_core.architecture import Value, canonical
 from nas_core.choice import Choice, OneOf, Subset, caller
 from nas_core.conditional import Scanner, join
 from nas_core.construction import Fixed, Session, current, take_key
+from nas_core.expression import evaluate
 from nas_core.labels import labelled
 from nas_core.nn.cells import operation_table, total
 from nas_core.nn.choices import ChoiceError, LayerChoice
@@ -177,6 +178,7 @@ class NasBench101Cell(torch.nn.Module):
         self.inputs: list[list[int]] = [[0]]
         self.fed_by: list[int] = []
         if isinstance(session, Fixed):
+            in_features, out_features = evaluate((in_features, out_features), session.value)
             vertices = session.value(choices.num_nodes)
             self.inputs = [session.value(choices.inputs[v]) for v in range(1, vertices)]
             self.channels = _channels(self.inputs, in_features, out_features)

@@ -40,6 +40,7 @@ from nas_engine_graph.ir import (
     Parameter,
     Reset,
     Tie,
+    unchained,
 )
 
 __all__ = ["assemble"]
@@ -147,9 +148,16 @@ class _Assembly:
                 own = cls.forward if cls is nn.Sequential else nn.Module.forward
                 if type(module).forward is own:
                     extra = set(self.world.functions.get(path, ())) - {"forward"}
-                    if not extra and not module._buffers and not self.kinds(module, path):
+                    chained = cls is not nn.Sequential or self.is_chain(module, path)
+                    bare = not module._buffers and not self.kinds(module, path)
+                    if not extra and bare and chained:
                         return f"torch.nn.{cls.__name__}"
         return "torch.nn.Module"
+
+    def is_chain(self, module: nn.Module, path: Path) -> bool:
+        """Whether what members are called with is what the one before gives, and no list of it."""
+        forward = self.found.get(path, {}).get("forward")
+        return forward is None or not unchained([*module._modules], forward.body)
 
     def functions(self, path: Path) -> tuple[Function, ...]:
         found = self.found.get(path, {})

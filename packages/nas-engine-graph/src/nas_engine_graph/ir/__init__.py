@@ -80,7 +80,7 @@ from nas_engine_graph.ir.value import (
     TensorType,
     key,
 )
-from nas_engine_graph.ir.verify import problems, verify
+from nas_engine_graph.ir.verify import problems, unchained, verify
 
 __all__ = [
     "RESETTING",
@@ -158,6 +158,7 @@ __all__ = [
     "replace_node",
     "set_function",
     "to_text",
+    "unchained",
     "verify",
     "walk",
     "without_member",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from nas_core.errors import nearest
 
@@ -21,7 +21,7 @@ from nas_engine_graph.ir.graph import (
 from nas_engine_graph.ir.operation import If, Invoke, Local, Loop, Raise, Read, With, Write
 from nas_engine_graph.ir.value import Ref
 
-__all__ = ["problems", "verify"]
+__all__ = ["problems", "unchained", "verify"]
 
 
 def verify(graph: Graph) -> Graph:
@@ -76,18 +76,22 @@ def _chain(graph: Graph, where: str) -> Iterator[str]:
     forward = next((f.body for f in graph.functions if f.name == "forward"), None)
     if graph.kind != "torch.nn.Sequential" or forward is None:
         return
-    called = [node.operation for node in forward.nodes]
-    if called != [Invoke((name,)) for name, _ in graph.members]:
-        yield f"{where}: a Sequential whose method does not call its members in order"
-        return
+    if problem := unchained([name for name, _ in graph.members], forward):
+        yield f"{where}: a Sequential {problem}"
+
+
+def unchained(names: Sequence[str], forward: Block) -> str:
+    """Why a method is not that of a Sequential with members of these names; empty if it is."""
+    if [node.operation for node in forward.nodes] != [Invoke((name,)) for name in names]:
+        return "whose method does not call its members in order"
     values = [value.name for value in forward.parameters]
     for node in forward.nodes:
         if node.inputs != (Ref(values[-1]),) or node.keywords or len(node.outputs) != 1:
-            yield f"{where}: a Sequential whose members do not hand on one value"
-            return
+            return "whose members do not hand on one value"
         values.append(node.outputs[0].name)
     if forward.results != (Ref(values[-1]),):
-        yield f"{where}: a Sequential that does not give what its last member gives"
+        return "that does not give what its last member gives"
+    return ""
 
 
 def _repeated(names: Iterable[str]) -> list[str]:

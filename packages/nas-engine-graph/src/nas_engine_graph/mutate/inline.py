@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 from nas_core import Space, recipe
-from nas_core.expression import Expression
+from nas_core.expression import Expression, expressions_in
+from nas_core.structure import map_values
 
 from nas_engine_graph.ir import Graph
 from nas_engine_graph.known import Known
@@ -16,6 +17,7 @@ from nas_engine_graph.memory import Memory
 __all__ = ["InlineGraphs", "with_known_values"]
 
 _TORCH_OWN = frozenset(vars(torch.nn.Module()))
+_CONTAINERS = (list, tuple, dict)
 
 
 class InlineGraphs:
@@ -50,10 +52,22 @@ class InlineGraphs:
 
 
 def with_known_values(model: torch.nn.Module) -> torch.nn.Module:
-    """The model itself, with modules in the place of the values that ``forward`` calls."""
+    """The model itself, with modules in the place of the values that ``forward`` calls.
+
+    In lists, tuples and dicts values stand for themselves.
+    """
+    known: dict[int, Any] = {}  # What several modules have is one object still.
     for module in list(model.modules()):
         for name, value in list(vars(module).items()):
-            if name not in _TORCH_OWN and isinstance(value, Expression):
+            if name in _TORCH_OWN:
+                continue
+            if isinstance(value, Expression):
                 delattr(module, name)
                 module.add_module(name, Known(value()))
+            elif type(value) in _CONTAINERS and any(True for _ in expressions_in(value)):
+                setattr(module, name, known.setdefault(id(value), map_values(value, _value)))
     return model
+
+
+def _value(leaf: Any) -> Any:
+    return leaf() if isinstance(leaf, Expression) else leaf
