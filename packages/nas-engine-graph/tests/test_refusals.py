@@ -260,9 +260,15 @@ def shared_cache() -> nn.Module:
     return nn.Sequential(SharedCache(cache), SharedCache(cache))
 
 
-def turned() -> nn.Module:
+def with_gaps() -> nn.Module:
+    made = Holder(nn.BatchNorm1d(3))
+    made.child.running_var = torch.ones(3, 2)[:, 0]
+    return made
+
+
+def expanded() -> nn.Module:
     made = Holder(nn.Linear(3, 3))
-    made.child.weight = nn.Parameter(made.child.weight.detach().t())
+    made.child.weight = nn.Parameter(torch.randn(3, 1).expand(3, 3))
     return made
 
 
@@ -290,15 +296,20 @@ def taken_apart_and_loaded() -> nn.Module:
 
 def sharing_memory() -> nn.Module:
     made = nn.Sequential(nn.BatchNorm1d(3), nn.BatchNorm1d(3))
-    made[1].num_batches_tracked = made[0].running_mean[:2].view(torch.int64)[0]
+    memory = torch.zeros(4)
+    made[0].running_mean, made[1].num_batches_tracked = memory[:3], memory[2:].view(torch.int64)[0]
     return made
 
 
-def sharing_memory_with_a_rate() -> nn.Module:
-    made = nn.Sequential(nn.BatchNorm1d(3), nn.BatchNorm1d(3))
-    made[1].weight = nn.Parameter(made[0].weight.detach())
-    made[1].weight.rate = 2
-    return made
+class SharesWithARate(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(3, 4))
+        self.register_buffer("part", self.weight.detach()[:, :3])
+        self.part.rate = object()
+
+    def forward(self, x):
+        return x @ self.weight @ self.part.t()
 
 
 class ScaledOnce(nn.Module):
@@ -620,8 +631,16 @@ def test_units_may_share_what_nobody_changes() -> None:
         (lambda: Holder(LeftMethodWithHelp()), ["test_refusals.py:", "Set"]),
         (LeftMethodThatCounts, ["test_refusals.py:", "a read of 'count'", "torch.jit.ignore"]),
         (with_replaced_forward, ["forward was replaced", "'child'"]),
-        (sharing_memory, ["'num_batches_tracked'", "type", "of '0.running_mean': copy", "'1'"]),
-        (sharing_memory_with_a_rate, ["'weight' has attributes", "of '0.weight'", "module '1'"]),
+        (
+            sharing_memory,
+            [
+                "'num_batches_tracked'",
+                "type",
+                "part of the memory of '0.running_mean': copy",
+                "'1'",
+            ],
+        ),
+        (SharesWithARate, ["test_refusals.py:", "'part' has the attribute 'rate'"]),
         (taken_apart_and_loaded, ["test_refusals.py:", "'first' is a view by `unbind`", "before"]),
         (ScaledOnce, ["test_refusals.py:", "'scaled' is computed of what needs a gradient"]),
         (lambda: torch.jit.script(ScaleOfOnes()), ["scripted module (ScaleOfOnes)", "made of"]),
@@ -636,7 +655,8 @@ def test_units_may_share_what_nobody_changes() -> None:
         (unit_with_the_list_of_another, ["test_refusals.py:", "'last'", "also '0._sizes'", "'1'"]),
         (KeywordAfterDefault, ["test_refusals.py:", "'b'", "without a default"]),
         (shared_cache, ["test_refusals.py:", "'cache'", "is also '0.cache'", "sets anew", "'1'"]),
-        (turned, ["'child'", "strides"]),
+        (with_gaps, ["'child'", "'running_var' has the strides (2,), with others' elements"]),
+        (expanded, ["'child'", "strides (1, 0): several elements are one"]),
         (Changed, ["'conv'", "weight"]),
         (lambda: nn.Linear(3, 3), ["Linear"]),
     ],

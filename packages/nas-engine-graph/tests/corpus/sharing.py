@@ -313,3 +313,58 @@ class LargeLayersOverlap(nn.Module):
 
     def forward(self, x):
         return self.linear(self.layer(x))
+
+
+@case(x(2, 3))
+class OfTwoTypes(nn.Module):
+    """Tensors that take the elements of another one for others: its bits, its bytes, its parts."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(2, 3))
+        self.register_buffer("table", torch.randn(8))
+        self.register_buffer("bits", self.weight.detach().view(torch.int32), persistent=False)
+        self.register_buffer("wide", self.table[2:6].view(torch.int64))
+        self.register_buffer("signal", torch.randn(3, dtype=torch.complex64))
+        self.bytes, self.parts = self.table.view(torch.uint8)[3::2], torch.view_as_real(self.signal)
+        self.column = self.parts[:, 1]
+
+    def forward(self, x):
+        self.table[2:4].add_(1)
+        self.parts[0, 1] = 2.0
+        found = self.wide % 5, self.bytes.sum(), self.signal * 1, self.column * 2
+        return x * self.weight + self.bits % 3, found
+
+
+@case(x(2, 3))
+class OverlapsInColumns(nn.Module):
+    """Layers whose weights lie in one table: as columns of it, or turned."""
+
+    def __init__(self):
+        super().__init__()
+        table = torch.randn(3, 6)
+        self.first, self.last, self.turned = nn.Linear(4, 3), nn.Linear(3, 3), nn.Linear(3, 3)
+        self.first.weight = nn.Parameter(table[:, :4])
+        self.last.weight = nn.Parameter(table[:, 2:5], requires_grad=False)
+        self.turned.weight = nn.Parameter(torch.randn(3, 3).t())
+
+    def forward(self, x):
+        return self.first(torch.cat([x, x[:, :1]], 1)) + self.last(self.turned(x))
+
+
+@case(x(2, 3))
+class PartsWithAttributes(nn.Module):
+    """Each has some of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(3, 6))
+        self.part = nn.Parameter(self.weight.detach()[:, :3])
+        self.layer = nn.Linear(3, 2)
+        self.layer.weight = nn.Parameter(self.weight.detach()[:2, 3:])
+        self.register_buffer("row", self.weight[0])
+        self.weight.rate, self.part.rate, self.layer.weight.rate = 0.5, 2, "slow"
+        self.row.kind = ("row", 0)
+
+    def forward(self, x):
+        return x @ self.weight[:, 3:] + x @ self.part, self.layer(x), self.row * 1

@@ -21,6 +21,7 @@ from nas_engine_graph.ir import (
     Layer,
     Member,
     Parameter,
+    Tie,
     Write,
     walk,
 )
@@ -136,7 +137,9 @@ class Classes:
                 yield from self._item(graph, name, member)
             else:
                 yield from self._register(graph, name, member)
-        yield from (tied(graph, tie) for tie in graph.ties)
+        for tie in graph.ties:
+            yield tied(graph, tie)
+            yield from self._settings(member_path(graph, tie.target), tie)
         if graph.evaluating or (graph.turned and not graph.training):
             yield "self.eval()"
         for path in graph.turned:
@@ -227,8 +230,12 @@ class Classes:
             yield f"{inside(target, name)}.requires_grad_(False)"
         if layer.memory_format:
             yield f"{target}.to(memory_format={literal(layer.memory_format, self.imports)})"
+        for name, strides in layer.strides:
+            data = f"{inside(target, name)}.data"
+            made = f"torch.empty_strided({data}.shape, {strides}, dtype={data}.dtype)"
+            yield f"{data} = {made}.copy_({data})"
 
-    def _settings(self, target: str, member: Layer | Parameter | Buffer) -> Iterator[str]:
+    def _settings(self, target: str, member: Layer | Parameter | Buffer | Tie) -> Iterator[str]:
         for name, value in member.settings:
             owner, _, last = name.rpartition(".")
             owner, text = inside(target, owner), literal(value, self.imports)
@@ -273,8 +280,8 @@ class Classes:
 
 def _is_adjusted(layer: Layer) -> bool:
     """Whether more has to be done to the layer than to construct it."""
-    more = layer.settings or layer.frozen or layer.parametrizations or layer.memory_format
-    return bool(more)
+    formed = layer.memory_format or layer.strides
+    return bool(layer.settings or layer.frozen or layer.parametrizations or formed)
 
 
 def _appended(graph: Graph, name: str, made: str) -> str:

@@ -66,9 +66,17 @@ def is_parameter(value: Any) -> bool:
 
 def _seen(source: str, *view: Any) -> str:
     shape, strides, offset, *words = view
-    taken = {"detach": ".detach()", "data": ".data"}
-    source += "".join(taken.get(word, "") for word in words)
-    role: Role = next((word for word in words if word not in taken), "")
+    role: Role = ""
+    for word in words:
+        match word:
+            case "detach":
+                source += ".detach()"
+            case "data":
+                source += ".data"
+            case (dtype, first, count):
+                source += f".as_strided(({count},), (1,), {first}).view(torch.{dtype})"
+            case _:
+                role = word
     sizes, steps = compact(shape, strides)
     if sizes == shape:
         return in_role(f"{source}.as_strided({shape}, {strides}, {offset})", role)

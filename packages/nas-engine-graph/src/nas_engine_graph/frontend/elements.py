@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -35,12 +36,23 @@ class Elements:
     def meet(self, other: Elements) -> bool:
         """Whether they have elements in common, as far as that can be told."""
         apart = self.end <= other.start or other.end <= self.start
-        return not apart and (not self.is_like(other) or bool(self._in(other).any()))
+        return not apart and bool(self._in(other).any())
 
     def within(self, other: Elements) -> bool:
-        """Whether all elements are also of the other tensor."""
+        """Whether all elements are also of the other tensor, or in those of it."""
         inside = other.start <= self.start and self.end <= other.end
-        return inside and self.is_like(other) and bool(self._in(other).all())
+        alike = self.turned == other.turned and (self.start - other.start) % self.size == 0
+        return inside and alike and bool(self._in(other).all())
+
+    def around(self, other: Elements, start: int) -> tuple[int, int]:
+        """The first of the elements that have those of the other tensor, and how many there are.
+
+        Args:
+            other: a tensor of which the elements are within those of this one.
+            start: where in memory the elements are counted from.
+        """
+        first = (other.start - start) // self.size
+        return first, -((start - other.end) // self.size) - first
 
     def seen_from(self, start: int) -> View:
         """The shape, the strides, and how far they begin behind a place in memory."""
@@ -52,16 +64,19 @@ class Elements:
         return same and (self.start - other.start) % self.size == 0
 
     def _in(self, other: Elements) -> Tensor:
-        """For each element whether it is also one of the other tensor."""
+        """For each part of an element whether it is also one of the other tensor."""
         start, end = min(self.start, other.start), max(self.end, other.end)
-        marks = torch.zeros((end - start) // self.size, dtype=torch.bool)
-        marks[other._places(start)] = True
-        return marks[self._places(start)]
+        unit = math.gcd(self.size, other.size, self.start - other.start)
+        marks = torch.zeros((end - start) // unit, dtype=torch.bool)
+        marks[other._places(start, unit)] = True
+        return marks[self._places(start, unit)]
 
-    def _places(self, start: int) -> Tensor:
-        first = (self.start - start) // self.size
-        places = torch.arange((self.end - start) // self.size)
-        return places.as_strided(self.shape, self.strides, first).reshape(-1)
+    def _places(self, start: int, unit: int) -> Tensor:
+        """Where in units of memory the elements are, or their parts."""
+        many = self.size // unit
+        places = torch.arange((self.end - start) // unit)
+        shape, strides = (*self.shape, many), (*(step * many for step in self.strides), 1)
+        return places.as_strided(shape, strides, (self.start - start) // unit).reshape(-1)
 
 
 @dataclass(frozen=True)

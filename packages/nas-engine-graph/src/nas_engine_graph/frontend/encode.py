@@ -42,6 +42,7 @@ __all__ = [
     "is_valued",
     "plain_value",
     "role_of",
+    "settings_of",
     "stored",
     "symbol_of",
 ]
@@ -122,6 +123,21 @@ def role_of(tensor: Tensor) -> Role:
     if isinstance(tensor, nn.Parameter):
         return "parameter" if tensor.requires_grad else "frozen"
     return "trained" if tensor.requires_grad else ""
+
+
+def settings_of(tensor: Tensor) -> tuple[tuple[str, Any], ...]:
+    """The attributes that were set on a tensor.
+
+    Raises:
+        NotEncodableError: one of them can't be written as source.
+    """
+    found = []
+    for name, value in vars(tensor).items():
+        try:
+            found.append((name, encode(value)))
+        except NotEncodableError as error:
+            raise NotEncodableError(f"has the attribute {name!r}: {error}") from error
+    return tuple(found)
 
 
 def _uniform(tensor: Tensor) -> Fill | None:

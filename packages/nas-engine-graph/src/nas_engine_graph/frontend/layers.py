@@ -36,6 +36,7 @@ from nas_engine_graph.frontend.parametrizations import (
 )
 from nas_engine_graph.frontend.stored import is_stored, stored_layer
 from nas_engine_graph.ir import Layer, MemoryFormat
+from nas_engine_graph.ir.strides import compact, overlaps
 
 __all__ = ["UnrecoverableError", "is_layer", "layer_class", "recover"]
 
@@ -167,19 +168,24 @@ def _strides(module: nn.Module) -> dict[str, tuple[int, ...]]:
     return {name: tensor.stride() for name, tensor in tensors if tensor.numel()}
 
 
-def _memory_format(module: nn.Module, twin: nn.Module) -> MemoryFormat | None:
-    """The memory format that makes the tensors of the twin lie like those of the module."""
+def _laid_out(
+    module: nn.Module, twin: nn.Module
+) -> tuple[MemoryFormat | None, tuple[tuple[str, tuple[int, ...]], ...]]:
+    """The memory format, or the strides, that let the tensors of the twin lie like the module's."""
     ours, theirs = _strides(module), _strides(twin)
     if ours == theirs:
-        return None
+        return None, ()
     for name in ("channels_last", "channels_last_3d"):
         moved: Any = copy.deepcopy(twin)
         if _strides(moved.to(memory_format=getattr(torch, name))) == ours:
-            return MemoryFormat(name)
-    odd = next(name for name, strides in ours.items() if strides != theirs.get(name))
-    raise UnrecoverableError(
-        f"its tensor {odd!r} has the strides {ours[odd]}, its constructor makes {theirs.get(odd)}"
-    )
+            return MemoryFormat(name), ()
+    odd = {name: strides for name, strides in ours.items() if strides != theirs.get(name)}
+    shapes = {name: shape for _, name, shape, *_ in _tensors(module)[: len(ours)]}
+    for name, strides in odd.items():
+        if overlaps(shapes[name], strides) or compact(shapes[name], strides)[0] != shapes[name]:
+            text = f"its tensor {name!r} has the strides {strides}: several elements are one"
+            raise UnrecoverableError(f"{text} in memory")
+    return None, tuple(odd.items())
 
 
 def _all_settings(module: nn.Module, twin: nn.Module) -> Iterator[tuple[str, Any]]:
@@ -244,7 +250,7 @@ def recover(module: nn.Module, cls: type[nn.Module] | None = None) -> Layer:
                 )
             kwargs, twin = found
         _check_changes(module, twin)
-        memory_format = _memory_format(module, twin)
+        memory_format, strides = _laid_out(module, twin)
         settings = tuple(_all_settings(module, twin))
         return Layer(
             _public(cls),
@@ -254,6 +260,7 @@ def recover(module: nn.Module, cls: type[nn.Module] | None = None) -> Layer:
             parametrizations=parametrizations_of(module),
             frozen=tuple(n for n, p in module.named_parameters() if not p.requires_grad),
             memory_format=memory_format,
+            strides=strides,
         )
     except NotEncodableError as error:
         raise UnrecoverableError(str(error)) from error

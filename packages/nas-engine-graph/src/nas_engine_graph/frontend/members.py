@@ -15,8 +15,8 @@ from nas_engine_graph.frontend.elements import Memory
 from nas_engine_graph.frontend.encode import (
     NotEncodableError,
     dtype_name,
-    encode,
     initial,
+    settings_of,
     stored,
 )
 from nas_engine_graph.frontend.layers import UnrecoverableError
@@ -42,6 +42,7 @@ from nas_engine_graph.ir import (
     Tie,
     unchained,
 )
+from nas_engine_graph.ir.strides import has_gaps
 
 __all__ = ["assemble"]
 
@@ -171,16 +172,33 @@ class _Assembly:
         try:
             layer = self.world.recover(module)
             label, evaluating = label_of(module), self.evaluating(module, path)
-            placed = tuple(self.placed(module, path))
-            if label is not None or evaluating or placed:
-                settings = (*placed, *layer.settings)
-                layer = replace(layer, label=label, evaluating=evaluating, settings=settings)
-            return layer
+            if label is not None or evaluating:
+                layer = replace(layer, label=label, evaluating=evaluating)
+            return self.laid(layer, module, path)
         except UnrecoverableError as error:
             raise UnsupportedModuleError(
                 f"{type(module).__name__} can't be written as a constructor call: {error}",
                 ".".join(path),
             ) from error
+
+    def laid(self, layer: Layer, module: nn.Module, path: Path) -> Layer:
+        """A layer with the tensors in it that are made anew, of which no more need be said."""
+        placed = tuple(self.placed(module, path))
+        tied = {tie[len(path) :] for tie in self.ties if tie[: len(path)] == path}
+
+        def is_kept(name: str) -> bool:
+            return tuple(name.split(".")) not in tied
+
+        strides = tuple(s for s in layer.strides if is_kept(s[0]) and s[0] not in dict(placed))
+        tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+        for name, steps in strides:
+            if has_gaps(tensors[name].shape, steps):
+                text = f"its tensor {name!r} has the strides {steps}, with others' elements between"
+                raise UnrecoverableError(f"{text} its own")
+        settings = tuple(s for s in layer.settings if is_kept(s[0].rpartition(".")[0]))
+        if placed or (strides, settings) != (layer.strides, layer.settings):
+            layer = replace(layer, strides=strides, settings=(*placed, *settings))
+        return layer
 
     def placed(self, module: nn.Module, path: Path) -> Iterator[tuple[str, Member]]:
         """The tensors of a layer that are made anew, as parts of a memory that has more."""
@@ -207,14 +225,10 @@ class _Assembly:
 
     def settings(self, tensor: Tensor, path: Path) -> tuple[tuple[str, Any], ...]:
         """The attributes that were set on a tensor."""
-        found = []
-        for name, value in vars(tensor).items():
-            try:
-                found.append((name, encode(value)))
-            except NotEncodableError as error:
-                text = f"{path[-1]!r} has the attribute {name!r}: {error}"
-                raise UnsupportedModuleError(text, ".".join(path[:-1])) from error
-        return tuple(found)
+        try:
+            return settings_of(tensor)
+        except NotEncodableError as error:
+            raise UnsupportedModuleError(f"{path[-1]!r} {error}", ".".join(path[:-1])) from error
 
     def laid_out(
         self, tensor: Tensor, path: Path, drawn: bool

@@ -16,7 +16,7 @@ from torch.autograd.grad_mode import _unsafe_preserve_version_counter as preserv
 
 from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.elements import Elements, Memory
-from nas_engine_graph.frontend.encode import role_of
+from nas_engine_graph.frontend.encode import NotEncodableError, dtype_name, role_of, settings_of
 from nas_engine_graph.frontend.world import Path
 from nas_engine_graph.ir import End, Tie
 from nas_engine_graph.ir.strides import overlaps
@@ -61,6 +61,17 @@ class Place:
             text = "is a view by `unbind`, `split` or `chunk` of what was written since: torch"
             raise _refusal(self, f"{text} lets nobody use it, so convert before") from error
 
+    def settings(self) -> tuple[tuple[str, Any], ...]:
+        """The attributes that were set on it.
+
+        Raises:
+            UnsupportedModuleError: source can't have one.
+        """
+        try:
+            return settings_of(self.tensor)
+        except NotEncodableError as error:
+            raise _refusal(self, str(error)) from error
+
     def meets(self, other: Place) -> bool:
         """Whether they have elements in common, which is not the work of one constructor."""
         together = self.own and self.whole == other.whole
@@ -74,8 +85,8 @@ def views(places: Sequence[Place]) -> tuple[Mapping[End, Tie], Mapping[End, Memo
         places: all tensors of a model, each once.
 
     Raises:
-        UnsupportedModuleError: one is in an unusual layout, has elements of another type than those
-            that it shares memory with, or attributes of its own.
+        UnsupportedModuleError: one is in an unusual layout, has elements of another type in a part
+            of the memory of others, or attributes that source can't have.
     """
     beside: dict[int, list[Place]] = {}
     for place in places:
@@ -115,14 +126,13 @@ def _views(group: list[Place], memories: dict[End, Memory]) -> Iterator[Tie]:
     first = group[0]
     if base is None:
         odd = next(p for p in reversed(group) if not p.elements.is_like(first.elements))
-        raise _refusal(odd, f"has elements of another type in {_memory_of(first)}: copy them")
-    if marked := next((p for p in group if p is not base and vars(p.tensor)), None):
-        text = f"has attributes, and elements in {_memory_of(base)}: set them on that one"
-        raise _refusal(marked, text)
+        text = f"has elements of another type in a part of {_memory_of(first)}: copy them"
+        raise _refusal(odd, text)
     for place in group:
         if place is not base:
             seen = place.elements.seen_from(start)
-            yield Tie(place.path, base.path, (*seen, *_words(place.tensor, base.tensor)))
+            words = _words(place, base, start)
+            yield Tie(place.path, base.path, (*seen, *words), place.settings())
 
 
 def _memory_of(place: Place) -> str:
@@ -158,21 +168,25 @@ def _recorded(
     shape, strides = tuple(place.tensor.shape), place.tensor.stride()
     base = next((p for p in places if p.tensor is place.tensor._base), None)
     told = base is not None and base.tensor.is_leaf and place.elements.is_like(base.elements)
-    if base is None or not told or overlaps(shape, strides) or vars(place.tensor):
+    if base is None or not told or overlaps(shape, strides):
         text = "is computed of what needs a gradient: compute it in forward, or keep its detach()"
         raise _refusal(place, text)
     view = ties[base.path].view if base.path in ties else None
     begins = memories[base.path].offset(base.tensor) if base.path in memories else 0
     first = place.tensor.storage_offset() - base.tensor.storage_offset()
-    return Tie(place.path, base.path, (shape, strides, first + (view[2] if view else begins)))
+    seen = shape, strides, first + (view[2] if view else begins)
+    return Tie(place.path, base.path, seen, place.settings())
 
 
-def _words(tensor: Tensor, base: Tensor) -> Iterator[str]:
+def _words(place: Place, base: Place, start: int) -> Iterator[Any]:
     """How the view is taken, and what is made of it."""
-    if not _count_together(tensor, base):
+    tensor = place.tensor
+    if not _count_together(tensor, base.tensor):
         yield "data"
-    elif base.requires_grad:
+    elif base.tensor.requires_grad:
         yield "detach"
+    if not place.elements.is_like(base.elements):
+        yield (dtype_name(tensor.dtype), *base.elements.around(place.elements, start))
     if role := role_of(tensor):
         yield role
 

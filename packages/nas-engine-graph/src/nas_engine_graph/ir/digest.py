@@ -16,6 +16,7 @@ from nas_engine_graph.ir.graph import (
     Member,
     Node,
     Parameter,
+    Tie,
 )
 from nas_engine_graph.ir.placeless import placeless, written
 from nas_engine_graph.ir.value import Const, Data, Fill, Init, Normal, Object, Operand, Ref, key
@@ -128,6 +129,7 @@ def _layer(layer: Layer) -> Any:
         ),
         layer.frozen,
         layer.memory_format,
+        *layer.strides,
         layer.evaluating,
     )
 
@@ -150,6 +152,11 @@ def _member(member: Member) -> Any:
             return ("absent", kind)
 
 
+def _tie(tie: Tie) -> tuple[Any, ...]:
+    more = [*([tie.view] if tie.view else []), *_settings(tie.settings)]
+    return tie.target, tie.source, *more
+
+
 def digest(graph: Graph) -> str:
     """Equal for graphs that are equal up to names; a child counts by its own digest."""
     names_written = written(graph)
@@ -157,7 +164,7 @@ def digest(graph: Graph) -> str:
         graph.kind,
         tuple((name, _member(member)) for name, member in graph.members),
         tuple(_function(function, names_written) for function in graph.functions),
-        tuple((t.target, t.source, *([t.view] if t.view else [])) for t in graph.ties),
+        tuple(map(_tie, graph.ties)),
         graph.pinned,
         tuple(reset.key for reset in graph.resets),
         graph.evaluating,

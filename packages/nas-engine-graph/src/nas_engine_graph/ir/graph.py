@@ -171,7 +171,8 @@ class Layer:
     """A module that stays whole: its class by dotted name, and constructor arguments.
 
     ``settings`` are attributes that were set afterwards, also of what is inside: ``weight.scale``.
-    Tensors among them are a ``Parameter`` or ``Buffer``.
+    Tensors among them are a ``Parameter`` or ``Buffer``. ``strides`` are those of tensors inside
+    that lie otherwise than the constructor makes them, and in no memory format.
     """
 
     target: str
@@ -182,6 +183,7 @@ class Layer:
     parametrizations: tuple[Parametrization, ...] = ()
     frozen: tuple[str, ...] = ()
     memory_format: MemoryFormat | None = None
+    strides: tuple[tuple[str, tuple[int, ...]], ...] = ()
     evaluating: bool = False
 
 
@@ -225,12 +227,15 @@ class Tie:
     With a ``view`` it is a tensor that has its elements in the memory of another one: a shape,
     strides and an offset, and words for how it is taken, ``detach`` or ``data``, and for what is
     made of it, as of the role of ``Data``. Without such words gradients of it are also those of
-    the other one.
+    the other one. A word may be ``(dtype, first, count)``: these elements of the memory are taken
+    for others of that dtype, which the shape, strides and offset are of. ``settings`` are
+    attributes of the view alone.
     """
 
     target: End
     source: End
     view: tuple[Any, ...] | None = None
+    settings: tuple[tuple[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -190,7 +190,7 @@ class _Parser:
         target = self.take(kind="word")
         args, kwargs = self._arguments()
         made = Layer(target, args, kwargs)
-        while self.next.text in ("label", "set", "with", "frozen", "in", "evaluating"):
+        while self.next.text in ("label", "set", "with", "frozen", "in", "strides", "evaluating"):
             match self.take():
                 case "label":
                     made = replace(made, label=self.string())
@@ -205,6 +205,8 @@ class _Parser:
                     made = replace(made, frozen=self.value())
                 case "in":
                     made = replace(made, memory_format=self.value())
+                case "strides":
+                    made = replace(made, strides=self.value())
                 case _:
                     made = replace(made, evaluating=True)
         return made
@@ -363,8 +365,11 @@ class _Parser:
                 case "method" | "function":
                     functions.append(self.function(word == "function"))
                 case "tie":
-                    target, source = self.value(), self.value()
-                    ties.append(Tie(target, source, self.value() if self.maybe("view") else None))
+                    tie = Tie(
+                        self.value(), self.value(), self.value() if self.maybe("view") else None
+                    )
+                    settings = self._arguments()[1] if self.maybe("set") else ()
+                    ties.append(replace(tie, settings=settings))
                 case "pinned":
                     pinned.append(self.value())
                 case "turned":

@@ -125,6 +125,8 @@ def _layer(layer: Layer) -> str:
         made += f" frozen {value_text(layer.frozen)}"
     if layer.memory_format:
         made += f" in {value_text(layer.memory_format)}"
+    if layer.strides:
+        made += f" strides {value_text(layer.strides)}"
     return made + (" evaluating" if layer.evaluating else "")
 
 
@@ -277,7 +279,8 @@ def _graph(graph: Graph, depth: int) -> Iterator[str]:
         yield from _member(name, member, depth + 1)
     for tie in graph.ties:
         view = f" view {value_text(tie.view)}" if tie.view else ""
-        yield f"{pad}{_INDENT}tie {value_text(tie.target)} {value_text(tie.source)}{view}"
+        ends = f"{value_text(tie.target)} {value_text(tie.source)}"
+        yield f"{pad}{_INDENT}tie {ends}{view}{_set(tie.settings)}"
     for path in graph.pinned:
         yield f"{pad}{_INDENT}pinned {value_text(path)}"
     for path in graph.turned:

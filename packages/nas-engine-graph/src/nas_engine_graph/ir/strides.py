@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["compact", "overlaps"]
+import math
+
+__all__ = ["compact", "has_gaps", "overlaps"]
 
 
 def compact(
@@ -35,3 +37,13 @@ def overlaps(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
             return True
         last += step * (size - 1)
     return False
+
+
+def has_gaps(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
+    """Whether there are places between those of the elements, of which none is that of two.
+
+    >>> has_gaps((3, 2), (4, 1)), has_gaps((3, 2), (1, 3))
+    (True, False)
+    """
+    steps = zip(shape, strides, strict=True)
+    return 1 + sum((size - 1) * step for size, step in steps) > math.prod(shape)
