@@ -1,6 +1,6 @@
 """``torch.jit.fork``, which is a call at once in eager code."""
 
-from typing import Dict, List, Tuple
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 import torch
 from torch import Tensor, nn
@@ -210,3 +210,43 @@ class GivesWhatIsGiven(nn.Module):
 @case(x(2, 3))
 class StartsOne(Starts):
     """All that it gives is a future."""
+
+
+class Started(NamedTuple):
+    """What has been started, and how often."""
+
+    future: torch.jit.Future[Tensor]
+    others: List[torch.jit.Future[Tensor]]
+    number: int
+
+
+@case(x(2, 3))
+class NamesFutures(nn.Module):
+    """In named tuples, which functions give each other, and tuples with a declaration."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(3, 3)
+
+    def started(self, x, number: int) -> Started:
+        others = [torch.jit.fork(torch.cos, x), torch.jit.fork(self.linear, x)]
+        return Started(torch.jit.fork(self.linear, x), others, number=number)
+
+    def summed(self, started: Started) -> Tensor:
+        total = started.future.wait() * started.number
+        for other in started.others:
+            total = total + torch.jit.wait(other)
+        return total
+
+    def forward(self, x):
+        started = self.started(x, 2)
+        future, others, number = self.started(x + 1, 3)
+        pair: Tuple[torch.jit.Future[Tensor], int] = (torch.jit.fork(torch.sin, x), 2)
+        last: Optional[torch.jit.Future[Tensor]] = others[0]
+        x = torch.jit.wait(torch.jit._unwrap_optional(last)) + future.wait() * number
+        return (
+            x * pair[1] + pair[0].wait(),
+            self.summed(started),
+            started.number,
+            started.future.wait(),
+        )

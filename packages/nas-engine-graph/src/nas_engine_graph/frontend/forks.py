@@ -94,7 +94,7 @@ def _hands_on(futures: Futures, node: ast.AST, shown: Shown | None) -> str | Non
             inner = [n for target in targets for n in nodes_of(target)]
             kept = any(isinstance(n, ast.Attribute) for n in inner)
             return "an attribute keeps" if kept else None
-        case ast.Call() if futures.is_fork(node) or futures.awaited(node) is not None:
+        case ast.Call() if futures.is_fork(node) or futures.awaited(node) or futures.record(node):
             return None
         case ast.Call(ast.Attribute(future, name)) if (
             hasattr(torch.jit.Future, name)
@@ -106,7 +106,7 @@ def _hands_on(futures: Futures, node: ast.AST, shown: Shown | None) -> str | Non
             return "an attribute keeps" if any(map(futures.hold, given)) else None
         case ast.Call(ast.Name(name)) if name in _READING:
             return None
-        case ast.Call(ast.Attribute(_, "annotate")):
+        case ast.Call(ast.Attribute(_, "annotate" | "_unwrap_optional")):
             return None
         case ast.Call(ast.Attribute(ast.Name(), name)) if name in ADDING:
             return None
@@ -152,6 +152,13 @@ class _Values(Rewriter):
             placed(argument.annotation, argument)  # type: ignore[type-var]
         if returns and node.args.args:
             placed(node.returns, node.args.args[0])  # type: ignore[type-var]
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        declared = self.futures.is_declared(node.annotation)
+        self.generic_visit(node)
+        if declared:  # As above.
+            placed(node.annotation, node.target)
         return node
 
     def visit_arg(self, node: ast.arg) -> ast.AST:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch.jit
@@ -13,6 +13,7 @@ from torch import nn
 from nas_engine_graph.frontend.calling import function_of
 from nas_engine_graph.frontend.modules import module_at
 from nas_engine_graph.frontend.names import is_of_torch
+from nas_engine_graph.frontend.records import futures_of
 from nas_engine_graph.frontend.sources import nodes_of, readable
 from nas_engine_graph.frontend.variables import value_of, variables_of
 
@@ -37,20 +38,31 @@ class Futures:
     ) -> None:
         self.around, self.owner, self.seen = around, owner, seen
         self.names: set[str] = set()
-        nodes, known = nodes_of(tree), -1
+        self.items: dict[str, tuple[bool, ...]] = {}
+        nodes = nodes_of(tree)
         for node in nodes:
             if isinstance(node, ast.arg) and self.is_declared(node.annotation) and not outside:
                 self.names.add(node.arg)
-        while known != len(self.names):
-            known = len(self.names)
+        made, known = _made(nodes), None
+        while known != (len(self.names), self.items):
+            known = (len(self.names), self.items)
             for node in nodes:
                 self.note(node)
+            self.items = dict(self.tuples(made))
 
     def is_declared(self, annotation: ast.expr | None) -> bool:
         """Whether an annotation has a future in it."""
         inside = nodes_of(annotation) if annotation is not None else []
         names = (node for node in inside if isinstance(node, ast.Attribute | ast.Name))
-        return any(value_of(name, self.around) is torch.jit.Future for name in names)
+        found = (value_of(name, self.around) for name in names)
+        return any(each is torch.jit.Future or futures_of(each) for each in found)
+
+    def record(self, node: ast.expr) -> Any:
+        """The named tuple with futures that an expression makes; None for any other."""
+        if not isinstance(node, ast.Call):
+            return None
+        found = value_of(node.func, self.around)
+        return found if futures_of(found) else None
 
     def is_fork(self, node: ast.AST) -> bool:
         match node:
@@ -113,6 +125,10 @@ class Futures:
         match node:
             case ast.Tuple(items) if at is not None and at < len(items):
                 return self.hold(items[at])
+            case ast.Call() if at is not None and (record := self.record(node)) is not None:
+                return at >= len(held := futures_of(record)) or held[at]
+            case ast.Name(name) if at is not None and at < len(self.items.get(name, ())):
+                return self.items[name][at]
             case ast.Call(called) if (function := self.called(called)) is not None:
                 return self.gives(called, function, at)
         return self.hold(node)
@@ -126,6 +142,10 @@ class Futures:
         match node:
             case ast.ListComp(element):
                 return self.hold(element)
+            case ast.Subscript(ast.Name() as value, ast.Constant(int() as at)) if at >= 0:
+                return self.hold_at(value, at)
+            case ast.Attribute(value, name) if (held := self.field(name)) is not None:
+                return held and self.hold(value)
             case ast.Compare() | ast.Call(ast.Name("len")):
                 return False
             case ast.IfExp(_, then, other):
@@ -133,6 +153,35 @@ class Futures:
             case ast.Call(called) if (function := self.called(called)) is not None:
                 return self.gives(called, function)
         return any(map(self.hold, ast.iter_child_nodes(node)))
+
+    def tuples(self, made: Mapping[str, list[ast.expr]]) -> Iterator[tuple[str, tuple[bool, ...]]]:
+        """The variables that only are new tuples, and which items of them hold futures.
+
+        Args:
+            made: variables, and all that they are.
+        """
+        for name, values in made.items():
+            rows = list(map(self.row, values))
+            if len({*map(len, rows)}) == 1:
+                yield name, tuple(map(any, zip(*rows, strict=True)))
+
+    def row(self, node: ast.expr) -> tuple[bool, ...]:
+        """Which items of a new tuple hold futures; empty if it is none."""
+        if isinstance(node, ast.Tuple):
+            return tuple(map(self.hold, node.elts))
+        record = self.record(node)
+        return () if record is None else futures_of(record)
+
+    def field(self, name: str) -> bool | None:
+        """Whether a field of this name holds futures; None if no named tuple with some has it."""
+        records = (cls for cls in self.around.values() if futures_of(cls))
+        found = [
+            held
+            for cls in records
+            for field, held in zip(cls._fields, futures_of(cls), strict=True)
+            if field == name
+        ]
+        return any(found) if found else None
 
     def note(self, node: ast.AST) -> None:
         targets: Sequence[ast.expr]
@@ -155,3 +204,17 @@ class Futures:
                 if self.hold_at(value, at):
                     inner = (n.id for n in nodes_of(item) if isinstance(n, ast.Name))
                     self.names |= {*inner} - {"self"}
+
+
+def _made(nodes: Sequence[ast.AST]) -> dict[str, list[ast.expr]]:
+    """What variables are made of that get all of their values one by one."""
+    found: dict[str, list[ast.expr]] = {}
+    for node in nodes:
+        match node:
+            case ast.Assign([ast.Name(name)], value) | ast.AnnAssign(
+                ast.Name(name), _, ast.expr() as value
+            ):
+                found.setdefault(name, []).append(value)
+    stored = [n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+    stored += [n.arg for n in nodes if isinstance(n, ast.arg)]
+    return {name: values for name, values in found.items() if stored.count(name) == len(values)}

@@ -37,6 +37,7 @@ from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.objects import is_object_class
 from nas_engine_graph.frontend.parts import PARTS_BY_NAME
 from nas_engine_graph.frontend.reading import Progress, eager_reading, sizes_of
+from nas_engine_graph.frontend.records import valued
 from nas_engine_graph.frontend.sources import has_source, source_lines
 from nas_engine_graph.frontend.stored import is_stored
 from nas_engine_graph.frontend.summed import SUMS
@@ -232,6 +233,18 @@ def _apart(compiled: Mapping[Any, Any]) -> dict[Any, Any]:
     return {cls: made for cls, made in compiled.items() if not _is_compiled_anew(cls)}
 
 
+def _given(progress: Progress) -> Callable[[Any], bool]:
+    """Whether who calls the model may give an object of a class, as far as that is declared."""
+
+    def given(cls: Any) -> bool:
+        forward = getattr(type(progress.root), "forward", None)
+        kinds = getattr(inspect.unwrap(forward), "__annotations__", {}) if forward else {}
+        declared = (kind for name, kind in kinds.items() if name != "return")
+        return any(cls.__name__ in str(kind) for kind in declared)
+
+    return given
+
+
 def _named_apart(name: Callable[..., str]) -> Callable[..., str]:
     """TorchScript finds classes by their names: those that are compiled anew have others.
 
@@ -338,6 +351,8 @@ def _replacements(
     yield torch._sources, "get_source_lines_and_file", _found
     yield internal, "get_closure", _unwrapping(internal.get_closure)
     yield parser, "parse_def", eager_reading(parser.parse_def, progress)
+    fields = internal._get_named_tuple_properties
+    yield internal, "_get_named_tuple_properties", valued(fields, _given(progress))
     modifier = internal.get_torchscript_modifier
     yield internal, "get_torchscript_modifier", _ordinary(modifier, progress)
     yield recursive, "try_compile_fn", _leaving(recursive.try_compile_fn, progress)
