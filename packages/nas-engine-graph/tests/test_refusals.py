@@ -585,6 +585,32 @@ def test_units_may_share_what_nobody_changes() -> None:
     assert_same_behaviour(module, convert(module).instantiate(), torch.randn(2, 3))
 
 
+class HandsOn(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Linear(2, 2)
+
+    def forward(self, x, **more):
+        return self.inner(x, **more)
+
+
+class GivesMore(Holder):
+    def __init__(self):
+        super().__init__(HandsOn())
+
+    def forward(self, x):
+        return self.child(x, scale=2.0)
+
+
+def undeclared(x, **more):
+    return None if more else x
+
+
+class CallsUndeclared(nn.Module):
+    def forward(self, x):
+        return x if undeclared(x, scale=2.0) is None else x * 2
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
@@ -657,6 +683,8 @@ def test_units_may_share_what_nobody_changes() -> None:
         (shared_cache, ["test_refusals.py:", "'cache'", "is also '0.cache'", "sets anew", "'1'"]),
         (with_gaps, ["'child'", "'running_var' has the strides (2,), with others' elements"]),
         (expanded, ["'child'", "strides (1, 0): several elements are one"]),
+        (GivesMore, ["test_refusals.py:", "argument scale unknown"]),
+        (CallsUndeclared, ["test_refusals.py:", "call of 'undeclared', which does not declare"]),
         (Changed, ["'conv'", "weight"]),
         (lambda: nn.Linear(3, 3), ["Linear"]),
     ],

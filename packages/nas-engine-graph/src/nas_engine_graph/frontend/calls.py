@@ -24,6 +24,7 @@ from nas_engine_graph.frontend.names import class_name, public_method, torch_nam
 from nas_engine_graph.frontend.parts import PARTS
 from nas_engine_graph.frontend.places import unsupported
 from nas_engine_graph.frontend.translator import Context, FunctionName, ModulePath, Translator
+from nas_engine_graph.frontend.varied import varied_of
 from nas_engine_graph.importable import resolve
 from nas_engine_graph.ir import Builtin, Call, Const, Invoke, Local, Node, Operand, Symbol, key
 
@@ -248,6 +249,11 @@ def python(t: Translator, node: Any) -> None:
     called = node.pyobj()
     if isinstance(called, nn.Module):
         t.emit(node, Call(_global(t, node, called)), t.operands(node), hint="value")
+        return
+    if (call := varied_of(called)) is not None:
+        given, hint = t.operands(node), call.function.rpartition(".")[2]
+        keywords = list(zip(call.keywords, given[call.positional :], strict=True))
+        t.emit(node, Call(call.function), given[: call.positional], keywords, hint=hint)
         return
     if "lazy_bind" in getattr(called, "__qualname__", ""):
         _left_method(t, node, key_of(called.original_fn))

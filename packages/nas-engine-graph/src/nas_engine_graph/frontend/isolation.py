@@ -12,6 +12,7 @@ import itertools
 import threading
 import warnings
 import weakref
+from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -41,6 +42,7 @@ from nas_engine_graph.frontend.records import valued
 from nas_engine_graph.frontend.sources import has_source, source_lines
 from nas_engine_graph.frontend.stored import is_stored
 from nas_engine_graph.frontend.summed import SUMS
+from nas_engine_graph.frontend.varied import STAND_INS
 
 __all__ = ["SCRIPT_ERRORS", "isolated", "python_functions"]
 
@@ -90,7 +92,8 @@ def _unwrapping(closure: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def unwrapping(function: Any) -> Any:
         kinds = function.spread.kinds if hasattr(function, "spread") else {}
         own = {**WRITTEN, **MODES, **SUMS, **PARTS_BY_NAME}
-        return {**closure(inspect.unwrap(function)), **own, **kinds}
+        # Stand-ins come as the source is read, which is after this.
+        return ChainMap({**closure(inspect.unwrap(function)), **own, **kinds}, STAND_INS)
 
     return unwrapping
 

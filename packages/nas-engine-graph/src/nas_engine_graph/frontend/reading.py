@@ -21,6 +21,7 @@ from nas_engine_graph.frontend.early import Early, without_early_ends
 from nas_engine_graph.frontend.encode import NotEncodableError, symbol_of
 from nas_engine_graph.frontend.floats import Integer, take_for_floats
 from nas_engine_graph.frontend.forks import is_exported, without_forks
+from nas_engine_graph.frontend.handed import without_extras
 from nas_engine_graph.frontend.idle import without_idle_loops
 from nas_engine_graph.frontend.learning import Learnt, Lesson, declare
 from nas_engine_graph.frontend.leaving import LeftMethod, is_marked, key_of, left_method
@@ -37,7 +38,9 @@ from nas_engine_graph.frontend.returned import Returned, declare_returned
 from nas_engine_graph.frontend.sources import NOT_IN_A_FILE, nodes_of
 from nas_engine_graph.frontend.summed import Summed, sum_tensors
 from nas_engine_graph.frontend.supers import renamed
+from nas_engine_graph.frontend.unpacked import write_unpacked
 from nas_engine_graph.frontend.variables import name_of
+from nas_engine_graph.frontend.varied import leave_varied
 from nas_engine_graph.frontend.zipped import Zipped, write_zips_out
 
 __all__ = ["Progress", "eager_reading", "sizes_of"]
@@ -215,9 +218,14 @@ def _leave_out(parsed: Any, function: Any, owner: Any, progress: Progress) -> No
         write_out(parsed.ast, function, owner, progress.path_of(owner))
     if "try" in parsed.source:
         without_handlers(parsed.ast)
+    if "*" in parsed.source:
+        without_extras(parsed.ast)
+    if "*" in parsed.source or "map" in parsed.source:
+        write_unpacked(parsed.ast, function)
+    place = Place(parsed.filename or "", parsed.file_lineno)
+    leave_varied(parsed.ast, function, place)
     outside = progress.is_outside(function)
     if outside or any(word in parsed.source for word in ("fork", "wait", "Future")):
-        place = Place(parsed.filename or "", parsed.file_lineno)
         without_forks(parsed.ast, function, owner, place, outside)
     if isinstance(owner, torch.nn.Module):
         name_parts(parsed.ast, owner)
