@@ -372,3 +372,37 @@ class ChangedInside(nn.Module):
 
     def forward(self, x):
         return self.encoder(x)
+
+
+@case(x(1, 2, 5))
+class NoLongerNormalised(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.utils.parametrizations.weight_norm(nn.Conv1d(2, 2, 3, bias=False))
+        nn.utils.parametrize.remove_parametrizations(self.conv, "weight")
+
+    def forward(self, x):
+        return self.conv(x)
+
+
+class Fitted(nn.modules.lazy.LazyModuleMixin, nn.Module):
+    """A module that gets its size from its first input, and is of the same class from then on."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight, self.power = nn.UninitializedParameter(), 2.0
+
+    def initialize_parameters(self, x):
+        if self.has_uninitialized_params():
+            self.weight.materialize((x.shape[-1],))
+            nn.init.normal_(self.weight)
+
+    def forward(self, x):
+        return x * self.weight**self.power
+
+
+@case(x(2, 4))
+def fitted():
+    module = nn.Sequential(Fitted(), nn.LazyLinear(3))
+    module(torch.zeros(2, 4))
+    return module

@@ -21,11 +21,22 @@ def own_hooks(module: nn.Module) -> Iterator[tuple[str, Any]]:
     """Kind and function of the hooks of a module and of its own parameters."""
     for kind in _KINDS:
         if found := vars(module)[kind]:
-            yield from ((kind.strip("_"), hook) for hook in found.values())
+            hooks = (hook for hook in found.values() if not _is_left_over(module, hook))
+            yield from ((kind.strip("_"), hook) for hook in hooks)
     for name, parameter in module._parameters.items():
         for kind in _OF_TENSORS:
             if found := getattr(parameter, kind, None):
                 yield from ((f"{name}: {kind.strip('_')}", hook) for hook in found.values())
+
+
+def _is_left_over(module: nn.Module, hook: Any) -> bool:
+    """Whether weight normalisation that was removed has left a hook, which does nothing any more.
+
+    It gives other names to what weights that were saved by an older torch consist of, and neither
+    these nor those are loaded into a module that is not normalised.
+    """
+    name = getattr(getattr(hook, "hook", hook), "__qualname__", "")
+    return name.endswith("_weight_norm_compat_hook") and "parametrizations" not in module._modules
 
 
 def hooks(module: nn.Module) -> Iterator[tuple[str, str, Any]]:

@@ -56,7 +56,7 @@ def check_machinery(module: nn.Module, path: str) -> None:
 def _unusual(module: nn.Module) -> str | None:
     """What of a module can't be converted, whatever its methods do."""
     cls: Any = type(module)
-    if isinstance(module, LazyModuleMixin):
+    if isinstance(module, LazyModuleMixin) and hasattr(module, "_initialize_hook"):
         return f"a {cls.__name__}, which gets its sizes from its first input"
     if "forward" in vars(module) and (is_layer(module) or own_call(cls) is not None):
         return f"a {cls.__name__} whose forward was replaced"
