@@ -1,5 +1,7 @@
 """Loops whose number of trips may be a tensor."""
 
+from typing import Optional  # What TorchScript reads.
+
 import torch
 from torch import Tensor, nn
 
@@ -84,3 +86,16 @@ class InsideALoop(nn.Module):
         for j in range(k):
             x = x * j
         return x, k
+
+
+@case(x(5, 3), 2)
+@case(x(5, 3))
+class InSteps(nn.Module):
+    """A step that may be None."""
+
+    def forward(self, x, step: Optional[int] = None):
+        parts = []
+        if step is not None:
+            for i in range(0, x.size(0), step):
+                parts.append(x[i : i + step].cumsum(0) * i)
+        return torch.cat(parts) if len(parts) > 0 else x

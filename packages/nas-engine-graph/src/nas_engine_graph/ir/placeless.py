@@ -17,6 +17,7 @@ _ARITHMETIC = frozenset(
      "ge", "and", "or", "xor", "not", "lshift", "rshift", "int", "float", "bool", "str", "abs",
      "min", "max", "round", "range_length"}
 )  # fmt: skip
+_TRIPS = frozenset(map(Builtin, ("range_length", "trips")))
 _FRESH = frozenset({"list", "tuple", "dict"})
 
 
@@ -72,7 +73,7 @@ def placeless(function: Function, written: frozenset[str]) -> dict[str, Node]:
         for node in block.nodes:
             if len(node.outputs) == 1 and node.label is None:
                 name = node.outputs[0].name
-                if node.operation == Builtin("trips") and Ref(name) in loops and counts[name] == 1:
+                if node.operation in _TRIPS and Ref(name) in loops and counts[name] == 1:
                     found[name] = node
                 if _is_placeless(node, counts.get(name, 0), name in beside, kinds, written):
                     found[name] = node
