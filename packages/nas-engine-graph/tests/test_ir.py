@@ -110,6 +110,8 @@ def test_verify_refuses(old: str, new: str, words: str) -> None:
 def test_bad_text_names_the_line() -> None:
     with pytest.raises(InvalidGraphError, match="line 3"):
         parse(TEXT.replace("aten.mul.Tensor(%x, 2)", "aten.mul.Tensor(%x; 2)"))
+    with pytest.raises(InvalidGraphError, match=r"line \d+: 'aten.mul' where an operation belongs"):
+        parse(TEXT.replace("aten.mul.Tensor", "aten.mul"))
 
 
 def test_find_by_type_and_name() -> None:

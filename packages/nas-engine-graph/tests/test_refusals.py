@@ -884,3 +884,35 @@ def test_training_mode_inside_of_eval_mode(training: bool, trained: list[str]) -
 def test_a_module_without_forward_is_refused() -> None:
     with pytest.raises(UnsupportedModuleError, match="ModuleList has no method forward"):
         convert(nn.ModuleList([nn.Linear(2, 2)]))
+
+
+class WithoutInit(nn.Module):
+    def __init__(self):
+        pass
+
+    def forward(self, x):
+        return x
+
+
+def test_what_is_no_module_is_named() -> None:
+    with pytest.raises(
+        TypeError, match="takes a torch.nn.Module, not a value of type 'OrderedDict'"
+    ):
+        convert(nn.Linear(2, 2).state_dict())
+    with pytest.raises(TypeError, match=r"a module, not its class: write WithoutInit\(…\)"):
+        convert(WithoutInit)
+    with pytest.raises(UnsupportedModuleError, match="does not call super") as refused:
+        convert(WithoutInit())
+    assert refused.value.place.file == __file__
+    with pytest.raises(UnsupportedModuleError, match=r"a module that torch.compile has made"):
+        convert(torch.compile(nn.Sequential(nn.Linear(2, 2))))
+
+
+class NamesAnother(nn.Module):
+    def forward(self, x):
+        return torch.ops.aten.add.Tensor(x, 2)
+
+
+def test_an_overload_that_torchscript_does_not_take_is_refused() -> None:
+    with pytest.raises(UnsupportedModuleError, match="'Tensor' of 'add'"):
+        convert(NamesAnother())

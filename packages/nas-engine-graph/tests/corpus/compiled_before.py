@@ -1,10 +1,11 @@
-"""Modules that TorchScript has compiled or traced before, inside of others."""
+"""Modules that torch has compiled or traced before, inside of others."""
 
 import warnings
 from typing import Optional, Tuple
 
 import torch
 from torch import Tensor, nn
+from torch.fx import symbolic_trace
 
 from corpus.case import case, x
 
@@ -79,3 +80,29 @@ class CallsCompiledFunctions(nn.Module):
 
     def forward(self, x):
         return scaled(x) + self.scaled(x, 3)
+
+
+class Branched(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.rest = nn.Linear(3, 3), nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3))
+        self.scale = nn.Parameter(torch.ones(3))
+
+    def forward(self, x, times: int = 2):
+        return self.rest(self.first(x).relu() * times + self.scale), nn.functional.gelu(x)
+
+
+@case(x(4, 3))
+def traced_symbolically():
+    return symbolic_trace(Branched())
+
+
+@case(x(4, 3))
+class HoldsWhatIsTraced(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.traced = symbolic_trace(Branched())
+
+    def forward(self, x):
+        y, z = self.traced(x, 3)
+        return y + z

@@ -70,6 +70,8 @@ def convert(
     """
     if on_unsupported not in ("error", "basic_unit"):
         raise ValueError(f"on_unsupported is 'error' or 'basic_unit', not {on_unsupported!r}")
+    with located(module):
+        _check_given(module)
     if sys.version_info >= _UNSUPPORTED:
         _say_unsupported()
     units: dict[int, UnsupportedModuleError] = {}
@@ -90,6 +92,18 @@ def convert(
     for unit in _outermost(module, units.keys()):
         warnings.warn(f"kept as a basic unit: {units[id(unit)].args[0]}", stacklevel=2)
     return graph
+
+
+def _check_given(module: Any) -> None:
+    """Refuses what is no module, and a module without what ``nn.Module`` gives it."""
+    cls = module if isinstance(module, type) else type(module)
+    if not issubclass(cls, nn.Module):
+        raise TypeError(f"convert takes a torch.nn.Module, not a value of type {cls.__name__!r}")
+    if cls is module:
+        raise TypeError(f"convert takes a module, not its class: write {cls.__name__}(…)")
+    if "_modules" not in vars(module):
+        text = f"{cls.__name__}, whose constructor does not call super().__init__()"
+        raise UnsupportedModuleError(text)
 
 
 @cache  # Once is enough.
@@ -124,7 +138,11 @@ def translated(module: nn.Module, units: AbstractSet[int] = frozenset()) -> Worl
         text = f"a scripted module ({module.original_name}): convert what it was made of"
         raise UnsupportedModuleError(text)
     if not has_forward(module):
-        raise UnsupportedModuleError(f"{type(module).__name__} has no method forward")
+        compiled = "_orig_mod" in module._modules
+        text = "a module that torch.compile has made: convert the one that it was made of"
+        raise UnsupportedModuleError(
+            text if compiled else f"{type(module).__name__} has no method forward"
+        )
     check(module, whole)
     learnt: tuple[Lesson, ...] = ()
     while True:

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from nas_core.model import is_basic_unit
 from torch import Tensor, nn
+from torch.fx import GraphModule
 from torch.overrides import TorchFunctionMode
 
 from nas_engine_graph.frontend.constructors import (
@@ -41,6 +42,8 @@ from nas_engine_graph.ir.strides import compact, overlaps
 __all__ = ["UnrecoverableError", "is_layer", "layer_class", "recover"]
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
+_TRACED = GraphModule
+"""Of a class that torch makes, and with a method that it writes, for what is the user's."""
 _PADDED = "_reversed_padding_repeated_twice"
 _DRAWING = (Tensor.normal_, Tensor.uniform_)
 _COSMETIC = frozenset({"__init__", "__repr__", "extra_repr", "reset_parameters", "_get_name"})
@@ -68,7 +71,7 @@ def _layer_class(plain: Any) -> Any:
     for cls in plain.__mro__:
         if not issubclass(cls, nn.Module):
             return None
-        if cls is nn.Module or issubclass(cls, _CONTAINERS):
+        if cls is nn.Module or issubclass(cls, (*_CONTAINERS, _TRACED)):
             return None
         if is_of_torch(cls):
             return cls

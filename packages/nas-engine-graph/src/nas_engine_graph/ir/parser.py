@@ -79,6 +79,7 @@ _RECORDS: dict[str, Callable[..., Any]] = {
         dtype, shape, b"" if content == "empty" else bytes.fromhex(content), *more
     ),
 }  # fmt: skip
+_DOTS = 2  # Of an operator: after its namespace and its name.
 
 
 class _Token(NamedTuple):
@@ -236,7 +237,7 @@ class _Parser:
         return tuple(text.split(".")) if text else ()
 
     def operation(self) -> Operation:
-        word = self.take(kind="word")
+        line, word = self.next.line, self.take(kind="word")
         match word:
             case "builtin":
                 return Builtin(self.take(kind="word"))
@@ -259,6 +260,9 @@ class _Parser:
                 return With(self.take() if self.next.kind == "word" else "")
             case "raise":
                 return Raise(self.take(kind="word"))
+        if word.count(".") != _DOTS:
+            text = f"line {line}: {word!r} where an operation belongs, such as aten.add.Tensor"
+            raise InvalidGraphError((text,))
         return Operator(word)
 
     def node(self) -> Node:
