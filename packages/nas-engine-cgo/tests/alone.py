@@ -112,7 +112,7 @@ def assert_results_equal(found: Result, expected: Result) -> None:
 def assert_metrics_equal(
     found: Mapping[str, float], expected: Mapping[str, float], number: int
 ) -> None:
-    assert found.keys() == expected.keys(), number
+    assert list(found) == list(expected), number
     for name, value in expected.items():
         same = math.isclose(found[name], value, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
         assert same or (math.isnan(value) and math.isnan(found[name])), (

@@ -197,8 +197,11 @@ class _Once:
     def blame(self, error: BaseException) -> None:
         """Say once that merging raised what no trial raises, and where.
 
-        Members that are refused, or have no room together, are no fault.
+        Members that are refused, or have no room together, are no fault; a module that raises in
+        the loop, and not by itself, is one.
         """
+        if isinstance(error, RefusedError) and error.__cause__ is not None:
+            error = error.__cause__
         if self._blamed or isinstance(error, RefusedError) or is_out_of_memory(error):
             return
         self._blamed = True

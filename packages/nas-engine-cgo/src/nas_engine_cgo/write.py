@@ -192,11 +192,13 @@ class _Writer:
             if not isinstance(value, Ref):
                 return None
             name, facts = self.packs.own((member, value.id)), self.packs.facts((member, value.id))
-            if call.name in PURE or (member, value.id) not in places:
+            if not in_its_order or (member, value.id) not in places:
                 return name
-            return f"ordered({name}, {facts.order!r})"  # Numbers are drawn in that order.
+            return f"ordered({name}, {facts.order!r})"
 
         places = self.arrangement.places
+        # In which numbers are drawn, and memory is seen in another shape.
+        in_its_order = call.name not in PURE or call.name in _VIEWS
 
         # Before the contexts: what an operand needs may be read outside of them.
         args, kwargs = (replaced(part, lambda x: _Spelled.of(x, spell)) for part in _parts(call))
@@ -259,6 +261,10 @@ class _Writer:
             tuple(self.programs),
             self.canonical,
         )
+
+
+_VIEWS = frozenset({"view", "view_as"})
+"""What gives what it is given in another shape, if that lies in memory accordingly."""
 
 
 def _parts(call: Any) -> tuple[Any, Any]:

@@ -61,6 +61,9 @@ def elementwise() -> dict[str, Case]:
         "clamp by tensors": function(lambda m, x: torch.clamp(x, min=m.s), ROW, "clamp", s=(8,)),
         "where": function(lambda m, x: torch.where(x > 0, x, m.s * x), ROW, "where", s=(8,)),
         "masked_fill": function(lambda m, x: x.masked_fill(x[:, :1] > 0, 0.25), ROW, "masked_fill"),
+        "masked_fill by a tensor": function(
+            lambda m, x: x.masked_fill(x > 0, m.value[0]), ROW, "", value=(1,)
+        ),
         "lerp": function(lambda m, x: torch.lerp(x, m.s, 0.3), ROW, "lerp", s=(8,)),
         "addcmul": function(
             lambda m, x: torch.addcmul(x, x, m.s, value=0.5), ROW, "addcmul", s=(8,)

@@ -15,8 +15,8 @@ from nas_engine_cgo.exact.trial import (
     Came,
     Trial,
     direction,
+    has_gradient,
     programs_of,
-    takes_gradient,
     trials_of,
 )
 from nas_engine_cgo.members import Program
@@ -64,10 +64,13 @@ def shared_operands(
     return tuple(len(set(column)) == 1 for column in columns)
 
 
+@torch.enable_grad()
 def compare(
     programs: Sequence[Program], step: Step, shared: Sequence[bool], write: Write
 ) -> Verdict:
     """Run a step on random operands, fused and one by one: all members, or some of many.
+
+    Gradients are compared where members are only measured, too: what is found holds for training.
 
     Args:
         programs: the members'.
@@ -99,7 +102,7 @@ def _sizes(programs: Sequence[Program], step: Step) -> tuple[int, tuple[int, ...
     def size(number: int) -> int:
         return max(1, prod(program.facts[number].shape))
 
-    felt = [call.grad and takes_gradient(program.facts[n]) for n in call.inputs]
+    felt = [has_gradient(program, call, n) for n in call.inputs]
     gradients = (size(n) if feels else 0 for n, feels in zip(call.inputs, felt, strict=True))
     return min(map(size, call.outputs)), tuple(gradients)
 

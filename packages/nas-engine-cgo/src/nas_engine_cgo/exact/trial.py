@@ -16,7 +16,14 @@ from nas_engine_cgo.members.ghosts import tensors_in
 from nas_engine_cgo.merge import Step
 from nas_engine_cgo.state import Stream, drawing
 
-__all__ = ["Came", "Trial", "direction", "programs_of", "takes_gradient", "trials_of"]
+__all__ = [
+    "Came",
+    "Trial",
+    "direction",
+    "has_gradient",
+    "programs_of",
+    "trials_of",
+]
 
 Came: TypeAlias = tuple[Tensor, list[Tensor | None], list[Tensor]]
 """The result, the gradients of the operands, and the operands afterwards."""
@@ -110,18 +117,31 @@ def trials_of(
                 # What is shared is a constant of the code, which is written once.
                 tensor = _random(facts, 100 * position + k + (not same) * 10_000 * draw)
             source = _source(program.sources.get(number), k, tensor if same else None)
-            trained = source.trained or source.kind == "input"
-            trial.operands.append(
-                tensor.requires_grad_(trained and takes_gradient(facts) and call.grad)
-            )
+            felt = not same and has_gradient(program, call, number)
+            trial.operands.append(tensor.requires_grad_(felt))
             trial.sources.append(source)
             trial.facts.append(facts)
         trials.append(trial)
     return trials
 
 
-def takes_gradient(facts: Facts) -> bool:
-    """Whether values of this type have gradients."""
+def has_gradient(program: Program, call: Call, number: int) -> bool:
+    """Whether what a call takes may have one: data, constants and what is detached never do.
+
+    What is only measured has as well, so that what is found holds in training; but not where it
+    is written into a buffer.
+    """
+    if not call.grad or (program.felt is None and call.writes):
+        return False
+    if (source := program.sources.get(number)) is not None:
+        felt = source.trained
+    else:
+        felt = program.felt is None or number in program.felt
+    return felt and _is_inexact(program.facts[number])
+
+
+def _is_inexact(facts: Facts) -> bool:
+    """Whether values of this type are rounded, and so may have gradients."""
     return facts.dtype.is_floating_point or facts.dtype.is_complex
 
 
@@ -151,7 +171,7 @@ def _random(facts: Facts, seed: int) -> Tensor:
     """Numbers that lie in memory as they do alone, by which kernels are chosen, too."""
     last = sum((n - 1) * s for n, s in zip(facts.shape, facts.stride, strict=True))
     size, stream = 0 if 0 in facts.shape else last + 1, Generator().manual_seed(seed)
-    if takes_gradient(facts):
+    if _is_inexact(facts):
         memory = torch.randn(size, generator=stream, dtype=facts.dtype)
     else:
         memory = torch.randint(0, 2, (size,), generator=stream).to(facts.dtype)

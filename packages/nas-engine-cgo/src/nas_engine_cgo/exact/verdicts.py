@@ -26,7 +26,8 @@ class Question:
 
     Attributes:
         call: of one of the members.
-        operands: what is known of what it takes, and where each comes from.
+        operands: what is known of what it takes, where each comes from, and whether it may have a
+            gradient.
         signature: what is equal for the calls.
         n: how many there are.
         shared: by position, which operands are one value for all.
@@ -34,7 +35,7 @@ class Question:
     """
 
     call: Call
-    operands: tuple[tuple[Facts, tuple[str, bool] | None], ...]
+    operands: tuple[tuple[Facts, tuple[str, bool]], ...]
     signature: Hashable
     n: int
     shared: tuple[bool, ...]
@@ -43,7 +44,8 @@ class Question:
     @property
     def key(self) -> Hashable:
         """What decides the answer in this process."""
-        return self.signature, self.n, self.shared, self.apart, self._strides
+        roles = tuple(role for _, role in self.operands)
+        return self.signature, self.n, self.shared, self.apart, self._strides, roles
 
     @property
     def _strides(self) -> tuple[tuple[int, ...], ...]:

@@ -80,14 +80,17 @@ def _draws(subjects: Sequence[Subject]) -> int:
 
 
 def _drawn(batch: Sequence[Tensor], draw: int) -> list[Tensor]:
-    """Another batch like this one: numbers up to half as small, and all else in another order."""
+    """Another batch like this one: numbers up to half as small, and all else in another order.
+
+    None is the batch itself, which what is tried may write into.
+    """
     if not draw:
-        return list(batch)
+        return [x.clone() for x in batch]
     generator = Generator().manual_seed(draw)
 
     def like(x: Tensor) -> Tensor:
         if not x.is_floating_point():
-            return x.roll(draw, 0) if x.dim() else x
+            return x.roll(draw, 0) if x.dim() else x.clone()
         return x * (1 - torch.rand(x.shape, generator=generator, dtype=x.dtype) / 2)
 
     return [like(x) for x in batch]

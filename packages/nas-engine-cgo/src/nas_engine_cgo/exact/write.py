@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from nas_engine_cgo.exact.equality import Verdict, compare, shared_operands
+from nas_engine_cgo.exact.trial import has_gradient
 from nas_engine_cgo.exact.verdicts import Question, Verdicts
 from nas_engine_cgo.exact.verify import Subject, differing
 from nas_engine_cgo.kinds import fits, next_ways
@@ -104,9 +105,7 @@ class ExactWriter:
         programs, program = plan.programs, plan.programs[member]
         call = program.calls[index]
         shared = shared_operands(programs, step, plan.canonical)
-        sources = [program.sources.get(n) for n in call.inputs]
-        roles = [None if source is None else (source.kind, source.trained) for source in sources]
-        operands = zip((program.facts[n] for n in call.inputs), roles, strict=True)
+        operands = [(program.facts[n], _role(program, call, n)) for n in call.inputs]
         question = Question(call, tuple(operands), step.signature, len(step.calls), shared, apart)
         find = partial(compare, programs, step, shared, partial(self._merged, apart))
         return self._verdicts.of(question, find)
@@ -120,6 +119,12 @@ class ExactWriter:
         streams = range(len(programs))
         function = written(planned(programs, streams, {}, fits, exact=True), parts)
         return function, self._compiled(function, ())
+
+
+def _role(program: Program, call: Call, number: int) -> tuple[str, bool]:
+    """Where a value comes from that a call takes, and whether it may have a gradient."""
+    source = program.sources.get(number)
+    return "call" if source is None else source.kind, has_gradient(program, call, number)
 
 
 def is_rounded_once(call: Call, program: Program) -> bool:

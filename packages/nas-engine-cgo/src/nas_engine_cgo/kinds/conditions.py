@@ -24,6 +24,7 @@ __all__ = [
     "elementwise",
     "elementwise_loss",
     "embedding",
+    "filled",
     "getitem",
     "group_norm",
     "images",
@@ -72,6 +73,12 @@ def elementwise(call: Call, program: Program) -> bool:
         return False  # A stack has one dimension more than the format is for.
     made = call.outputs[0]
     return not call.writes or program.facts[made].shape == program.facts[call.inputs[0]].shape
+
+
+def filled(call: Call, program: Program) -> bool:
+    """By a number: torch takes no tensor that has a dimension, as a stack of numbers has."""
+    value = bound(call.args, call.kwargs, input=None, mask=None, value=None)["value"]
+    return not isinstance(value, Ref) and elementwise(call, program)
 
 
 def convolution(call: Call, program: Program) -> bool:

@@ -74,6 +74,7 @@ _POOLS = {
 
 KINDS: dict[str, Kind] = {
     **dict.fromkeys(ELEMENTWISE, Kind(elementwise, conditions.elementwise)),
+    "masked_fill": Kind(elementwise, conditions.filled),
     "prelu": Kind(prelu, conditions.one_result),
     **{
         f"conv{d}d": Kind(convolution, conditions.convolution, ways.of_convolution)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from types import FunctionType
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch.nn.functional as functional
 from nas_engine_graph.defined import defined
 from torch import nn
 
+from nas_engine_cgo.members import Call, refs_in
 from nas_engine_cgo.packs import Need
 from nas_engine_cgo.train.vocabulary import VOCABULARY
 from nas_engine_cgo.write import Function
@@ -43,6 +45,21 @@ class Compiled:
     needs: tuple[Need, ...]
     written: frozenset[tuple[int, str]]
     call: FunctionType
+
+    @cached_property
+    def changes_if_noted(self) -> bool:
+        """Whether torch computes a gradient in another way while its operators are noted."""
+        return any(_reads_numbers(call) for each in self.function.programs for call in each.calls)
+
+
+def _reads_numbers(call: Call) -> bool:
+    """Whether the gradient of a function is computed by what its numbers are.
+
+    Torch has another way for when somebody looks on: for products of which some factors are zero,
+    and for the value that is filled in where a mask is true.
+    """
+    filled = (call.args[2:], call.kwargs.get("value")) if call.name == "masked_fill" else ()
+    return call.name == "prod" or bool(tuple(refs_in(filled)))
 
 
 def callable_of(function: Function, modules: Sequence[nn.Module]) -> FunctionType:

@@ -100,6 +100,8 @@ class Merged:
             compiled, single = self.code.of(cluster, batches, True)
             if compiled is None or compiled.function.modules or single:
                 return False
+            if self._device.type == "cpu" and compiled.changes_if_noted:
+                return False
             made.append(compiled)
         for compiled in made:
             self._tensors_of(compiled, True)
@@ -176,7 +178,7 @@ class Merged:
         try:
             with drawing(self._members[member].stream, everything=True):
                 if not training:
-                    with self.store.lent(member), first:
+                    with self.store.lent(member), self.store.as_built(member), first:
                         output: Tensor = module(*batch[:-1])
                     return output
                 with first:

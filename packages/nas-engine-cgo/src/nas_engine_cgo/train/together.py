@@ -153,7 +153,9 @@ class _Course:
     def _end_epoch(self, epoch: int, losses: Mapping[Member, float]) -> None:
         main = next(iter(self._loop.recipe.objectives))
         for member in self._loop.members:
-            self._progress[member].metrics["train_loss"] = losses[member]
+            metrics = self._progress[member].metrics
+            metrics.pop("train_loss", None)  # Its place is after those that were measured.
+            metrics["train_loss"] = losses[member]
 
         def metric(number: int) -> float:
             member = self._loop.members[number]
