@@ -290,6 +290,28 @@ def test_notes_tell_what_a_member_raised_in_its_own_words() -> None:
     assert not any("RefusedError" in note or ".py:" in note for note in raised)
 
 
+def raises_of_loss(outputs: Tensor, target: Tensor) -> Tensor:
+    raise ValueError("no such loss")
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"loss": raises_of_loss}, "raised: ValueError: no such loss"),
+        ({"loss_options": {"reduction": "none"}}, "the loss is no number that has a gradient"),
+        (
+            {"schedule": "ReduceLROnPlateau", "schedule_every": "step"},
+            "raised: ValueError: ReduceLROnPlateau follows a metric",
+        ),
+    ],
+)
+def test_what_all_raise_is_said_once(changes: dict[str, Any], reason: str) -> None:
+    results, heard = run(jobs_of([good] * 5, recipe(**changes)))
+    assert all(result.failed for result in results)
+    assert [note for note in heard.notes if "trials [0, 1, 2, 3, 4]" in note and reason in note]
+    assert len([note for note in heard.notes if reason in note]) == 1
+
+
 def test_data_that_raises() -> None:
     """It is no member's fault, so all fail, each with its error."""
 

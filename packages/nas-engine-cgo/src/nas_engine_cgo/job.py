@@ -102,8 +102,7 @@ class MergedJob:
         left = [job for job in jobs if job.candidates[0].number not in answered]
         parts: Sequence[GraphJob | MergedJob] = left
         if suspects is not None:
-            known = isinstance(raised, RefusedError) and raised.__cause__ is None
-            divided = _divided(left, suspects, known)
+            divided = _divided(left, suspects, known=isinstance(raised, RefusedError))
             parts = [p[0] if len(p) == 1 else MergedJob(tuple(p), self.options) for p in divided]
         failed = False
         for part in parts:
@@ -157,9 +156,10 @@ def _why_not_together(numbers: Sequence[int], raised: BaseException) -> str:
     """What ended the training of some trials in words; where it did, their own failures say."""
     if isinstance(raised, RefusedError) and raised.__cause__ is None:
         return f"trials {numbers} are trained by themselves: {raised}"
+    each = isinstance(raised, RefusedError) and len(numbers) > 1
     cause = raised.__cause__ if isinstance(raised, RefusedError) else raised
     (text,) = traceback.format_exception_only(cause)[-1:]
-    return f"one of trials {numbers} raised: {text.strip()}"
+    return f"{'each' if each else 'one'} of trials {numbers} raised: {text.strip()}"
 
 
 def _divided(jobs: Sequence[GraphJob], suspects: set[int], known: bool) -> list[list[GraphJob]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from nas_core import run_candidate
+from nas_core.failure import failure_text
 from nas_core.protocols import Candidate, Recorder, Result
 from nas_search.evaluators import SupervisedEvaluator
 from nas_search.evaluators.parts import OPTIMIZERS, LossFunction, Scheduler
@@ -21,6 +22,7 @@ from nas_engine_cgo.members import look
 from nas_engine_cgo.members.modes import changed_by_modes
 from nas_engine_cgo.state import Stream
 from nas_engine_cgo.train.optimizer import FLAGS, flags_of, numbers_of
+from nas_engine_cgo.train.refused import RefusedError
 from nas_engine_cgo.train.updates import UPDATES
 
 __all__ = [
@@ -250,8 +252,13 @@ def comparable(value: Any) -> Any:
 
 
 def tutors_of(members: Sequence[Member], moves: int | None) -> list[Tutor]:
-    """The optimisers and schedules of members; those that are told the same share one."""
+    """The optimisers and schedules of members; those that are told the same share one.
+
+    Raises:
+        RefusedError: of those whose schedule can't be made.
+    """
     tutors: dict[Any, Tutor] = {}
+    refused: list[RefusedError] = []
     for number, member in enumerate(members):
         recipe, optimizer = member.recipe, member.optimizer
         key: Any = (
@@ -262,12 +269,29 @@ def tutors_of(members: Sequence[Member], moves: int | None) -> list[Tutor]:
         if len(optimizer.param_groups) > 1:
             key = number
         if key not in tutors or isinstance(tutors[key].schedule, ReduceLROnPlateau):
-            schedule = None
-            if recipe.schedule is not None and moves is not None:
-                schedule = recipe.make_schedule(optimizer, moves)
-                # It warns where no step of the optimiser comes first: ours are taken elsewhere.
-                optimizer._opt_called = True  # type: ignore[attr-defined]  # noqa: SLF001
+            try:
+                schedule = _schedule_of(member, moves)
+            except RefusedError:
+                raise
+            # A schedule is anybody's code.
+            except (Exception, SystemExit) as error:  # noqa: BLE001
+                failure = RefusedError((number,), failure_text(error))
+                failure.__cause__ = error
+                refused.append(failure)
+                continue
             key = number if isinstance(schedule, ReduceLROnPlateau) else key
             tutors[key] = Tutor(optimizer, schedule)
         tutors[key].members.append(number)
+    RefusedError.raise_first(refused)
     return list(tutors.values())
+
+
+def _schedule_of(member: Member, moves: int | None) -> Scheduler | None:
+    """The schedule of a member, if it has one."""
+    recipe, optimizer = member.recipe, member.optimizer
+    if recipe.schedule is None or moves is None:
+        return None
+    schedule = recipe.make_schedule(optimizer, moves)
+    # It warns where no step of the optimiser comes first: ours are taken elsewhere.
+    optimizer._opt_called = True  # type: ignore[attr-defined]  # noqa: SLF001
+    return schedule

@@ -79,7 +79,7 @@ class Merged:
         self, cluster: tuple[int, ...], batches: Sequence[Sequence[Tensor]]
     ) -> list[Outcome]:
         """What ``outputs`` gives, by the members' own modules: without code to be made first."""
-        return [(self._single(member, batches, training=False), (member,)) for member in cluster]
+        return [*self._singles(cluster, batches, training=False)]
 
     def has_trained(self) -> None:
         """Note that all members have taken a step, of which their modules do not know."""
@@ -114,11 +114,25 @@ class Merged:
     ) -> list[Outcome]:
         compiled, single = self.code.of(cluster, batches, training)
         outcomes = [] if compiled is None else self._call(compiled, batches, training)
-        with self._beside(len(single)) as streams:
-            for member, stream in zip(single, streams, strict=True):
-                with torch.cuda.stream(stream):
-                    outcomes.append((self._single(member, batches, training), (member,)))
-        return outcomes
+        return [*outcomes, *self._singles(single, batches, training)]
+
+    def _singles(
+        self, members: Sequence[int], batches: Sequence[Sequence[Tensor]], training: bool
+    ) -> Iterator[Outcome]:
+        """What comes of members that are called by themselves.
+
+        Raises:
+            RefusedError: of all that can't go on for the reason of the first of them.
+        """
+        refused: list[RefusedError] = []
+        with self._beside(len(members)) as streams:
+            for member, stream in zip(members, streams, strict=True):
+                try:
+                    with torch.cuda.stream(stream):
+                        yield self._single(member, batches, training), (member,)
+                except RefusedError as error:
+                    refused.append(error)
+        RefusedError.raise_first(refused)
 
     @contextlib.contextmanager
     def _beside(self, count: int) -> Iterator[Sequence[torch.cuda.Stream | None]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 from nas_engine_cgo.members import Program
 from nas_engine_cgo.state import Place, Store
@@ -16,6 +17,18 @@ class RefusedError(Exception):
     def __init__(self, members: Sequence[int], reason: str) -> None:
         super().__init__(reason)
         self.members = tuple(members)
+
+    @staticmethod
+    def raise_first(errors: Sequence[RefusedError]) -> None:
+        """Raise the first of several, if there are any, for all that have its reason.
+
+        >>> RefusedError.raise_first([RefusedError([1], "no"), RefusedError([3], "no")])
+        Traceback (most recent call last):
+        nas_engine_cgo.train.refused.RefusedError: no
+        """
+        if errors:
+            alike = [error.members for error in errors if str(error) == str(errors[0])]
+            raise RefusedError([*chain(*alike)], str(errors[0])) from errors[0].__cause__
 
 
 def check_called(
