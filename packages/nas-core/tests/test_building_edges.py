@@ -137,6 +137,8 @@ class Undecorated(plain.Module):
 def test_undecorated_models_are_refused_with_advice() -> None:
     with pytest.raises(UnsupportedSpaceError, match="@nas_core.model_wrapper above `class Und"):
         nas.build(Undecorated(), {})
+    with pytest.raises(UnsupportedSpaceError, match="^Linear .* of a class of yours"):
+        nas.build(plain.Linear(2, 2), {})
 
 
 def test_threads_build_their_own_candidates() -> None:

@@ -36,6 +36,10 @@ _NO_RECORD = (
     "{name} can't be made again, since its class does not record its arguments: "
     "write @nas_core.model_wrapper above `class {name}`"
 )
+_OF_TORCH = (
+    "{name} can't be made again, since torch's classes do not record their arguments: "
+    "make it in the __init__ of a class of yours, with @nas_core.model_wrapper above that"
+)
 _OPEN_OUTSIDE = (
     "{name} holds a {kind} with open choices that was created outside of its __init__: create it "
     "inside, or call a function there that makes it"
@@ -222,9 +226,11 @@ def _made(model: torch.nn.Module) -> _Made:
     refuse_needs(model)
     record = record_of(model)
     if record is None:
-        name = type(model).__name__
-        message = _NO_RECORD.format(name=name)
-        raise UnsupportedSpaceError([Problem(message, _place_of(type(model)), certain=True)])
+        cls = type(model)
+        of_torch = cls.__module__.partition(".")[0] == torch.__name__
+        message = (_OF_TORCH if of_torch else _NO_RECORD).format(name=cls.__name__)
+        place = None if of_torch else _place_of(cls)
+        raise UnsupportedSpaceError([Problem(message, place, certain=True)])
     if record.made is None:
         for argument in (*record.args, *record.kwargs.values()):
             if isinstance(argument, torch.nn.Module) and Space.of(argument).labels:
