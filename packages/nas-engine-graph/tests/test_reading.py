@@ -14,9 +14,10 @@ from corpus.arguments import AsksTheCompiler, CallsWhatTries
 from torch import Tensor, nn
 
 from nas_engine_graph import UnsupportedModuleError, convert
-from nas_engine_graph.frontend import marked, trials
-from nas_engine_graph.frontend.rewriter import Rewriter
-from nas_engine_graph.frontend.sources import nodes_of
+from nas_engine_graph.frontend.overriding import trials
+from nas_engine_graph.frontend.source import marked
+from nas_engine_graph.frontend.source.rewriter import Rewriter
+from nas_engine_graph.frontend.source.sources import nodes_of
 from nas_engine_graph.testing import assert_round_trip
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.:DeprecationWarning")

@@ -14,7 +14,7 @@ from corpus.case import CASES
 from torch import Tensor, nn
 
 from nas_engine_graph import UnsupportedModuleError, convert
-from nas_engine_graph.frontend.sources import parsed
+from nas_engine_graph.frontend.source.sources import parsed
 from nas_engine_graph.memory.reading import reading_of
 from nas_engine_graph.testing import assert_round_trip
 

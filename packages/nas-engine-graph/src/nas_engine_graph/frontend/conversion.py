@@ -18,21 +18,21 @@ from nas_core.uncollected import uncollected
 from torch import nn
 
 from nas_engine_graph.errors import UnsupportedModuleError
-from nas_engine_graph.frontend.handlers import handle
+from nas_engine_graph.frontend.assembly.members import assemble
 from nas_engine_graph.frontend.isolation import SCRIPT_ERRORS, isolated
-from nas_engine_graph.frontend.layers import is_layer
-from nas_engine_graph.frontend.learning import LearntError, Lesson, lesson_of
-from nas_engine_graph.frontend.leaving import LeftMethod
-from nas_engine_graph.frontend.marked import marked_in
-from nas_engine_graph.frontend.members import assemble
-from nas_engine_graph.frontend.mixed import left_alone
-from nas_engine_graph.frontend.parametrizations import has_parametrization
-from nas_engine_graph.frontend.places import frames_of, located
-from nas_engine_graph.frontend.reading import Progress
+from nas_engine_graph.frontend.layers.layers import is_layer
+from nas_engine_graph.frontend.layers.parametrizations import has_parametrization
+from nas_engine_graph.frontend.nodes.handlers import handle
+from nas_engine_graph.frontend.nodes.translate import translate
+from nas_engine_graph.frontend.overriding.switches import check_machinery
+from nas_engine_graph.frontend.rewriting.learning import LearntError, Lesson, lesson_of
+from nas_engine_graph.frontend.rewriting.reading import Progress
 from nas_engine_graph.frontend.shadow import has_simple_signature, is_stand_in, shadow
+from nas_engine_graph.frontend.source.leaving import LeftMethod
+from nas_engine_graph.frontend.source.marked import marked_in
+from nas_engine_graph.frontend.source.mixed import left_alone
+from nas_engine_graph.frontend.source.places import frames_of, located
 from nas_engine_graph.frontend.stored import has_forward, is_stored
-from nas_engine_graph.frontend.switches import check_machinery
-from nas_engine_graph.frontend.translate import translate
 from nas_engine_graph.frontend.world import Tree, World
 from nas_engine_graph.ir import Graph, verify
 from nas_engine_graph.known import Known

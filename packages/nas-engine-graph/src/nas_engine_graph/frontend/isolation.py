@@ -29,20 +29,20 @@ import torch.jit.annotations
 import torch.jit.frontend
 
 from nas_engine_graph.errors import UnsupportedModuleError
-from nas_engine_graph.frontend.learning import Lesson, lesson_of
-from nas_engine_graph.frontend.leaving import LeftMethod, is_marked, left_method
-from nas_engine_graph.frontend.methods import asked, assigned, empty, named, opened
-from nas_engine_graph.frontend.mixed import WRITTEN
-from nas_engine_graph.frontend.modes import MODES
 from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.objects import is_object_class
-from nas_engine_graph.frontend.parts import PARTS_BY_NAME
-from nas_engine_graph.frontend.reading import Progress, eager_reading, sizes_of
-from nas_engine_graph.frontend.records import valued
-from nas_engine_graph.frontend.sources import has_source, source_lines
+from nas_engine_graph.frontend.rewriting.learning import Lesson, lesson_of
+from nas_engine_graph.frontend.rewriting.parts import PARTS_BY_NAME
+from nas_engine_graph.frontend.rewriting.reading import Progress, eager_reading, sizes_of
+from nas_engine_graph.frontend.rewriting.summed import SUMS
+from nas_engine_graph.frontend.rewriting.varied import STAND_INS
+from nas_engine_graph.frontend.source.leaving import LeftMethod, is_marked, left_method
+from nas_engine_graph.frontend.source.methods import asked, assigned, empty, named, opened
+from nas_engine_graph.frontend.source.mixed import WRITTEN
+from nas_engine_graph.frontend.source.modes import MODES
+from nas_engine_graph.frontend.source.records import valued
+from nas_engine_graph.frontend.source.sources import has_source, source_lines
 from nas_engine_graph.frontend.stored import is_stored
-from nas_engine_graph.frontend.summed import SUMS
-from nas_engine_graph.frontend.varied import STAND_INS
 
 __all__ = ["SCRIPT_ERRORS", "isolated", "python_functions"]
 

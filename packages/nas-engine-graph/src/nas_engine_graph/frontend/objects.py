@@ -19,7 +19,7 @@ from torch import nn
 from nas_engine_graph.frontend.elements import Memory
 from nas_engine_graph.frontend.encode import NotEncodableError, data_of, encode, symbol_of
 from nas_engine_graph.frontend.names import is_of_torch
-from nas_engine_graph.frontend.variables import value_of
+from nas_engine_graph.frontend.source.variables import value_of
 from nas_engine_graph.ir import End, Object
 
 __all__ = ["encoded", "fields_of", "has_relatives", "is_object", "is_object_class"]

@@ -19,11 +19,11 @@ from torch import Tensor, nn
 
 from nas_engine_graph.defined import defined
 from nas_engine_graph.errors import UnsupportedModuleError
-from nas_engine_graph.frontend.calling import as_forward, function_of, own_call
 from nas_engine_graph.frontend.encode import is_read_plain
-from nas_engine_graph.frontend.methods import assigned, literals
 from nas_engine_graph.frontend.names import is_of_torch
-from nas_engine_graph.frontend.parts import argument_type, record_in
+from nas_engine_graph.frontend.rewriting.parts import argument_type, record_in
+from nas_engine_graph.frontend.source.calling import as_forward, function_of, own_call
+from nas_engine_graph.frontend.source.methods import assigned, literals
 from nas_engine_graph.frontend.stored import is_stored
 
 __all__ = ["has_simple_signature", "is_stand_in", "shadow"]

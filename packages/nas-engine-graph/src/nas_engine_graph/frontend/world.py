@@ -13,10 +13,10 @@ from torch import nn
 
 from nas_engine_graph.frontend.isolation import python_functions
 from nas_engine_graph.frontend.kinds import Kinds
-from nas_engine_graph.frontend.layers import is_layer, recover
-from nas_engine_graph.frontend.learning import Lesson
-from nas_engine_graph.frontend.leaving import LeftMethod
-from nas_engine_graph.frontend.overrides import resets_of
+from nas_engine_graph.frontend.layers.layers import is_layer, recover
+from nas_engine_graph.frontend.overriding.overrides import resets_of
+from nas_engine_graph.frontend.rewriting.learning import Lesson
+from nas_engine_graph.frontend.source.leaving import LeftMethod
 from nas_engine_graph.ir import Function, Layer, Write, walk
 
 __all__ = ["Path", "Tree", "World", "exported", "free_key"]

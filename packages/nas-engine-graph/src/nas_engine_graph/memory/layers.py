@@ -8,9 +8,9 @@ import torch
 from nas_core.model import is_basic_unit
 from torch import Tensor, nn
 
-from nas_engine_graph.frontend.hooks import hooks
-from nas_engine_graph.frontend.layers import recover
-from nas_engine_graph.frontend.parametrizations import has_parametrization
+from nas_engine_graph.frontend.layers.hooks import hooks
+from nas_engine_graph.frontend.layers.layers import recover
+from nas_engine_graph.frontend.layers.parametrizations import has_parametrization
 from nas_engine_graph.ir import Layer
 from nas_engine_graph.memory.structure import Key, exact
 

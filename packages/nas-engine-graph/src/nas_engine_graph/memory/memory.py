@@ -15,13 +15,13 @@ from nas_core.uncollected import uncollected
 from torch import nn
 
 from nas_engine_graph.errors import UnsupportedModuleError
+from nas_engine_graph.frontend.assembly.members import assemble
 from nas_engine_graph.frontend.conversion import check, is_whole, translated
-from nas_engine_graph.frontend.layers import is_layer
-from nas_engine_graph.frontend.members import assemble
-from nas_engine_graph.frontend.methods import empty, opened
+from nas_engine_graph.frontend.layers.layers import is_layer
 from nas_engine_graph.frontend.names import is_of_torch
-from nas_engine_graph.frontend.places import located
 from nas_engine_graph.frontend.shadow import has_simple_signature
+from nas_engine_graph.frontend.source.methods import empty, opened
+from nas_engine_graph.frontend.source.places import located
 from nas_engine_graph.frontend.stored import has_forward
 from nas_engine_graph.frontend.world import Path, Tree, World
 from nas_engine_graph.ir import Function, Graph, Invoke, Layer, Read, Write, verify, walk

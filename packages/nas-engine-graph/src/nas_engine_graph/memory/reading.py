@@ -17,8 +17,8 @@ from typing import Any
 from torch import nn
 
 from nas_engine_graph.frontend.names import is_of_torch
-from nas_engine_graph.frontend.sources import nodes_of, parsed
-from nas_engine_graph.frontend.supers import method_name
+from nas_engine_graph.frontend.source.sources import nodes_of, parsed
+from nas_engine_graph.frontend.source.supers import method_name
 from nas_engine_graph.memory.uses import Origin, Uses
 
 __all__ = ["Reading", "UnreadableError", "reading_of"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
-from nas_engine_graph.frontend.sources import nodes_of
+from nas_engine_graph.frontend.source.sources import nodes_of
 
 __all__ = ["Origin", "Uses"]
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from nas_engine_graph.errors import InvalidGraphError
 from nas_engine_graph.frontend import convert
 from nas_engine_graph.frontend.conversion import is_whole
-from nas_engine_graph.frontend.layers import is_layer
+from nas_engine_graph.frontend.layers.layers import is_layer
 from nas_engine_graph.ir import Block, Graph, Invoke, Layer, Local, Member, at, parse_block, walk
 
 __all__ = ["Described", "Fragment", "fragment"]

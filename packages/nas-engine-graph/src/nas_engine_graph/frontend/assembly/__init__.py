@@ -1,0 +1,1 @@
+"""The module tree as graphs, and what of it is one."""

@@ -1,0 +1,1 @@
+"""Modules that stay whole: the constructor calls that make them."""

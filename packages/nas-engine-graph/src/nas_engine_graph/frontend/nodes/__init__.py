@@ -1,0 +1,1 @@
+"""The graphs of TorchScript, node by node, as functions of the IR."""

@@ -1,0 +1,1 @@
+"""What classes override of PyTorch beside ``forward``: ``train``, loading, saving."""

@@ -1,0 +1,1 @@
+"""What the user's source says: its trees, names, methods and modules."""
