@@ -190,9 +190,22 @@ class Uncalled(nn.Module):
         return x.view(self.heads(), x.size(0) // self.heads)
 
 
-def test_a_choice_that_is_not_called_is_named_as_it_is_written() -> None:
-    (problem,) = GraphEngine().problems(Uncalled(), CountParameters())
-    assert "`x.size(0) // self.heads` uses a choice that is not called" in str(problem)
+@nas.model_wrapper
+class UncalledOnAnotherLine(Uncalled):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.exp().view(
+            self.heads,
+            -1,
+        )
+
+
+@pytest.mark.parametrize(
+    ("space", "named"),
+    [(Uncalled, "x.size(0) // self.heads"), (UncalledOnAnotherLine, "x.exp().view")],
+)
+def test_a_choice_that_is_not_called_is_named_as_it_is_written(space: Any, named: str) -> None:
+    (problem,) = GraphEngine().problems(space(), CountParameters())
+    assert f"`{named}` uses a choice that is not called" in str(problem)
     assert "Known" not in str(problem)
 
 

@@ -163,10 +163,14 @@ def marked_text(node: Any) -> str:
 
 
 def marked_in(text: str) -> str:
-    """The marked part of the lines that TorchScript shows."""
+    """The marked part of the lines that TorchScript shows.
+
+    Of an expression on several lines a mark may end within a name of the first.
+    """
     parts = []
     for line, mark in pairwise(text.splitlines()):
         if found := _MARK.match(mark):
             start, end = found.span(1)
-            parts.append(line[start:end])
+            rest = re.match(r"\w*", line[end:]) if line[end - 1 : end].isidentifier() else None
+            parts.append(line[start:end] + (rest[0] if rest else ""))
     return "\n".join(parts)
