@@ -11,15 +11,20 @@ import copy
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
+import torch
+
 from nas_engine_graph.frontend.source.rewriter import Rewriter
 from nas_engine_graph.frontend.source.sources import nodes_of
-from nas_engine_graph.frontend.source.variables import name_of, variables_of
+from nas_engine_graph.frontend.source.variables import Variables, value_of, variables_of
 
 __all__ = ["write_unpacked"]
 
 _Node = TypeVar("_Node", bound=ast.AST)
-_JOINING = frozenset({"cat", "concat", "concatenate", "dstack", "hstack", "stack", "vstack"})
-"""Functions of a list of tensors, or a tuple."""
+_JOINING = (
+    torch.cat, torch.concat, torch.concatenate, torch.dstack, torch.hstack, torch.stack,
+    torch.vstack,
+)  # fmt: skip
+"""Functions for which a list of tensors is what a tuple of them is."""
 
 
 def write_unpacked(tree: ast.AST, function: object) -> None:
@@ -31,20 +36,15 @@ def write_unpacked(tree: ast.AST, function: object) -> None:
     items_0 = x.shape
     width = items_0[-1]
     """
-    variables = variables_of(function, tree)
-    _Unpacked(tree, "map" in variables.own or "map" in variables.around).visit(tree)
+    _Unpacked(tree, variables_of(function, tree)).visit(tree)
 
 
 class _Unpacked(Rewriter):
-    """Writes assignments and calls out.
+    """Writes assignments and calls out."""
 
-    Args:
-        tree: the function.
-        own_map: whether ``map`` is something of the user's.
-    """
-
-    def __init__(self, tree: ast.AST, own_map: bool) -> None:
-        self.own_map = own_map
+    def __init__(self, tree: ast.AST, variables: Variables) -> None:
+        self.around = variables.around
+        self.own_map = "map" in variables.own or "map" in variables.around
         nodes = nodes_of(tree)
         names = [node for node in nodes if isinstance(node, ast.Name)]
         self.read = {node.id for node in names if isinstance(node.ctx, ast.Load)}
@@ -77,7 +77,8 @@ class _Unpacked(Rewriter):
                     each = ast.comprehension(_set(name), items, [], 0)
                     return _placed(ast.ListComp(result, [each]), node)
             case ast.Call(joining, [ast.Tuple(values) | ast.List(values) as given, *_]):
-                if name_of(joining) in _JOINING and _starred(values):
+                called = value_of(joining, self.around) if _starred(values) else None
+                if any(called is function for function in _JOINING):
                     node.args[0] = _placed(_joined(values), given)
         return node
 
