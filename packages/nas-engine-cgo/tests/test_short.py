@@ -7,10 +7,12 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import nas_core as nas
+import nas_core.nn as nas_nn
 import pytest
 import torch
 from alone import Alone, Heard, assert_as_alone, jobs_of
-from nas_core import Pruned
+from nas_core import Architecture, Candidate, Pruned
 from nas_engine_cgo.cost import apart, length
 from nas_engine_cgo.cost.timing import Timing
 from nas_engine_cgo.job import MergedJob
@@ -146,6 +148,46 @@ def test_what_shares_a_loader_is_planned_however_short() -> None:
 
     jobs = jobs_of([net, lambda: net(5)], recipe(8, train=loader, validation=(X, Y)))
     assert "2 trained as one" in notes_of(jobs)[0]
+
+
+@nas.model_wrapper
+class Three(nas_nn.Module):
+    """Three layers, each of one of three kinds that have nothing in common."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+        def kinds() -> list[nn.Module]:
+            return [
+                nas_nn.Sequential(nas_nn.Linear(6, 5), nas_nn.Tanh(), nas_nn.Linear(5, 6)),
+                nas_nn.Sequential(nas_nn.GELU(), nas_nn.Linear(6, 6, bias=False), nas_nn.ELU()),
+                nas_nn.Sequential(nas_nn.LayerNorm(6), nas_nn.Linear(6, 4), nas_nn.Linear(4, 6)),
+            ]
+
+        layers = (nas_nn.LayerChoice(kinds(), label=f"layer{i}") for i in range(3))
+        self.layers = nas_nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.layers(x)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "note"),
+    [
+        ([(0, 0, 1), (0, 1, 0), (1, 0, 0)], "3 trained as one"),
+        ([(0, 0, 0), (1, 1, 1), (2, 2, 2)], "60 steps are too few to gain by merging"),
+    ],
+)
+def test_models_of_hardly_anything_in_common_need_more_steps(
+    chosen: list[tuple[int, ...]], note: str
+) -> None:
+    base, short = Three(), recipe(60, train=(X.float(), Y))
+    candidates = [
+        Candidate(i, Architecture({f"layer{n}": kind for n, kind in enumerate(kinds)}), i)
+        for i, kinds in enumerate(chosen)
+    ]
+    jobs: Any = nas.engine("graph").plan(base, candidates, short)
+    assert note in notes_of(jobs)[0]
 
 
 def test_frozen_layers_are_planned_however_short() -> None:

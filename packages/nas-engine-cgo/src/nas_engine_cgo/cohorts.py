@@ -18,6 +18,7 @@ from nas_core.candidate import seed_all
 from nas_core.failure import failure_text
 from nas_core.uncollected import uncollected
 from nas_engine_graph.engine import GraphJob
+from nas_engine_graph.weights import Generated
 from nas_search.evaluators.training import check_numbers, check_objectives, pick_device
 
 from nas_engine_cgo.cost import why_apart, why_short
@@ -99,6 +100,12 @@ class _Draft:
     def number(self) -> int:
         return self.job.candidates[0].number
 
+    @property
+    def source(self) -> str:
+        """That of its model; empty if it has none."""
+        made = self.job.made
+        return made.source.text if isinstance(made, Generated) else ""
+
     def member(self) -> Member:
         """The candidate, ready to be trained with others."""
         (candidate,) = self.job.candidates
@@ -116,7 +123,7 @@ def _grouped(
 ) -> Iterator[list[Member]]:
     """Those of equal data and length that can be trained in one loop; the others are ``alone``."""
     cohorts: dict[Any, list[Member]] = defaultdict(list)
-    kinds = len({id(draft.job.made) for draft in drafts})
+    sources = [draft.source for draft in drafts]
     reason = why_recipe_alone(drafts[0].recipe) or (_NO_OTHER if len(drafts) == 1 else None)
     count = len(drafts)
     for draft in drafts:
@@ -125,7 +132,7 @@ def _grouped(
             continue
         try:
             member = draft.member()
-            own = reason = None if cohorts else why_short(member, count, kinds, options)
+            own = reason = None if cohorts else why_short(member, sources, options)
             own = own or _why_by_itself(member, count, options)
             if own is None and not cohorts:
                 own = reason = why_apart(member, count, options, programs)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nas_engine_cgo.cost.length import MOSTLY_ALONE, gains_anyway, gains_unmerged, steps_of
 from nas_engine_cgo.cost.memory import largest_activation
-from nas_engine_cgo.cost.outline import calls_of, repays
+from nas_engine_cgo.cost.outline import calls_of, likeness, repays
 from nas_engine_cgo.members import UntraceableError
 from nas_engine_cgo.options import Options
 from nas_engine_cgo.state import Store
@@ -21,19 +21,20 @@ _SHORT = 3072
 """Steps of all members from which on timing tells more than rules do."""
 
 
-def why_short(first: Member, count: int, kinds: int, options: Options) -> str | None:
+def why_short(first: Member, sources: Sequence[str], options: Options) -> str | None:
     """Why members gain less than it takes to look at any of them; None if they may gain more.
 
     Args:
         first: one of them.
-        count: how many they are.
-        kinds: how many models they have.
+        sources: those of the models of all.
         options: how they are run together.
     """
     if gains_anyway([first], options):
         return None
-    steps = steps_of(first)
-    if steps * count >= _SHORT or repays(steps, count, kinds, calls_of(first.module)):
+    steps, count, kinds = steps_of(first), len(sources), len(set(sources))
+    if steps * count >= _SHORT:
+        return None
+    if repays(steps, count, kinds, calls_of(first.module), likeness(sources)):
         return None
     return f"{steps} steps are too few to gain by merging"
 

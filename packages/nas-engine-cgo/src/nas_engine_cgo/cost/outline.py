@@ -7,11 +7,14 @@ grow with them.
 from __future__ import annotations
 
 import dis
+import re
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import nn
 
-__all__ = ["Calls", "calls_of", "repays"]
+__all__ = ["Calls", "calls_of", "likeness", "repays"]
 
 _PLAN, _PLAN_EACH = 80, 12
 """Calls that take as long as to plan for one model, at least, and for each call of its own."""
@@ -70,7 +73,21 @@ def calls_of(module: nn.Module) -> Calls:
     return Calls(merged, whole, inside)
 
 
-def repays(steps: float, count: int, kinds: int, calls: Calls) -> bool:
+def likeness(sources: Sequence[str]) -> float:
+    """How many models share a call, on average, as far as their sources tell.
+
+    >>> round(likeness(["x = nn.ReLU(); y = torch.exp(x)", "x = nn.ReLU(); y = torch.cos(x)"]), 2)
+    1.33
+    """
+    each = {source: Counter(_CALLED.findall(source)) for source in set(sources)}
+    merged = Counter[str]()
+    for calls in each.values():
+        merged |= calls
+    every = sum(each[source].total() for source in sources)
+    return every / merged.total() if merged else len(sources)
+
+
+def repays(steps: float, count: int, kinds: int, calls: Calls, alike: float) -> bool:
     """Whether steps of some members gain as much by merging as it takes to plan that, or about.
 
     Args:
@@ -78,13 +95,16 @@ def repays(steps: float, count: int, kinds: int, calls: Calls) -> bool:
         count: how many members there are.
         kinds: how many models they have.
         calls: what a step of one of them calls.
+        alike: how many of the members share a call.
 
-    >>> [repays(steps, 2, 1, Calls(5)) for steps in (16, 32)]  # small perceptrons
+    >>> [repays(steps, 2, 1, Calls(5), 2) for steps in (16, 32)]  # small perceptrons
     [False, True]
-    >>> [repays(steps, 8, 8, Calls(50)) for steps in (8, 16)]  # networks of cells
+    >>> [repays(steps, 8, 8, Calls(50), 6) for steps in (8, 16)]  # networks of cells
     [False, True]
+    >>> repays(80, 8, 8, Calls(8), 1.8)  # of hardly anything in common
+    False
     """
-    others = count - 1 - _DIFFERENT * (kinds - 1)
+    others = min(count - 1 - _DIFFERENT * (kinds - 1), alike - 1)
     own = calls.merged + calls.whole
     planned = _PLAN + _PLAN_EACH * own + (kinds - 1) * (_KIND + _KIND_EACH * own)
     saved = (others - (_NOT_REPEATED if calls.whole else 0.0)) * calls.merged
@@ -108,6 +128,7 @@ def _may_be_opaque(kind: type) -> bool:
     return _STORE in code.co_code[::2] or not _ASKING.isdisjoint(code.co_names)
 
 
+_CALLED = re.compile(r"\b(?:nn|F|torch)\.\w+\([^()]*")
 _STORE = dis.opmap["STORE_ATTR"]
 _ASKING = frozenset({"apply", "item", "tolist", "bool", "random"})
 """Names in functions with gradients of their own, and in code that decides by values."""
