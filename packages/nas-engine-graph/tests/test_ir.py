@@ -114,6 +114,19 @@ def test_bad_text_names_the_line() -> None:
         parse(TEXT.replace("aten.mul.Tensor", "aten.mul"))
 
 
+@pytest.mark.parametrize("name", ["aten.exq.default", "aten._softmax.Sometimes", "own.exp.default"])
+def test_an_operator_that_torch_has_not_is_named(name: str) -> None:
+    text = """graph Net torch.nn.Module {
+  method forward(%x) -> "Tensor" {
+    %y = aten.exp.default(%x)
+    give %y
+  }
+}"""
+    assert "torch.exp(x)" in parse(text).to_source()
+    with pytest.raises(InvalidGraphError, match=f"torch has no operator '{name}'"):
+        parse(text.replace("aten.exp.default", name)).to_source()
+
+
 def test_find_by_type_and_name() -> None:
     graph = convert(Net())
     assert [".".join(path) for path, _ in layers(graph, kind="Conv2d")] == [

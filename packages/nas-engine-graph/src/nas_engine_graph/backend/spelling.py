@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import torch
 
 from nas_engine_graph.backend.literal import Imports
+from nas_engine_graph.errors import InvalidGraphError
 
 __all__ = ["AUGMENTED", "BUILTINS", "INFIX", "OPERATORS", "operator"]
 
@@ -158,9 +160,16 @@ def operator(
 
 @cache
 def _is_only(target: str) -> bool:
-    """Whether the other overloads take ``out`` or names: none can be mistaken for it."""
+    """Whether the other overloads take ``out`` or names: none can be mistaken for it.
+
+    Raises:
+        InvalidGraphError: there is no such operator.
+    """
     namespace, name, overload = target.split(".")
-    packet = getattr(getattr(torch.ops, namespace), name)
+    packet: Any = getattr(getattr(torch.ops, namespace), name, None)
+    if not hasattr(packet, overload):
+        text = f"torch has no operator {target!r}: the name is as that of 'aten.exp.default'"
+        raise InvalidGraphError((text,))
     names = [
         n
         for n in packet.overloads()
