@@ -118,6 +118,24 @@ class Joined(nn.Module):
         return torch.stack([*squares, only.sum()]), torch.cat([*features, x], 1)
 
 
+def undeclared(function, *args, **kwargs):
+    return function(*args, **kwargs)
+
+
+@case(x(2, 4))
+class NeverComesThere(nn.Module):
+    """What checkpoints activations in training, if one asks for it."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner, self.saves_memory = nn.Linear(4, 4), False
+
+    def forward(self, x):
+        if self.saves_memory and not torch.jit.is_scripting():
+            return undeclared(self.inner, x, use_reentrant=False)
+        return self.inner(x)
+
+
 class Scaled(nn.Module):
     def __init__(self):
         super().__init__()

@@ -227,10 +227,10 @@ def _leave_out(parsed: Any, function: Any, owner: Any, progress: Progress) -> No
         without_extras(parsed.ast)
     if "*" in parsed.source or "map" in parsed.source:
         write_unpacked(parsed.ast, function)
-    place = Place(parsed.filename or "", parsed.file_lineno)
-    leave_varied(parsed.ast, function, place)
+    leave_varied(parsed.ast, function)
     outside = progress.is_outside(function)
     if outside or any(word in parsed.source for word in ("fork", "wait", "Future")):
+        place = Place(parsed.filename or "", parsed.file_lineno)
         without_forks(parsed.ast, function, owner, place, outside)
     if isinstance(owner, torch.nn.Module):
         name_parts(parsed.ast, owner)

@@ -17,10 +17,8 @@ from types import FunctionType
 from typing import Any, TypeVar
 
 import torch
-from nas_core.errors import Place
 from torch import Tensor
 
-from nas_engine_graph.errors import UnsupportedModuleError
 from nas_engine_graph.frontend.encode import NotEncodableError, symbol_of
 from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.rewriting.parts import argument_type
@@ -51,18 +49,13 @@ class Varied:
     keywords: tuple[str, ...]
 
 
-def leave_varied(tree: ast.AST, function: Any, place: Place) -> None:
+def leave_varied(tree: ast.AST, function: Any) -> None:
     """Writes calls of such functions as those of stand-ins, in the tree of a function.
 
-    Args:
-        tree: it begins at this place.
-        function: whose.
-        place: where it is.
-
-    Raises:
-        UnsupportedModuleError: nothing tells what such a function returns.
+    A function that does not declare what it returns is left to TorchScript, which refuses it unless
+    it never comes there.
     """
-    _Varied(variables_of(function, tree).around, place).visit(tree)
+    _Varied(variables_of(function, tree).around).visit(tree)
 
 
 def varied_of(function: Any) -> Varied | None:
@@ -72,14 +65,14 @@ def varied_of(function: Any) -> Varied | None:
 
 
 class _Varied(Rewriter):
-    def __init__(self, around: Mapping[str, Any], place: Place) -> None:
-        self.around, self.place = around, place
+    def __init__(self, around: Mapping[str, Any]) -> None:
+        self.around = around
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
         called = value_of(node.func, self.around)
         spread = any(isinstance(argument, ast.Starred) for argument in node.args)
-        if spread or not _is_varied(called):
+        if spread or not _is_varied(called) or (kind := _returned(called)) is None:
             return node
         names = tuple(keyword.arg for keyword in node.keywords if keyword.arg is not None)
         if len(names) < len(node.keywords):
@@ -88,12 +81,6 @@ class _Varied(Rewriter):
             call = Varied(symbol_of(called).name, len(node.args), names)
         except NotEncodableError:
             return node
-        if (kind := _returned(called)) is None:
-            if not _gives_more(called, call):
-                return node  # TorchScript may read it.
-            text = f"a call of {called.__name__!r}, which does not declare what it returns"
-            place = Place(self.place.file, self.place.line + node.lineno - 1)
-            raise UnsupportedModuleError(text, place=place)
         name = ast.copy_location(ast.Name(_stand_in(call, called, kind), ast.Load()), node.func)
         given = [*node.args, *(keyword.value for keyword in node.keywords)]
         return ast.copy_location(ast.Call(name, given, []), node)
@@ -104,19 +91,6 @@ def _is_varied(function: Any) -> bool:
         return False
     code = getattr(inspect.unwrap(function), "__code__", None)
     return code is not None and bool(code.co_flags & _VARIED)
-
-
-def _gives_more(function: FunctionType, call: Varied) -> bool:
-    """Whether a call gives what no parameter has the name of."""
-    signature = inspect.signature(function)
-    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    named = [p for p in signature.parameters.values() if p.kind not in variable]
-    try:
-        given = dict.fromkeys(call.keywords)
-        signature.replace(parameters=named).bind(*(None,) * call.positional, **given)
-    except TypeError:
-        return True
-    return False
 
 
 @cache
