@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nas_engine_cgo.cost.length import MOSTLY_ALONE, gains_anyway, gains_unmerged, steps_of
 from nas_engine_cgo.cost.memory import largest_activation
-from nas_engine_cgo.cost.outline import calls_of, likeness, repays
+from nas_engine_cgo.cost.outline import alike, calls_of, repays
 from nas_engine_cgo.members import UntraceableError
 from nas_engine_cgo.options import Options
 from nas_engine_cgo.state import Store
@@ -34,7 +34,7 @@ def why_short(first: Member, sources: Sequence[str], options: Options) -> str | 
     steps, count, kinds = steps_of(first), len(sources), len(set(sources))
     if steps * count >= _SHORT:
         return None
-    if repays(steps, count, kinds, calls_of(first.module), likeness(sources)):
+    if repays(steps, count, kinds, calls_of(first.module), alike(sources)):
         return None
     return f"{steps} steps are too few to gain by merging"
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import dis
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import nn
 
-__all__ = ["Calls", "calls_of", "likeness", "repays"]
+from nas_engine_cgo.cost.clusters import likeness
+
+__all__ = ["Calls", "alike", "calls_of", "repays"]
 
 _PLAN, _PLAN_EACH = 80, 12
 """Calls that take as long as to plan for one model, at least, and for each call of its own."""
@@ -73,21 +74,16 @@ def calls_of(module: nn.Module) -> Calls:
     return Calls(merged, whole, inside)
 
 
-def likeness(sources: Sequence[str]) -> float:
-    """How many models share a call, on average, as far as their sources tell.
+def alike(sources: Sequence[str]) -> float:
+    """How many models share a call, on average, as far as their sources tell; all, if they don't.
 
-    >>> round(likeness(["x = nn.ReLU(); y = torch.exp(x)", "x = nn.ReLU(); y = torch.cos(x)"]), 2)
+    >>> round(alike(["x = nn.ReLU(); y = torch.exp(x)", "x = nn.ReLU(); y = torch.cos(x)"]), 2)
     1.33
     """
-    each = {source: Counter(_CALLED.findall(source)) for source in set(sources)}
-    merged = Counter[str]()
-    for calls in each.values():
-        merged |= calls
-    every = sum(each[source].total() for source in sources)
-    return every / merged.total() if merged else len(sources)
+    return likeness([tuple(_CALLED.findall(source)) for source in sources]) or len(sources)
 
 
-def repays(steps: float, count: int, kinds: int, calls: Calls, alike: float) -> bool:
+def repays(steps: float, count: int, kinds: int, calls: Calls, shared: float) -> bool:
     """Whether steps of some members gain as much by merging as it takes to plan that, or about.
 
     Args:
@@ -95,7 +91,7 @@ def repays(steps: float, count: int, kinds: int, calls: Calls, alike: float) -> 
         count: how many members there are.
         kinds: how many models they have.
         calls: what a step of one of them calls.
-        alike: how many of the members share a call.
+        shared: how many of the members share a call.
 
     >>> [repays(steps, 2, 1, Calls(5), 2) for steps in (16, 32)]  # small perceptrons
     [False, True]
@@ -104,7 +100,7 @@ def repays(steps: float, count: int, kinds: int, calls: Calls, alike: float) -> 
     >>> repays(80, 8, 8, Calls(8), 1.8)  # of hardly anything in common
     False
     """
-    others = min(count - 1 - _DIFFERENT * (kinds - 1), alike - 1)
+    others = min(count - 1 - _DIFFERENT * (kinds - 1), shared - 1)
     own = calls.merged + calls.whole
     planned = _PLAN + _PLAN_EACH * own + (kinds - 1) * (_KIND + _KIND_EACH * own)
     saved = (others - (_NOT_REPEATED if calls.whole else 0.0)) * calls.merged

@@ -183,6 +183,8 @@ class _Assembly:
 
     def laid(self, layer: Layer, module: nn.Module, path: Path) -> Layer:
         """A layer with the tensors in it that are made anew, of which no more need be said."""
+        if not (self.memories or layer.strides or layer.settings):
+            return layer
         placed = tuple(self.placed(module, path))
         tied = {tie[len(path) :] for tie in self.ties if tie[: len(path)] == path}
 

@@ -13,6 +13,7 @@ from nas_engine_graph.frontend.source.decorators import contexts
 from nas_engine_graph.frontend.source.places import written_at
 from nas_engine_graph.frontend.source.presence import asks_what_there_is
 from nas_engine_graph.frontend.source.sources import nodes_of, parsed, source_lines
+from nas_engine_graph.frontend.source.spreading import spread_from, spread_names
 from nas_engine_graph.frontend.source.variables import variables_of
 
 __all__ = ["LOADING", "Written"]
@@ -47,8 +48,7 @@ class Written:
         arguments = self.tree.args
         names = [a.arg for a in (*arguments.posonlyargs, *arguments.args)]
         self.owner, *self.names = names or [""]
-        more = (arguments.vararg, arguments.kwarg)
-        self.spread = {argument.arg for argument in more if argument is not None}
+        self.spread = spread_names(arguments)
         self.kept = {"self"} if method in LOADING else {"self", *self.names, *self.spread}
         self.given = self.names[0] if method in LOADING and self.names else ""
         self.stores = any(map(_stores, nodes_of(self.tree)))
@@ -111,10 +111,7 @@ class Written:
 
     def spreads(self, node: ast.expr | ast.keyword) -> bool:
         """Whether an argument of a call is what this one takes beside those with names."""
-        match node:
-            case ast.Starred(ast.Name(name)) | ast.keyword(None, ast.Name(name)):
-                return name in self.spread
-        return False
+        return spread_from(node, self.spread) == 0
 
     def hands_on(self, call: ast.Call) -> bool:
         """Whether the overridden method is called with all that this one is given."""

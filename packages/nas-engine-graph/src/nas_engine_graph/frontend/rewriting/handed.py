@@ -9,6 +9,7 @@ import ast
 
 from nas_engine_graph.frontend.source.rewriter import Rewriter
 from nas_engine_graph.frontend.source.sources import nodes_of
+from nas_engine_graph.frontend.source.spreading import spread_from, spread_names
 
 __all__ = ["without_extras"]
 
@@ -26,7 +27,7 @@ def without_extras(tree: ast.Module) -> None:
     if not isinstance(definition, ast.FunctionDef):
         return
     arguments = definition.args
-    extras = {a.arg for a in (arguments.vararg, arguments.kwarg) if a is not None}
+    extras = spread_names(arguments)
     if not extras or (arguments.vararg and arguments.kwonlyargs):
         return
     named = [n for n in nodes_of(definition) if isinstance(n, ast.Name) and n.id in extras]
@@ -41,13 +42,10 @@ class _Calls(Rewriter):
     def __init__(self, extras: set[str]) -> None:
         self.extras = extras
 
-    def handed(self, call: ast.Call) -> list[ast.AST]:
+    def handed(self, call: ast.Call) -> list[ast.expr | ast.keyword]:
         """Which arguments of a call are such."""
-        starred = [a for a in call.args if isinstance(a, ast.Starred) and self.is_extra(a.value)]
-        return [*starred, *(k for k in call.keywords if k.arg is None and self.is_extra(k.value))]
-
-    def is_extra(self, value: ast.expr) -> bool:
-        return isinstance(value, ast.Name) and value.id in self.extras
+        arguments: list[ast.expr | ast.keyword] = [*call.args, *call.keywords]
+        return [each for each in arguments if spread_from(each, self.extras) == 0]
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         handed = self.handed(node)

@@ -46,7 +46,7 @@ from nas_engine_graph.frontend.source.raising import without_handlers
 from nas_engine_graph.frontend.source.receivers import name_receiver
 from nas_engine_graph.frontend.source.sources import NOT_IN_A_FILE, nodes_of
 from nas_engine_graph.frontend.source.supers import renamed
-from nas_engine_graph.frontend.source.variables import name_of
+from nas_engine_graph.frontend.source.variables import name_of, variables_of
 
 __all__ = ["Progress", "eager_reading", "sizes_of"]
 
@@ -225,9 +225,10 @@ def _leave_out(parsed: Any, function: Any, owner: Any, progress: Progress) -> No
         without_handlers(parsed.ast)
     if "*" in parsed.source:
         without_extras(parsed.ast)
+    variables = variables_of(function, parsed.ast)
     if "*" in parsed.source or "map" in parsed.source:
-        write_unpacked(parsed.ast, function)
-    leave_varied(parsed.ast, function)
+        write_unpacked(parsed.ast, variables)
+    leave_varied(parsed.ast, variables.around)
     outside = progress.is_outside(function)
     if outside or any(word in parsed.source for word in ("fork", "wait", "Future")):
         place = Place(parsed.filename or "", parsed.file_lineno)

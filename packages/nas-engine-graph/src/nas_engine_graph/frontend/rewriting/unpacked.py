@@ -9,17 +9,15 @@ from __future__ import annotations
 import ast
 import copy
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
 
 import torch
 
 from nas_engine_graph.frontend.source.rewriter import Rewriter
 from nas_engine_graph.frontend.source.sources import nodes_of
-from nas_engine_graph.frontend.source.variables import Variables, value_of, variables_of
+from nas_engine_graph.frontend.source.variables import Variables, value_of
 
 __all__ = ["write_unpacked"]
 
-_Node = TypeVar("_Node", bound=ast.AST)
 _JOINING = (
     torch.cat, torch.concat, torch.concatenate, torch.dstack, torch.hstack, torch.stack,
     torch.vstack,
@@ -27,16 +25,16 @@ _JOINING = (
 """Functions for which a list of tensors is what a tuple of them is."""
 
 
-def write_unpacked(tree: ast.AST, function: object) -> None:
+def write_unpacked(tree: ast.AST, variables: Variables) -> None:
     """Writes it out in the tree of a function.
 
     >>> tree = ast.parse("*_, width = x.shape")
-    >>> write_unpacked(tree, print)
+    >>> write_unpacked(tree, Variables(frozenset(), {}, {}, frozenset()))
     >>> print(ast.unparse(tree))
     items_0 = x.shape
     width = items_0[-1]
     """
-    _Unpacked(tree, variables_of(function, tree)).visit(tree)
+    _Unpacked(tree, variables).visit(tree)
 
 
 class _Unpacked(Rewriter):
@@ -64,7 +62,13 @@ class _Unpacked(Rewriter):
                 others = len(values) - 1
                 count = len(target.elts) - others if isinstance(target, ast.Tuple) else None
                 made = self.spread(target, count, values, places[0])
-        return node if made is None else [_placed(statement, node) for statement in made]
+        return (
+            node
+            if made is None
+            else [
+                ast.fix_missing_locations(ast.copy_location(statement, node)) for statement in made
+            ]
+        )
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
@@ -75,11 +79,13 @@ class _Unpacked(Rewriter):
                 name = self.fresh(_parameter(mapped) or "item")
                 if (result := _applied(mapped, name)) is not None:
                     each = ast.comprehension(_set(name), items, [], 0)
-                    return _placed(ast.ListComp(result, [each]), node)
+                    made = ast.copy_location(ast.ListComp(result, [each]), node)
+                    return ast.fix_missing_locations(made)
             case ast.Call(joining, [ast.Tuple(values) | ast.List(values) as given, *_]):
                 called = value_of(joining, self.around) if _starred(values) else None
                 if any(called is function for function in _JOINING):
-                    node.args[0] = _placed(_joined(values), given)
+                    joined = ast.copy_location(_joined(values), given)
+                    node.args[0] = ast.fix_missing_locations(joined)
         return node
 
     def mapped(
@@ -227,11 +233,3 @@ def _set(name: str) -> ast.expr:
 
 def _item(name: str, index: int) -> ast.expr:
     return ast.Subscript(_read(name), ast.Constant(index), ast.Load())
-
-
-def _placed(made: _Node, place: ast.AST) -> _Node:
-    """A tree of which all that is new stands in one place."""
-    for node in nodes_of(made):
-        if not hasattr(node, "lineno"):
-            ast.copy_location(node, place)
-    return made

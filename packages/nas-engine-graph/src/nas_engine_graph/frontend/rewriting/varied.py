@@ -24,7 +24,7 @@ from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.rewriting.parts import argument_type
 from nas_engine_graph.frontend.source.mixed import PREFIX
 from nas_engine_graph.frontend.source.rewriter import Rewriter
-from nas_engine_graph.frontend.source.variables import value_of, variables_of
+from nas_engine_graph.frontend.source.variables import value_of
 
 __all__ = ["STAND_INS", "Varied", "leave_varied", "varied_of"]
 
@@ -49,13 +49,15 @@ class Varied:
     keywords: tuple[str, ...]
 
 
-def leave_varied(tree: ast.AST, function: Any) -> None:
+def leave_varied(tree: ast.AST, around: Mapping[str, Any]) -> None:
     """Writes calls of such functions as those of stand-ins, in the tree of a function.
+
+    Variables around it tell what it calls.
 
     A function that does not declare what it returns is left to TorchScript, which refuses it unless
     it never comes there.
     """
-    _Varied(variables_of(function, tree).around).visit(tree)
+    _Varied(around).visit(tree)
 
 
 def varied_of(function: Any) -> Varied | None:

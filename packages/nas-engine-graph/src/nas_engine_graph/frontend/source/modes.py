@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from nas_engine_graph.frontend.names import plain_name
+from nas_engine_graph.frontend.names import plain_name, torch_name
 from nas_engine_graph.frontend.source.sources import nodes_of
 from nas_engine_graph.frontend.source.variables import value_of
 
@@ -76,15 +76,6 @@ _CLASSES = {
     torch.inference_mode: InferenceMode,
     torch.autograd.grad_mode.set_multithreading_enabled: SetMultithreadingEnabled,
 }
-_NAMES: dict[type, str] = {
-    torch.no_grad: "torch.no_grad",
-    torch.enable_grad: "torch.enable_grad",
-    torch.set_grad_enabled: "torch.set_grad_enabled",
-    torch.inference_mode: "torch.inference_mode",
-    torch.autograd.grad_mode.set_multithreading_enabled: (
-        "torch.autograd.grad_mode.set_multithreading_enabled"
-    ),
-}
 MODES = {f"nas_engine_graph_{cls.__name__}": cls for cls in _CLASSES.values()}
 """The classes that ``with_modes`` writes, by names that no class of the user's has."""
 
@@ -102,7 +93,7 @@ def with_modes(tree: ast.AST, around: Mapping[str, Any]) -> None:
 
 def name_of_mode(context: type) -> str | None:
     """The dotted name of a class of torch that is a context of gradients; None for any other."""
-    return _NAMES.get(context)
+    return torch_name(context) if context in (torch.no_grad, *_CLASSES) else None
 
 
 def mode_of(kind: str) -> str | None:
@@ -113,4 +104,4 @@ def mode_of(kind: str) -> str | None:
     """
     stands = {f"{cls.__module__}.{cls.__name__}": mode for mode, cls in _CLASSES.items()}
     mode = stands.get(plain_name(kind))
-    return None if mode is None else _NAMES[mode]
+    return None if mode is None else torch_name(mode)

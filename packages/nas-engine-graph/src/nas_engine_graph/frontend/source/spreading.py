@@ -12,7 +12,7 @@ from typing import Any
 from nas_engine_graph.frontend.source.rewriter import Rewriter
 from nas_engine_graph.frontend.source.sources import nodes_of, parsed
 
-__all__ = ["Spread", "spread_of"]
+__all__ = ["Spread", "spread_from", "spread_names", "spread_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,7 @@ class Spread:
     def write_out(self, definition: ast.FunctionDef) -> bool:
         """Let the function take them one by one, in place; whether it can."""
         arguments = definition.args
-        names = _spread_names(arguments)
+        names = spread_names(arguments)
         calls = list(_handing_on(definition, names))
         more = {p.name for p in self.more}
         variables = [node for node in nodes_of(definition) if isinstance(node, ast.Name)]
@@ -45,8 +45,8 @@ class Spread:
             if variable.id in own:
                 variable.id += "_"  # Which only has the same name.
         for call in calls:
-            call.args = [a for a in call.args if _spread(a, names) is None]
-            call.keywords = [k for k in call.keywords if _spread(k, names) is None]
+            call.args = [a for a in call.args if spread_from(a, names) is None]
+            call.keywords = [k for k in call.keywords if spread_from(k, names) is None]
             handed = sorted(more - self.given)
             call.keywords += [ast.keyword(n, ast.Name(n, ast.Load())) for n in handed]
         if arguments.vararg is not None:
@@ -103,7 +103,7 @@ def spread_of(
     """
     (definition,) = parsed(function).body
     assert isinstance(definition, ast.FunctionDef)
-    arguments, names = definition.args, _spread_names(definition.args)
+    arguments, names = definition.args, spread_names(definition.args)
     first = [a.arg for a in (*arguments.posonlyargs, *arguments.args)][1:]
     own = {*first, *(a.arg for a in arguments.kwonlyargs)}
     calls = list(_handing_on(definition, names))
@@ -129,7 +129,8 @@ def spread_of(
     return Spread(more, kinds, alone, items, count)
 
 
-def _spread_names(arguments: ast.arguments) -> set[str]:
+def spread_names(arguments: ast.arguments) -> set[str]:
+    """The arguments that take any number."""
     return {a.arg for a in (arguments.vararg, arguments.kwarg) if a is not None}
 
 
@@ -161,11 +162,11 @@ def _handing_on(tree: ast.AST, names: set[str]) -> Iterator[ast.Call]:
                 ast.Attribute(_, "__call__") | ast.Attribute(ast.Name("self"), "forward")
             ):
                 arguments: list[ast.expr | ast.keyword] = [*node.args, *node.keywords]
-                if any(_spread(argument, names) is not None for argument in arguments):
+                if any(spread_from(argument, names) is not None for argument in arguments):
                     yield node
 
 
-def _spread(argument: ast.expr | ast.keyword, names: set[str]) -> int | None:
+def spread_from(argument: ast.expr | ast.keyword, names: set[str]) -> int | None:
     """From which of its items on an argument of a call is what is spread; None for others."""
     match argument:
         case ast.Starred(ast.Name(name)) | ast.keyword(None, ast.Name(name)) if name in names:
@@ -181,7 +182,7 @@ def _starts(call: ast.Call, names: set[str]) -> Iterator[int]:
     """Which argument of what is called the first item of ``*args`` would be."""
     arguments = _positional(call)
     for place, argument in enumerate(arguments):
-        if (start := _spread(argument, names)) is not None:
+        if (start := spread_from(argument, names)) is not None:
             yield place - start
 
 
