@@ -3,6 +3,7 @@ from typing import List, Optional, Tuple
 
 import torch
 import torch.nn.functional as F
+from nas_core import basic_unit
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
 
@@ -406,3 +407,27 @@ def fitted():
     module = nn.Sequential(Fitted(), nn.LazyLinear(3))
     module(torch.zeros(2, 4))
     return module
+
+
+@basic_unit
+class WithNothing(nn.Module):
+    """A layer with a parameter that has no elements."""
+
+    def __init__(self):
+        super().__init__()
+        self.nothing = nn.Parameter(torch.empty(0))
+        self.weight = nn.Parameter(torch.ones(3, 2))
+
+    def forward(self, x):
+        return x @ self.weight + self.nothing.sum()
+
+
+@case(x(2, 3))
+class TurnsALayer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = WithNothing()
+        self.inner.weight.data = torch.ones(2, 3).t()
+
+    def forward(self, x):
+        return self.inner(x)

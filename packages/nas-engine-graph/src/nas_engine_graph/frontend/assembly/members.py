@@ -21,7 +21,7 @@ from nas_engine_graph.frontend.encode import (
     settings_of,
     stored,
 )
-from nas_engine_graph.frontend.layers.layers import UnrecoverableError
+from nas_engine_graph.frontend.layers.layers import UnrecoverableError, named_tensors
 from nas_engine_graph.frontend.names import is_of_torch
 from nas_engine_graph.frontend.objects import encoded
 from nas_engine_graph.frontend.overriding.switches import pinned, resets, versioned
@@ -75,7 +75,7 @@ class _Assembly:
     ) -> Iterator[tuple[nn.Module, Path]]:
         """Notes the tensors and modules inside a module; yields it after those, each once."""
         if self.world.layer(module):
-            for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+            for name, tensor in named_tensors(module).items():
                 place, own = (*path, *name.split(".")), not is_of_torch(type(module))
                 sharing.first(tensor, place, whole=path, own=own)
         else:
@@ -192,7 +192,7 @@ class _Assembly:
             return tuple(name.split(".")) not in tied
 
         strides = tuple(s for s in layer.strides if is_kept(s[0]) and s[0] not in dict(placed))
-        tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+        tensors = named_tensors(module)
         for name, steps in strides:
             if has_gaps(tensors[name].shape, steps):
                 text = f"its tensor {name!r} has the strides {steps}, with others' elements between"
@@ -204,7 +204,7 @@ class _Assembly:
 
     def placed(self, module: nn.Module, path: Path) -> Iterator[tuple[str, Member]]:
         """The tensors of a layer that are made anew, as parts of a memory that has more."""
-        tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+        tensors = named_tensors(module)
         for name, tensor in tensors.items():
             if (here := (*path, *name.split("."))) in self.memories:
                 trained = isinstance(tensor, nn.Parameter)

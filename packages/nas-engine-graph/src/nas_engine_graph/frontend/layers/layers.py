@@ -39,7 +39,7 @@ from nas_engine_graph.frontend.stored import is_stored, stored_layer
 from nas_engine_graph.ir import Layer, MemoryFormat
 from nas_engine_graph.ir.strides import compact, overlaps
 
-__all__ = ["UnrecoverableError", "is_layer", "layer_class", "recover"]
+__all__ = ["UnrecoverableError", "is_layer", "layer_class", "named_tensors", "recover"]
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
 _TRACED = GraphModule
@@ -166,8 +166,13 @@ def _tensors(module: nn.Module) -> list[tuple[Any, ...]]:
     return [*found, *((name,) for name in module.state_dict(keep_vars=True))]
 
 
+def named_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """The parameters and buffers of a module by their names."""
+    return {**dict(module.named_parameters()), **dict(module.named_buffers())}
+
+
 def _strides(module: nn.Module) -> dict[str, tuple[int, ...]]:
-    tensors = (*module.named_parameters(), *module.named_buffers())
+    tensors = named_tensors(module).items()
     return {name: tensor.stride() for name, tensor in tensors if tensor.numel()}
 
 
@@ -183,7 +188,7 @@ def _laid_out(
         if _strides(moved.to(memory_format=getattr(torch, name))) == ours:
             return MemoryFormat(name), ()
     odd = {name: strides for name, strides in ours.items() if strides != theirs.get(name)}
-    shapes = {name: shape for _, name, shape, *_ in _tensors(module)[: len(ours)]}
+    shapes = {name: tuple(tensor.shape) for name, tensor in named_tensors(module).items()}
     for name, strides in odd.items():
         if overlaps(shapes[name], strides) or compact(shapes[name], strides)[0] != shapes[name]:
             text = f"its tensor {name!r} has the strides {strides}: several elements are one"
@@ -202,8 +207,8 @@ def _all_settings(module: nn.Module, twin: nn.Module) -> Iterator[tuple[str, Any
         yield from ((f"{prefix}{attribute}", value) for attribute, value in _settings(a, b))
         if a.training != module.get_submodule(name.rpartition(".")[0]).training:
             yield f"{prefix}training", a.training  # With all that is inside.
-    theirs = {**dict(twin.named_parameters()), **dict(twin.named_buffers())}
-    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+    theirs = named_tensors(twin)
+    for name, tensor in named_tensors(module).items():
         made = vars(theirs[name])
         for attribute, value in vars(tensor).items():
             if attribute not in made or not is_same(made[attribute], value):
